@@ -1,0 +1,307 @@
+//! Options and properties of one connection, by the names that callers use.
+
+use crate::contract::{Abilities, SecurityFlags};
+use crate::error::{Application, Error};
+use crate::secret::Secret;
+
+/// Whether channel binding is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BindingPolicy {
+    /// Never, even where binding data is at hand.
+    Disable,
+    /// Where both sides can.
+    #[default]
+    Allow,
+    /// Always: every mechanism and message without it is refused.
+    Require,
+}
+
+/// Data of the TLS connection that an exchange is bound to (RFC 5056).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelBinding {
+    /// The type's name, for instance `tls-exporter`.
+    pub kind: String,
+    /// Its bytes.
+    pub data: Vec<u8>,
+}
+
+/// Options and properties of a connection. The fields that few connections set are boxed, since
+/// one of these lives as long as each connection.
+#[derive(Debug)]
+pub struct Config {
+    /// Registered name of the service, for instance `imap`.
+    pub service: Box<str>,
+    /// The server's host name.
+    pub host: Box<str>,
+    /// What the application can answer.
+    pub abilities: Abilities,
+    /// Security flags that the caller demands.
+    pub secflags: SecurityFlags,
+    /// Least strength that must be reached, external strength included.
+    pub min_ssf: u32,
+    /// Most strength that may be reached.
+    pub max_ssf: u32,
+    /// Strength that TLS or the socket gives already.
+    pub external_ssf: u32,
+    /// Longest frame that this side receives, in bytes.
+    pub max_buf: u32,
+    /// Fewest SCRAM iterations that a client accepts.
+    pub min_iterations: u32,
+    /// Most SCRAM iterations that a client accepts.
+    pub max_iterations: u32,
+    /// Iterations that a server names for plain passwords and unknown users.
+    pub iterations: u32,
+    /// Whether channel binding is used.
+    pub binding_policy: BindingPolicy,
+    /// Server: offer no integrity layer.
+    pub no_integrity: bool,
+    /// Server: offer no confidentiality layer.
+    pub no_confidentiality: bool,
+    /// Client: the server's list of mechanisms holds a -PLUS variant (RFC 5802 §6).
+    pub peer_offers_binding: bool,
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Debug, Default)]
+struct Rare {
+    realm: Option<String>,
+    external_id: Option<String>,
+    fake_salt_key: Option<Secret>,
+    bindings: Vec<ChannelBinding>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            service: "".into(),
+            host: "".into(),
+            abilities: Abilities::NONE,
+            secflags: SecurityFlags::NONE,
+            min_ssf: 0,
+            max_ssf: u32::MAX,
+            external_ssf: 0,
+            max_buf: 65536,
+            min_iterations: 4096,
+            max_iterations: 2_000_000,
+            iterations: 4096,
+            binding_policy: BindingPolicy::Allow,
+            no_integrity: false,
+            no_confidentiality: false,
+            peer_offers_binding: false,
+            rare: None,
+        }
+    }
+}
+
+impl Config {
+    /// A server's default realm.
+    pub fn realm(&self) -> Option<&str> {
+        self.rare.as_ref()?.realm.as_deref()
+    }
+
+    /// The identity that TLS or the socket proved, for an EXTERNAL server.
+    pub fn external_id(&self) -> Option<&str> {
+        self.rare.as_ref()?.external_id.as_deref()
+    }
+
+    /// What the salts of users without one are derived from, if the application set it.
+    pub fn fake_salt_key(&self) -> Option<&Secret> {
+        self.rare.as_ref()?.fake_salt_key.as_ref()
+    }
+
+    /// The channel bindings at hand, the preferred one first; none if the policy disables them.
+    pub fn bindings(&self) -> &[ChannelBinding] {
+        match &self.rare {
+            Some(rare) if self.binding_policy != BindingPolicy::Disable => &rare.bindings,
+            _ => &[],
+        }
+    }
+
+    /// The data of the binding of that type.
+    pub fn binding(&self, kind: &str) -> Option<&[u8]> {
+        self.bindings().iter().find(|b| b.kind == kind).map(|b| b.data.as_slice())
+    }
+
+    /// Adds a channel binding, or replaces the one of the same type.
+    pub fn set_binding(&mut self, binding: ChannelBinding) {
+        let bindings = &mut self.rare().bindings;
+        bindings.retain(|b| b.kind != binding.kind);
+        bindings.push(binding);
+    }
+
+    /// True if a password may travel readable: nothing forbids it, or TLS is below.
+    pub fn allows_plaintext(&self) -> bool {
+        self.external_ssf > 0 || !self.secflags.contains(SecurityFlags::NOPLAINTEXT)
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_with(Box::default)
+    }
+
+    /// Sets an option by the name that callers use. `None` puts the default back.
+    /// Returns false for a name that the core does not know.
+    ///
+    /// # Errors
+    /// [`Application::Option`] with the name and the range, for a value out of it.
+    pub fn set(&mut self, name: &str, value: Option<&str>) -> Result<bool, Error> {
+        let default = Config::default();
+        match name {
+            "service" => self.service = value.unwrap_or("").into(),
+            "serverfqdn" | "host" => self.host = value.unwrap_or("").into(),
+            "minssf" => self.min_ssf = number("minssf", value, 0, u32::MAX, default.min_ssf)?,
+            "maxssf" => self.max_ssf = number("maxssf", value, 0, u32::MAX, default.max_ssf)?,
+            "externalssf" => {
+                self.external_ssf = number("externalssf", value, 0, u32::MAX, default.external_ssf)?;
+            }
+            "maxbuf" => self.max_buf = number("maxbuf", value, 0, 0xFF_FFFF, default.max_buf)?,
+            "min_iterations" => {
+                self.min_iterations = number("min_iterations", value, 1, u32::MAX, default.min_iterations)?;
+            }
+            "max_iterations" => {
+                self.max_iterations = number("max_iterations", value, 1, u32::MAX, default.max_iterations)?;
+            }
+            "iterations" => {
+                self.iterations = number("iterations", value, 4096, 100_000_000, default.iterations)?;
+            }
+            "secflags" => self.secflags = security_flags(value.unwrap_or(""))?,
+            "channel_binding_policy" => {
+                self.binding_policy = match value {
+                    None | Some("allow") => BindingPolicy::Allow,
+                    Some("disable") => BindingPolicy::Disable,
+                    Some("require") => BindingPolicy::Require,
+                    Some(_) => return Err(option("channel_binding_policy", "disable, allow or require")),
+                }
+            }
+            "no_integrity" => self.no_integrity = truth(value),
+            "no_confidentiality" => self.no_confidentiality = truth(value),
+            "realm" => self.rare().realm = value.map(str::to_owned),
+            "external_id" => self.rare().external_id = value.map(str::to_owned),
+            "fake_salt_key" => {
+                if value.is_some_and(|v| v.len() < 16) {
+                    return Err(option("fake_salt_key", "at least 16 bytes"));
+                }
+                self.rare().fake_salt_key = value.map(|v| Secret::new(v.as_bytes()));
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Reads an option by the name that callers use; `None` for an unknown or unset one.
+    /// A secret option is not given back.
+    pub fn get(&self, name: &str) -> Option<String> {
+        Some(match name {
+            "service" => self.service.to_string(),
+            "serverfqdn" | "host" => self.host.to_string(),
+            "minssf" => self.min_ssf.to_string(),
+            "maxssf" => self.max_ssf.to_string(),
+            "externalssf" => self.external_ssf.to_string(),
+            "maxbuf" => self.max_buf.to_string(),
+            "min_iterations" => self.min_iterations.to_string(),
+            "max_iterations" => self.max_iterations.to_string(),
+            "iterations" => self.iterations.to_string(),
+            "secflags" => SecurityFlags::NAMES
+                .iter()
+                .filter(|(_, flag)| self.secflags.contains(*flag))
+                .map(|(name, _)| *name)
+                .collect::<Vec<_>>()
+                .join(" "),
+            "channel_binding_policy" => match self.binding_policy {
+                BindingPolicy::Disable => "disable".into(),
+                BindingPolicy::Allow => "allow".into(),
+                BindingPolicy::Require => "require".into(),
+            },
+            "no_integrity" => u8::from(self.no_integrity).to_string(),
+            "no_confidentiality" => u8::from(self.no_confidentiality).to_string(),
+            "realm" => self.realm()?.to_owned(),
+            "external_id" => self.external_id()?.to_owned(),
+            _ => return None,
+        })
+    }
+}
+
+fn option(name: &'static str, range: &'static str) -> Error {
+    Application::Option { name, range }.into()
+}
+
+fn number(name: &'static str, value: Option<&str>, least: u32, most: u32, default: u32) -> Result<u32, Error> {
+    let Some(text) = value else { return Ok(default) };
+    match text.parse::<u32>() {
+        Ok(n) if (least..=most).contains(&n) => Ok(n),
+        _ => Err(option(
+            name,
+            match name {
+                "iterations" => "a number from 4096 to 100000000",
+                "maxbuf" => "a number from 0 to 16777215",
+                _ if least == 1 => "a number from 1 to 4294967295",
+                _ => "a number from 0 to 4294967295",
+            },
+        )),
+    }
+}
+
+/// Perl's idea of truth.
+fn truth(value: Option<&str>) -> bool {
+    !matches!(value, None | Some("" | "0"))
+}
+
+fn security_flags(text: &str) -> Result<SecurityFlags, Error> {
+    let mut flags = SecurityFlags::NONE;
+    for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|w| !w.is_empty()) {
+        let known = SecurityFlags::NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(word));
+        let Some((_, flag)) = known else {
+            return Err(option(
+                "secflags",
+                "noplaintext, noactive, nodictionary, noanonymous, forward_secrecy, pass_credentials or mutual_auth",
+            ));
+        };
+        flags = flags.and(*flag);
+    }
+    Ok(flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_back_and_reset() {
+        let mut config = Config::default();
+        for (name, value) in
+            [("minssf", "56"), ("iterations", "10000"), ("realm", "r"), ("secflags", "noactive mutual_auth")]
+        {
+            assert_eq!(config.set(name, Some(value)), Ok(true));
+            assert_eq!(config.get(name).as_deref(), Some(value));
+            assert_eq!(config.set(name, None), Ok(true));
+            assert_ne!(config.get(name).as_deref(), Some(value));
+        }
+        assert_eq!(config.set("no such name", Some("1")), Ok(false));
+    }
+
+    #[test]
+    fn wrong_values_name_the_option_and_its_range() {
+        let mut config = Config::default();
+        for (name, value) in [
+            ("minssf", "-1"),
+            ("maxssf", "many"),
+            ("iterations", "4095"),
+            ("maxbuf", "16777216"),
+            ("secflags", "noplaintext nosuch"),
+            ("channel_binding_policy", "maybe"),
+            ("fake_salt_key", "short"),
+        ] {
+            let error = config.set(name, Some(value)).unwrap_err();
+            assert!(error.to_string().starts_with(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn bindings_vanish_when_disabled() {
+        let mut config = Config::default();
+        config.set_binding(ChannelBinding { kind: "tls-exporter".into(), data: vec![1] });
+        config.set_binding(ChannelBinding { kind: "tls-exporter".into(), data: vec![2] });
+        assert_eq!(config.binding("tls-exporter"), Some(&[2][..]));
+        config.set("channel_binding_policy", Some("disable")).unwrap();
+        assert_eq!(config.binding("tls-exporter"), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! Hash families, HMAC, key derivation: thin, over RustCrypto.

@@ -1,0 +1,372 @@
+//! Errors by blame, and the only table of SASL_* codes.
+//!
+//! A mechanism returns an [`Error`]; the session adds which side and which mechanism
+//! it was and makes a [`Failure`] of it. No variant carries a secret, an expected
+//! digest or unprinted bytes of the peer.
+
+use std::fmt;
+
+use thiserror::Error;
+
+/// Why an exchange failed: who is to blame, in which message, by which rule.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A message of the peer does not parse.
+    #[error("{message}: {reason}")]
+    Malformed {
+        /// The message's name in its RFC, for instance `client-final-message`.
+        message: &'static str,
+        /// What is wrong with it.
+        reason: Malformed,
+    },
+    /// A message of the peer parses, and breaks a rule of the mechanism.
+    #[error("{message}: {reason}")]
+    PeerMisbehaved {
+        /// The message's name in its RFC.
+        message: &'static str,
+        /// The rule that was broken.
+        reason: PeerMisbehaved,
+    },
+    /// Authentication or authorization was refused, by us or by the peer.
+    #[error("{0}")]
+    Refused(Refused),
+    /// A value that the application gave cannot be used.
+    #[error("{0}")]
+    Application(Application),
+    /// The policy set on this side (flags, SSF, channel binding) forbids it.
+    #[error("{0}")]
+    Policy(Policy),
+    /// The calls came in an order that makes no sense.
+    #[error("{0}")]
+    Misuse(Misuse),
+    /// Something of the system failed.
+    #[error("{0}")]
+    System(&'static str),
+}
+
+/// Ways in which a peer's message can fail to parse.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// A required field is not there.
+    #[error("{0} is missing")]
+    Missing(&'static str),
+    /// A field stands where another must stand, or an unknown one does.
+    #[error("{0} was expected here")]
+    Expected(&'static str),
+    /// A field occurs twice.
+    #[error("{0} occurs more than once")]
+    Duplicate(&'static str),
+    /// A field is empty that must not be.
+    #[error("{0} is empty")]
+    Empty(&'static str),
+    /// A field is not base64, or not in canonical form.
+    #[error("{0} is not valid base64")]
+    Base64(&'static str),
+    /// A field is no number, or one out of its range.
+    #[error("{0} is not a number in its range")]
+    Number(&'static str),
+    /// A field is not valid UTF-8.
+    #[error("{0} is not valid UTF-8")]
+    Utf8(&'static str),
+    /// A field holds a character that its grammar forbids.
+    #[error("{0} holds a forbidden character")]
+    Character(&'static str),
+    /// An escape sequence is wrong.
+    #[error("{0} holds a wrong escape sequence")]
+    Escape(&'static str),
+    /// A field is longer than we read.
+    #[error("{field} is longer than {limit} bytes")]
+    TooLong {
+        /// The field, or `the message`.
+        field: &'static str,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// Bytes follow where the message must end.
+    #[error("unexpected bytes follow {0}")]
+    Trailing(&'static str),
+    /// The message must be empty and is not, or must not come at all.
+    #[error("{0}")]
+    Unexpected(&'static str),
+}
+
+/// Rules that a peer can break with a well-formed message.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PeerMisbehaved {
+    /// The nonce of this exchange did not come back.
+    #[error("the nonce is not the one of this exchange")]
+    NonceMismatch,
+    /// The server added nothing to the client's nonce (RFC 5802 §5.1).
+    #[error("the server added nothing to the client's nonce")]
+    NonceNotExtended,
+    /// `m=` announces an extension that we must understand and do not (RFC 5802 §5.1).
+    #[error("it demands an extension that is not supported (m=)")]
+    MandatoryExtension,
+    /// Fewer iterations than the least that is acceptable.
+    #[error("{got} iterations are fewer than the least acceptable, {least} (property min_iterations)")]
+    IterationsTooLow {
+        /// The peer's count.
+        got: u32,
+        /// Our limit.
+        least: u32,
+    },
+    /// More iterations than the most that is acceptable.
+    #[error("{got} iterations are more than the most acceptable, {most} (property max_iterations)")]
+    IterationsTooHigh {
+        /// The peer's count.
+        got: u32,
+        /// Our limit.
+        most: u32,
+    },
+    /// The server could not prove that it knows the password or its verifier.
+    #[error("the server's proof is wrong: it does not know the password, or is not the server it claims to be")]
+    ServerProof,
+    /// The server ended without the proof that the mechanism demands.
+    #[error("the server ended without its proof")]
+    ServerProofMissing,
+    /// `c=` does not repeat the GS2 header and channel binding (RFC 5802 §6).
+    #[error("the channel binding does not match: a man in the middle, or another TLS connection")]
+    ChannelBindingMismatch,
+    /// The client believes that we offer no -PLUS, and we do (RFC 5802 §6).
+    #[error("the client says that this server offers no channel binding, which it does: the list of mechanisms was changed on the way")]
+    Downgrade,
+    /// The peer asks for a binding type that this side has no data for.
+    #[error("this side has no channel binding data of the type that the peer asks for")]
+    ChannelBindingUnsupported,
+    /// A directive has a value that was not offered or is not ours.
+    #[error("{0} is not one that this side offered")]
+    NotOffered(&'static str),
+    /// A nonce was used again (RFC 2831 §2.1.2).
+    #[error("the nonce was used before")]
+    Replay,
+    /// Any other rule, in words.
+    #[error("{0}")]
+    Rule(&'static str),
+}
+
+/// Refusals of the identity.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// Wrong password or unknown user: one and the same, on purpose.
+    #[error("authentication failed: wrong password or unknown user")]
+    Credentials,
+    /// The authentication was right, and does not allow this authorization identity.
+    #[error("'{authcid}' may not act as '{authzid}' (the authorize callback decides)")]
+    Authorization {
+        /// The authentication identity.
+        authcid: String,
+        /// The authorization identity that was asked for.
+        authzid: String,
+    },
+    /// The peer told why it refused; printable ASCII only, cut to a sane length.
+    #[error("the server refused: {0}")]
+    PeerSaid(String),
+    /// The OAuth token was refused.
+    #[error("the token was refused")]
+    Token,
+    /// Nobody proved an identity to this server (EXTERNAL).
+    #[error("no identity was established outside SASL (property external_id)")]
+    NoExternalIdentity,
+}
+
+/// Values of the application that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Application {
+    /// A callback is missing or returned undef; the text names the callbacks that would do.
+    #[error("no {0}")]
+    Missing(&'static str),
+    /// The value is empty and must not be.
+    #[error("the {0} is empty")]
+    Empty(&'static str),
+    /// The value holds a character that the mechanism cannot carry.
+    #[error("the {what} {reason}")]
+    Unusable {
+        /// Which value, for instance `authentication identity`.
+        what: &'static str,
+        /// What is wrong with it, for instance `holds a NUL character`.
+        reason: &'static str,
+    },
+    /// What getsecret returned begins like a stored key and is none that fits.
+    #[error("getsecret: {0}")]
+    Verifier(&'static str),
+    /// An option or property has a wrong value.
+    #[error("{name}: {range} was expected")]
+    Option {
+        /// The option's name.
+        name: &'static str,
+        /// What it may be.
+        range: &'static str,
+    },
+    /// The application answered with another kind of answer than was asked for.
+    #[error("the answer is of another kind than the question")]
+    WrongAnswer,
+}
+
+/// What the policy of this side forbids.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Policy {
+    /// No mechanism is left; one line for each says why.
+    #[error("no mechanism is usable: {0}")]
+    NoMechanism(String),
+    /// Channel binding is required and this message or mechanism has none.
+    #[error("channel binding is required (channel_binding_policy) and {0}")]
+    ChannelBindingRequired(&'static str),
+    /// The security strength does not fit minssf and maxssf.
+    #[error("{0}")]
+    Strength(&'static str),
+}
+
+/// Calls in the wrong order.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// A step was called while the application still owes an answer.
+    #[error("the connection still waits for the answer of a callback")]
+    Busy,
+    /// A step was called before start on a server.
+    #[error("server_step was called before server_start")]
+    NotStarted,
+    /// A server was given several mechanisms and none was picked.
+    #[error("name the one mechanism that the client chose")]
+    SeveralMechanisms,
+}
+
+/// The codes of sasl.h that we use, as every other implementation numbers them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+#[non_exhaustive]
+pub enum Code {
+    /// Success.
+    Ok = 0,
+    /// A failure that has no code of its own.
+    Fail = -1,
+    /// No mechanism fits.
+    NoMech = -4,
+    /// The peer broke the protocol.
+    BadProt = -5,
+    /// Wrong parameter of the caller.
+    BadParam = -7,
+    /// The server failed mutual authentication.
+    BadServ = -10,
+    /// The call came before the exchange began.
+    NotInit = -12,
+    /// Authentication failed.
+    BadAuth = -13,
+    /// Authorization failed.
+    NoAuthz = -14,
+    /// Too weak for the policy.
+    TooWeak = -15,
+    /// Channel binding failed.
+    BadBinding = -32,
+}
+
+impl Code {
+    /// The name in sasl.h.
+    pub fn name(self) -> &'static str {
+        match self {
+            Code::Ok => "SASL_OK",
+            Code::Fail => "SASL_FAIL",
+            Code::NoMech => "SASL_NOMECH",
+            Code::BadProt => "SASL_BADPROT",
+            Code::BadParam => "SASL_BADPARAM",
+            Code::BadServ => "SASL_BADSERV",
+            Code::NotInit => "SASL_NOTINIT",
+            Code::BadAuth => "SASL_BADAUTH",
+            Code::NoAuthz => "SASL_NOAUTHZ",
+            Code::TooWeak => "SASL_TOOWEAK",
+            Code::BadBinding => "SASL_BADBINDING",
+        }
+    }
+}
+
+impl Error {
+    /// A message that does not parse.
+    pub fn malformed(message: &'static str, reason: Malformed) -> Self {
+        Error::Malformed { message, reason }
+    }
+
+    /// A message that breaks a rule.
+    pub fn misbehaved(message: &'static str, reason: PeerMisbehaved) -> Self {
+        Error::PeerMisbehaved { message, reason }
+    }
+
+    /// The code that a C program would see.
+    pub fn code(&self) -> Code {
+        match self {
+            Error::Malformed { .. } => Code::BadProt,
+            Error::PeerMisbehaved { reason, .. } => match reason {
+                PeerMisbehaved::ServerProof | PeerMisbehaved::ServerProofMissing => Code::BadServ,
+                PeerMisbehaved::ChannelBindingMismatch
+                | PeerMisbehaved::ChannelBindingUnsupported
+                | PeerMisbehaved::Downgrade => Code::BadBinding,
+                PeerMisbehaved::IterationsTooLow { .. } => Code::TooWeak,
+                PeerMisbehaved::Replay => Code::BadAuth,
+                _ => Code::BadProt,
+            },
+            Error::Refused(Refused::Authorization { .. }) => Code::NoAuthz,
+            Error::Refused(_) => Code::BadAuth,
+            Error::Application(_) => Code::BadParam,
+            Error::Policy(Policy::NoMechanism(_)) => Code::NoMech,
+            Error::Policy(Policy::ChannelBindingRequired(_)) => Code::BadBinding,
+            Error::Policy(Policy::Strength(_)) => Code::TooWeak,
+            Error::Misuse(Misuse::NotStarted) => Code::NotInit,
+            Error::Misuse(_) => Code::BadParam,
+            Error::System(_) => Code::Fail,
+        }
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(reason: Refused) -> Self {
+        Error::Refused(reason)
+    }
+}
+
+impl From<Application> for Error {
+    fn from(reason: Application) -> Self {
+        Error::Application(reason)
+    }
+}
+
+impl From<Policy> for Error {
+    fn from(reason: Policy) -> Self {
+        Error::Policy(reason)
+    }
+}
+
+/// An error together with where it happened; its text is what a program shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Which side noticed it: `client` or `server`.
+    pub side: crate::contract::Side,
+    /// The mechanism's name, if one was chosen already.
+    pub mechanism: Option<&'static str>,
+    /// What happened.
+    pub error: Error,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = self.mechanism {
+            write!(f, "{name} ")?;
+        }
+        write!(f, "{}: {} ({})", self.side, self.error, self.error.code().name())
+    }
+}
+
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// What of a peer's own words may be shown: printable ASCII, at most 200 bytes.
+pub fn printable(peer_text: &[u8]) -> String {
+    peer_text.iter().take(200).map(|&b| if (0x20..0x7f).contains(&b) { char::from(b) } else { '?' }).collect()
+}

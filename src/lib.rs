@@ -1,0 +1,41 @@
+//! SASL mechanisms (RFC 4422), client and server, without I/O.
+//!
+//! This crate is the core of Perl's `Authen::SASL::Rust`. Imports only point down:
+//!
+//! - [`contract`], [`config`], [`error`], [`secret`]: what everything else is written against;
+//! - [`wire`], [`crypto`], [`store`]: parsing and printing, hashes, stored keys;
+//! - [`mechanism`]: one file a mechanism, and the registry;
+//! - [`negotiate`]: which mechanism, and the reason for each one refused;
+//! - [`session`]: drives one exchange of one side;
+//! - `ffi`: the C surface that the Perl extension links.
+//!
+//! ```
+//! use authen_sasl_rust::contract::{Answer, Property, Side, Values};
+//! use authen_sasl_rust::session::{Outcome, Session};
+//! use authen_sasl_rust::world::LocalWorld;
+//!
+//! let mut world = LocalWorld::default();
+//! let mut client = Session::new(Side::Client);
+//! client.pick("PLAIN")?;
+//! assert_eq!(client.start(None, &mut world.lend()), Outcome::Ask);
+//!
+//! let mut values = Values::default();
+//! values.push(Property::Authcid, b"fred"[..].to_vec().into());
+//! values.push(Property::Password, b"pencil"[..].to_vec().into());
+//! assert_eq!(client.answer(Answer::Values(values), &mut world.lend()), Outcome::Send);
+//! assert_eq!(client.message(), b"\0fred\0pencil");
+//! assert!(client.is_success());
+//! # Ok::<(), authen_sasl_rust::error::Error>(())
+//! ```
+
+pub mod config;
+pub mod contract;
+pub mod crypto;
+pub mod error;
+pub mod mechanism;
+pub mod negotiate;
+pub mod secret;
+pub mod session;
+pub mod store;
+pub mod wire;
+pub mod world;

@@ -1,0 +1,66 @@
+//! ANONYMOUS (RFC 4505): one message, the trace, which may be empty.
+
+use crate::contract::{
+    Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
+};
+use crate::error::{Application, Error, Malformed};
+
+pub static MECHANISM: Mechanism = Mechanism {
+    name: "ANONYMOUS",
+    first: Side::Client,
+    rank: 0,
+    max_ssf: 0,
+    security: SecurityFlags::NOPLAINTEXT,
+    client_needs: Abilities::NONE,
+    server_needs: Abilities::NONE,
+    client: || Box::new(AwaitBegin),
+    server: || Box::new(AwaitTrace),
+};
+
+/// Longest trace, in characters (RFC 4505 §2).
+const TRACE_LIMIT: usize = 255;
+
+struct AwaitBegin;
+struct AwaitValues;
+struct AwaitTrace;
+
+impl State for AwaitBegin {
+    fn step(self: Box<Self>, _: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        Ok(Step::Ask(Question::Values(&[Property::Authzid]), Box::new(AwaitValues)))
+    }
+}
+
+impl State for AwaitValues {
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let trace = event.values()?.text(Property::Authzid)?.unwrap_or_default();
+        if let Some(reason) = unfit(&trace) {
+            return Err(Application::Unusable { what: "trace (callback authname)", reason }.into());
+        }
+        Ok(Step::Done(Established {
+            last: Some(trace.into_bytes()),
+            authcid: "anonymous".into(),
+            ..Established::default()
+        }))
+    }
+}
+
+impl State for AwaitTrace {
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let bytes = event.received("message")?;
+        let trace =
+            std::str::from_utf8(bytes).map_err(|_| Error::malformed("message", Malformed::Utf8("the trace")))?;
+        if unfit(trace).is_some() {
+            return Err(Error::malformed("message", Malformed::Character("the trace (RFC 4505 §2)")));
+        }
+        // The trace names nobody: it is for the log, and no authorization may rest on it.
+        Ok(Step::Done(Established { authcid: "anonymous".into(), ..Established::default() }))
+    }
+}
+
+/// RFC 4505 §2: at most 255 characters, without control characters (stringprep profile "trace").
+fn unfit(trace: &str) -> Option<&'static str> {
+    if trace.chars().count() > TRACE_LIMIT {
+        return Some("is longer than 255 characters (RFC 4505 §2)");
+    }
+    trace.chars().any(char::is_control).then_some("holds a control character (RFC 4505 §3)")
+}

@@ -1,0 +1,19 @@
+//! The mechanisms, one file each, and their registry.
+//!
+//! Ranks, the scale of preference: SCRAM with channel binding from 70, SCRAM by strength of hash
+//! from 50, DIGEST-MD5 30, CRAM-MD5 and EXTERNAL 20, OAUTHBEARER 13, XOAUTH2 12, PLAIN and
+//! LOGIN 10, ANONYMOUS 0. Ties go by the caller's order.
+
+mod anonymous;
+mod external;
+mod plain;
+
+use crate::contract::Mechanism;
+
+/// All mechanisms, one line each.
+pub static ALL: &[&Mechanism] = &[&external::MECHANISM, &plain::MECHANISM, &anonymous::MECHANISM];
+
+/// The mechanism of that name, upper or lower case.
+pub fn find(name: &str) -> Option<&'static Mechanism> {
+    ALL.iter().copied().find(|m| m.name.eq_ignore_ascii_case(name))
+}

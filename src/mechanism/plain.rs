@@ -1,0 +1,117 @@
+//! PLAIN (RFC 4616): the password in clear, for use below TLS.
+
+use crate::contract::{
+    Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
+};
+use crate::error::{Application, Error, Malformed, Refused};
+use crate::secret::Secret;
+use crate::wire::saslprep;
+
+pub static MECHANISM: Mechanism = Mechanism {
+    name: "PLAIN",
+    first: Side::Client,
+    rank: 10,
+    max_ssf: 0,
+    security: SecurityFlags::NOANONYMOUS,
+    client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
+    server_needs: Abilities::CHECK_PASSWORD.and(Abilities::CREDENTIALS),
+    client: || Box::new(AwaitBegin),
+    server: || Box::new(AwaitMessage),
+};
+
+struct AwaitBegin;
+struct AwaitValues;
+struct AwaitMessage;
+
+struct AwaitVerdict {
+    authcid: String,
+    authzid: Option<String>,
+}
+
+impl State for AwaitBegin {
+    fn step(self: Box<Self>, _: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        Ok(Step::Ask(
+            Question::Values(&[Property::Authcid, Property::Authzid, Property::Password]),
+            Box::new(AwaitValues),
+        ))
+    }
+}
+
+impl State for AwaitValues {
+    /// `message = [authzid] UTF8NUL authcid UTF8NUL passwd` (RFC 4616 §2).
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let mut values = event.values()?;
+        let authzid = values.text(Property::Authzid)?.filter(|name| !name.is_empty());
+        let authcid = values.require_text(Property::Authcid)?;
+        let password = values.require(Property::Password)?;
+        without_nul("authorization identity", authzid.as_deref().unwrap_or("").as_bytes())?;
+        without_nul("authentication identity", authcid.as_bytes())?;
+        without_nul("password", password.expose())?;
+        if password.is_empty() {
+            return Err(Application::Empty("password").into());
+        }
+        let prefix = authzid.as_deref().unwrap_or("");
+        let mut message = Vec::with_capacity(prefix.len() + authcid.len() + password.expose().len() + 2);
+        message.extend_from_slice(prefix.as_bytes());
+        message.push(0);
+        message.extend_from_slice(authcid.as_bytes());
+        message.push(0);
+        message.extend_from_slice(password.expose());
+        Ok(Step::Done(Established { last: Some(message), authcid, authzid, layer: None }))
+    }
+}
+
+fn without_nul(what: &'static str, value: &[u8]) -> Result<(), Error> {
+    if value.contains(&0) {
+        return Err(Application::Unusable { what, reason: "holds a NUL character (RFC 4616 §2)" }.into());
+    }
+    Ok(())
+}
+
+impl State for AwaitMessage {
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let bytes = event.received("message")?;
+        let malformed = |reason| Error::malformed("message", reason);
+        let mut parts = bytes.split(|&b| b == 0);
+        // split gives at least one part, so authzid is there even for an empty message.
+        let authzid = parts.next().unwrap_or_default();
+        let authcid = parts.next().ok_or_else(|| malformed(Malformed::Missing("the authentication identity")))?;
+        let password = parts.next().ok_or_else(|| malformed(Malformed::Missing("the password")))?;
+        if parts.next().is_some() {
+            return Err(malformed(Malformed::Trailing("the password")));
+        }
+        let authzid = text(authzid, "the authorization identity")?;
+        let authcid = text(authcid, "the authentication identity")?;
+        text(password, "the password")?;
+        if authcid.is_empty() {
+            return Err(malformed(Malformed::Empty("the authentication identity")));
+        }
+        if password.is_empty() {
+            return Err(malformed(Malformed::Empty("the password")));
+        }
+        // A name that cannot be prepared is nobody's (RFC 4616 §2, RFC 4013).
+        let authcid = saslprep::query(authcid).map_err(|_| Refused::Credentials)?.into_owned();
+        let authzid = (!authzid.is_empty()).then(|| authzid.to_owned());
+        Ok(Step::Ask(
+            Question::CheckPassword {
+                authcid: authcid.clone(),
+                authzid: authzid.clone(),
+                password: Secret::new(password),
+            },
+            Box::new(AwaitVerdict { authcid, authzid }),
+        ))
+    }
+}
+
+fn text<'a>(bytes: &'a [u8], field: &'static str) -> Result<&'a str, Error> {
+    std::str::from_utf8(bytes).map_err(|_| Error::malformed("message", Malformed::Utf8(field)))
+}
+
+impl State for AwaitVerdict {
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        if !event.verdict()? {
+            return Err(Refused::Credentials.into());
+        }
+        Ok(Step::Done(Established { authcid: self.authcid, authzid: self.authzid, ..Established::default() }))
+    }
+}

@@ -1,0 +1,163 @@
+//! Choice of the mechanism: what the caller names, by what the policy allows and the application
+//! can answer, with the reason for each one refused.
+
+use crate::config::{BindingPolicy, Config};
+use crate::contract::{Abilities, Mechanism, SecurityFlags, Side};
+use crate::error::{printable, Error, Policy};
+use crate::mechanism;
+
+/// Mechanism names that are considered, at most; the rest of a longer list is ignored.
+const NAMES_LIMIT: usize = 256;
+
+/// Why this mechanism may not be used on this side of this connection; `None` if it may.
+pub fn refusal(mechanism: &Mechanism, side: Side, config: &Config) -> Option<String> {
+    let wanted = config.secflags;
+    for (name, flag) in SecurityFlags::NAMES {
+        let below_tls = flag == SecurityFlags::NOPLAINTEXT && config.allows_plaintext();
+        if wanted.contains(flag) && !mechanism.security.contains(flag) && !below_tls {
+            return Some(format!("it does not satisfy the security flag {name}"));
+        }
+    }
+    if config.min_ssf > config.external_ssf.saturating_add(mechanism.max_ssf) {
+        return Some(format!("minssf {} is out of its reach, which is {}", config.min_ssf, mechanism.max_ssf));
+    }
+    let binds = mechanism.name.ends_with("-PLUS");
+    if binds && config.bindings().is_empty() {
+        return Some("there is no channel binding data (property tls or channel_binding)".into());
+    }
+    if config.binding_policy == BindingPolicy::Require && !binds {
+        return Some("channel binding is required (channel_binding_policy) and it has none".into());
+    }
+    let missing = match side {
+        Side::Client => missing_answers(mechanism.client_needs, config.abilities),
+        Side::Server => {
+            let needs = mechanism.server_needs;
+            (needs != Abilities::NONE && !config.abilities.intersects(needs)).then(|| callbacks(needs).join(" or "))
+        }
+    };
+    missing.map(|names| format!("there is no callback {names}"))
+}
+
+fn missing_answers(needs: Abilities, has: Abilities) -> Option<String> {
+    let missing = Abilities(needs.0 & !has.0);
+    (missing != Abilities::NONE).then(|| callbacks(missing).join(", no callback "))
+}
+
+/// The callbacks' names that stand for these abilities.
+fn callbacks(abilities: Abilities) -> Vec<&'static str> {
+    [
+        (Abilities::AUTHCID, "user"),
+        (Abilities::AUTHZID, "authname"),
+        (Abilities::PASSWORD, "pass"),
+        (Abilities::TOKEN, "token"),
+        (Abilities::CHECK_PASSWORD, "checkpass"),
+        (Abilities::CREDENTIALS, "getsecret"),
+        (Abilities::CHECK_TOKEN, "checktoken"),
+    ]
+    .into_iter()
+    .filter(|(ability, _)| abilities.contains(*ability))
+    .map(|(_, name)| name)
+    .collect()
+}
+
+/// The names in a caller's list: whatever is no character of a mechanism's name separates
+/// (RFC 4422 §3.1).
+pub fn names(list: &str) -> impl Iterator<Item = &str> {
+    list.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_')
+        .filter(|name| !name.is_empty())
+        .take(NAMES_LIMIT)
+}
+
+/// All mechanisms of the list that may be used, the strongest first, ties in the list's order.
+pub fn usable(list: &str, side: Side, config: &Config) -> Vec<&'static Mechanism> {
+    let mut found: Vec<&'static Mechanism> = Vec::new();
+    for mechanism in names(list).filter_map(mechanism::find) {
+        if !found.iter().any(|m| m.name == mechanism.name) && refusal(mechanism, side, config).is_none() {
+            found.push(mechanism);
+        }
+    }
+    found.sort_by_key(|m| std::cmp::Reverse(m.rank));
+    found
+}
+
+/// The strongest mechanism of the list that may be used.
+///
+/// # Errors
+/// [`Policy::NoMechanism`], whose text names each mechanism of the list with its reason.
+pub fn choose(list: &str, side: Side, config: &Config) -> Result<&'static Mechanism, Error> {
+    let mut best: Option<&'static Mechanism> = None;
+    for mechanism in names(list).filter_map(mechanism::find) {
+        if best.is_none_or(|b| mechanism.rank > b.rank) && refusal(mechanism, side, config).is_none() {
+            best = Some(mechanism);
+        }
+    }
+    best.ok_or_else(|| Policy::NoMechanism(reasons(list, side, config)).into())
+}
+
+/// One clause for each name of the list.
+fn reasons(list: &str, side: Side, config: &Config) -> String {
+    let clauses: Vec<String> = names(list)
+        .take(32)
+        .map(|name| match mechanism::find(name) {
+            Some(mechanism) => match refusal(mechanism, side, config) {
+                Some(reason) => format!("{}: {reason}", mechanism.name),
+                None => format!("{}: it is usable", mechanism.name),
+            },
+            None => format!("{}: it is unknown here", printable(&name.as_bytes()[..name.len().min(32)])),
+        })
+        .collect();
+    if clauses.is_empty() {
+        return "none was named".into();
+    }
+    clauses.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[allow(clippy::field_reassign_with_default)] // Config has a private field
+    fn able() -> Config {
+        let mut config = Config::default();
+        config.abilities = Abilities::AUTHCID.and(Abilities::PASSWORD);
+        config
+    }
+
+    #[test]
+    fn the_strongest_wins_and_ties_go_by_the_list() {
+        assert_eq!(choose("ANONYMOUS PLAIN", Side::Client, &able()).unwrap().name, "PLAIN");
+        assert_eq!(choose("plain,external", Side::Client, &able()).unwrap().name, "EXTERNAL");
+    }
+
+    #[test]
+    fn nothing_named_is_refused_and_never_means_all() {
+        for list in ["", " ", "!!!", "\u{e4}\u{f6}", "NO-SUCH-MECHANISM"] {
+            assert!(
+                matches!(choose(list, Side::Client, &able()), Err(Error::Policy(Policy::NoMechanism(_)))),
+                "{list}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_refusal_has_its_reason() {
+        let mut config = able();
+        config.secflags = SecurityFlags::NOPLAINTEXT;
+        let text = choose("PLAIN NOSUCH", Side::Client, &config).unwrap_err().to_string();
+        assert!(text.contains("PLAIN: it does not satisfy the security flag noplaintext"), "{text}");
+        assert!(text.contains("NOSUCH: it is unknown here"), "{text}");
+        config.external_ssf = 128;
+        assert_eq!(choose("PLAIN", Side::Client, &config).unwrap().name, "PLAIN");
+        config.abilities = Abilities::NONE;
+        let text = choose("PLAIN", Side::Client, &config).unwrap_err().to_string();
+        assert!(text.contains("no callback user, no callback pass"), "{text}");
+    }
+
+    /// CVE-2025-49146: channel binding required, then a mechanism without it.
+    #[test]
+    fn cve_2025_49146() {
+        let mut config = able();
+        config.binding_policy = BindingPolicy::Require;
+        assert!(choose("PLAIN EXTERNAL", Side::Client, &config).is_err());
+    }
+}

@@ -1,0 +1,108 @@
+//! Bytes that are wiped when dropped, compare in constant time, and never print.
+
+use std::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
+
+/// A password, token or key.
+///
+/// The buffer is never grown, so no stale copy of a shorter secret stays behind
+/// in freed memory; it is zeroized on drop. `Debug` shows the word *secret* only,
+/// and there is no `Display` and no `==`.
+#[derive(Default)]
+pub struct Secret(Box<[u8]>);
+
+impl Secret {
+    /// Copies `bytes` into a buffer of exactly their length.
+    pub fn new(bytes: &[u8]) -> Self {
+        Secret(bytes.into())
+    }
+
+    /// The bytes, for computing with them.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The bytes as UTF-8 text, or `None` if they are not valid UTF-8.
+    pub fn expose_str(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+
+    /// True for a secret of no bytes at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Compares in a time that depends on the lengths alone.
+    pub fn ct_eq(&self, other: &[u8]) -> bool {
+        self.0.ct_eq(other).into()
+    }
+}
+
+impl From<Vec<u8>> for Secret {
+    /// Takes the bytes over; spare capacity is wiped before it is given back.
+    fn from(mut bytes: Vec<u8>) -> Self {
+        if bytes.len() == bytes.capacity() {
+            return Secret(bytes.into_boxed_slice());
+        }
+        let secret = Secret::new(&bytes);
+        bytes.zeroize();
+        secret
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Secret::from(text.into_bytes())
+    }
+}
+
+impl Clone for Secret {
+    fn clone(&self) -> Self {
+        Secret::new(&self.0)
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("secret")
+    }
+}
+
+/// Compares two byte strings in a time that depends on their lengths alone.
+pub fn ct_eq(a: &[u8], b: &[u8]) -> bool {
+    a.ct_eq(b).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", Secret::new(b"hunter2")), "secret");
+    }
+
+    #[test]
+    fn comparison_tells_contents_and_lengths_apart() {
+        let secret = Secret::new(b"abc");
+        assert!(secret.ct_eq(b"abc"));
+        assert!(!secret.ct_eq(b"abd"));
+        assert!(!secret.ct_eq(b"ab"));
+        assert!(!secret.ct_eq(b""));
+    }
+
+    #[test]
+    fn spare_capacity_is_given_back() {
+        let mut bytes = Vec::with_capacity(64);
+        bytes.extend_from_slice(b"abc");
+        assert!(Secret::from(bytes).ct_eq(b"abc"));
+    }
+}

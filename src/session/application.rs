@@ -1,0 +1,207 @@
+//! The application's part in an exchange: questions of the mechanism, and those that the session
+//! asks of its own accord on a server (`canonuser`, `authorize`, `getsecret` in place of `checkpass`).
+
+use crate::contract::{Abilities, Answer, Established, Event, Next, Property, Question, Side, World};
+use crate::error::{Application, Error, Refused};
+use crate::secret::Secret;
+use crate::store::verifier;
+
+use super::{Outcome, Phase, Session};
+
+/// What the session itself wants with the answer that is awaited.
+pub(super) enum Errand {
+    /// Nothing: the answer is the mechanism's.
+    None,
+    /// The canonical name belongs into this question of the mechanism.
+    Canonicalize(Box<Question>),
+    /// The credential is to be compared with this password; the mechanism gets the verdict.
+    Compare(Secret),
+    /// The mechanism has ended; names are made canonical, then the application authorizes.
+    FinishAuthcid(Box<Established>),
+    FinishAuthzid(Box<Established>),
+    FinishAuthorize(Box<Established>),
+}
+
+impl Session {
+    /// Puts a mechanism's question to the application.
+    pub(super) fn ask(&mut self, question: Question, next: Next) -> Outcome {
+        if self.side == Side::Server && self.can(Abilities::CANONICALIZE) && self.identity.authcid.is_none() {
+            if let Some(name) = authcid_of(&question) {
+                let canonicalize =
+                    Question::Canonicalize { authzid: false, name: name.to_owned(), realm: self.realm_of(&question) };
+                return self.put(canonicalize, Errand::Canonicalize(Box::new(question)), Phase::Application(next));
+            }
+        }
+        self.put_or_replace(question, next)
+    }
+
+    fn put_or_replace(&mut self, question: Question, next: Next) -> Outcome {
+        if let Question::Credentials { realm: Some(realm), .. } = &question {
+            self.identity.realm = Some(realm.as_str().into());
+        }
+        match question {
+            Question::CheckPassword { authcid, authzid, password } if !self.can(Abilities::CHECK_PASSWORD) => {
+                let realm = self.config.realm().map(str::to_owned);
+                let credentials = Question::Credentials { authcid, authzid, realm };
+                self.put(credentials, Errand::Compare(password), Phase::Application(next))
+            }
+            question => self.put(question, Errand::None, Phase::Application(next)),
+        }
+    }
+
+    fn put(&mut self, question: Question, errand: Errand, phase: Phase) -> Outcome {
+        self.question = Some(question);
+        self.errand = errand;
+        self.phase = phase;
+        Outcome::Ask
+    }
+
+    /// The answer to a question that was asked while the mechanism was under way.
+    pub(super) fn answered(&mut self, next: Next, answer: Answer, world: &mut World<'_>) -> Outcome {
+        match (std::mem::replace(&mut self.errand, Errand::None), answer) {
+            (Errand::Canonicalize(question), Answer::Text(name)) => match name.filter(|name| !name.is_empty()) {
+                None => self.fail(Refused::Credentials.into()),
+                Some(name) => {
+                    self.identity.authcid = Some(name.as_str().into());
+                    self.put_or_replace(renamed(*question, name), next)
+                }
+            },
+            (Errand::Compare(password), Answer::Credential(stored)) => {
+                match verifier::check_password(stored.as_ref(), &password, world.lookups) {
+                    Ok(same) => self.advance(next, Event::Answered(Answer::Verdict(same)), world),
+                    Err(error) => self.fail(error),
+                }
+            }
+            (Errand::None, answer) => {
+                self.remember_names(&answer);
+                self.advance(next, Event::Answered(answer), world)
+            }
+            _ => self.fail(Application::WrongAnswer.into()),
+        }
+    }
+
+    /// A client's names are worth keeping for `answer`; its secrets are not.
+    fn remember_names(&mut self, answer: &Answer) {
+        match answer {
+            Answer::Values(values) => {
+                let text = |property| Some(Box::from(values.get(property)?.expose_str()?));
+                self.identity.authcid = text(Property::Authcid).or(self.identity.authcid.take());
+                self.identity.authzid = text(Property::Authzid).or(self.identity.authzid.take());
+                self.identity.realm = text(Property::Realm).or(self.identity.realm.take());
+            }
+            Answer::Text(Some(realm)) if self.side == Side::Client => {
+                self.identity.realm = Some(realm.as_str().into());
+            }
+            _ => {}
+        }
+    }
+
+    /// A server's mechanism is satisfied: make the names canonical and authorize.
+    pub(super) fn finish(&mut self, established: Established) -> Outcome {
+        let established = Box::new(established);
+        if !self.can(Abilities::CANONICALIZE) {
+            return self.authorize(established);
+        }
+        match self.identity.authcid.take() {
+            // The name was made canonical before its secret was looked up.
+            Some(name) => self.finish_authzid(Box::new(Established { authcid: name.into(), ..*established })),
+            None => {
+                let question = self.canonicalize(false, established.authcid.clone());
+                self.put(question, Errand::FinishAuthcid(established), Phase::Finishing)
+            }
+        }
+    }
+
+    fn finish_authzid(&mut self, established: Box<Established>) -> Outcome {
+        match &established.authzid {
+            None => self.authorize(established),
+            Some(name) => {
+                let question = self.canonicalize(true, name.clone());
+                self.put(question, Errand::FinishAuthzid(established), Phase::Finishing)
+            }
+        }
+    }
+
+    /// May the authenticated identity act as the one that it names? The default is: only as itself.
+    fn authorize(&mut self, established: Box<Established>) -> Outcome {
+        let Some(authzid) = &established.authzid else { return self.succeed(*established) };
+        let authcid = &established.authcid;
+        if authzid == authcid {
+            return self.succeed(*established);
+        }
+        if self.can(Abilities::AUTHORIZE) {
+            let question =
+                Question::Authorize { authcid: authcid.clone(), authzid: authzid.clone(), realm: self.realm() };
+            return self.put(question, Errand::FinishAuthorize(established), Phase::Finishing);
+        }
+        let at = |domain: &str| {
+            !domain.is_empty()
+                && authzid.strip_prefix(authcid.as_str()).and_then(|r| r.strip_prefix('@')) == Some(domain)
+        };
+        if at(&self.config.host) || self.realm().is_some_and(|realm| at(&realm)) {
+            return self.succeed(*established);
+        }
+        self.refuse_authorization(&established)
+    }
+
+    /// The answer to a question that the session asked after the mechanism's end.
+    pub(super) fn finishing_answered(&mut self, answer: Answer) -> Outcome {
+        match (std::mem::replace(&mut self.errand, Errand::None), answer) {
+            (Errand::FinishAuthcid(mut established), Answer::Text(Some(name))) if !name.is_empty() => {
+                established.authcid = name;
+                self.finish_authzid(established)
+            }
+            (Errand::FinishAuthzid(mut established), Answer::Text(Some(name))) if !name.is_empty() => {
+                established.authzid = Some(name);
+                self.authorize(established)
+            }
+            (Errand::FinishAuthcid(_) | Errand::FinishAuthzid(_), Answer::Text(_)) => {
+                self.fail(Refused::Credentials.into())
+            }
+            (Errand::FinishAuthorize(established), Answer::Verdict(true)) => self.succeed(*established),
+            (Errand::FinishAuthorize(established), Answer::Verdict(false)) => self.refuse_authorization(&established),
+            _ => self.fail(Application::WrongAnswer.into()),
+        }
+    }
+
+    fn refuse_authorization(&mut self, established: &Established) -> Outcome {
+        let authzid = established.authzid.clone().unwrap_or_default();
+        self.fail(Error::Refused(Refused::Authorization { authcid: established.authcid.clone(), authzid }))
+    }
+
+    fn canonicalize(&self, authzid: bool, name: String) -> Question {
+        Question::Canonicalize { authzid, name, realm: self.realm() }
+    }
+
+    fn can(&self, ability: Abilities) -> bool {
+        self.config.abilities.contains(ability)
+    }
+
+    fn realm(&self) -> Option<String> {
+        self.identity.realm.as_deref().or(self.config.realm()).map(str::to_owned)
+    }
+
+    fn realm_of(&self, question: &Question) -> Option<String> {
+        match question {
+            Question::Credentials { realm: Some(realm), .. } => Some(realm.clone()),
+            _ => self.realm(),
+        }
+    }
+}
+
+fn authcid_of(question: &Question) -> Option<&str> {
+    match question {
+        Question::CheckPassword { authcid, .. } | Question::Credentials { authcid, .. } => Some(authcid),
+        _ => None,
+    }
+}
+
+fn renamed(question: Question, name: String) -> Question {
+    match question {
+        Question::CheckPassword { authzid, password, .. } => {
+            Question::CheckPassword { authcid: name, authzid, password }
+        }
+        Question::Credentials { authzid, realm, .. } => Question::Credentials { authcid: name, authzid, realm },
+        other => other,
+    }
+}

@@ -1,0 +1,333 @@
+//! One exchange of one side: feeds events to a mechanism's states, and does once for all
+//! mechanisms what RFC 4422 asks of every one (see [`crate::contract`]).
+
+mod application;
+
+use crate::config::Config;
+use crate::contract::{
+    Answer, Context, Established, Event, Mechanism, Next, Question, SecurityLayer, Side, Step, World, MESSAGE_LIMIT,
+};
+use crate::error::{Error, Failure, Malformed, Misuse, PeerMisbehaved, Policy};
+use crate::mechanism;
+use crate::negotiate;
+
+use application::Errand;
+
+/// What a call has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Outcome {
+    /// [`Session::message`] goes to the peer; it may be empty.
+    Send = 0,
+    /// There is no message: absent, not empty.
+    Absent = 1,
+    /// [`Session::question`] waits for [`Session::answer`].
+    Ask = 2,
+    /// It failed: [`Session::failure`].
+    Failed = 3,
+    /// It failed, and [`Session::message`] must reach the peer all the same.
+    FailedWithMessage = 4,
+    /// The exchange was over already; nothing has changed.
+    Over = 5,
+    /// The call came while the application still owes an answer; nothing has changed.
+    Busy = 6,
+}
+
+/// What the session waits for.
+enum Phase {
+    New,
+    Peer(Next),
+    Application(Next),
+    /// Session's own question, after the mechanism's end.
+    Finishing,
+    /// The server spoke last; one empty message may follow where the protocol has no success data.
+    ServerSpokeLast,
+    Succeeded,
+    Failed,
+}
+
+/// One side of one exchange. `start` may be called again at any time and begins afresh.
+pub struct Session {
+    side: Side,
+    mechanism: Option<&'static Mechanism>,
+    /// Options and properties.
+    pub config: Config,
+    phase: Phase,
+    message: Option<Vec<u8>>,
+    question: Option<Question>,
+    errand: Errand,
+    failure: Option<Box<Failure>>,
+    identity: Identity,
+    layer: Option<Box<dyn SecurityLayer>>,
+}
+
+/// The names of an exchange, as far as they are known.
+#[derive(Debug, Default)]
+pub struct Identity {
+    /// Authentication identity; on a server the canonical one.
+    pub authcid: Option<Box<str>>,
+    /// Authorization identity, if one was named.
+    pub authzid: Option<Box<str>>,
+    /// Realm, where the mechanism has one.
+    pub realm: Option<Box<str>>,
+}
+
+impl Session {
+    /// A new side, without a mechanism.
+    pub fn new(side: Side) -> Self {
+        Session {
+            side,
+            mechanism: None,
+            config: Config::default(),
+            phase: Phase::New,
+            message: None,
+            question: None,
+            errand: Errand::None,
+            failure: None,
+            identity: Identity::default(),
+            layer: None,
+        }
+    }
+
+    /// Picks the strongest usable mechanism of a list.
+    ///
+    /// # Errors
+    /// [`Policy::NoMechanism`] with the reason for each.
+    pub fn negotiate(&mut self, list: &str) -> Result<&'static Mechanism, Error> {
+        self.config.peer_offers_binding =
+            negotiate::names(list).any(|name| name.len() > 5 && name[name.len() - 5..].eq_ignore_ascii_case("-PLUS"));
+        let mechanism = negotiate::choose(list, self.side, &self.config)?;
+        self.mechanism = Some(mechanism);
+        Ok(mechanism)
+    }
+
+    /// Picks one mechanism by name; whether it may be used shows at `start`.
+    ///
+    /// # Errors
+    /// [`Policy::NoMechanism`] if there is none of that name.
+    pub fn pick(&mut self, name: &str) -> Result<(), Error> {
+        match mechanism::find(name) {
+            Some(mechanism) => self.mechanism = Some(mechanism),
+            None => return Err(Policy::NoMechanism("there is none of that name".into()).into()),
+        }
+        Ok(())
+    }
+
+    /// Begins an exchange, dropping whatever was under way. A server gives the client's initial
+    /// response, `None` if there was none.
+    pub fn start(&mut self, initial: Option<&[u8]>, world: &mut World<'_>) -> Outcome {
+        self.reset();
+        let Some(mechanism) = self.mechanism else {
+            return self.fail(Error::Misuse(Misuse::SeveralMechanisms));
+        };
+        if let Some(reason) = negotiate::refusal(mechanism, self.side, &self.config) {
+            return self.fail(Policy::NoMechanism(format!("{}: {reason}", mechanism.name)).into());
+        }
+        match (self.side, mechanism.first, initial) {
+            (Side::Client, Side::Client, _) => self.advance((mechanism.client)(), Event::Begin, world),
+            (Side::Client, Side::Server, _) => {
+                self.phase = Phase::Peer((mechanism.client)());
+                Outcome::Absent
+            }
+            (Side::Server, Side::Client, None) => {
+                self.phase = Phase::Peer((mechanism.server)());
+                self.message = Some(Vec::new());
+                Outcome::Send
+            }
+            (Side::Server, Side::Server, None | Some([])) => self.advance((mechanism.server)(), Event::Begin, world),
+            (Side::Server, _, Some(bytes)) => {
+                self.phase = Phase::Peer((mechanism.server)());
+                self.step(bytes, world)
+            }
+        }
+    }
+
+    /// Takes the peer's next message. On a client that was not started it starts first: an empty
+    /// message then is the server's invitation to a client that goes first.
+    pub fn step(&mut self, received: &[u8], world: &mut World<'_>) -> Outcome {
+        if matches!(self.phase, Phase::New) {
+            if self.side == Side::Server {
+                return self.fail(Error::Misuse(Misuse::NotStarted));
+            }
+            let begun = self.start(None, world);
+            if begun != Outcome::Absent {
+                if received.is_empty() || begun == Outcome::Failed {
+                    return begun;
+                }
+                return self.fail(Error::malformed(
+                    "first challenge",
+                    Malformed::Unexpected("it must be empty: the client goes first in this mechanism"),
+                ));
+            }
+        }
+        match std::mem::replace(&mut self.phase, Phase::Failed) {
+            Phase::Peer(next) => {
+                self.message = None;
+                if received.len() > MESSAGE_LIMIT {
+                    let reason = Malformed::TooLong { field: "it", limit: MESSAGE_LIMIT };
+                    return self.fail(Error::malformed("message", reason));
+                }
+                self.advance(next, Event::Received(received), world)
+            }
+            Phase::ServerSpokeLast if received.is_empty() => {
+                self.phase = Phase::Succeeded;
+                self.message = None;
+                Outcome::Absent
+            }
+            waiting @ (Phase::Application(_) | Phase::Finishing) => {
+                self.phase = waiting;
+                Outcome::Busy
+            }
+            over => {
+                self.phase = over;
+                Outcome::Over
+            }
+        }
+    }
+
+    /// Gives the application's answer to [`Session::question`].
+    pub fn answer(&mut self, answer: Answer, world: &mut World<'_>) -> Outcome {
+        match std::mem::replace(&mut self.phase, Phase::Failed) {
+            Phase::Application(next) => {
+                self.question = None;
+                self.answered(next, answer, world)
+            }
+            Phase::Finishing => {
+                self.question = None;
+                self.finishing_answered(answer)
+            }
+            other => {
+                self.phase = other;
+                Outcome::Over
+            }
+        }
+    }
+
+    /// Ends the exchange with a failure from outside: a callback's value that could not be
+    /// encoded, an exchange that was abandoned.
+    pub fn abort(&mut self, error: Error) -> Outcome {
+        match self.phase {
+            Phase::Succeeded | Phase::ServerSpokeLast | Phase::Failed => Outcome::Over,
+            _ => self.fail(error),
+        }
+    }
+
+    /// Forgets the exchange; options, properties and the mechanism stay.
+    pub fn reset(&mut self) {
+        self.phase = Phase::New;
+        self.message = None;
+        self.question = None;
+        self.errand = Errand::None;
+        self.failure = None;
+        self.identity = Identity::default();
+        self.layer = None;
+    }
+
+    fn advance(&mut self, next: Next, event: Event<'_>, world: &mut World<'_>) -> Outcome {
+        let Some(mechanism) = self.mechanism else {
+            return self.fail(Error::Misuse(Misuse::SeveralMechanisms));
+        };
+        let mut cx = Context { mechanism, config: &self.config, world };
+        match next.step(event, &mut cx) {
+            Ok(Step::Send(bytes, next)) => {
+                self.phase = Phase::Peer(next);
+                self.message = Some(bytes);
+                Outcome::Send
+            }
+            Ok(Step::Ask(question, next)) => self.ask(question, next),
+            Ok(Step::Done(established)) => match self.side {
+                Side::Client => self.succeed(established),
+                Side::Server => self.finish(established),
+            },
+            Ok(Step::Fail(bytes, error)) => {
+                self.fail(error);
+                self.message = Some(bytes);
+                Outcome::FailedWithMessage
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    fn succeed(&mut self, established: Established) -> Outcome {
+        let Established { last, authcid, authzid, layer } = established;
+        self.identity.authcid = Some(authcid.into());
+        self.identity.authzid = authzid.map(Into::into);
+        self.layer = layer;
+        self.phase = match (self.side, &last) {
+            (Side::Server, Some(_)) => Phase::ServerSpokeLast,
+            _ => Phase::Succeeded,
+        };
+        self.message = last;
+        if self.message.is_some() {
+            Outcome::Send
+        } else {
+            Outcome::Absent
+        }
+    }
+
+    fn fail(&mut self, error: Error) -> Outcome {
+        self.phase = Phase::Failed;
+        self.message = None;
+        self.question = None;
+        self.errand = Errand::None;
+        self.layer = None;
+        self.failure = Some(Box::new(Failure { side: self.side, mechanism: self.mechanism.map(|m| m.name), error }));
+        Outcome::Failed
+    }
+
+    /// Which side this is.
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
+    /// The mechanism, if one was chosen.
+    pub fn mechanism(&self) -> Option<&'static Mechanism> {
+        self.mechanism
+    }
+
+    /// The message for the peer; empty if there is none.
+    pub fn message(&self) -> &[u8] {
+        self.message.as_deref().unwrap_or_default()
+    }
+
+    /// True if there is no message: absent is not empty.
+    pub fn message_absent(&self) -> bool {
+        self.message.is_none()
+    }
+
+    /// The question that waits for an answer.
+    pub fn question(&self) -> Option<&Question> {
+        self.question.as_ref()
+    }
+
+    /// What went wrong.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_deref()
+    }
+
+    /// The names of the exchange.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The security layer, once the exchange has succeeded with one.
+    pub fn layer(&mut self) -> Option<&mut Box<dyn SecurityLayer>> {
+        self.layer.as_mut()
+    }
+
+    /// True while the peer's next message, or the application's answer, is needed.
+    pub fn need_step(&self) -> bool {
+        matches!(self.phase, Phase::New | Phase::Peer(_) | Phase::Application(_) | Phase::Finishing)
+    }
+
+    /// True once this side has verified all that it can verify.
+    pub fn is_success(&self) -> bool {
+        matches!(self.phase, Phase::Succeeded | Phase::ServerSpokeLast)
+    }
+
+    /// Reports a server that ended the protocol's dialogue with success although this client still
+    /// waited for its proof.
+    pub fn ended_early(&mut self) -> Outcome {
+        self.abort(Error::misbehaved("outcome", PeerMisbehaved::ServerProofMissing))
+    }
+}

@@ -1,0 +1,3 @@
+//! Where secrets come from besides the application's own words: stored keys and remembered keys.
+
+pub mod verifier;

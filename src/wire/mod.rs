@@ -1,0 +1,3 @@
+//! Parsing and printing, each the other's inverse.
+
+pub mod saslprep;

@@ -1,0 +1,136 @@
+//! SASLprep, the stringprep profile for user names and passwords (RFC 4013).
+
+use std::borrow::Cow;
+
+use stringprep::tables;
+
+/// Why a string cannot be prepared. The texts follow a noun, as in *the password …*.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unprepared {
+    /// RFC 4013 §2.3: a control, private, surrogate or otherwise prohibited character.
+    Prohibited,
+    /// RFC 4013 §2.4: right-to-left characters mixed with others.
+    Bidirectional,
+    /// RFC 4013 §2.5: a code point that Unicode 3.2 does not know, in a stored string.
+    Unassigned,
+    /// Nothing is left, or there was nothing.
+    Empty,
+}
+
+impl Unprepared {
+    /// The reason in words.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Unprepared::Prohibited => "holds a character that SASLprep prohibits (RFC 4013 §2.3)",
+            Unprepared::Bidirectional => "mixes writing directions (RFC 4013 §2.4)",
+            Unprepared::Unassigned => "holds an unassigned code point (RFC 4013 §2.5)",
+            Unprepared::Empty => "is empty, or holds only characters that SASLprep removes",
+        }
+    }
+}
+
+/// Prepares a query string: what a client sends, what a server compares with. Code points that
+/// Unicode 3.2 does not assign pass (RFC 3454 §7).
+///
+/// # Errors
+/// See [`Unprepared`].
+pub fn query(text: &str) -> Result<Cow<'_, str>, Unprepared> {
+    prepare(text, true)
+}
+
+/// Prepares a string to be stored, for instance the password that a verifier is made of.
+///
+/// # Errors
+/// See [`Unprepared`].
+pub fn stored(text: &str) -> Result<Cow<'_, str>, Unprepared> {
+    prepare(text, false)
+}
+
+fn prepare(text: &str, allow_unassigned: bool) -> Result<Cow<'_, str>, Unprepared> {
+    if text.is_empty() {
+        return Err(Unprepared::Empty);
+    }
+    // Printable ASCII is its own preparation; this is nearly every string.
+    if text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+        return Ok(Cow::Borrowed(text));
+    }
+    let mapped = text.chars().filter(|&c| !tables::commonly_mapped_to_nothing(c)).map(|c| {
+        if tables::non_ascii_space_character(c) {
+            ' '
+        } else {
+            c
+        }
+    });
+    let normalized: String = stringprep_nfkc(mapped);
+    if normalized.is_empty() {
+        return Err(Unprepared::Empty);
+    }
+    if normalized.chars().any(prohibited) {
+        return Err(Unprepared::Prohibited);
+    }
+    if mixes_directions(&normalized) {
+        return Err(Unprepared::Bidirectional);
+    }
+    if !allow_unassigned && normalized.chars().any(tables::unassigned_code_point) {
+        return Err(Unprepared::Unassigned);
+    }
+    Ok(Cow::Owned(normalized))
+}
+
+fn stringprep_nfkc(chars: impl Iterator<Item = char>) -> String {
+    use unicode_normalization::UnicodeNormalization;
+    chars.nfkc().collect()
+}
+
+/// RFC 4013 §2.3: tables C.1.2, C.2.1, C.2.2 and C.3 to C.9 of RFC 3454.
+fn prohibited(c: char) -> bool {
+    tables::non_ascii_space_character(c)
+        || tables::ascii_control_character(c)
+        || tables::non_ascii_control_character(c)
+        || tables::private_use(c)
+        || tables::non_character_code_point(c)
+        || tables::surrogate_code(c)
+        || tables::inappropriate_for_plain_text(c)
+        || tables::inappropriate_for_canonical_representation(c)
+        || tables::change_display_properties_or_deprecated(c)
+        || tables::tagging_character(c)
+}
+
+/// RFC 3454 §6: right-to-left text holds no left-to-right character, and begins and ends with a
+/// right-to-left one.
+fn mixes_directions(text: &str) -> bool {
+    if !text.chars().any(tables::bidi_r_or_al) {
+        return false;
+    }
+    let ends = [text.chars().next(), text.chars().next_back()];
+    text.chars().any(tables::bidi_l) || !ends.into_iter().flatten().all(tables::bidi_r_or_al)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 4013 §3.
+    #[test]
+    fn published_examples() {
+        assert_eq!(query("I\u{ad}X").unwrap(), "IX");
+        assert_eq!(query("user").unwrap(), "user");
+        assert_eq!(query("USER").unwrap(), "USER");
+        assert_eq!(query("\u{aa}").unwrap(), "a");
+        assert_eq!(query("\u{2168}").unwrap(), "IX");
+        assert_eq!(query("\u{7}"), Err(Unprepared::Prohibited));
+        assert_eq!(query("\u{627}1"), Err(Unprepared::Bidirectional));
+    }
+
+    #[test]
+    fn unassigned_code_points_are_for_queries_only() {
+        assert!(query("a\u{221}").is_ok());
+        assert_eq!(stored("a\u{221}"), Err(Unprepared::Unassigned));
+    }
+
+    #[test]
+    fn nothing_left_is_refused() {
+        assert_eq!(query(""), Err(Unprepared::Empty));
+        assert_eq!(query("\u{ad}"), Err(Unprepared::Empty));
+    }
+}
