@@ -10,12 +10,13 @@
 //! - `ffi`: the C surface that the Perl extension links.
 //!
 //! ```
-//! use authen_sasl_rust::contract::{Answer, Property, Side, Values};
+//! use authen_sasl_rust::contract::{Abilities, Answer, Property, Side, Values};
 //! use authen_sasl_rust::session::{Outcome, Session};
 //! use authen_sasl_rust::world::LocalWorld;
 //!
 //! let mut world = LocalWorld::default();
 //! let mut client = Session::new(Side::Client);
+//! client.config.abilities = Abilities::AUTHCID.and(Abilities::PASSWORD);
 //! client.pick("PLAIN")?;
 //! assert_eq!(client.start(None, &mut world.lend()), Outcome::Ask);
 //!
