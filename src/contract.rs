@@ -101,6 +101,9 @@ pub enum Step {
     Ask(Question, Next),
     /// This side is satisfied.
     Done(Established),
+    /// A client is satisfied and waits for nothing; if the server sends a message all the same, it is
+    /// a refusal, and this state answers it (the error object of RFC 7628 §3.2.2).
+    DoneUnlessRefused(Established, Next),
     /// The exchange has failed, and the peer must hear this last message.
     Fail(Vec<u8>, Error),
 }

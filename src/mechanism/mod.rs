@@ -5,13 +5,24 @@
 //! LOGIN 10, ANONYMOUS 0. Ties go by the caller's order.
 
 mod anonymous;
+mod bearer;
 mod external;
+mod login;
+mod oauthbearer;
 mod plain;
+mod xoauth2;
 
 use crate::contract::Mechanism;
 
 /// All mechanisms, one line each.
-pub static ALL: &[&Mechanism] = &[&external::MECHANISM, &plain::MECHANISM, &anonymous::MECHANISM];
+pub static ALL: &[&Mechanism] = &[
+    &external::MECHANISM,
+    &oauthbearer::MECHANISM,
+    &xoauth2::MECHANISM,
+    &plain::MECHANISM,
+    &login::MECHANISM,
+    &anonymous::MECHANISM,
+];
 
 /// The mechanism of that name, upper or lower case.
 pub fn find(name: &str) -> Option<&'static Mechanism> {

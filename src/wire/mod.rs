@@ -1,3 +1,6 @@
 //! Parsing and printing, each the other's inverse.
 
+pub mod json;
+pub mod kvpairs;
+pub mod saslname;
 pub mod saslprep;
