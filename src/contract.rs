@@ -60,6 +60,8 @@ pub struct Mechanism {
     pub client_needs: Abilities,
     /// What a server's application must be able to answer: one of these; empty for nothing.
     pub server_needs: Abilities,
+    /// True if a client derives keys that are worth remembering ([`DerivedKeys`]).
+    pub derives_keys: bool,
     /// Makes a client's first state.
     pub client: fn() -> Next,
     /// Makes a server's first state.

@@ -115,6 +115,11 @@ impl Session {
         Ok(())
     }
 
+    /// Takes the choice back: a server that was given several mechanisms waits for the client's.
+    pub fn unpick(&mut self) {
+        self.mechanism = None;
+    }
+
     /// Begins an exchange, dropping whatever was under way. A server gives the client's initial
     /// response, `None` if there was none.
     pub fn start(&mut self, initial: Option<&[u8]>, world: &mut World<'_>) -> Outcome {
