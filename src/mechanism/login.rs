@@ -16,6 +16,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     security: SecurityFlags::NOANONYMOUS,
     client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
     server_needs: Abilities::CHECK_PASSWORD.and(Abilities::CREDENTIALS),
+    derives_keys: false,
     client: || Box::new(AwaitNamePrompt),
     server: || Box::new(AwaitBegin),
 };

@@ -15,6 +15,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     security: bearer::SECURITY,
     client_needs: Abilities::AUTHCID.and(Abilities::TOKEN),
     server_needs: Abilities::CHECK_TOKEN,
+    derives_keys: false,
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitMessage),
 };
