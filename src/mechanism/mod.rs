@@ -7,11 +7,28 @@
 mod anonymous;
 mod external;
 mod plain;
+pub mod scram;
 
 use crate::contract::Mechanism;
 
 /// All mechanisms, one line each.
-pub static ALL: &[&Mechanism] = &[&external::MECHANISM, &plain::MECHANISM, &anonymous::MECHANISM];
+pub static ALL: &[&Mechanism] = &[
+    &scram::SHA3_512_PLUS,
+    &scram::SHA_512_PLUS,
+    &scram::SHA_384_PLUS,
+    &scram::SHA_256_PLUS,
+    &scram::SHA_224_PLUS,
+    &scram::SHA_1_PLUS,
+    &scram::SHA3_512,
+    &scram::SHA_512,
+    &scram::SHA_384,
+    &scram::SHA_256,
+    &scram::SHA_224,
+    &scram::SHA_1,
+    &external::MECHANISM,
+    &plain::MECHANISM,
+    &anonymous::MECHANISM,
+];
 
 /// The mechanism of that name, upper or lower case.
 pub fn find(name: &str) -> Option<&'static Mechanism> {

@@ -1,3 +1,6 @@
 //! Parsing and printing, each the other's inverse.
 
+pub mod gs2;
+pub mod saslname;
 pub mod saslprep;
+pub mod scram;
