@@ -18,6 +18,9 @@
 
 use std::fmt;
 
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine;
+
 use crate::config::Config;
 use crate::error::{Application, Error, Malformed};
 use crate::secret::Secret;
@@ -168,6 +171,17 @@ pub trait Random {
     /// # Errors
     /// [`Error::System`] if the operating system has none; never a weaker source instead.
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Error>;
+
+    /// A nonce for a message: 144 bits, printed as 24 characters of base64. It stands here so that
+    /// the test of a published exchange can lend the nonce that was published.
+    ///
+    /// # Errors
+    /// As [`Random::fill`].
+    fn nonce(&mut self) -> Result<String, Error> {
+        let mut bytes = [0; 18];
+        self.fill(&mut bytes)?;
+        Ok(STANDARD.encode(bytes))
+    }
 }
 
 /// A client's memory of keys that were expensive to derive.

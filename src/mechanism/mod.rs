@@ -5,13 +5,16 @@
 //! LOGIN 10, ANONYMOUS 0. Ties go by the caller's order.
 
 mod anonymous;
+mod cram_md5;
 mod external;
+#[cfg(test)]
+mod pair;
 mod plain;
 
 use crate::contract::Mechanism;
 
 /// All mechanisms, one line each.
-pub static ALL: &[&Mechanism] = &[&external::MECHANISM, &plain::MECHANISM, &anonymous::MECHANISM];
+pub static ALL: &[&Mechanism] = &[&cram_md5::MECHANISM, &external::MECHANISM, &plain::MECHANISM, &anonymous::MECHANISM];
 
 /// The mechanism of that name, upper or lower case.
 pub fn find(name: &str) -> Option<&'static Mechanism> {

@@ -1,7 +1,7 @@
 //! What an application stores of a password, and comparing a received password with it.
 
 use crate::contract::Lookups;
-use crate::error::Error;
+use crate::error::{Application, Error};
 use crate::secret::Secret;
 use crate::wire::saslprep;
 
@@ -20,4 +20,37 @@ pub fn check_password(stored: Option<&Secret>, password: &Secret, lookups: &dyn 
         (Some(ours), Some(theirs)) => ours.ct_eq(theirs.expose()),
         _ => stored.ct_eq(password.expose()) && !stored.is_empty(),
     })
+}
+
+/// The stored text as a password, for the mechanisms that compute with the password itself.
+///
+/// # Errors
+/// When it begins like a stored key of SCRAM: that is never a password.
+pub fn plain_password(stored: &Secret) -> Result<&Secret, Error> {
+    let bytes = stored.expose();
+    let named = |rest: &[u8]| rest.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
+    let is_key = bytes.starts_with(b"{SCRAM-")
+        || bytes.strip_prefix(b"SCRAM-").is_some_and(|rest| rest.get(named(rest)) == Some(&b'$'));
+    if is_key {
+        return Err(
+            Application::Verifier("a stored key of SCRAM does not do: this mechanism needs the password").into()
+        );
+    }
+    Ok(stored)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_key_is_never_a_password() {
+        for key in ["SCRAM-SHA-256$4096:c2FsdA==$a:b", "SCRAM-SHA-1$", "{SCRAM-SHA-256}4096,c2FsdA==,a,b", "{SCRAM-"] {
+            let error = plain_password(&Secret::new(key.as_bytes())).unwrap_err();
+            assert!(matches!(error, Error::Application(Application::Verifier(_))), "{key}");
+        }
+        for password in ["", "SCRAM-SHA-256", "SCRAM-bled eggs$", "scram-sha-1$", "$SCRAM-SHA-1$", "{SCRAM"] {
+            assert!(plain_password(&Secret::new(password.as_bytes())).is_ok(), "{password}");
+        }
+    }
 }

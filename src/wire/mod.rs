@@ -1,3 +1,4 @@
 //! Parsing and printing, each the other's inverse.
 
+pub mod hex;
 pub mod saslprep;
