@@ -6,6 +6,7 @@
 
 mod anonymous;
 mod cram_md5;
+mod digest_md5;
 mod external;
 #[cfg(test)]
 mod pair;
@@ -14,7 +15,8 @@ mod plain;
 use crate::contract::Mechanism;
 
 /// All mechanisms, one line each.
-pub static ALL: &[&Mechanism] = &[&cram_md5::MECHANISM, &external::MECHANISM, &plain::MECHANISM, &anonymous::MECHANISM];
+pub static ALL: &[&Mechanism] =
+    &[&digest_md5::MECHANISM, &cram_md5::MECHANISM, &external::MECHANISM, &plain::MECHANISM, &anonymous::MECHANISM];
 
 /// The mechanism of that name, upper or lower case.
 pub fn find(name: &str) -> Option<&'static Mechanism> {

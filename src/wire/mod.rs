@@ -1,4 +1,5 @@
 //! Parsing and printing, each the other's inverse.
 
+pub mod digest;
 pub mod hex;
 pub mod saslprep;
