@@ -172,13 +172,13 @@ pub trait Random {
     /// [`Error::System`] if the operating system has none; never a weaker source instead.
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Error>;
 
-    /// A nonce for a message: 144 bits, printed as 24 characters of base64. It stands here so that
-    /// the test of a published exchange can lend the nonce that was published.
+    /// A nonce: printable, without comma, never empty. A source that repeats a published exchange
+    /// gives that exchange's nonces here.
     ///
     /// # Errors
     /// As [`Random::fill`].
     fn nonce(&mut self) -> Result<String, Error> {
-        let mut bytes = [0; 18];
+        let mut bytes = [0; 24];
         self.fill(&mut bytes)?;
         Ok(STANDARD.encode(bytes))
     }

@@ -44,7 +44,7 @@ fn cve_2025_40918() {
         client.world = LocalWorld::default();
         let sent = answer(client, CHALLENGE.as_bytes()).unwrap();
         let cnonce = sent.split("cnonce=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-        assert_eq!(cnonce.len(), 24);
+        assert!(cnonce.len() >= 22, "128 bits in base64: {cnonce}");
         assert!(seen.insert(cnonce));
     }
     struct Dry;

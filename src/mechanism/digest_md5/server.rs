@@ -72,7 +72,7 @@ impl State for AwaitResponse {
         let (realm, named) = match self.realm {
             None => {
                 let given = response.realm.unwrap_or_default();
-                let named = digest::decode(&given, response.utf8, "realm").map_err(malformed)?;
+                let named = name(&given, response.utf8, "realm").map_err(malformed)?;
                 (given, named)
             }
             Some(offered) => {
@@ -85,7 +85,7 @@ impl State for AwaitResponse {
                 (given, offered)
             }
         };
-        let authcid = digest::decode(&response.username, response.utf8, "username").map_err(malformed)?;
+        let authcid = name(&response.username, response.utf8, "username").map_err(malformed)?;
         let authzid = match &response.authzid {
             Some(authzid) => Some(digest::decode(authzid, true, "authzid").map_err(malformed)?),
             None => None,
@@ -102,6 +102,13 @@ impl State for AwaitResponse {
         };
         Ok(Step::Ask(question, Box::new(AwaitCredential { exchange, response: response.response, protection })))
     }
+}
+
+/// A name as text: UTF-8 where the response says so, else ISO 8859-1 (RFC 2831 §2.1.2). libsasl2's
+/// client never says so and sends UTF-8 all the same, so what is valid UTF-8 is taken as that. A
+/// misread name fails: what is hashed depends on it.
+fn name(bytes: &[u8], utf8: bool, field: &'static str) -> Result<String, Malformed> {
+    digest::decode(bytes, utf8 || std::str::from_utf8(bytes).is_ok(), field)
 }
 
 /// `digest-uri-value = serv-type "/" host [ "/" serv-name ]`: a response to another service is not

@@ -54,6 +54,18 @@ pub fn judge(response: &str) -> Result<String, Error> {
     }
 }
 
+/// libsasl2's client sends UTF-8 and never says so.
+#[test]
+fn a_server_takes_utf_8_that_is_not_announced() {
+    for (authcid, password) in [("ren\u{e9}", "p\u{e4}ss"), ("\u{17e}ofie", "\u{43f}"), ("ren\u{e9}", "\u{43f}")] {
+        let mut client = client_of(authcid, password);
+        assert_eq!(client.step(CHALLENGE.as_bytes()), Outcome::Send);
+        let mut server = server(Some(password));
+        assert_eq!(server.step(text(&client).replace("charset=utf-8,", "").as_bytes()), Outcome::Send);
+        assert_eq!(server.session.identity().authcid.as_deref(), Some(authcid));
+    }
+}
+
 /// RFC 2831 §4: both examples, byte for byte.
 #[test]
 fn published_exchanges() {
