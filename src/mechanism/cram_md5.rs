@@ -24,6 +24,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NOANONYMOUS),
     client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
     server_needs: Abilities::CREDENTIALS,
+    derives_keys: false,
     client: || Box::new(AwaitChallenge),
     server: || Box::new(AwaitBegin),
 };

@@ -5,18 +5,30 @@
 //! LOGIN 10, ANONYMOUS 0. Ties go by the caller's order.
 
 mod anonymous;
+mod bearer;
 mod cram_md5;
 mod digest_md5;
 mod external;
+mod login;
+mod oauthbearer;
 #[cfg(test)]
 mod pair;
 mod plain;
+mod xoauth2;
 
 use crate::contract::Mechanism;
 
 /// All mechanisms, one line each.
-pub static ALL: &[&Mechanism] =
-    &[&digest_md5::MECHANISM, &cram_md5::MECHANISM, &external::MECHANISM, &plain::MECHANISM, &anonymous::MECHANISM];
+pub static ALL: &[&Mechanism] = &[
+    &digest_md5::MECHANISM,
+    &cram_md5::MECHANISM,
+    &external::MECHANISM,
+    &oauthbearer::MECHANISM,
+    &xoauth2::MECHANISM,
+    &plain::MECHANISM,
+    &login::MECHANISM,
+    &anonymous::MECHANISM,
+];
 
 /// The mechanism of that name, upper or lower case.
 pub fn find(name: &str) -> Option<&'static Mechanism> {

@@ -2,4 +2,7 @@
 
 pub mod digest;
 pub mod hex;
+pub mod json;
+pub mod kvpairs;
+pub mod saslname;
 pub mod saslprep;

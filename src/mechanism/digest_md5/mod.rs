@@ -28,6 +28,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NOANONYMOUS).and(SecurityFlags::MUTUAL_AUTH),
     client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
     server_needs: Abilities::CREDENTIALS,
+    derives_keys: false,
     client: || Box::new(client::AwaitChallenge),
     server: || Box::new(server::AwaitBegin),
 };
