@@ -27,10 +27,15 @@ pub fn check_password(stored: Option<&Secret>, password: &Secret, lookups: &dyn 
 /// # Errors
 /// When it begins like a stored key of SCRAM: that is never a password.
 pub fn plain_password(stored: &Secret) -> Result<&Secret, Error> {
-    let bytes = stored.expose();
-    let named = |rest: &[u8]| rest.iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'-').count();
-    let is_key = bytes.starts_with(b"{SCRAM-")
-        || bytes.strip_prefix(b"SCRAM-").is_some_and(|rest| rest.get(named(rest)) == Some(&b'$'));
+    let bytes = stored.expose().trim_ascii_start();
+    let after = |prefix: &str| {
+        let (start, rest) = bytes.split_at_checked(prefix.len())?;
+        start.eq_ignore_ascii_case(prefix.as_bytes()).then_some(rest)
+    };
+    // RFC 5803 has a dollar sign after the hash's name; without it a password may begin like this.
+    let is_named =
+        |rest: &[u8]| rest.iter().find(|b| !b.is_ascii_alphanumeric() && **b != b'-').is_some_and(|b| *b == b'$');
+    let is_key = after("{SCRAM-").is_some() || after("SCRAM-").is_some_and(is_named);
     if is_key {
         return Err(
             Application::Verifier("a stored key of SCRAM does not do: this mechanism needs the password").into()
@@ -45,11 +50,17 @@ mod tests {
 
     #[test]
     fn a_stored_key_is_never_a_password() {
-        for key in ["SCRAM-SHA-256$4096:c2FsdA==$a:b", "SCRAM-SHA-1$", "{SCRAM-SHA-256}4096,c2FsdA==,a,b", "{SCRAM-"] {
+        for key in [
+            "SCRAM-SHA-256$4096:c2FsdA==$a:b",
+            "SCRAM-SHA-1$",
+            "{SCRAM-SHA-256}4096,c2FsdA==,a,b",
+            "{SCRAM-",
+            " scram-sha-1$",
+        ] {
             let error = plain_password(&Secret::new(key.as_bytes())).unwrap_err();
             assert!(matches!(error, Error::Application(Application::Verifier(_))), "{key}");
         }
-        for password in ["", "SCRAM-SHA-256", "SCRAM-bled eggs$", "scram-sha-1$", "$SCRAM-SHA-1$", "{SCRAM"] {
+        for password in ["", "SCRAM-SHA-256", "SCRAM-bled eggs$", "$SCRAM-SHA-1$", "{SCRAM"] {
             assert!(plain_password(&Secret::new(password.as_bytes())).is_ok(), "{password}");
         }
     }
