@@ -205,3 +205,43 @@ fn what_the_client_says_about_channel_binding() {
         assert!(matches!(start(mechanism, bound, true, policy), Err(Error::Policy(Policy::NoMechanism(_)))));
     }
 }
+
+/// CVE-2017-12610: the authenticated user acts as another one only where the application allows it.
+#[test]
+fn cve_2017_12610() {
+    let run = |abilities: Abilities| {
+        let (mut client, mut server) = (Party::client("SCRAM-SHA-256"), Party::server("SCRAM-SHA-256"));
+        client.authzid = Some("admin".into());
+        server.session.config.abilities = abilities;
+        exchange(&mut client, &mut server);
+        assert_eq!(client.session.is_success(), server.session.is_success());
+        server
+    };
+    let server = run(Abilities::CREDENTIALS);
+    assert!(matches!(server.error(), Error::Refused(Refused::Authorization { .. })));
+    let server = run(Abilities::CREDENTIALS.and(Abilities::AUTHORIZE));
+    assert_eq!(server.session.identity().authzid.as_deref(), Some("admin"));
+}
+
+/// How long an exchange takes up to the refusal must not tell an unknown user from a known one.
+#[test]
+fn an_unknown_user_costs_as_much_as_a_wrong_password() {
+    let once = |secret: Option<&str>, stored_keys: bool| {
+        let (mut client, mut server) = (Party::client("SCRAM-SHA-256"), Party::server("SCRAM-SHA-256"));
+        server.session.config.set("iterations", Some("20000")).unwrap();
+        server.seen.saw(stored_keys);
+        server.secret = secret.map(|text| Secret::new(text.as_bytes()));
+        client.start(None);
+        server.start(Some(&client.said()));
+        client.step(&server.said());
+        let begun = std::time::Instant::now();
+        assert_eq!(server.step(&client.said()), Outcome::FailedWithMessage);
+        begun.elapsed()
+    };
+    let time = |secret, stored_keys| (0..3).map(|_| once(secret, stored_keys)).min().unwrap();
+    let stored = stored_key(Hash::Sha256).replace("$4096:", "$5000:");
+    let (password, unknown) = (time(Some("wrong"), false), time(None, false));
+    assert!(unknown * 4 > password && password * 4 > unknown, "{unknown:?} against {password:?}");
+    let (stored, unknown) = (time(Some(&stored), true), time(None, true));
+    assert!(stored * 10 < password && unknown * 10 < password, "{stored:?}, {unknown:?} against {password:?}");
+}
