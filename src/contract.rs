@@ -63,6 +63,8 @@ pub struct Mechanism {
     pub client_needs: Abilities,
     /// What a server's application must be able to answer: one of these; empty for nothing.
     pub server_needs: Abilities,
+    /// True if a client derives keys that are worth remembering ([`DerivedKeys`]).
+    pub derives_keys: bool,
     /// Makes a client's first state.
     pub client: fn() -> Next,
     /// Makes a server's first state.
@@ -104,6 +106,9 @@ pub enum Step {
     Ask(Question, Next),
     /// This side is satisfied.
     Done(Established),
+    /// A client is satisfied and waits for nothing; if the server sends a message all the same, it is
+    /// a refusal, and this state answers it (the error object of RFC 7628 §3.2.2).
+    DoneUnlessRefused(Established, Next),
     /// The exchange has failed, and the peer must hear this last message.
     Fail(Vec<u8>, Error),
 }

@@ -202,6 +202,9 @@ pub enum Application {
         /// What it may be.
         range: &'static str,
     },
+    /// A callback could not be called, or left without an answer.
+    #[error("{0}")]
+    Callback(&'static str),
     /// The application answered with another kind of answer than was asked for.
     #[error("the answer is of another kind than the question")]
     WrongAnswer,

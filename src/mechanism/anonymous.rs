@@ -13,6 +13,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     security: SecurityFlags::NOPLAINTEXT,
     client_needs: Abilities::NONE,
     server_needs: Abilities::NONE,
+    derives_keys: false,
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitTrace),
 };

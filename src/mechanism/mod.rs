@@ -5,9 +5,13 @@
 //! LOGIN 10, ANONYMOUS 0. Ties go by the caller's order.
 
 mod anonymous;
+mod bearer;
 mod external;
+mod login;
+mod oauthbearer;
 mod plain;
-pub mod scram;
+mod scram;
+mod xoauth2;
 
 use crate::contract::Mechanism;
 
@@ -26,7 +30,10 @@ pub static ALL: &[&Mechanism] = &[
     &scram::SHA_224,
     &scram::SHA_1,
     &external::MECHANISM,
+    &oauthbearer::MECHANISM,
+    &xoauth2::MECHANISM,
     &plain::MECHANISM,
+    &login::MECHANISM,
     &anonymous::MECHANISM,
 ];
 

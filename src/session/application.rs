@@ -50,7 +50,7 @@ impl Session {
     }
 
     fn put(&mut self, question: Question, errand: Errand, phase: Phase) -> Outcome {
-        self.question = Some(question);
+        self.question = Some(Box::new(question));
         self.errand = errand;
         self.phase = phase;
         Outcome::Ask

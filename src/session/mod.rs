@@ -42,6 +42,8 @@ enum Phase {
     Finishing,
     /// The server spoke last; one empty message may follow where the protocol has no success data.
     ServerSpokeLast,
+    /// A client has succeeded, as far as it can tell: a message that still comes is a refusal.
+    SucceededUnlessRefused(Next),
     Succeeded,
     Failed,
 }
@@ -54,7 +56,7 @@ pub struct Session {
     pub config: Config,
     phase: Phase,
     message: Option<Vec<u8>>,
-    question: Option<Question>,
+    question: Option<Box<Question>>,
     errand: Errand,
     failure: Option<Box<Failure>>,
     identity: Identity,
@@ -113,6 +115,11 @@ impl Session {
         Ok(())
     }
 
+    /// Takes the choice back: a server that was given several mechanisms waits for the client's.
+    pub fn unpick(&mut self) {
+        self.mechanism = None;
+    }
+
     /// Begins an exchange, dropping whatever was under way. A server gives the client's initial
     /// response, `None` if there was none.
     pub fn start(&mut self, initial: Option<&[u8]>, world: &mut World<'_>) -> Outcome {
@@ -161,7 +168,7 @@ impl Session {
             }
         }
         match std::mem::replace(&mut self.phase, Phase::Failed) {
-            Phase::Peer(next) => {
+            Phase::Peer(next) | Phase::SucceededUnlessRefused(next) => {
                 self.message = None;
                 if received.len() > MESSAGE_LIMIT {
                     let reason = Malformed::TooLong { field: "it", limit: MESSAGE_LIMIT };
@@ -207,7 +214,9 @@ impl Session {
     /// encoded, an exchange that was abandoned.
     pub fn abort(&mut self, error: Error) -> Outcome {
         match self.phase {
-            Phase::Succeeded | Phase::ServerSpokeLast | Phase::Failed => Outcome::Over,
+            Phase::Succeeded | Phase::SucceededUnlessRefused(_) | Phase::ServerSpokeLast | Phase::Failed => {
+                Outcome::Over
+            }
             _ => self.fail(error),
         }
     }
@@ -237,6 +246,14 @@ impl Session {
             Ok(Step::Ask(question, next)) => self.ask(question, next),
             Ok(Step::Done(established)) => match self.side {
                 Side::Client => self.succeed(established),
+                Side::Server => self.finish(established),
+            },
+            Ok(Step::DoneUnlessRefused(established, next)) => match self.side {
+                Side::Client => {
+                    let outcome = self.succeed(established);
+                    self.phase = Phase::SucceededUnlessRefused(next);
+                    outcome
+                }
                 Side::Server => self.finish(established),
             },
             Ok(Step::Fail(bytes, error)) => {
@@ -285,6 +302,13 @@ impl Session {
         self.mechanism
     }
 
+    /// The message was copied: its bytes are given back, that there was one stays known.
+    pub fn message_sent(&mut self) {
+        if let Some(message) = &mut self.message {
+            *message = Vec::new();
+        }
+    }
+
     /// The message for the peer; empty if there is none.
     pub fn message(&self) -> &[u8] {
         self.message.as_deref().unwrap_or_default()
@@ -297,7 +321,7 @@ impl Session {
 
     /// The question that waits for an answer.
     pub fn question(&self) -> Option<&Question> {
-        self.question.as_ref()
+        self.question.as_deref()
     }
 
     /// What went wrong.
@@ -322,7 +346,7 @@ impl Session {
 
     /// True once this side has verified all that it can verify.
     pub fn is_success(&self) -> bool {
-        matches!(self.phase, Phase::Succeeded | Phase::ServerSpokeLast)
+        matches!(self.phase, Phase::Succeeded | Phase::SucceededUnlessRefused(_) | Phase::ServerSpokeLast)
     }
 
     /// Reports a server that ended the protocol's dialogue with success although this client still

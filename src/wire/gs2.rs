@@ -60,7 +60,10 @@ impl<'a> Header<'a> {
             "" => None,
             named => {
                 let escaped = named.strip_prefix("a=").ok_or(Malformed::Expected("an authorization identity (a=)"))?;
-                Some(saslname::unescape(escaped, "the authorization identity")?)
+                if escaped.is_empty() {
+                    return Err(Malformed::Empty("the authorization identity (a=)"));
+                }
+                Some(saslname::unescape(escaped)?)
             }
         };
         Ok((Header { flag, authzid }, rest))
@@ -79,7 +82,7 @@ impl<'a> Header<'a> {
         out.push(b',');
         if let Some(authzid) = &self.authzid {
             out.extend_from_slice(b"a=");
-            saslname::escape(authzid, out);
+            out.extend_from_slice(saslname::escape(authzid).as_bytes());
         }
         out.push(b',');
     }

@@ -1,6 +1,8 @@
 //! Parsing and printing, each the other's inverse.
 
 pub mod gs2;
+pub mod json;
+pub mod kvpairs;
 pub mod saslname;
 pub mod saslprep;
 pub mod scram;

@@ -60,6 +60,7 @@ const fn scram(name: &'static str, rank: u8) -> Mechanism {
             .and(SecurityFlags::MUTUAL_AUTH),
         client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
         server_needs: Abilities::CREDENTIALS,
+        derives_keys: true,
         client: || Box::new(client::AwaitBegin),
         server: || Box::new(server::AwaitClientFirst),
     }

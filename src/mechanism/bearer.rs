@@ -1,0 +1,151 @@
+//! What OAUTHBEARER and XOAUTH2 share: the syntax of bearer tokens, and the refusal, in which the
+//! server sends an error object and the client a dummy message before both give up.
+
+use crate::contract::{
+    Context, Established, Event, Property, Question, SecurityFlags, State, Step, TokenVerdict, Values,
+};
+use crate::error::{printable, Application, Error, Malformed, Refused};
+use crate::secret::Secret;
+
+/// The token is sent readable, but it is no word of a dictionary.
+pub const SECURITY: SecurityFlags = SecurityFlags::NOANONYMOUS;
+
+/// A client's token, which the grammar of the header must be able to carry.
+///
+/// # Errors
+/// [`Application::Missing`], [`Application::Empty`] or [`Application::Unusable`].
+pub fn token(values: &mut Values) -> Result<Secret, Error> {
+    let token = values.require(Property::Token)?;
+    if token.is_empty() {
+        return Err(Application::Empty(Property::Token.describe()).into());
+    }
+    if !is_token68(token.expose()) {
+        let reason = "holds a character that no bearer token may hold (RFC 6750 §2.1)";
+        return Err(Application::Unusable { what: "token", reason }.into());
+    }
+    Ok(token)
+}
+
+/// The token in the value of the `auth` key.
+///
+/// `credentials = "Bearer" 1*SP b64token` (RFC 6750 §2.1); the scheme's case does not matter
+/// (RFC 9110 §11.1).
+///
+/// # Errors
+/// [`Malformed::Expected`] for another scheme, [`Malformed::Character`] for what is no token.
+pub fn parse(auth: &str) -> Result<&str, Malformed> {
+    match auth.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => {
+            let token = token.trim_start_matches(' ');
+            if token.is_empty() {
+                return Err(Malformed::Empty("the bearer token"));
+            }
+            if !is_token68(token.as_bytes()) {
+                return Err(Malformed::Character("the bearer token"));
+            }
+            Ok(token)
+        }
+        _ => Err(Malformed::Expected("a bearer token")),
+    }
+}
+
+/// `b64token = 1*(ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/") *"="` (RFC 6750 §2.1).
+fn is_token68(token: &[u8]) -> bool {
+    let end = token.iter().rposition(|&b| b != b'=').map_or(0, |last| last + 1);
+    end > 0 && token[..end].iter().all(|&b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b))
+}
+
+/// Server: puts the token to the application. An empty one is a client's way to ask for the error
+/// object (RFC 7628 §4.3): the application may fill that in, but cannot accept.
+pub fn ask(
+    token: &str,
+    user: Option<String>,
+    host: Option<String>,
+    port: Option<String>,
+    error_object: ErrorObject,
+) -> Step {
+    let verdict = AwaitVerdict { user: user.clone(), acceptable: !token.is_empty(), error_object };
+    Step::Ask(Question::Token { token: Secret::new(token.as_bytes()), user, host, port }, Box::new(verdict))
+}
+
+/// Prints a refusal: status, scope, URL of the OpenID configuration.
+pub type ErrorObject = fn(&str, Option<&str>, Option<&str>) -> String;
+
+struct AwaitVerdict {
+    user: Option<String>,
+    acceptable: bool,
+    error_object: ErrorObject,
+}
+
+impl State for AwaitVerdict {
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let object = match event.token()? {
+            TokenVerdict::Accepted { authcid } if self.acceptable => {
+                if authcid.is_empty() {
+                    return Err(Application::Empty("identity (callback checktoken)").into());
+                }
+                let authzid = self.user.filter(|user| *user != authcid);
+                return Ok(Step::Done(Established { authcid, authzid, ..Established::default() }));
+            }
+            TokenVerdict::Accepted { .. } => (self.error_object)("invalid_token", None, None),
+            TokenVerdict::Rejected { status, scope, openid_configuration } => {
+                let status = if status.is_empty() { "invalid_token" } else { &status };
+                (self.error_object)(status, scope.as_deref(), openid_configuration.as_deref())
+            }
+        };
+        Ok(Step::Send(object.into_bytes(), Box::new(AwaitDummy)))
+    }
+}
+
+/// The token was refused: whatever comes now, the exchange fails (RFC 7628 §3.2.3).
+struct AwaitDummy;
+
+impl State for AwaitDummy {
+    fn step(self: Box<Self>, _: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        Err(Refused::Token.into())
+    }
+}
+
+/// Client: the message is sent, and there is nothing that the server could prove. A server that
+/// goes on talking refuses, and gets the mechanism's dummy message.
+pub struct AwaitRefusal {
+    /// The dummy message.
+    pub dummy: &'static [u8],
+}
+
+impl State for AwaitRefusal {
+    /// An empty message is a refusal too: a server that accepts the token has nothing to send
+    /// (RFC 7628 §3.2.1), and one that refuses it has the error object (§3.2.2).
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let error = match event.received("error object")? {
+            [] => Error::malformed("error object", Malformed::Empty("it")),
+            object => Refused::PeerSaid(printable(object)).into(),
+        };
+        Ok(Step::Fail(self.dummy.to_vec(), error))
+    }
+}
+
+/// A name must be carried whole: no separator, no NUL, no other control character.
+///
+/// # Errors
+/// [`Application::Unusable`].
+pub fn carriable(what: &'static str, name: &str) -> Result<(), Error> {
+    if name.chars().any(char::is_control) {
+        return Err(Application::Unusable { what, reason: "holds a control character (RFC 7628 §3.1)" }.into());
+    }
+    Ok(())
+}
+
+/// Stores the value of a key that may occur once.
+///
+/// # Errors
+/// [`Malformed::Duplicate`].
+pub fn once<'a>(slot: &mut Option<&'a str>, key: &'static str, value: &'a str) -> Result<(), Malformed> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(Malformed::Duplicate(key)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,255 @@
+//! LOGIN (draft-murchison-sasl-login-00): name and password in clear, one prompt each, for use
+//! below TLS. Superseded by PLAIN; many SMTP servers know nothing else.
+
+use crate::contract::{
+    Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
+};
+use crate::error::{Application, Error, Malformed, Refused};
+use crate::secret::Secret;
+use crate::wire::saslprep;
+
+pub static MECHANISM: Mechanism = Mechanism {
+    name: "LOGIN",
+    first: Side::Server,
+    rank: 10,
+    max_ssf: 0,
+    security: SecurityFlags::NOANONYMOUS,
+    client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
+    server_needs: Abilities::CHECK_PASSWORD.and(Abilities::CREDENTIALS),
+    derives_keys: false,
+    client: || Box::new(AwaitNamePrompt),
+    server: || Box::new(AwaitBegin),
+};
+
+/// The prompts that clients look for, if they look at any.
+const NAME_PROMPT: &[u8] = b"Username:";
+const PASSWORD_PROMPT: &[u8] = b"Password:";
+
+struct AwaitNamePrompt;
+struct AwaitValues;
+
+struct AwaitPasswordPrompt {
+    authcid: String,
+    password: Secret,
+}
+
+struct AwaitBegin;
+struct AwaitName;
+
+struct AwaitPassword {
+    authcid: String,
+}
+
+struct AwaitVerdict {
+    authcid: String,
+}
+
+/// The client never reads the prompts: their words differ from server to server, and some are empty.
+impl State for AwaitNamePrompt {
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        event.received("first challenge")?;
+        Ok(Step::Ask(Question::Values(&[Property::Authcid, Property::Password]), Box::new(AwaitValues)))
+    }
+}
+
+impl State for AwaitValues {
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let mut values = event.values()?;
+        let authcid = values.require_text(Property::Authcid)?;
+        let password = values.require(Property::Password)?;
+        if password.is_empty() {
+            return Err(Application::Empty("password").into());
+        }
+        for (what, value) in [("authentication identity", authcid.as_bytes()), ("password", password.expose())] {
+            if value.contains(&0) {
+                return Err(Application::Unusable { what, reason: "holds a NUL character" }.into());
+            }
+        }
+        Ok(Step::Send(authcid.clone().into_bytes(), Box::new(AwaitPasswordPrompt { authcid, password })))
+    }
+}
+
+impl State for AwaitPasswordPrompt {
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        event.received("second challenge")?;
+        let AwaitPasswordPrompt { authcid, password } = *self;
+        Ok(Step::Done(Established { last: Some(password.expose().to_vec()), authcid, ..Established::default() }))
+    }
+}
+
+impl State for AwaitBegin {
+    /// Some clients, libgsasl's among them, send the name as an initial response.
+    fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
+        match event {
+            Event::Received(_) => Box::new(AwaitName).step(event, cx),
+            _ => Ok(Step::Send(NAME_PROMPT.to_vec(), Box::new(AwaitName))),
+        }
+    }
+}
+
+impl State for AwaitName {
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let authcid = text(event.received("user name")?, "user name")?;
+        // A name that cannot be prepared is nobody's, as in PLAIN; the password is awaited all the
+        // same, so that a guesser learns nothing from the dialogue.
+        let authcid = saslprep::query(authcid).map(|name| name.into_owned()).unwrap_or_default();
+        Ok(Step::Send(PASSWORD_PROMPT.to_vec(), Box::new(AwaitPassword { authcid })))
+    }
+}
+
+impl State for AwaitPassword {
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let password = Secret::new(text(event.received("password")?, "password")?.as_bytes());
+        let AwaitPassword { authcid } = *self;
+        if authcid.is_empty() {
+            return Err(Refused::Credentials.into());
+        }
+        let question = Question::CheckPassword { authcid: authcid.clone(), authzid: None, password };
+        Ok(Step::Ask(question, Box::new(AwaitVerdict { authcid })))
+    }
+}
+
+/// Both messages are UTF-8, not empty, and without NUL.
+fn text<'a>(bytes: &'a [u8], message: &'static str) -> Result<&'a str, Error> {
+    let malformed = |reason| Error::malformed(message, reason);
+    let text = std::str::from_utf8(bytes).map_err(|_| malformed(Malformed::Utf8("it")))?;
+    if text.is_empty() {
+        return Err(malformed(Malformed::Empty("it")));
+    }
+    if text.contains('\0') {
+        return Err(malformed(Malformed::Character("it")));
+    }
+    Ok(text)
+}
+
+impl State for AwaitVerdict {
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        if !event.verdict()? {
+            return Err(Refused::Credentials.into());
+        }
+        Ok(Step::Done(Established { authcid: self.authcid, ..Established::default() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::{Answer, Values};
+    use crate::session::{Outcome, Session};
+    use crate::world::LocalWorld;
+
+    fn client(name: &str, password: &str, prompts: &[&[u8]]) -> (Session, Vec<Vec<u8>>, Outcome) {
+        let mut world = LocalWorld::default();
+        let mut session = Session::new(Side::Client);
+        session.config.abilities = MECHANISM.client_needs;
+        session.pick("LOGIN").unwrap();
+        let mut outcome = session.start(None, &mut world.lend());
+        assert_eq!(outcome, Outcome::Absent);
+        let mut sent = Vec::new();
+        for prompt in prompts {
+            outcome = session.step(prompt, &mut world.lend());
+            if outcome == Outcome::Ask {
+                let mut values = Values::default();
+                values.push(Property::Authcid, Secret::new(name.as_bytes()));
+                values.push(Property::Password, Secret::new(password.as_bytes()));
+                outcome = session.answer(Answer::Values(values), &mut world.lend());
+            }
+            if outcome == Outcome::Send {
+                sent.push(session.message().to_vec());
+            }
+        }
+        (session, sent, outcome)
+    }
+
+    fn server(initial: Option<&[u8]>, messages: &[&[u8]]) -> (Session, Vec<Vec<u8>>, Outcome) {
+        let mut world = LocalWorld::default();
+        let mut session = Session::new(Side::Server);
+        session.config.abilities = Abilities::CHECK_PASSWORD;
+        session.pick("LOGIN").unwrap();
+        let mut outcome = session.start(initial, &mut world.lend());
+        let mut sent = vec![session.message().to_vec()];
+        for message in messages {
+            outcome = session.step(message, &mut world.lend());
+            if let Some(Question::CheckPassword { authcid, password, .. }) = session.question() {
+                let same = authcid == "fred" && password.ct_eq(b"pencil");
+                outcome = session.answer(Answer::Verdict(same), &mut world.lend());
+            }
+            if outcome == Outcome::Send {
+                sent.push(session.message().to_vec());
+            }
+        }
+        (session, sent, outcome)
+    }
+
+    #[test]
+    fn the_client_answers_whatever_the_prompts_say() {
+        for prompts in [
+            [&b"Username:"[..], b"Password:"],
+            [b"User Name\0", b"Password\0"],
+            [b"", b""],
+            [b"", b"Password:"],
+            [b"\xff\xfe", b"Who goes there?"],
+        ] {
+            let (session, sent, outcome) = client("fred", "pencil", &prompts);
+            assert_eq!((outcome, sent), (Outcome::Send, vec![b"fred".to_vec(), b"pencil".to_vec()]));
+            assert!(session.is_success());
+            assert_eq!(session.identity().authcid.as_deref(), Some("fred"));
+        }
+    }
+
+    #[test]
+    fn a_third_challenge_gets_nothing() {
+        let (session, sent, outcome) = client("fred", "pencil", &[b"", b"Username:", b"Password:"]);
+        assert_eq!((outcome, sent.len()), (Outcome::Over, 2));
+        assert!(!session.need_step());
+    }
+
+    #[test]
+    fn the_client_sends_no_empty_name_or_password_and_no_nul() {
+        for (name, password, text) in [
+            ("", "pencil", "authentication identity (callback user or authcid) is empty"),
+            ("fred", "", "password is empty"),
+            ("fr\0ed", "pencil", "authentication identity holds a NUL"),
+            ("fred", "pen\0cil", "password holds a NUL"),
+        ] {
+            let (session, sent, outcome) = client(name, password, &[b"Username:"]);
+            assert_eq!((outcome, sent.len()), (Outcome::Failed, 0));
+            let failure = session.failure().unwrap().to_string();
+            assert!(failure.contains(text), "{failure}");
+        }
+    }
+
+    #[test]
+    fn the_server_prompts_or_takes_an_initial_response() {
+        let (session, sent, outcome) = server(None, &[b"fred", b"pencil"]);
+        assert_eq!((outcome, sent), (Outcome::Absent, vec![b"Username:".to_vec(), b"Password:".to_vec()]));
+        assert!(session.is_success());
+        assert_eq!(session.identity().authcid.as_deref(), Some("fred"));
+        let (session, sent, _) = server(Some(b"fred"), &[b"pencil"]);
+        assert_eq!(sent, [b"Password:"]);
+        assert!(session.is_success());
+        let (session, sent, _) = server(Some(b""), &[b"fred", b"pencil"]);
+        assert_eq!(sent.len(), 2);
+        assert!(session.is_success());
+    }
+
+    #[test]
+    fn the_server_refuses() {
+        for (messages, error) in [
+            ([&b"fred"[..], b"wrong"], Error::from(Refused::Credentials)),
+            ([b"fre", b"pencil"], Refused::Credentials.into()),
+            // U+FFFD is prohibited by SASLprep: nobody has that name.
+            ([b"fred\xef\xbf\xbd", b"pencil"], Refused::Credentials.into()),
+            ([b"fred", b""], Error::malformed("password", Malformed::Empty("it"))),
+            ([b"fred", b"pencil\0"], Error::malformed("password", Malformed::Character("it"))),
+            ([b"fred", b"pencil\xff"], Error::malformed("password", Malformed::Utf8("it"))),
+            ([b"", b"pencil"], Error::malformed("user name", Malformed::Empty("it"))),
+            ([b"\0fred", b"pencil"], Error::malformed("user name", Malformed::Character("it"))),
+            ([b"\xff", b"pencil"], Error::malformed("user name", Malformed::Utf8("it"))),
+        ] {
+            let (session, _, _) = server(None, &messages);
+            assert_eq!(session.failure().map(|f| &f.error), Some(&error));
+            assert!(!session.is_success() && !session.need_step());
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! OAUTHBEARER (RFC 7628): an OAuth 2.0 bearer token, for use below TLS.
+//!
+//! This core fetches nothing: the URL in an error object is shown to the application, never
+//! followed (CVE-2025-27817), and without a `checktoken` callback a server does not offer the
+//! mechanism at all (CVE-2026-33557).
+
+use crate::contract::{Abilities, Context, Established, Event, Mechanism, Property, Question, Side, State, Step};
+use crate::error::{Application, Error, Malformed, PeerMisbehaved};
+use crate::wire::{json, kvpairs, saslname};
+
+use super::bearer;
+
+pub static MECHANISM: Mechanism = Mechanism {
+    name: "OAUTHBEARER",
+    first: Side::Client,
+    rank: 13,
+    max_ssf: 0,
+    security: bearer::SECURITY,
+    client_needs: Abilities::TOKEN,
+    server_needs: Abilities::CHECK_TOKEN,
+    derives_keys: false,
+    client: || Box::new(AwaitBegin),
+    server: || Box::new(AwaitMessage),
+};
+
+struct AwaitBegin;
+struct AwaitValues;
+struct AwaitMessage;
+
+impl State for AwaitBegin {
+    fn step(self: Box<Self>, _: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        Ok(Step::Ask(
+            Question::Values(&[Property::Authcid, Property::Authzid, Property::Token, Property::Host, Property::Port]),
+            Box::new(AwaitValues),
+        ))
+    }
+}
+
+impl State for AwaitValues {
+    /// `client-resp = (gs2-header kvsep *kvpair kvsep) / kvsep` (RFC 7628 §3.1). Without a name
+    /// there is no `a=`: an empty one is against the grammar.
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let mut values = event.values()?;
+        let authcid = values.text(Property::Authcid)?.filter(|name| !name.is_empty());
+        let authzid = values.text(Property::Authzid)?.filter(|name| !name.is_empty());
+        let host = ascii(values.text(Property::Host)?, "host (callback host)")?;
+        let port = ascii(values.text(Property::Port)?, "port (callback port)")?;
+        let token = bearer::token(&mut values)?;
+        let mut message = Vec::with_capacity(token.expose().len() + 128);
+        message.extend_from_slice(b"n,");
+        if let Some(name) = authzid.as_deref().or(authcid.as_deref()) {
+            bearer::carriable("identity", name)?;
+            message.extend_from_slice(b"a=");
+            message.extend_from_slice(saslname::escape(name).as_bytes());
+        }
+        message.extend_from_slice(&[b',', kvpairs::SEPARATOR]);
+        for (key, value) in [("host", &host), ("port", &port)] {
+            if let Some(value) = value {
+                kvpairs::push(&mut message, key, &[value]);
+            }
+        }
+        kvpairs::push(&mut message, "auth", &["Bearer ", token.expose_str().unwrap_or_default()]);
+        message.push(kvpairs::SEPARATOR);
+        let authcid = authcid.or_else(|| authzid.clone()).unwrap_or_default();
+        let established = Established { last: Some(message), authcid, authzid, layer: None };
+        // RFC 7628 §3.2.3: a single 0x01 answers the error object.
+        Ok(Step::DoneUnlessRefused(established, Box::new(bearer::AwaitRefusal { dummy: b"\x01" })))
+    }
+}
+
+/// Host and port are values of visible ASCII (RFC 7628 §3.1); an empty one is left out.
+fn ascii(value: Option<String>, what: &'static str) -> Result<Option<String>, Error> {
+    match value.filter(|value| !value.is_empty()) {
+        Some(value) if !value.bytes().all(|b| b.is_ascii_graphic()) => {
+            Err(Application::Unusable { what, reason: "holds a character outside visible ASCII (RFC 7628 §3.1)" }
+                .into())
+        }
+        value => Ok(value),
+    }
+}
+
+impl State for AwaitMessage {
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let bytes = event.received(MESSAGE)?;
+        let malformed = |reason| Error::malformed(MESSAGE, reason);
+        let end = bytes.iter().position(|&b| b == kvpairs::SEPARATOR).unwrap_or(bytes.len());
+        let header = std::str::from_utf8(&bytes[..end]).map_err(|_| malformed(Malformed::Utf8("the GS2 header")))?;
+        let user = parse_header(header)?;
+        let list =
+            bytes.get(end + 1..).ok_or_else(|| malformed(Malformed::Missing("the 0x01 after the GS2 header")))?;
+        let (mut auth, mut host, mut port) = (None, None, None);
+        for pair in kvpairs::Pairs::new(list) {
+            let (key, value) = pair.map_err(malformed)?;
+            if !value.is_ascii() {
+                return Err(malformed(Malformed::Character("a value")));
+            }
+            match key {
+                "auth" => bearer::once(&mut auth, "auth", value),
+                "host" => bearer::once(&mut host, "host", value),
+                "port" => bearer::once(&mut port, "port", value),
+                // RFC 7628 §3.1: unknown keys are ignored.
+                _ => Ok(()),
+            }
+            .map_err(malformed)?;
+        }
+        let token = match auth.ok_or_else(|| malformed(Malformed::Missing("auth")))? {
+            "" => "",
+            auth => bearer::parse(auth).map_err(malformed)?,
+        };
+        Ok(bearer::ask(token, user, host.map(str::to_owned), port.map(str::to_owned), error_object))
+    }
+}
+
+const MESSAGE: &str = "initial client response";
+
+/// `gs2-header = [gs2-nonstd-flag ","] gs2-cb-flag "," [gs2-authzid] ","`, `gs2-authzid = "a=" saslname`
+/// (RFC 5801 §4). The token binds no channel, so `p=` is refused, and `y` means the same as `n`.
+fn parse_header(header: &str) -> Result<Option<String>, Error> {
+    let malformed = |reason| Error::malformed(MESSAGE, reason);
+    if header.starts_with("p=") {
+        return Err(Error::misbehaved(MESSAGE, PeerMisbehaved::Rule("this mechanism has no channel binding")));
+    }
+    let rest = header
+        .strip_prefix("n,")
+        .or_else(|| header.strip_prefix("y,"))
+        .ok_or_else(|| malformed(Malformed::Expected("a GS2 header that begins with n or y")))?;
+    let name = rest.strip_suffix(',').ok_or_else(|| malformed(Malformed::Missing("the GS2 header's last comma")))?;
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let name = name.strip_prefix("a=").ok_or_else(|| malformed(Malformed::Expected("a=")))?;
+    if name.is_empty() {
+        return Err(malformed(Malformed::Empty("a=")));
+    }
+    let name = saslname::unescape(name).map_err(malformed)?;
+    if name.chars().any(char::is_control) {
+        return Err(malformed(Malformed::Character("a=")));
+    }
+    Ok(Some(name.into_owned()))
+}
+
+/// RFC 7628 §3.2.2.
+fn error_object(status: &str, scope: Option<&str>, configuration: Option<&str>) -> String {
+    json::object(&[("status", Some(status)), ("scope", scope), ("openid-configuration", configuration)])
+}

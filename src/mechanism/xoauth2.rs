@@ -1,0 +1,88 @@
+//! XOAUTH2, Google's forerunner of OAUTHBEARER ("OAuth 2.0 Mechanism" in the Gmail API's
+//! documentation): a user name and a bearer token, for use below TLS.
+
+use crate::contract::{Abilities, Context, Established, Event, Mechanism, Property, Question, Side, State, Step};
+use crate::error::{Error, Malformed};
+use crate::wire::{json, kvpairs};
+
+use super::bearer;
+
+pub static MECHANISM: Mechanism = Mechanism {
+    name: "XOAUTH2",
+    first: Side::Client,
+    rank: 12,
+    max_ssf: 0,
+    security: bearer::SECURITY,
+    client_needs: Abilities::AUTHCID.and(Abilities::TOKEN),
+    server_needs: Abilities::CHECK_TOKEN,
+    derives_keys: false,
+    client: || Box::new(AwaitBegin),
+    server: || Box::new(AwaitMessage),
+};
+
+struct AwaitBegin;
+struct AwaitValues;
+struct AwaitMessage;
+
+const MESSAGE: &str = "initial client response";
+
+impl State for AwaitBegin {
+    fn step(self: Box<Self>, _: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        Ok(Step::Ask(Question::Values(&[Property::Authcid, Property::Token]), Box::new(AwaitValues)))
+    }
+}
+
+impl State for AwaitValues {
+    /// `"user=" {User} "^Aauth=Bearer " {Access Token} "^A^A"`, ^A being 0x01.
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let mut values = event.values()?;
+        let authcid = values.require_text(Property::Authcid)?;
+        bearer::carriable("authentication identity", &authcid)?;
+        let token = bearer::token(&mut values)?;
+        let mut message = Vec::with_capacity(authcid.len() + token.expose().len() + 32);
+        kvpairs::push(&mut message, "user", &[&authcid]);
+        kvpairs::push(&mut message, "auth", &["Bearer ", token.expose_str().unwrap_or_default()]);
+        message.push(kvpairs::SEPARATOR);
+        let established = Established { last: Some(message), authcid, ..Established::default() };
+        // An empty message answers the error object here, not OAUTHBEARER's 0x01.
+        Ok(Step::DoneUnlessRefused(established, Box::new(bearer::AwaitRefusal { dummy: b"" })))
+    }
+}
+
+impl State for AwaitMessage {
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let bytes = event.received(MESSAGE)?;
+        let malformed = |reason| Error::malformed(MESSAGE, reason);
+        let (mut user, mut auth) = (None, None);
+        for pair in kvpairs::Pairs::new(bytes) {
+            match pair.map_err(malformed)? {
+                ("user", value) if auth.is_none() => bearer::once(&mut user, "user", value),
+                ("auth", value) if user.is_some() => bearer::once(&mut auth, "auth", value),
+                // The documentation knows these two keys in this order alone.
+                _ => Err(Malformed::Expected("user= and then auth=")),
+            }
+            .map_err(malformed)?;
+        }
+        let user = user.ok_or_else(|| malformed(Malformed::Missing("user")))?;
+        if user.is_empty() {
+            return Err(malformed(Malformed::Empty("user")));
+        }
+        if user.chars().any(char::is_control) {
+            return Err(malformed(Malformed::Character("user")));
+        }
+        let auth = auth.ok_or_else(|| malformed(Malformed::Missing("auth")))?;
+        let token = bearer::parse(auth).map_err(malformed)?;
+        Ok(bearer::ask(token, Some(user.to_owned()), None, None, error_object))
+    }
+}
+
+/// The status is that of HTTP here, as text; the words of RFC 6750 §3.1 are translated.
+fn error_object(status: &str, scope: Option<&str>, _: Option<&str>) -> String {
+    let status = match status {
+        "invalid_request" => "400",
+        "insufficient_scope" => "403",
+        number if number.len() == 3 && number.bytes().all(|b| b.is_ascii_digit()) => number,
+        _ => "401",
+    };
+    json::object(&[("status", Some(status)), ("schemes", Some("bearer")), ("scope", scope)])
+}
