@@ -120,6 +120,17 @@ fn a_wrong_password_and_an_unknown_user_look_alike() {
     }
 }
 
+/// The password that an unknown user's work is done with is no way in.
+#[test]
+fn nobody_has_no_password() {
+    let (mut client, mut server) = (Party::client("SCRAM-SHA-256"), Party::server("SCRAM-SHA-256"));
+    client.secret = Some(Secret::new(b"nobody"));
+    server.secret = None;
+    exchange(&mut client, &mut server);
+    assert_eq!(*server.error(), Refused::Credentials.into());
+    assert!(!client.session.is_success());
+}
+
 #[test]
 fn derived_salts_are_stable_and_belong_to_name_hash_and_key() {
     let salt = |mechanism: &str, name: &str, key: Option<&str>| {
