@@ -60,10 +60,7 @@ impl<'a> Header<'a> {
             "" => None,
             named => {
                 let escaped = named.strip_prefix("a=").ok_or(Malformed::Expected("an authorization identity (a=)"))?;
-                if escaped.is_empty() {
-                    return Err(Malformed::Empty("the authorization identity (a=)"));
-                }
-                Some(saslname::unescape(escaped)?)
+                Some(saslname::unescape(escaped, "the authorization identity")?)
             }
         };
         Ok((Header { flag, authzid }, rest))
@@ -82,7 +79,7 @@ impl<'a> Header<'a> {
         out.push(b',');
         if let Some(authzid) = &self.authzid {
             out.extend_from_slice(b"a=");
-            out.extend_from_slice(saslname::escape(authzid).as_bytes());
+            saslname::escape(authzid, out);
         }
         out.push(b',');
     }

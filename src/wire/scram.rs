@@ -47,7 +47,7 @@ impl<'a> ClientFirst<'a> {
         let (header, bare) = Header::parse(text).map_err(|reason| Error::malformed(CLIENT_FIRST, reason))?;
         let mut fields = Fields::of(bare, CLIENT_FIRST)?;
         let name = fields.take(b'n', "the user name (n=)")?;
-        let name = saslname::unescape(name).map_err(|reason| fields.malformed(reason))?;
+        let name = saslname::unescape(name, "the user name (n=)").map_err(|reason| fields.malformed(reason))?;
         let nonce = fields.take_nonce()?;
         fields.only_extensions()?;
         Ok(ClientFirst { header, header_len: text.len() - bare.len(), name, nonce })
@@ -57,7 +57,7 @@ impl<'a> ClientFirst<'a> {
     pub fn print(&self, out: &mut Vec<u8>) {
         self.header.print(out);
         out.extend_from_slice(b"n=");
-        out.extend_from_slice(saslname::escape(&self.name).as_bytes());
+        saslname::escape(&self.name, out);
         out.extend_from_slice(b",r=");
         out.extend_from_slice(self.nonce.as_bytes());
     }
