@@ -14,8 +14,11 @@ const ENTRIES: usize = 16;
 ///
 /// The inputs themselves, the password among them, are not kept, only an HMAC of them under a
 /// random key of this memory; keys are wiped when they are forgotten.
-pub struct KeyMemory(Mutex<Memory>);
+///
+/// Until something is remembered it is one pointer: many clients connect once.
+pub struct KeyMemory(Mutex<Option<Box<Memory>>>);
 
+#[derive(Default)]
 struct Memory {
     /// Random; made when it is first needed.
     key: Option<Secret>,
@@ -32,15 +35,15 @@ impl Default for KeyMemory {
 impl KeyMemory {
     /// Nothing remembered yet.
     pub const fn new() -> Self {
-        KeyMemory(Mutex::new(Memory { key: None, entries: Vec::new() }))
+        KeyMemory(Mutex::new(None))
     }
 
     /// Forgets all keys.
     pub fn forget(&self) {
-        self.lock().entries.clear();
+        *self.lock() = None;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Memory> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Box<Memory>>> {
         // No step of this module leaves the memory half-changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -81,6 +84,7 @@ impl Memory {
 impl DerivedKeys for KeyMemory {
     fn find(&self, id: &KeyId<'_>) -> Option<Secret> {
         let mut memory = self.lock();
+        let memory = memory.as_mut()?;
         let tag = memory.tag(id)?;
         let at = memory.position(&tag)?;
         memory.entries[..=at].rotate_right(1);
@@ -89,6 +93,7 @@ impl DerivedKeys for KeyMemory {
 
     fn remember(&self, id: &KeyId<'_>, keys: Secret) {
         let mut memory = self.lock();
+        let memory = memory.get_or_insert_default();
         let Some(tag) = memory.tag(id) else { return };
         if let Some(at) = memory.position(&tag) {
             memory.entries.remove(at);
@@ -140,7 +145,7 @@ mod tests {
         memory.remember(&id("user", &password, b"salt", 99), Secret::new(b"99"));
         assert!(memory.find(&id("user", &password, b"salt", 0)).is_some());
         assert!(memory.find(&id("user", &password, b"salt", 1)).is_none());
-        assert_eq!(memory.lock().entries.len(), ENTRIES);
+        assert_eq!(memory.lock().as_ref().map(|kept| kept.entries.len()), Some(ENTRIES));
     }
 
     #[test]

@@ -100,6 +100,21 @@ trial 'one connection, bound twice' => sub {
   identity_is($ldap, "j\x{f6}rg");
 };
 
+# SCRAM's derived keys are remembered in the Authen::SASL object.
+trial 'one Authen::SASL object for several connections' => sub {
+  my $password = 'pencil';
+  my $sasl = Authen::SASL->new(mechanism => 'SCRAM-SHA-256',
+    callback => {user => 'fred', pass => sub { return $password }});
+  for my $try (1 .. 3) {
+    my $ldap = LDAP::BareBind->new($slapd->uri, timeout => 20) or die $@;
+    is $ldap->bind('', sasl => $sasl)->code, LDAP_SUCCESS, "bind $try";
+    identity_is($ldap, 'fred');
+  }
+  $password = 'crayon';
+  my $ldap = LDAP::BareBind->new($slapd->uri, timeout => 20) or die $@;
+  is $ldap->bind('', sasl => $sasl)->code, LDAP_INVALID_CREDENTIALS, 'another password is not taken for the old one';
+};
+
 trial 'EXTERNAL over ldapi' => sub {
   my ($ldap, $bind, $sasl) = bind_as('EXTERNAL', uri => $slapd->ldapi_uri);
   is $bind->code,  LDAP_SUCCESS, 'bind succeeds' or diag $bind->error;

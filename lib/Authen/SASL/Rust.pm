@@ -279,6 +279,7 @@ nothing.
     checktoken   ($conn, \%query, $answer): whose is this token? OAUTHBEARER and XOAUTH2
     authorize    ($conn, $authcid, $authzid, $realm): may the one act as the other?
     canonuser    ($conn, 'AUTHID' or 'AUTHZID', $realm, $maxlen, $name): the canonical name; undef refuses
+    realm        ($conn): the default realm, as the property realm; a string will do
     setpass      ($conn, $user, $password, $flags): for the method setpass
 
 C<%query> has C<user>, and as far as they are known C<authname> (the authorization identity asked for) and
