@@ -18,6 +18,9 @@
 
 use std::fmt;
 
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine;
+
 use crate::config::Config;
 use crate::error::{Application, Error, Malformed};
 use crate::secret::Secret;
@@ -173,6 +176,17 @@ pub trait Random {
     /// # Errors
     /// [`Error::System`] if the operating system has none; never a weaker source instead.
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Error>;
+
+    /// A nonce: printable, without comma, never empty. A source that repeats a published exchange
+    /// gives that exchange's nonces here.
+    ///
+    /// # Errors
+    /// As [`Random::fill`].
+    fn nonce(&mut self) -> Result<String, Error> {
+        let mut bytes = [0; 24];
+        self.fill(&mut bytes)?;
+        Ok(STANDARD.encode(bytes))
+    }
 }
 
 /// A client's memory of keys that were expensive to derive.

@@ -4,9 +4,12 @@
 //! followed (CVE-2025-27817), and without a `checktoken` callback a server does not offer the
 //! mechanism at all (CVE-2026-33557).
 
+use std::borrow::Cow;
+
 use crate::contract::{Abilities, Context, Established, Event, Mechanism, Property, Question, Side, State, Step};
 use crate::error::{Application, Error, Malformed, PeerMisbehaved};
-use crate::wire::{json, kvpairs, saslname};
+use crate::wire::gs2::{Flag, Header};
+use crate::wire::{json, kvpairs};
 
 use super::bearer;
 
@@ -47,13 +50,10 @@ impl State for AwaitValues {
         let port = ascii(values.text(Property::Port)?, "port (callback port)")?;
         let token = bearer::token(&mut values)?;
         let mut message = Vec::with_capacity(token.expose().len() + 128);
-        message.extend_from_slice(b"n,");
-        if let Some(name) = authzid.as_deref().or(authcid.as_deref()) {
-            bearer::carriable("identity", name)?;
-            message.extend_from_slice(b"a=");
-            message.extend_from_slice(saslname::escape(name).as_bytes());
-        }
-        message.extend_from_slice(&[b',', kvpairs::SEPARATOR]);
+        let name = authzid.as_deref().or(authcid.as_deref());
+        bearer::carriable("identity", name.unwrap_or_default())?;
+        Header { flag: Flag::Unsupported, authzid: name.map(Cow::Borrowed) }.print(&mut message);
+        message.push(kvpairs::SEPARATOR);
         for (key, value) in [("host", &host), ("port", &port)] {
             if let Some(value) = value {
                 kvpairs::push(&mut message, key, &[value]);
@@ -113,30 +113,20 @@ impl State for AwaitMessage {
 
 const MESSAGE: &str = "initial client response";
 
-/// `gs2-header = [gs2-nonstd-flag ","] gs2-cb-flag "," [gs2-authzid] ","`, `gs2-authzid = "a=" saslname`
-/// (RFC 5801 §4). The token binds no channel, so `p=` is refused, and `y` means the same as `n`.
+/// The GS2 header. The token binds no channel, so `p=` is refused, and `y` means the same as `n`.
 fn parse_header(header: &str) -> Result<Option<String>, Error> {
     let malformed = |reason| Error::malformed(MESSAGE, reason);
-    if header.starts_with("p=") {
+    let (header, rest) = Header::parse(header).map_err(malformed)?;
+    if let Flag::Bound(_) = header.flag {
         return Err(Error::misbehaved(MESSAGE, PeerMisbehaved::Rule("this mechanism has no channel binding")));
     }
-    let rest = header
-        .strip_prefix("n,")
-        .or_else(|| header.strip_prefix("y,"))
-        .ok_or_else(|| malformed(Malformed::Expected("a GS2 header that begins with n or y")))?;
-    let name = rest.strip_suffix(',').ok_or_else(|| malformed(Malformed::Missing("the GS2 header's last comma")))?;
-    if name.is_empty() {
-        return Ok(None);
+    if !rest.is_empty() {
+        return Err(malformed(Malformed::Trailing("the GS2 header")));
     }
-    let name = name.strip_prefix("a=").ok_or_else(|| malformed(Malformed::Expected("a=")))?;
-    if name.is_empty() {
-        return Err(malformed(Malformed::Empty("a=")));
+    if header.authzid.as_ref().is_some_and(|name| name.chars().any(char::is_control)) {
+        return Err(malformed(Malformed::Character("the authorization identity")));
     }
-    let name = saslname::unescape(name).map_err(malformed)?;
-    if name.chars().any(char::is_control) {
-        return Err(malformed(Malformed::Character("a=")));
-    }
-    Ok(Some(name.into_owned()))
+    Ok(header.authzid.map(Cow::into_owned))
 }
 
 /// RFC 7628 §3.2.2.

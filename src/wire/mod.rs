@@ -1,5 +1,6 @@
 //! Parsing and printing, each the other's inverse.
 
+pub mod gs2;
 pub mod json;
 pub mod kvpairs;
 pub mod saslname;

@@ -1,52 +1,51 @@
-//! The escaped names of GS2 headers and SCRAM messages (RFC 5801 §4, RFC 5802 §7):
-//! `saslname = 1*(value-safe-char / "=2C" / "=3D")`.
+//! Names inside GS2 headers and SCRAM messages: `=` and `,` are escaped.
+//!
+//! ```text
+//! saslname = 1*(value-safe-char / "=2C" / "=3D")      RFC 5802 §7
+//! ```
 
 use std::borrow::Cow;
 
 use crate::error::Malformed;
 
-/// Escapes a name: `=` becomes `=3D` and a comma becomes `=2C`.
-pub fn escape(name: &str) -> Cow<'_, str> {
-    if !name.contains(['=', ',']) {
-        return Cow::Borrowed(name);
-    }
-    let mut escaped = String::with_capacity(name.len() + 8);
-    for c in name.chars() {
-        match c {
-            '=' => escaped.push_str("=3D"),
-            ',' => escaped.push_str("=2C"),
-            other => escaped.push(other),
+/// Appends the name, with `=` as `=3D` and `,` as `=2C`.
+pub fn escape(name: &str, out: &mut Vec<u8>) {
+    for byte in name.bytes() {
+        match byte {
+            b'=' => out.extend_from_slice(b"=3D"),
+            b',' => out.extend_from_slice(b"=2C"),
+            other => out.push(other),
         }
     }
-    Cow::Owned(escaped)
 }
 
-/// Reverses [`escape`]. Anything else after `=`, lower-case digits among it, is an error: one name
-/// has one spelling.
+/// Reads a name. Only `=2C` and `=3D`, in upper case, are escapes (RFC 5802 §5.1).
 ///
 /// # Errors
-/// [`Malformed::Escape`] for a wrong escape, [`Malformed::Character`] for a bare comma or a NUL.
-pub fn unescape(name: &str) -> Result<Cow<'_, str>, Malformed> {
-    if name.contains([',', '\0']) {
-        return Err(Malformed::Character("the name"));
+/// [`Malformed`] about `field`: it is empty, has another escape, a bare comma or a NUL.
+pub fn unescape<'a>(escaped: &'a str, field: &'static str) -> Result<Cow<'a, str>, Malformed> {
+    if escaped.is_empty() {
+        return Err(Malformed::Empty(field));
     }
-    let mut parts = name.split('=');
-    let plain = parts.next().unwrap_or_default();
-    if plain.len() == name.len() {
-        return Ok(Cow::Borrowed(name));
+    if escaped.bytes().any(|b| b == 0 || b == b',') {
+        return Err(Malformed::Character(field));
     }
-    let mut unescaped = String::with_capacity(name.len());
-    unescaped.push_str(plain);
+    let mut parts = escaped.split('=');
+    let Some(first) = parts.next().filter(|first| first.len() < escaped.len()) else {
+        return Ok(Cow::Borrowed(escaped));
+    };
+    let mut name = String::with_capacity(escaped.len());
+    name.push_str(first);
     for part in parts {
-        let (c, rest) = match (part.strip_prefix("2C"), part.strip_prefix("3D")) {
+        let (character, rest) = match (part.strip_prefix("2C"), part.strip_prefix("3D")) {
             (Some(rest), _) => (',', rest),
             (_, Some(rest)) => ('=', rest),
-            _ => return Err(Malformed::Escape("the name")),
+            _ => return Err(Malformed::Escape(field)),
         };
-        unescaped.push(c);
-        unescaped.push_str(rest);
+        name.push(character);
+        name.push_str(rest);
     }
-    Ok(Cow::Owned(unescaped))
+    Ok(Cow::Owned(name))
 }
 
 #[cfg(test)]
@@ -54,22 +53,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unescaping_inverts_escaping() {
-        for name in ["", "user", "=", ",", "=2C", "a=b,c", ",,==", "J\u{fc}rgen", "=3D2C"] {
-            let escaped = escape(name).into_owned();
+    fn printing_inverts_parsing() {
+        for name in ["user", "a=b", "a,b", "=", ",", "=2C", "=3D,", "\u{fc}=,", "==,,"] {
+            let mut escaped = Vec::new();
+            escape(name, &mut escaped);
+            let escaped = String::from_utf8(escaped).unwrap();
             assert!(!escaped.contains(','), "{escaped}");
-            assert_eq!(unescape(&escaped).as_deref(), Ok(name));
+            assert_eq!(unescape(&escaped, "it").unwrap(), name);
         }
-        assert_eq!(escape("=2C"), "=3D2C");
     }
 
     #[test]
     fn other_escapes_are_refused() {
-        for name in ["=", "a=", "=2", "=3", "=2c", "=3d", "=20", "==3D", "a=C2"] {
-            assert_eq!(unescape(name), Err(Malformed::Escape("the name")), "{name}");
+        for wrong in ["=", "a=", "=2", "=2c", "=3d", "=2D", "=3C", "a=b", "=\u{e4}C", "==3D", "=2C="] {
+            assert_eq!(unescape(wrong, "it"), Err(Malformed::Escape("it")), "{wrong}");
         }
-        for name in ["a,b", "a\0b"] {
-            assert_eq!(unescape(name), Err(Malformed::Character("the name")));
-        }
+        assert_eq!(unescape("", "it"), Err(Malformed::Empty("it")));
+        assert_eq!(unescape("a\0", "it"), Err(Malformed::Character("it")));
+        assert_eq!(unescape("a,b", "it"), Err(Malformed::Character("it")));
     }
 }
