@@ -33,6 +33,7 @@ pub mod config;
 pub mod contract;
 pub mod crypto;
 pub mod error;
+pub mod ffi;
 pub mod mechanism;
 pub mod negotiate;
 pub mod secret;

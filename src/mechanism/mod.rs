@@ -10,16 +10,29 @@ mod external;
 mod login;
 mod oauthbearer;
 mod plain;
+pub mod scram;
 mod xoauth2;
 
 use crate::contract::Mechanism;
 
 /// All mechanisms, one line each.
 pub static ALL: &[&Mechanism] = &[
+    &scram::SHA3_512_PLUS,
+    &scram::SHA_512_PLUS,
+    &scram::SHA_384_PLUS,
+    &scram::SHA_256_PLUS,
+    &scram::SHA_224_PLUS,
+    &scram::SHA_1_PLUS,
+    &scram::SHA3_512,
+    &scram::SHA_512,
+    &scram::SHA_384,
+    &scram::SHA_256,
+    &scram::SHA_224,
+    &scram::SHA_1,
     &external::MECHANISM,
+    &plain::MECHANISM,
     &oauthbearer::MECHANISM,
     &xoauth2::MECHANISM,
-    &plain::MECHANISM,
     &login::MECHANISM,
     &anonymous::MECHANISM,
 ];

@@ -8,8 +8,7 @@ use std::borrow::Cow;
 
 use crate::contract::{Abilities, Context, Established, Event, Mechanism, Property, Question, Side, State, Step};
 use crate::error::{Application, Error, Malformed, PeerMisbehaved};
-use crate::wire::gs2::{Flag, Header};
-use crate::wire::{json, kvpairs};
+use crate::wire::{gs2, json, kvpairs};
 
 use super::bearer;
 
@@ -50,9 +49,11 @@ impl State for AwaitValues {
         let port = ascii(values.text(Property::Port)?, "port (callback port)")?;
         let token = bearer::token(&mut values)?;
         let mut message = Vec::with_capacity(token.expose().len() + 128);
-        let name = authzid.as_deref().or(authcid.as_deref());
-        bearer::carriable("identity", name.unwrap_or_default())?;
-        Header { flag: Flag::Unsupported, authzid: name.map(Cow::Borrowed) }.print(&mut message);
+        let named = authzid.as_deref().or(authcid.as_deref());
+        if let Some(name) = named {
+            bearer::carriable("identity", name)?;
+        }
+        gs2::Header { flag: gs2::Flag::Unsupported, authzid: named.map(Cow::Borrowed) }.print(&mut message);
         message.push(kvpairs::SEPARATOR);
         for (key, value) in [("host", &host), ("port", &port)] {
             if let Some(value) = value {
@@ -113,20 +114,21 @@ impl State for AwaitMessage {
 
 const MESSAGE: &str = "initial client response";
 
-/// The GS2 header. The token binds no channel, so `p=` is refused, and `y` means the same as `n`.
-fn parse_header(header: &str) -> Result<Option<String>, Error> {
+/// The GS2 header names the identity (RFC 7628 §3.1). The token binds no channel, so `p=` is refused, and
+/// `y` means the same as `n`.
+fn parse_header(text: &str) -> Result<Option<String>, Error> {
     let malformed = |reason| Error::malformed(MESSAGE, reason);
-    let (header, rest) = Header::parse(header).map_err(malformed)?;
-    if let Flag::Bound(_) = header.flag {
+    let (header, rest) = gs2::Header::parse(text).map_err(malformed)?;
+    if let gs2::Flag::Bound(_) = header.flag {
         return Err(Error::misbehaved(MESSAGE, PeerMisbehaved::Rule("this mechanism has no channel binding")));
     }
     if !rest.is_empty() {
         return Err(malformed(Malformed::Trailing("the GS2 header")));
     }
-    if header.authzid.as_ref().is_some_and(|name| name.chars().any(char::is_control)) {
-        return Err(malformed(Malformed::Character("the authorization identity")));
+    match header.authzid {
+        Some(name) if name.chars().any(char::is_control) => Err(malformed(Malformed::Character("a="))),
+        name => Ok(name.map(Cow::into_owned)),
     }
-    Ok(header.authzid.map(Cow::into_owned))
 }
 
 /// RFC 7628 §3.2.2.

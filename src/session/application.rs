@@ -50,7 +50,7 @@ impl Session {
     }
 
     fn put(&mut self, question: Question, errand: Errand, phase: Phase) -> Outcome {
-        self.question = Some(question);
+        self.question = Some(Box::new(question));
         self.errand = errand;
         self.phase = phase;
         Outcome::Ask
@@ -67,7 +67,8 @@ impl Session {
                 }
             },
             (Errand::Compare(password), Answer::Credential(stored)) => {
-                match verifier::check_password(stored.as_ref(), &password, world.lookups) {
+                let iterations = self.config.iterations;
+                match verifier::check_password(stored.as_ref(), &password, iterations, world.lookups) {
                     Ok(same) => self.advance(next, Event::Answered(Answer::Verdict(same)), world),
                     Err(error) => self.fail(error),
                 }

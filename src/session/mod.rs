@@ -56,7 +56,7 @@ pub struct Session {
     pub config: Config,
     phase: Phase,
     message: Option<Vec<u8>>,
-    question: Option<Question>,
+    question: Option<Box<Question>>,
     errand: Errand,
     failure: Option<Box<Failure>>,
     identity: Identity,
@@ -302,6 +302,13 @@ impl Session {
         self.mechanism
     }
 
+    /// The message was copied: its bytes are given back, that there was one stays known.
+    pub fn message_sent(&mut self) {
+        if let Some(message) = &mut self.message {
+            *message = Vec::new();
+        }
+    }
+
     /// The message for the peer; empty if there is none.
     pub fn message(&self) -> &[u8] {
         self.message.as_deref().unwrap_or_default()
@@ -314,7 +321,7 @@ impl Session {
 
     /// The question that waits for an answer.
     pub fn question(&self) -> Option<&Question> {
-        self.question.as_ref()
+        self.question.as_deref()
     }
 
     /// What went wrong.

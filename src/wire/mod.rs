@@ -5,3 +5,4 @@ pub mod json;
 pub mod kvpairs;
 pub mod saslname;
 pub mod saslprep;
+pub mod scram;

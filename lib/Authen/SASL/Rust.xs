@@ -1,0 +1,214 @@
+/* The Perl side of the border. Rust never runs Perl code: it asks, the loop here calls the callback
+ * while no Rust frame is alive, and answers (docs/decisions/0001). */
+#define PERL_NO_GET_CONTEXT
+#include "EXTERN.h"
+#include "perl.h"
+#include "XSUB.h"
+#include "src/ffi.h"
+
+/* What a connection's magic points to. `reply` outlives it while a callback's continuation is kept. */
+typedef struct reply_s reply_t;
+typedef struct {
+  asr_handle *rust;
+  HV *self;           /* not counted: the magic belongs to it */
+  HV *callbacks;      /* a copy of the Authen::SASL object's */
+  reply_t *reply;
+  SV *continuation;   /* the program's, of the step that is under way */
+  U8 asking;          /* a callback runs, or owes an answer */
+  U8 flags;
+} conn_t;
+
+#define IS_SERVER 1
+#define DIES 2
+#define TOKEN_FROM_PASS 4
+
+/* Shared by a connection and the continuations that its callbacks were given. */
+struct reply_s {
+  conn_t *conn;       /* NULL once the connection is gone */
+  U32 count;
+  U32 serial;         /* of the question that waits */
+  SV *answer;         /* given while the callback still ran */
+};
+
+#include "xs/values.h"
+#include "xs/connection.h"
+#include "xs/ask.h"
+
+MODULE = Authen::SASL::Rust  PACKAGE = Authen::SASL::Rust
+
+PROTOTYPES: DISABLE
+
+SV *
+client_new(pkg, parent, service = &PL_sv_undef, host = &PL_sv_undef, ...)
+    SV *pkg
+    SV *parent
+    SV *service
+    SV *host
+  ALIAS:
+    server_new = IS_SERVER
+  CODE:
+    PERL_UNUSED_VAR(pkg);
+    RETVAL = SvREFCNT_inc(new_connection(aTHX_ ix, parent, service, host,
+        items > 4 ? ST(4) : NULL, items > 5 ? ST(5) : NULL));
+  OUTPUT:
+    RETVAL
+
+void
+_usable(conn = NULL)
+    SV *conn
+  PREINIT:
+    asr_slice names;
+    asr_text *owner;
+  PPCODE:
+    owner = asr_usable(conn ? connection_of(aTHX_ conn)->rust : NULL, &names);
+    mXPUSHp(names.ptr, names.len);
+    asr_text_free(owner);
+
+void
+_make_verifier(mechanism, password, salt, iterations, spelling)
+    SV *mechanism
+    SV *password
+    SV *salt
+    U32 iterations
+    SV *spelling
+  PREINIT:
+    asr_slice text, m, p, s, w;
+    asr_text *owner;
+    int ok;
+  PPCODE:
+    m = characters(aTHX_ mechanism);
+    p = characters(aTHX_ password);
+    s = octets(aTHX_ salt);
+    w = characters(aTHX_ spelling);
+    ok = asr_make_verifier(m, p, s, iterations, w, &text, &owner);
+    mXPUSHp(text.ptr, text.len);
+    asr_text_free(owner);
+    if (!ok) croak("scram_verifier: %" SVf, SVfARG(ST(0)));
+
+MODULE = Authen::SASL::Rust  PACKAGE = Authen::SASL::Rust::Connection
+
+void
+client_start(self, ...)
+    SV *self
+  PREINIT:
+    conn_t *conn;
+  PPCODE:
+    conn = connection_of(aTHX_ self);
+    PUTBACK;
+    run(aTHX_ conn, START, &PL_sv_undef, NULL);
+    return;
+
+void
+server_start(self, initial = &PL_sv_undef, continuation = NULL)
+    SV *self
+    SV *initial
+    SV *continuation
+  ALIAS:
+    client_step = 1
+    server_step = 2
+  PREINIT:
+    conn_t *conn;
+  PPCODE:
+    conn = connection_of(aTHX_ self);
+    PUTBACK;
+    run(aTHX_ conn, ix ? STEP : START, initial, ix == 1 ? NULL : continuation);
+    return;
+
+void
+need_step(conn)
+    conn_t *conn
+  ALIAS:
+    is_success = 1
+  PPCODE:
+    XPUSHs(boolSV(asr_status(conn->rust) & (1 << ix)));
+
+void
+error(conn)
+    conn_t *conn
+  ALIAS:
+    _mechanism = 1
+  PREINIT:
+    asr_slice text;
+  PPCODE:
+    text = ix ? asr_mechanism(conn->rust) : asr_error(conn->rust);
+    XPUSHs(text_or_undef(aTHX_ text));
+
+int
+code(conn)
+    conn_t *conn
+  CODE:
+    RETVAL = asr_code(conn->rust);
+  OUTPUT:
+    RETVAL
+
+int
+_order(conn)
+    conn_t *conn
+  CODE:
+    RETVAL = asr_rank(conn->rust);
+  OUTPUT:
+    RETVAL
+
+void
+_get(self, name)
+    SV *self
+    SV *name
+  PREINIT:
+    asr_slice key;
+  PPCODE:
+    key = characters(aTHX_ name);
+    key = asr_get(connection_of(aTHX_ self)->rust, key);
+    XPUSHs(text_or_undef(aTHX_ key));
+
+void
+_set(self, name, value)
+    SV *self
+    SV *name
+    SV *value
+  PREINIT:
+    asr_slice key, text, reason;
+    int known;
+  PPCODE:
+    name = settled(aTHX_ sv_mortalcopy(name));
+    if (!asr_knows(characters(aTHX_ name))) XSRETURN_NO;
+    if (IS_MERE_REFERENCE(value)) croak("%" SVf ": a string or a number was expected, and this is a reference", SVfARG(name));
+    text = characters(aTHX_ value);
+    key = characters(aTHX_ name);
+    known = asr_set(connection_of(aTHX_ self)->rust, key, text, &reason);
+    if (known < 0) croak("%" SVf, SVfARG(text_or_undef(aTHX_ reason)));
+    XPUSHs(boolSV(known));
+
+void
+_pick(self, name)
+    SV *self
+    SV *name
+  PREINIT:
+    asr_slice key;
+  PPCODE:
+    key = characters(aTHX_ name);
+    XPUSHs(boolSV(asr_pick(connection_of(aTHX_ self)->rust, key)));
+
+void
+_callbacks(conn)
+    conn_t *conn
+  PPCODE:
+    mXPUSHs(newRV_inc((SV *)conn->callbacks));
+
+void
+_callbacks_changed(conn)
+    conn_t *conn
+  CODE:
+    asr_set_abilities(conn->rust, abilities(aTHX_ conn));
+
+void
+_die_on_failure(conn, on)
+    conn_t *conn
+    bool on
+  CODE:
+    conn->flags = on ? conn->flags | DIES : conn->flags & ~DIES;
+
+void
+_side(conn)
+    conn_t *conn
+  PPCODE:
+    mXPUSHi(conn->flags & IS_SERVER);

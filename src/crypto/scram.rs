@@ -1,0 +1,33 @@
+//! SCRAM's keys (RFC 5802 §3), for the mechanisms and for what an application stores.
+
+use super::hash::{Digest, Hash};
+use super::pbkdf2;
+
+/// The hash of a SCRAM mechanism's name, and whether the name is that of a -PLUS variant.
+pub fn family(name: &str) -> Option<(Hash, bool)> {
+    let name = name.strip_prefix("SCRAM-")?;
+    match name.strip_suffix("-PLUS") {
+        Some(name) => Some((Hash::find(name)?, true)),
+        None => Some((Hash::find(name)?, false)),
+    }
+}
+
+/// What becomes of a salted password (RFC 5802 §3).
+pub struct Keys {
+    /// `ClientKey = HMAC(SaltedPassword, "Client Key")`
+    pub client: Digest,
+    /// `StoredKey = H(ClientKey)`
+    pub stored: Digest,
+    /// `ServerKey = HMAC(SaltedPassword, "Server Key")`
+    pub server: Digest,
+}
+
+impl Keys {
+    /// Derives the keys; `password` is prepared already.
+    pub fn derive(hash: Hash, password: &[u8], salt: &[u8], iterations: u32) -> Self {
+        let salted = pbkdf2::derive(hash, password, salt, iterations);
+        let client = hash.hmac(&salted, &[b"Client Key"]);
+        let stored = hash.digest(&client);
+        Keys { client, stored, server: hash.hmac(&salted, &[b"Server Key"]) }
+    }
+}

@@ -1,0 +1,74 @@
+/* The C surface of the Rust core; src/ffi.rs is its other half and says what each function does. */
+#ifndef AUTHEN_SASL_RUST_FFI_H
+#define AUTHEN_SASL_RUST_FFI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct asr_handle asr_handle;
+typedef struct asr_keys asr_keys;
+typedef struct asr_text asr_text;
+
+/* Bytes lent across the border; a null pointer is absent. */
+typedef struct { const char *ptr; size_t len; } asr_slice;
+typedef struct { uint32_t property; asr_slice bytes; } asr_value;
+
+/* session::Outcome */
+enum { ASR_SEND, ASR_ABSENT, ASR_ASK, ASR_FAILED, ASR_FAILED_WITH_MESSAGE, ASR_OVER, ASR_BUSY };
+
+/* contract::Property; as bits in asr_question.wanted and in the abilities */
+enum { ASR_AUTHCID, ASR_AUTHZID, ASR_PASSWORD, ASR_REALM, ASR_TOKEN, ASR_HOST, ASR_PORT, ASR_SERV, ASR_PROPERTIES };
+
+/* contract::Abilities of a server */
+enum {
+  ASR_CAN_CHECKPASS = 1 << 16, ASR_CAN_GETSECRET = 1 << 17, ASR_CAN_AUTHORIZE = 1 << 18,
+  ASR_CAN_CHECKTOKEN = 1 << 19, ASR_CAN_CANONUSER = 1 << 20
+};
+
+enum { ASR_Q_VALUES = 1, ASR_Q_REALM, ASR_Q_CHECKPASS, ASR_Q_GETSECRET, ASR_Q_AUTHORIZE, ASR_Q_TOKEN, ASR_Q_CANONUSER };
+
+typedef struct {
+  int32_t kind;
+  uint32_t wanted;   /* values: bits of properties; realm: how many; canonuser: 1 for the authzid */
+  asr_slice name, authzid, secret, realm, host, port;
+} asr_question;
+
+/* why an exchange is aborted */
+enum { ASR_DIED, ASR_NOT_CALLABLE, ASR_DROPPED, ASR_REFERENCE, ASR_BAD_HASH, ASR_KEPT };
+
+asr_handle *asr_new(int32_t side, asr_slice service, asr_slice host, uint32_t abilities);
+void asr_free(asr_handle *);
+asr_slice asr_negotiate(asr_handle *, asr_slice list);
+int32_t asr_pick(asr_handle *, asr_slice name);
+void asr_set_abilities(asr_handle *, uint32_t);
+int32_t asr_knows(asr_slice name);
+int32_t asr_set(asr_handle *, asr_slice name, asr_slice value, asr_slice *error);
+asr_slice asr_get(asr_handle *, asr_slice name);
+int32_t asr_start(asr_handle *, asr_slice initial);
+int32_t asr_step(asr_handle *, asr_slice received);
+void asr_busy(asr_handle *);
+int32_t asr_abort(asr_handle *, int32_t why);
+asr_slice asr_message(const asr_handle *);
+void asr_sent(asr_handle *);
+asr_slice asr_error(asr_handle *);
+int32_t asr_code(const asr_handle *);
+int32_t asr_status(const asr_handle *);
+asr_slice asr_mechanism(const asr_handle *);
+int32_t asr_rank(const asr_handle *);
+asr_text *asr_usable(const asr_handle *, asr_slice *out);
+void asr_text_free(asr_text *);
+int32_t asr_make_verifier(asr_slice mechanism, asr_slice password, asr_slice salt, uint32_t iterations,
+                          asr_slice spelling, asr_slice *out, asr_text **owner);
+int32_t asr_question_get(const asr_handle *, asr_question *out);
+asr_slice asr_offered_realm(const asr_handle *, uint32_t index);
+int32_t asr_answer_values(asr_handle *, const asr_value *, size_t count);
+int32_t asr_answer_text(asr_handle *, asr_slice);
+int32_t asr_answer_verdict(asr_handle *, int32_t);
+int32_t asr_answer_credential(asr_handle *, asr_slice);
+int32_t asr_answer_token(asr_handle *, asr_slice identity, asr_slice status, asr_slice scope, asr_slice configuration);
+int32_t asr_wants_keys(const asr_handle *);
+const asr_keys *asr_keys_new(void);
+void asr_keys_free(const asr_keys *);
+void asr_use_keys(asr_handle *, const asr_keys *);
+
+#endif

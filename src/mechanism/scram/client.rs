@@ -1,0 +1,204 @@
+//! SCRAM, the client's side.
+
+use std::borrow::Cow;
+
+use super::own_family;
+use crate::config::{BindingPolicy, Config};
+use crate::contract::{Context, Established, Event, KeyId, Property, Question, State, Step};
+use crate::crypto::hash::{Digest, Hash};
+use crate::crypto::scram::Keys;
+use crate::error::{printable, Application, Error, PeerMisbehaved, Policy, Refused};
+use crate::secret::{ct_eq, Secret};
+use crate::wire::gs2::{Flag, Header};
+use crate::wire::saslprep;
+use crate::wire::scram::{
+    server_error, ClientFinal, ClientFirst, ServerFinal, ServerFirst, SERVER_FINAL, SERVER_FIRST,
+};
+
+pub(super) struct AwaitBegin;
+struct AwaitValues;
+
+struct AwaitServerFirst {
+    /// `client-first-message`: names and nonce are read out of it again.
+    sent: Box<[u8]>,
+    /// Prepared.
+    password: Secret,
+}
+
+struct AwaitServerFinal {
+    signature: Digest,
+    authcid: String,
+    authzid: Option<String>,
+    fresh: Option<Box<Fresh>>,
+}
+
+/// Keys that were derived in this exchange, to be remembered once the server has proved them right.
+struct Fresh {
+    password: Secret,
+    salt: Box<[u8]>,
+    iterations: u32,
+    keys: Secret,
+}
+
+impl State for AwaitBegin {
+    fn step(self: Box<Self>, _: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        Ok(Step::Ask(
+            Question::Values(&[Property::Authcid, Property::Authzid, Property::Password]),
+            Box::new(AwaitValues),
+        ))
+    }
+}
+
+impl State for AwaitValues {
+    fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let mut values = event.values()?;
+        let authzid = values.text(Property::Authzid)?.filter(|name| !name.is_empty());
+        let authcid = values.require_text(Property::Authcid)?;
+        let password = prepared_password(values.require(Property::Password)?)?;
+        if authzid.as_deref().is_some_and(|name| name.contains('\0')) {
+            return Err(unusable("authorization identity", "holds a NUL character (RFC 5802 §7)"));
+        }
+        let name =
+            saslprep::query(&authcid).map_err(|refused| unusable("authentication identity", refused.reason()))?;
+        let (_, plus) = own_family(cx.mechanism)?;
+        let flag = flag(cx.config, plus)?;
+        let header = Header { flag, authzid: authzid.map(Cow::Owned) };
+        let nonce = cx.world.random.nonce()?;
+        let first = ClientFirst { header, header_len: 0, name, nonce: &nonce };
+        let mut message = Vec::with_capacity(32 + first.name.len() + nonce.len());
+        first.print(&mut message);
+        let sent = message.as_slice().into();
+        Ok(Step::Send(message, Box::new(AwaitServerFirst { sent, password })))
+    }
+}
+
+/// What the client says about channel binding (RFC 5802 §6).
+///
+/// `y` claims that the client could bind and the server offered no -PLUS; a server that did offer one
+/// then knows that the list was changed on the way. So `y` is for exactly that case. Where the server
+/// offered a -PLUS and the caller took another mechanism all the same, `y` would be a lie that every
+/// honest server must punish; that caller declines channel binding, and `n` says so.
+fn flag(config: &Config, plus: bool) -> Result<Flag<'_>, Error> {
+    match config.bindings().first() {
+        Some(binding) if plus => Ok(Flag::Bound(&binding.kind)),
+        None if plus => Err(Policy::ChannelBindingRequired("there is no channel binding data").into()),
+        _ if config.binding_policy == BindingPolicy::Require => {
+            Err(Policy::ChannelBindingRequired("this mechanism has none").into())
+        }
+        Some(_) if !config.peer_offers_binding => Ok(Flag::Unoffered),
+        _ => Ok(Flag::Unsupported),
+    }
+}
+
+fn prepared_password(password: Secret) -> Result<Secret, Error> {
+    if password.is_empty() {
+        return Err(Application::Empty("password").into());
+    }
+    let Some(text) = password.expose_str() else { return Err(unusable("password", "is not valid UTF-8")) };
+    match saslprep::query(text).map_err(|refused| unusable("password", refused.reason()))? {
+        Cow::Owned(prepared) => Ok(Secret::from(prepared)),
+        Cow::Borrowed(_) => Ok(password),
+    }
+}
+
+fn unusable(what: &'static str, reason: &'static str) -> Error {
+    Application::Unusable { what, reason }.into()
+}
+
+impl State for AwaitServerFirst {
+    fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let bytes = event.received(SERVER_FIRST)?;
+        if let Some(reason) = server_error(bytes) {
+            return Err(Refused::PeerSaid(printable(reason.as_bytes())).into());
+        }
+        let AwaitServerFirst { sent, password } = *self;
+        let (hash, _) = own_family(cx.mechanism)?;
+        let ours = ClientFirst::parse(&sent)?;
+        let theirs = ServerFirst::parse(bytes)?;
+        check_server_first(&ours, &theirs, cx.config)?;
+        let (keys, fresh) = keys(hash, &ours.name, password, &theirs, cx);
+
+        let mut binding = sent[..ours.header_len].to_vec();
+        if let Flag::Bound(kind) = ours.header.flag {
+            let data = cx.config.binding(kind);
+            binding.extend_from_slice(
+                data.ok_or(Policy::ChannelBindingRequired("its data went away during the exchange"))?,
+            );
+        }
+        let mut message = Vec::with_capacity(theirs.nonce.len() + 2 * hash.size() + binding.len() * 2 + 16);
+        ClientFinal::print_without_proof(&binding, &theirs.nonce, &mut message);
+        let auth_message: &[&[u8]] = &[&sent[ours.header_len..], b",", bytes, b",", &message];
+        let proof = keys.client.clone().xor(&hash.hmac(&keys.stored, auth_message));
+        let signature = hash.hmac(&keys.server, auth_message);
+        ClientFinal::print_proof(&proof, &mut message);
+        let authzid = ours.header.authzid.map(Cow::into_owned);
+        let next = AwaitServerFinal { signature, authcid: ours.name.into_owned(), authzid, fresh };
+        Ok(Step::Send(message, Box::new(next)))
+    }
+}
+
+/// All that must hold before any work is done for the server.
+fn check_server_first(ours: &ClientFirst<'_>, theirs: &ServerFirst<'_>, config: &Config) -> Result<(), Error> {
+    let misbehaved = |reason| Err(Error::misbehaved(SERVER_FIRST, reason));
+    match theirs.nonce.strip_prefix(ours.nonce) {
+        None => return misbehaved(PeerMisbehaved::NonceMismatch),
+        Some("") => return misbehaved(PeerMisbehaved::NonceNotExtended),
+        Some(_) => {}
+    }
+    let (got, least, most) = (theirs.iterations, config.min_iterations, config.max_iterations);
+    if got < least {
+        return misbehaved(PeerMisbehaved::IterationsTooLow { got, least });
+    }
+    if got > most {
+        return misbehaved(PeerMisbehaved::IterationsTooHigh { got, most });
+    }
+    Ok(())
+}
+
+/// The keys out of the application's memory, or derived. All three are remembered, so that the next
+/// exchange costs no derivation and one HMAC a key.
+fn keys(
+    hash: Hash,
+    authcid: &str,
+    password: Secret,
+    theirs: &ServerFirst<'_>,
+    cx: &Context<'_, '_>,
+) -> (Keys, Option<Box<Fresh>>) {
+    let (salt, iterations) = (&*theirs.salt, theirs.iterations);
+    let Some(memory) = cx.world.keys else {
+        return (Keys::derive(hash, password.expose(), salt, iterations), None);
+    };
+    let id = KeyId { hash: hash.name(), authcid, password: &password, salt, iterations };
+    let size = hash.size();
+    if let Some(found) = memory.find(&id).filter(|found| found.expose().len() == 3 * size) {
+        let part = |n: usize| Digest::new(&found.expose()[n * size..(n + 1) * size]);
+        return (Keys { client: part(0), stored: part(1), server: part(2) }, None);
+    }
+    let keys = Keys::derive(hash, password.expose(), salt, iterations);
+    let all = Secret::from([&*keys.client, &*keys.stored, &*keys.server].concat());
+    (keys, Some(Box::new(Fresh { password, salt: salt.into(), iterations, keys: all })))
+}
+
+impl State for AwaitServerFinal {
+    fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let bytes = event.received(SERVER_FINAL)?;
+        if bytes.is_empty() {
+            return Err(Error::misbehaved(SERVER_FINAL, PeerMisbehaved::ServerProofMissing));
+        }
+        let signature = match ServerFinal::parse(bytes)? {
+            ServerFinal::Error(reason) => return Err(Refused::PeerSaid(printable(reason.as_bytes())).into()),
+            ServerFinal::Verifier(signature) => signature,
+        };
+        if !ct_eq(&self.signature, &signature) {
+            return Err(Error::misbehaved(SERVER_FINAL, PeerMisbehaved::ServerProof));
+        }
+        let AwaitServerFinal { authcid, authzid, fresh, .. } = *self;
+        if let (Some(memory), Some(fresh)) = (cx.world.keys, fresh) {
+            let (hash, _) = own_family(cx.mechanism)?;
+            let Fresh { password, salt, iterations, keys } = *fresh;
+            let id = KeyId { hash: hash.name(), authcid: &authcid, password: &password, salt: &salt, iterations };
+            memory.remember(&id, keys);
+        }
+        Ok(Step::Done(Established { last: None, authcid, authzid, layer: None }))
+    }
+}

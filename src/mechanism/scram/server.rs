@@ -1,0 +1,234 @@
+//! SCRAM, the server's side.
+//!
+//! An unknown user walks the same way as a known one with a wrong password, and costs as much. All
+//! checks of the client's last message that cost nothing come before the key derivation.
+
+use std::borrow::Cow;
+
+use super::own_family;
+use crate::config::{BindingPolicy, Config};
+use crate::contract::{Context, Established, Event, Question, State, Step, World};
+use crate::crypto::hash::{Digest, Hash};
+use crate::crypto::scram::Keys;
+use crate::error::{Application, Error, Malformed, PeerMisbehaved, Policy, Refused};
+use crate::secret::{ct_eq, Secret};
+use crate::store::verifier::Verifier;
+use crate::wire::gs2::{Flag, Header};
+use crate::wire::saslprep;
+use crate::wire::scram::{ClientFinal, ClientFirst, ServerFinal, ServerFirst, CLIENT_FINAL, CLIENT_FIRST};
+
+pub(super) struct AwaitClientFirst;
+
+/// Both states keep messages instead of what was read from them: this is the least memory, and
+/// reading them again costs less than a microsecond.
+struct AwaitCredential {
+    /// `client-first-message`.
+    first: Box<[u8]>,
+}
+
+struct AwaitClientFinal {
+    /// `client-first-message "," server-first-message`.
+    said: Box<[u8]>,
+    first_len: u32,
+    credential: Credential,
+}
+
+/// What is known of the user.
+enum Credential {
+    /// StoredKey, then ServerKey.
+    Keys(Secret),
+    /// The prepared password, from which the keys are derived when they are needed.
+    Password(Secret),
+    /// No such user: the same is done as was last done for one that exists.
+    Nobody { derive: bool },
+}
+
+impl State for AwaitClientFirst {
+    fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let bytes = event.received(CLIENT_FIRST)?;
+        let first = match ClientFirst::parse(bytes) {
+            Ok(first) => first,
+            Err(error) => return Ok(refuse(error)),
+        };
+        let (_, plus) = own_family(cx.mechanism)?;
+        if let Err(error) = check_flag(&first.header, plus, cx.config) {
+            return Ok(refuse(error));
+        }
+        let Ok(authcid) = saslprep::query(&first.name) else {
+            let error = Error::malformed(CLIENT_FIRST, Malformed::Character("the user name (n=)"));
+            return Ok(Step::Fail(b"e=invalid-username-encoding".to_vec(), error));
+        };
+        let authcid = authcid.into_owned();
+        let authzid = first.header.authzid.map(Cow::into_owned);
+        let question = Question::Credentials { authcid, authzid, realm: None };
+        Ok(Step::Ask(question, Box::new(AwaitCredential { first: bytes.into() })))
+    }
+}
+
+/// RFC 5802 §6: `p=` belongs to the -PLUS mechanisms and they to it; `y` where this server offers
+/// -PLUS means that somebody hid the offer.
+fn check_flag(header: &Header<'_>, plus: bool, config: &Config) -> Result<(), Error> {
+    let misbehaved = |reason| Err(Error::misbehaved(CLIENT_FIRST, reason));
+    match header.flag {
+        Flag::Bound(kind) if plus => match config.binding(kind) {
+            Some(_) => Ok(()),
+            None => misbehaved(PeerMisbehaved::ChannelBindingUnsupported),
+        },
+        Flag::Bound(_) => misbehaved(PeerMisbehaved::Rule("it binds to a channel (p=) in a mechanism without -PLUS")),
+        Flag::Unoffered if !config.bindings().is_empty() => misbehaved(PeerMisbehaved::Downgrade),
+        _ if plus => misbehaved(PeerMisbehaved::Rule("it binds to no channel in a -PLUS mechanism")),
+        _ if config.binding_policy == BindingPolicy::Require => {
+            Err(Policy::ChannelBindingRequired("the client's first message has none").into())
+        }
+        _ => Ok(()),
+    }
+}
+
+impl State for AwaitCredential {
+    fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let (hash, _) = own_family(cx.mechanism)?;
+        let first = ClientFirst::parse(&self.first)?;
+        // Fails before the first of our messages, in which RFC 5802 has no place for an error: the
+        // reason is of interest to the operator alone.
+        let (credential, salt, iterations) = match event.credential()?.filter(|text| !text.is_empty()) {
+            // Nobody has an empty password, here as with PLAIN.
+            None => (Credential::Nobody { derive: !cx.world.lookups.stored_keys() }, None, cx.config.iterations),
+            Some(text) => match Verifier::read(&text)? {
+                Some(verifier) => {
+                    let verifier = verifier.for_hash(hash)?;
+                    cx.world.lookups.saw(true);
+                    (Credential::Keys(verifier.keys), Some(verifier.salt), verifier.iterations)
+                }
+                None => {
+                    let password = prepared_password(&text)?;
+                    cx.world.lookups.saw(false);
+                    (Credential::Password(password), None, cx.config.iterations)
+                }
+            },
+        };
+        let salt = match salt {
+            Some(salt) => Cow::Owned(salt.into_vec()),
+            None => {
+                let name = saslprep::query(&first.name).unwrap_or(Cow::Borrowed(&first.name));
+                Cow::Owned(derived_salt(hash, &name, cx.config, cx.world))
+            }
+        };
+        let mut nonce = cx.world.random.nonce()?;
+        nonce.insert_str(0, first.nonce);
+        let theirs = ServerFirst { nonce: Cow::Owned(nonce), salt, iterations };
+        let mut message = Vec::with_capacity(theirs.nonce.len() + theirs.salt.len() * 2 + 24);
+        theirs.print(&mut message);
+        let said = [&self.first[..], b",", &message].concat().into_boxed_slice();
+        // A message of the peer is at most MESSAGE_LIMIT long, so its length fits.
+        let first_len = self.first.len() as u32;
+        Ok(Step::Send(message, Box::new(AwaitClientFinal { said, first_len, credential })))
+    }
+}
+
+fn prepared_password(password: &Secret) -> Result<Secret, Error> {
+    let unusable = |reason| Error::from(Application::Unusable { what: "password that getsecret gave", reason });
+    let text = password.expose_str().ok_or_else(|| unusable("is not valid UTF-8"))?;
+    let prepared = saslprep::query(text).map_err(|refused| unusable(refused.reason()))?;
+    Ok(match prepared {
+        Cow::Owned(prepared) => Secret::from(prepared),
+        Cow::Borrowed(_) => password.clone(),
+    })
+}
+
+/// The salt of a user without a stored one, known or not: always the same for the same name.
+fn derived_salt(hash: Hash, authcid: &str, config: &Config, world: &World<'_>) -> Vec<u8> {
+    let key = config.fake_salt_key().map_or(world.fake_salt_key, Secret::expose);
+    Hash::Sha256.hmac(key, &[hash.name().as_bytes(), b"\0", authcid.as_bytes()])[..16].to_vec()
+}
+
+impl State for AwaitClientFinal {
+    fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let bytes = event.received(CLIENT_FINAL)?;
+        let (hash, _) = own_family(cx.mechanism)?;
+        let AwaitClientFinal { said, first_len, credential } = *self;
+        let (first_bytes, ours) = said.split_at(first_len as usize);
+        let first = ClientFirst::parse(first_bytes)?;
+        let ours = ServerFirst::parse(&ours[1..])?;
+        let message = match ClientFinal::parse(bytes) {
+            Ok(message) => message,
+            Err(error) => return Ok(refuse(error)),
+        };
+        if let Err(error) = check_client_final(&message, &first, first_bytes, &ours, hash, cx.config) {
+            return Ok(refuse(error));
+        }
+        let (known, stored, server) = keys(hash, &credential, &ours);
+
+        let auth_message: &[&[u8]] = &[&said[first.header_len..], b",", message.without_proof];
+        // The client's key follows from its proof, and its hash is what we know (RFC 5802 §3).
+        let client = hash.hmac(&stored, auth_message).xor(&message.proof);
+        if !(ct_eq(&hash.digest(&client), &stored) & known) {
+            return Ok(Step::Fail(b"e=invalid-proof".to_vec(), Refused::Credentials.into()));
+        }
+        let last = ServerFinal::print_verifier(&hash.hmac(&server, auth_message));
+        let authcid = saslprep::query(&first.name).map_err(|_| Refused::Credentials)?.into_owned();
+        let authzid = first.header.authzid.map(Cow::into_owned);
+        Ok(Step::Done(Established { last: Some(last), authcid, authzid, layer: None }))
+    }
+}
+
+/// All that is checked before any work is done for the client.
+fn check_client_final(
+    message: &ClientFinal<'_>,
+    first: &ClientFirst<'_>,
+    first_bytes: &[u8],
+    ours: &ServerFirst<'_>,
+    hash: Hash,
+    config: &Config,
+) -> Result<(), Error> {
+    let misbehaved = |reason| Err(Error::misbehaved(CLIENT_FINAL, reason));
+    if message.nonce != ours.nonce {
+        return misbehaved(PeerMisbehaved::NonceMismatch);
+    }
+    let data = match first.header.flag {
+        Flag::Bound(kind) => config.binding(kind),
+        Flag::Unsupported | Flag::Unoffered => Some(&[][..]),
+    };
+    let header = &first_bytes[..first.header_len];
+    if data.is_none_or(|data| message.binding.strip_prefix(header) != Some(data)) {
+        return misbehaved(PeerMisbehaved::ChannelBindingMismatch);
+    }
+    if message.proof.len() != hash.size() {
+        return Err(Error::malformed(CLIENT_FINAL, Malformed::Expected("a proof (p=) of the hash's length")));
+    }
+    Ok(())
+}
+
+/// Whether the user is known, StoredKey and ServerKey.
+fn keys(hash: Hash, credential: &Credential, ours: &ServerFirst<'_>) -> (bool, Digest, Digest) {
+    let derive = |password: &[u8]| {
+        let keys = Keys::derive(hash, password, &ours.salt, ours.iterations);
+        (keys.stored, keys.server)
+    };
+    let (stored, server) = match credential {
+        Credential::Keys(keys) => {
+            let (stored, server) = keys.expose().split_at(hash.size().min(keys.expose().len()));
+            (Digest::new(stored), Digest::new(server))
+        }
+        Credential::Password(password) => derive(password.expose()),
+        Credential::Nobody { derive: true } => derive(b"nobody"),
+        Credential::Nobody { derive: false } => (hash.digest(&ours.salt), hash.digest(b"nobody")),
+    };
+    (!matches!(credential, Credential::Nobody { .. }), stored, server)
+}
+
+/// The failure with the words that RFC 5802 §7 has for it.
+fn refuse(error: Error) -> Step {
+    let value: &[u8] = match &error {
+        Error::PeerMisbehaved { reason, .. } => match reason {
+            PeerMisbehaved::MandatoryExtension => b"e=extensions-not-supported",
+            PeerMisbehaved::ChannelBindingMismatch => b"e=channel-bindings-dont-match",
+            PeerMisbehaved::ChannelBindingUnsupported => b"e=unsupported-channel-binding-type",
+            PeerMisbehaved::Downgrade => b"e=server-does-support-channel-binding",
+            PeerMisbehaved::Rule(_) => b"e=channel-binding-not-supported",
+            _ => b"e=other-error",
+        },
+        Error::Malformed { .. } => b"e=invalid-encoding",
+        _ => b"e=other-error",
+    };
+    Step::Fail(value.to_vec(), error)
+}

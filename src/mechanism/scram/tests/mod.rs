@@ -1,0 +1,187 @@
+//! Client against server, end to end through [`Session`].
+
+mod attacks;
+mod exchange;
+mod vectors;
+
+use std::cell::Cell;
+use std::sync::Mutex;
+
+use crate::config::ChannelBinding;
+use crate::contract::{Abilities, Answer, Lookups, Property, Question, Random, Side, Values, World};
+use crate::crypto::hash::Hash;
+use crate::crypto::scram::family;
+use crate::error::Error;
+use crate::secret::Secret;
+use crate::session::{Outcome, Session};
+use crate::store::keys::KeyMemory;
+use crate::store::verifier::Verifier;
+
+const NAMES: [&str; 6] =
+    ["SCRAM-SHA-1", "SCRAM-SHA-224", "SCRAM-SHA-256", "SCRAM-SHA-384", "SCRAM-SHA-512", "SCRAM-SHA3-512"];
+
+/// Gives always the same nonce.
+struct Fixed(&'static str);
+
+impl Random for Fixed {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
+        buffer.fill(7);
+        Ok(())
+    }
+
+    fn nonce(&mut self) -> Result<String, Error> {
+        Ok(self.0.into())
+    }
+}
+
+#[derive(Default)]
+struct Seen(Cell<bool>);
+
+impl Lookups for Seen {
+    fn saw(&self, stored_key: bool) {
+        self.0.set(stored_key);
+    }
+
+    fn stored_keys(&self) -> bool {
+        self.0.get()
+    }
+}
+
+/// One side with what it answers.
+struct Party {
+    session: Session,
+    random: Fixed,
+    seen: Seen,
+    keys: KeyMemory,
+    authcid: String,
+    authzid: Option<String>,
+    /// A client's password, a server's credential.
+    secret: Option<Secret>,
+    asked: Vec<String>,
+}
+
+impl Party {
+    fn new(side: Side, mechanism: &str, nonce: &'static str, secret: Option<&str>) -> Self {
+        let mut session = Session::new(side);
+        session.config.abilities = match side {
+            Side::Client => Abilities::AUTHCID.and(Abilities::PASSWORD),
+            Side::Server => Abilities::CREDENTIALS.and(Abilities::AUTHORIZE),
+        };
+        session.pick(mechanism).unwrap();
+        Party {
+            session,
+            random: Fixed(nonce),
+            seen: Seen::default(),
+            keys: KeyMemory::default(),
+            authcid: "user".into(),
+            authzid: None,
+            secret: secret.map(|text| Secret::new(text.as_bytes())),
+            asked: Vec::new(),
+        }
+    }
+
+    fn client(mechanism: &str) -> Self {
+        let mut party = Party::new(Side::Client, mechanism, "rOprNGfwEbeRWgbNEkqO", Some("pencil"));
+        if mechanism.ends_with("-PLUS") {
+            party.bind("tls-exporter", b"the channel");
+        }
+        party
+    }
+
+    fn server(mechanism: &str) -> Self {
+        let (hash, plus) = family(mechanism).unwrap();
+        let text = stored_key(hash);
+        let mut party = Party::new(Side::Server, mechanism, "%hvYDpWUa2RaTCAfuxFIlj", Some(&text));
+        if plus {
+            party.bind("tls-exporter", b"the channel");
+        }
+        party
+    }
+
+    fn bind(&mut self, kind: &str, data: &[u8]) {
+        self.session.config.set_binding(ChannelBinding { kind: kind.into(), data: data.into() });
+    }
+
+    fn call(&mut self, act: impl FnOnce(&mut Session, &mut World<'_>) -> Outcome) -> Outcome {
+        let mut world = World {
+            random: &mut self.random,
+            keys: Some(&self.keys),
+            fake_salt_key: b"the salts of a test",
+            lookups: &self.seen,
+        };
+        let mut outcome = act(&mut self.session, &mut world);
+        while outcome == Outcome::Ask {
+            let answer = match self.session.question() {
+                Some(Question::Values(_)) => {
+                    let mut values = Values::default();
+                    values.push(Property::Authcid, self.authcid.clone().into());
+                    if let Some(authzid) = &self.authzid {
+                        values.push(Property::Authzid, authzid.clone().into());
+                    }
+                    if let Some(password) = &self.secret {
+                        values.push(Property::Password, password.clone());
+                    }
+                    Answer::Values(values)
+                }
+                Some(Question::Credentials { authcid, .. }) => {
+                    self.asked.push(authcid.clone());
+                    Answer::Credential(self.secret.clone())
+                }
+                Some(Question::Authorize { .. }) => Answer::Verdict(true),
+                other => panic!("not asked in SCRAM: {other:?}"),
+            };
+            outcome = self.session.answer(answer, &mut world);
+        }
+        outcome
+    }
+
+    fn start(&mut self, initial: Option<&[u8]>) -> Outcome {
+        self.call(|session, world| session.start(initial, world))
+    }
+
+    fn step(&mut self, message: &[u8]) -> Outcome {
+        self.call(|session, world| session.step(message, world))
+    }
+
+    fn said(&self) -> Vec<u8> {
+        self.session.message().to_vec()
+    }
+
+    fn error(&self) -> &Error {
+        &self.session.failure().expect("it has failed").error
+    }
+}
+
+/// The stored key of `pencil`, derived once for all tests.
+fn stored_key(hash: Hash) -> String {
+    static MADE: Mutex<Vec<(Hash, String)>> = Mutex::new(Vec::new());
+    let mut made = MADE.lock().unwrap();
+    if let Some((_, text)) = made.iter().find(|(of, _)| *of == hash) {
+        return text.clone();
+    }
+    let text = Verifier::make(hash, "pencil", b"0123456789abcdef", 4096).unwrap().print(Default::default());
+    made.push((hash, text.clone()));
+    text
+}
+
+/// The messages of a whole exchange; it ends where a side fails or the client has had the last one.
+fn exchange(client: &mut Party, server: &mut Party) -> Vec<Vec<u8>> {
+    let mut messages = Vec::new();
+    if client.start(None) != Outcome::Send {
+        return messages;
+    }
+    messages.push(client.said());
+    let mut outcome = server.start(Some(&client.said()));
+    loop {
+        if matches!(outcome, Outcome::Send | Outcome::FailedWithMessage) {
+            messages.push(server.said());
+        } else {
+            return messages;
+        }
+        if client.step(&server.said()) != Outcome::Send {
+            return messages;
+        }
+        messages.push(client.said());
+        outcome = server.step(&client.said());
+    }
+}

@@ -1,0 +1,143 @@
+//! A client's memory of derived keys: the second connection of a process costs no key derivation.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use crate::contract::{DerivedKeys, KeyId};
+use crate::crypto::hash::{Digest, Hash};
+use crate::secret::{ct_eq, Secret};
+
+/// Entries kept; the one that was not used for the longest time goes first.
+const ENTRIES: usize = 16;
+
+/// Derived keys by the inputs of their derivation.
+///
+/// The inputs themselves, the password among them, are not kept, only an HMAC of them under a
+/// random key of this memory; keys are wiped when they are forgotten.
+#[derive(Default)]
+pub struct KeyMemory(Mutex<Memory>);
+
+#[derive(Default)]
+struct Memory {
+    /// Random; made when it is first needed.
+    key: Option<Secret>,
+    /// The last used first.
+    entries: Vec<(Digest, Secret)>,
+}
+
+impl KeyMemory {
+    /// Forgets all keys.
+    pub fn forget(&self) {
+        self.lock().entries.clear();
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Memory> {
+        // No step of this module leaves the memory half-changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Memory {
+    /// What an entry is found by; `None` if the system has no random bytes, when nothing is kept.
+    fn tag(&mut self, id: &KeyId<'_>) -> Option<Digest> {
+        if self.key.is_none() {
+            let mut key = [0; 32];
+            getrandom::fill(&mut key).ok()?;
+            self.key = Some(Secret::new(&key));
+        }
+        let length = |bytes: &[u8]| (bytes.len() as u64).to_be_bytes();
+        let password = id.password.expose();
+        // Each part of variable length comes after its length, so no two sets of inputs look alike.
+        Some(Hash::Sha256.hmac(
+            self.key.as_ref()?.expose(),
+            &[
+                &length(id.hash.as_bytes()),
+                id.hash.as_bytes(),
+                &length(id.authcid.as_bytes()),
+                id.authcid.as_bytes(),
+                &length(password),
+                password,
+                &length(id.salt),
+                id.salt,
+                &id.iterations.to_be_bytes(),
+            ],
+        ))
+    }
+
+    fn position(&self, tag: &Digest) -> Option<usize> {
+        self.entries.iter().position(|(kept, _)| ct_eq(kept, tag))
+    }
+}
+
+impl DerivedKeys for KeyMemory {
+    fn find(&self, id: &KeyId<'_>) -> Option<Secret> {
+        let mut memory = self.lock();
+        let tag = memory.tag(id)?;
+        let at = memory.position(&tag)?;
+        memory.entries[..=at].rotate_right(1);
+        Some(memory.entries[0].1.clone())
+    }
+
+    fn remember(&self, id: &KeyId<'_>, keys: Secret) {
+        let mut memory = self.lock();
+        let Some(tag) = memory.tag(id) else { return };
+        if let Some(at) = memory.position(&tag) {
+            memory.entries.remove(at);
+        }
+        memory.entries.truncate(ENTRIES - 1);
+        memory.entries.insert(0, (tag, keys));
+    }
+}
+
+impl fmt::Debug for KeyMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("key memory")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id<'a>(authcid: &'a str, password: &'a Secret, salt: &'a [u8], iterations: u32) -> KeyId<'a> {
+        KeyId { hash: "SHA-256", authcid, password, salt, iterations }
+    }
+
+    #[test]
+    fn every_input_counts() {
+        let (memory, password, other) = (KeyMemory::default(), Secret::new(b"pencil"), Secret::new(b"pencils"));
+        memory.remember(&id("user", &password, b"salt", 4096), Secret::new(b"keys"));
+        assert!(memory.find(&id("user", &password, b"salt", 4096)).is_some_and(|keys| keys.ct_eq(b"keys")));
+        assert!(memory.find(&id("user", &other, b"salt", 4096)).is_none());
+        assert!(memory.find(&id("use", &password, b"salt", 4096)).is_none());
+        assert!(memory.find(&id("user", &password, b"sal", 4096)).is_none());
+        assert!(memory.find(&id("user", &password, b"salt", 4097)).is_none());
+        let hash = KeyId { hash: "SHA-512", ..id("user", &password, b"salt", 4096) };
+        assert!(memory.find(&hash).is_none());
+        // The same bytes, cut at another place.
+        memory.remember(&id("userp", &Secret::new(b"encil"), b"salt", 4096), Secret::new(b"k"));
+        assert!(memory.find(&id("user", &password, b"salt", 4096)).is_some_and(|keys| keys.ct_eq(b"keys")));
+        memory.forget();
+        assert!(memory.find(&id("user", &password, b"salt", 4096)).is_none());
+    }
+
+    #[test]
+    fn the_least_recently_used_goes() {
+        let (memory, password) = (KeyMemory::default(), Secret::new(b"pencil"));
+        for n in 0..ENTRIES as u32 {
+            memory.remember(&id("user", &password, b"salt", n), Secret::new(&n.to_be_bytes()));
+        }
+        assert!(memory.find(&id("user", &password, b"salt", 0)).is_some());
+        memory.remember(&id("user", &password, b"salt", 99), Secret::new(b"99"));
+        assert!(memory.find(&id("user", &password, b"salt", 0)).is_some());
+        assert!(memory.find(&id("user", &password, b"salt", 1)).is_none());
+        assert_eq!(memory.lock().entries.len(), ENTRIES);
+    }
+
+    #[test]
+    fn neither_password_nor_keys_are_shown() {
+        let (memory, password) = (KeyMemory::default(), Secret::new(b"pencil"));
+        memory.remember(&id("user", &password, b"salt", 1), Secret::new(b"keys"));
+        assert_eq!(format!("{memory:?}"), "key memory");
+    }
+}

@@ -1,0 +1,361 @@
+/* Drives an exchange: while the core asks, a callback is called, with no Rust frame below it. */
+
+enum { START, STEP };
+enum { QUIET, CALLING, OWED };        /* conn->asking */
+enum { DEFERRED = 100 };              /* beside the outcomes of ffi.h: the answer will come later */
+
+/* Calls a callback: the connection first, then its own values, then the question's. */
+static SV *call(pTHX_ conn_t *conn, SV *callback, SV **args, int count) {
+  SV *code = SvRV(callback), *result;
+  AV *av = SvTYPE(code) == SVt_PVAV ? (AV *)code : NULL;
+  I32 own = 0, i;
+  dSP;
+  ENTER;
+  SAVETMPS;
+  PUSHSTACKi(PERLSI_UNKNOWN);         /* else `last` out of the callback would leave this function too */
+  PUSHMARK(SP);
+  if (av) {                           /* held both, since a tied element's FETCH may do anything */
+    sv_2mortal(SvREFCNT_inc(code));
+    code = SvRV(*av_fetch(av, 0, 0));
+    own = av_len(av);
+  }
+  sv_2mortal(SvREFCNT_inc(code));
+  EXTEND(SP, own + count + 1);
+  PUSHs(sv_2mortal(newRV_inc((SV *)conn->self)));
+  for (i = 1; i <= own; i++) {
+    SV **value = av_fetch(av, i, 0);
+    PUSHs(value ? sv_mortalcopy(*value) : &PL_sv_undef);
+  }
+  for (i = 0; i < count; i++) PUSHs(args[i]);
+  PUTBACK;
+  call_sv(code, G_SCALAR);
+  SPAGAIN;
+  result = SvREFCNT_inc(POPs);
+  PUTBACK;
+  POPSTACK;
+  FREETMPS;
+  LEAVE;
+  return sv_2mortal(result);
+}
+
+static bool is_callable(pTHX_ SV *callback) {
+  SV **first, *code;
+  if (!SvROK(callback)) return FALSE;
+  code = SvRV(callback);
+  if (SvTYPE(code) == SVt_PVCV) return TRUE;
+  return SvTYPE(code) == SVt_PVAV && (first = av_fetch((AV *)code, 0, 0))
+      && SvROK(*first) && SvTYPE(SvRV(*first)) == SVt_PVCV;
+}
+
+/* From now on the continuations that were given out answer nothing. */
+static void new_serial(pTHX_ reply_t *reply) {
+  SV *answer = reply ? reply->answer : NULL;
+  if (!reply) return;
+  reply->serial++;
+  reply->answer = NULL;
+  SvREFCNT_dec(answer);               /* may run a DESTROY */
+}
+
+/* Runs when a callback's scope is left: by die, exit or last the exchange is over. */
+static void abandoned(pTHX_ void *what) {
+  conn_t *conn = (conn_t *)what;
+  if (conn->asking != CALLING) return;
+  conn->asking = QUIET;
+  asr_abort(conn->rust, ASR_DIED);
+  new_serial(aTHX_ conn->reply);
+  if (conn->continuation) sv_2mortal(conn->continuation);
+  conn->continuation = NULL;
+}
+
+#define BEGIN_CALLING(conn) STMT_START { \
+    ENTER; SAVEFREESV(SvREFCNT_inc((SV *)(conn)->self)); \
+    SAVEDESTRUCTOR_X(abandoned, conn); (conn)->asking = CALLING; } STMT_END
+#define END_CALLING(conn, state) STMT_START { (conn)->asking = state; LEAVE; } STMT_END
+
+/* The values of a client, in one batch. */
+static int ask_values(pTHX_ conn_t *conn, U32 wanted) {
+  HV *callbacks = conn->callbacks;
+  SV *found[ASR_PROPERTIES], *canon = CALLBACK(callbacks, "canonuser");
+  asr_value values[ASR_PROPERTIES];
+  int p, n = 0, why = -1;
+  bool calls = canon != NULL;
+  for (p = 0; p < ASR_PROPERTIES; p++) {
+    found[p] = wanted & (1u << p) ? value_callback(aTHX_ conn, callbacks, p) : NULL;
+    if (found[p] && (SvROK(found[p]) || SvGMAGICAL(found[p]))) calls = TRUE;
+  }
+  if (calls) {
+    BEGIN_CALLING(conn);
+    /* Copies: a callback may change or delete the others. */
+    for (p = 0; p < ASR_PROPERTIES; p++) if (found[p]) found[p] = sv_mortalcopy(found[p]);
+    if (canon) canon = sv_mortalcopy(canon);
+    for (p = 0; p < ASR_PROPERTIES && why < 0; p++) {
+      if (!found[p]) continue;
+      if (is_callable(aTHX_ found[p])) found[p] = call(aTHX_ conn, found[p], NULL, 0);
+      else if (IS_MERE_REFERENCE(found[p])) why = ASR_NOT_CALLABLE;
+      if (why < 0 && IS_MERE_REFERENCE(found[p])) why = ASR_REFERENCE;
+      if (why < 0) found[p] = settled(aTHX_ found[p]);
+      if (canon && p <= ASR_AUTHZID && why < 0 && SvOK(found[p])) {
+        SV *args[4];
+        args[0] = sv_2mortal(newSVpv(p == ASR_AUTHCID ? "AUTHID" : "AUTHZID", 0));
+        args[1] = &PL_sv_undef;
+        args[2] = sv_2mortal(newSViv(1024));
+        args[3] = found[p];
+        if (is_callable(aTHX_ canon)) found[p] = settled(aTHX_ call(aTHX_ conn, canon, args, 4));
+      }
+    }
+    END_CALLING(conn, QUIET);
+  }
+  if (why >= 0) return asr_abort(conn->rust, why);
+  for (p = 0; p < ASR_PROPERTIES; p++) {
+    if (!found[p] || !SvOK(found[p])) continue;
+    values[n].property = (uint32_t)p;
+    values[n++].bytes = characters(aTHX_ found[p]);
+  }
+  return asr_answer_values(conn->rust, values, (size_t)n);
+}
+
+/* Gives the core an answer to a question of that kind. May run Perl code (overloading). */
+static int give_answer(pTHX_ conn_t *conn, int kind, SV *answer) {
+  asr_slice none = { NULL, 0 };
+  if (kind == ASR_Q_CHECKPASS || kind == ASR_Q_AUTHORIZE) {
+    bool yes;
+    /* A mere reference is no yes: a callback that only stores its continuation returns one. */
+    if (IS_MERE_REFERENCE(answer)) return asr_abort(conn->rust, ASR_REFERENCE);
+    yes = cBOOL(SvTRUE(answer));
+    return asr_answer_verdict(conn->rust, yes);
+  }
+  if (SvROK(answer) && SvTYPE(SvRV(answer)) == SVt_PVHV && !SvAMAGIC(answer)) {
+    if (kind == ASR_Q_TOKEN) {
+      HV *hv = (HV *)SvRV(answer);
+      SV **s = hv_fetchs(hv, "status", 0), **c = hv_fetchs(hv, "scope", 0), **o = hv_fetchs(hv, "openid-configuration", 0);
+      asr_slice status = s ? characters(aTHX_ *s) : none, scope = c ? characters(aTHX_ *c) : none;
+      asr_slice configuration = o ? characters(aTHX_ *o) : none;
+      return asr_answer_token(conn->rust, none, status, scope, configuration);
+    }
+    if (kind == ASR_Q_GETSECRET) {
+      dSP;
+      PUSHMARK(SP);
+      XPUSHs(answer);
+      PUTBACK;
+      call_pv("Authen::SASL::Rust::_stored_key", G_SCALAR);
+      SPAGAIN;
+      answer = POPs;
+      PUTBACK;
+      if (!SvOK(answer)) return asr_abort(conn->rust, ASR_BAD_HASH);
+    }
+  }
+  if (IS_MERE_REFERENCE(answer)) return asr_abort(conn->rust, ASR_REFERENCE);
+  none = characters(aTHX_ answer);
+  if (kind == ASR_Q_GETSECRET) return asr_answer_credential(conn->rust, none);
+  if (kind == ASR_Q_TOKEN) {
+    asr_slice absent = { NULL, 0 };
+    return asr_answer_token(conn->rust, none, absent, absent, absent);
+  }
+  return asr_answer_text(conn->rust, none);
+}
+
+XS(reply_called);
+
+/* The continuation that a callback gets: calling it answers the question that waits now. While the
+ * answer is owed it keeps the program's own continuation alive, so that a program which drops the one
+ * frees the other, and no cycle through the connection stays behind. */
+static SV *make_reply(pTHX_ conn_t *conn) {
+  CV *cv = newXS(NULL, reply_called, __FILE__);
+  if (!conn->reply) {
+    Newxz(conn->reply, 1, reply_t);
+    conn->reply->conn = conn;
+    conn->reply->count = 1;
+  }
+  conn->reply->count++;
+  attach(aTHX_ (SV *)cv, &reply_vtbl, conn->reply);
+  CvXSUBANY(cv).any_i32 = (I32)conn->reply->serial;
+  return sv_2mortal(newRV_noinc((SV *)cv));
+}
+
+/* The arguments of a question, after the connection. Returns how many. */
+static int question_args(pTHX_ conn_t *conn, const asr_question *q, SV **args) {
+  HV *hv;
+  U32 i;
+  switch (q->kind) {
+    case ASR_Q_AUTHORIZE:
+      args[0] = text_or_undef(aTHX_ q->name);
+      args[1] = text_or_undef(aTHX_ q->authzid);
+      args[2] = text_or_undef(aTHX_ q->realm);
+      return 3;
+    case ASR_Q_CANONUSER:
+      args[0] = sv_2mortal(newSVpv(q->wanted ? "AUTHZID" : "AUTHID", 0));
+      args[1] = text_or_undef(aTHX_ q->realm);
+      args[2] = sv_2mortal(newSViv(1024));
+      args[3] = text_or_undef(aTHX_ q->name);
+      return 4;
+    case ASR_Q_REALM:
+      for (i = 0; i < q->wanted && i < 16; i++) args[i] = text_or_undef(aTHX_ asr_offered_realm(conn->rust, i));
+      return (int)i;
+  }
+  hv = newHV();
+  args[0] = sv_2mortal(newRV_noinc((SV *)hv));
+  store_text(aTHX_ hv, "user", 4, q->name);
+  store_text(aTHX_ hv, "authname", 8, q->authzid);
+  store_text(aTHX_ hv, q->kind == ASR_Q_TOKEN ? "token" : "pass", q->kind == ASR_Q_TOKEN ? 5 : 4, q->secret);
+  store_text(aTHX_ hv, "realm", 5, q->realm);
+  store_text(aTHX_ hv, "host", 4, q->host);
+  store_text(aTHX_ hv, "port", 4, q->port);
+  if (q->kind == ASR_Q_GETSECRET) store_text(aTHX_ hv, "mechanism", 9, asr_mechanism(conn->rust));
+  args[1] = make_reply(aTHX_ conn);
+  return 2;
+}
+
+/* The answer comes later. */
+static void owe(pTHX_ conn_t *conn, SV *reply) {
+  MAGIC *mg = mg_findext(SvRV(reply), PERL_MAGIC_ext, &reply_vtbl);
+  mg->mg_obj = conn->continuation;
+  mg->mg_flags |= MGf_REFCOUNTED;
+  conn->continuation = NULL;
+}
+
+/* One question that is no batch of values. */
+static int ask_one(pTHX_ conn_t *conn, const asr_question *q) {
+  static const char *const names[] = { "realm", "checkpass", "getsecret", "authorize", "checktoken", "canonuser" };
+  const char *name = names[q->kind - ASR_Q_REALM];
+  SV *callback = callback_named(aTHX_ conn->callbacks, name, (I32)strlen(name));
+  SV *args[16], *result = &PL_sv_undef;
+  int count, outcome;
+  bool continues = q->kind == ASR_Q_CHECKPASS || q->kind == ASR_Q_GETSECRET || q->kind == ASR_Q_TOKEN;
+  if (!callback) return asr_answer_text(conn->rust, *(asr_slice[]){ { NULL, 0 } });
+  BEGIN_CALLING(conn);
+  callback = sv_mortalcopy(callback);
+  if (is_callable(aTHX_ callback)) {
+    U32 serial;
+    new_serial(aTHX_ conn->reply);
+    count = question_args(aTHX_ conn, q, args);
+    serial = conn->reply ? conn->reply->serial : 0;
+    result = call(aTHX_ conn, callback, args, count);
+    if (continues && conn->reply->serial == serial) {
+      if (conn->reply->answer) {
+        result = sv_2mortal(conn->reply->answer);
+        conn->reply->answer = NULL;
+      } else {
+        bool kept = SvREFCNT(args[1]) > 1 || SvREFCNT(SvRV(args[1])) > 1;
+        if (kept && conn->continuation) {
+          owe(aTHX_ conn, args[1]);
+          END_CALLING(conn, OWED);
+          return DEFERRED;
+        }
+        if (kept || conn->continuation) {
+          END_CALLING(conn, QUIET);
+          return asr_abort(conn->rust, kept ? ASR_KEPT : ASR_DROPPED);
+        }
+      }
+      new_serial(aTHX_ conn->reply);
+    }
+  } else if (SvROK(callback) || (q->kind != ASR_Q_GETSECRET && q->kind != ASR_Q_REALM)) {
+    END_CALLING(conn, QUIET);
+    return asr_abort(conn->rust, ASR_NOT_CALLABLE);
+  } else {
+    result = callback;
+  }
+  outcome = give_answer(aTHX_ conn, q->kind, result);
+  END_CALLING(conn, QUIET);
+  return outcome;
+}
+
+static int drive(pTHX_ conn_t *conn, int outcome) {
+  asr_question q;
+  while (outcome == ASR_ASK && asr_question_get(conn->rust, &q))
+    outcome = q.kind == ASR_Q_VALUES ? ask_values(aTHX_ conn, q.wanted) : ask_one(aTHX_ conn, &q);
+  return outcome;
+}
+
+/* The end of a call: the message goes to the program's continuation, or onto the stack. */
+static void deliver(pTHX_ conn_t *conn, int outcome) {
+  SV *message = NULL, *continuation = conn->continuation;
+  bool failed = outcome == ASR_FAILED || outcome == ASR_FAILED_WITH_MESSAGE;
+  dSP;
+  if (outcome == DEFERRED) return;
+  if (outcome == ASR_SEND || outcome == ASR_FAILED_WITH_MESSAGE) {
+    asr_slice bytes = asr_message(conn->rust);
+    message = sv_2mortal(newSVpvn(bytes.ptr ? bytes.ptr : "", bytes.len));
+    asr_sent(conn->rust);
+  }
+  conn->continuation = NULL;
+  if (failed && conn->flags & DIES) {
+    if (continuation) sv_2mortal(continuation);
+    PUSHMARK(SP);
+    XPUSHs(sv_2mortal(newSVpvs("Authen::SASL::Rust::Error")));
+    XPUSHs(sv_2mortal(newRV_inc((SV *)conn->self)));
+    XPUSHs(message ? message : &PL_sv_undef);
+    PUTBACK;
+    call_method("throw", G_VOID | G_DISCARD);
+    return;
+  }
+  if (continuation) {
+    sv_2mortal(continuation);
+    ENTER;
+    SAVETMPS;
+    PUSHSTACKi(PERLSI_UNKNOWN);
+    PUSHMARK(SP);
+    if (message) XPUSHs(message);
+    PUTBACK;
+    call_sv(continuation, G_VOID | G_DISCARD);
+    SPAGAIN;
+    PUTBACK;
+    POPSTACK;
+    FREETMPS;
+    LEAVE;
+  } else if (message || outcome == ASR_ABSENT) {
+    XPUSHs(message ? message : sv_2mortal(newSVpvs("")));
+    PUTBACK;
+  }
+}
+
+/* start or step, from Perl. The result is left on the stack. */
+static void run(pTHX_ conn_t *conn, int what, SV *input, SV *continuation) {
+  asr_slice bytes;
+  int outcome;
+  sv_2mortal(SvREFCNT_inc((SV *)conn->self));        /* a callback may undef the caller's last reference */
+  if (continuation) continuation = sv_mortalcopy(continuation);
+  bytes = octets(aTHX_ input);
+  if (conn->asking == CALLING || (conn->asking == OWED && what == STEP)) {
+    asr_busy(conn->rust);
+    return;
+  }
+  if (conn->asking == OWED) new_serial(aTHX_ conn->reply);
+  conn->asking = QUIET;
+  if (what == STEP && !bytes.ptr) bytes.ptr = "";
+  conn->continuation = continuation && SvROK(continuation) && SvTYPE(SvRV(continuation)) == SVt_PVCV
+      ? SvREFCNT_inc(continuation) : NULL;
+  outcome = what == START ? asr_start(conn->rust, bytes) : asr_step(conn->rust, bytes);
+  deliver(aTHX_ conn, drive(aTHX_ conn, outcome));
+}
+
+/* A callback's continuation was called: at once, later, twice, or too late. The first call counts. */
+XS(reply_called) {
+  dXSARGS;
+  SV *answer = sv_2mortal(SvREFCNT_inc((SV *)cv));   /* held, as reading the answer may run Perl code */
+  reply_t *reply;
+  conn_t *conn;
+  answer = items ? sv_mortalcopy(ST(0)) : &PL_sv_undef;
+  reply = (reply_t *)attached(aTHX_ (SV *)cv, &reply_vtbl);
+  conn = reply ? reply->conn : NULL;
+  SP -= items;
+  PUTBACK;
+  if (!conn || reply->serial != (U32)CvXSUBANY(cv).any_i32) return;
+  if (conn->asking == CALLING) {
+    if (!reply->answer) reply->answer = newSVsv(answer);
+  } else if (conn->asking == OWED) {
+    asr_question q;
+    int outcome = ASR_FAILED;
+    MAGIC *mg = mg_findext((SV *)cv, PERL_MAGIC_ext, &reply_vtbl);
+    sv_2mortal(SvREFCNT_inc((SV *)conn->self));
+    new_serial(aTHX_ reply);
+    conn->continuation = mg->mg_obj;
+    mg->mg_obj = NULL;
+    mg->mg_flags &= ~MGf_REFCOUNTED;
+    if (asr_question_get(conn->rust, &q)) {
+      BEGIN_CALLING(conn);
+      outcome = give_answer(aTHX_ conn, q.kind, answer);
+      END_CALLING(conn, QUIET);
+    }
+    deliver(aTHX_ conn, drive(aTHX_ conn, outcome));
+  }
+}

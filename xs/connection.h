@@ -1,0 +1,234 @@
+/* The life of a connection object: a blessed hash whose magic points to a conn_t. */
+
+static void reply_release(reply_t *reply) {
+  if (reply && --reply->count == 0) Safefree(reply);
+}
+
+static int conn_free(pTHX_ SV *sv, MAGIC *mg) {
+  conn_t *conn = (conn_t *)mg->mg_ptr;
+  PERL_UNUSED_VAR(sv);
+  if (!conn) return 0;
+  mg->mg_ptr = NULL;
+  if (conn->reply) {
+    SV *answer = conn->reply->answer;
+    conn->reply->conn = NULL;
+    conn->reply->answer = NULL;
+    reply_release(conn->reply);
+    SvREFCNT_dec(answer);
+  }
+  asr_free(conn->rust);
+  SvREFCNT_dec(conn->continuation);
+  SvREFCNT_dec((SV *)conn->callbacks);
+  Safefree(conn);
+  return 0;
+}
+
+/* From within a destructor: an exception cannot leave. */
+static void call_with_nothing(pTHX_ SV *continuation) {
+  dSP;
+  ENTER;
+  SAVETMPS;
+  PUSHSTACKi(PERLSI_DESTROY);
+  PUSHMARK(SP);
+  PUTBACK;
+  call_sv(continuation, G_VOID | G_DISCARD | G_EVAL | G_KEEPERR);
+  POPSTACK;
+  FREETMPS;
+  LEAVE;
+}
+
+/* A continuation that nobody can call any more leaves its question unanswered for ever: say so. */
+static int reply_free(pTHX_ SV *sv, MAGIC *mg) {
+  reply_t *reply = (reply_t *)mg->mg_ptr;
+  if (!reply) return 0;
+  if (reply->conn && mg->mg_obj && reply->serial == (U32)CvXSUBANY((CV *)sv).any_i32) {
+    reply->conn->asking = 0;
+    asr_abort(reply->conn->rust, ASR_DROPPED);
+    if (!PL_dirty) call_with_nothing(aTHX_ mg->mg_obj);
+  }
+  reply_release(reply);
+  mg->mg_ptr = NULL;
+  return 0;
+}
+
+static int keys_free(pTHX_ SV *sv, MAGIC *mg) {
+  PERL_UNUSED_VAR(sv);
+  if (mg->mg_ptr) asr_keys_free((const asr_keys *)mg->mg_ptr);
+  mg->mg_ptr = NULL;
+  return 0;
+}
+
+/* A handle belongs to one thread: in another one its magic points to nothing. */
+#ifdef USE_ITHREADS
+static int forget_in_clone(pTHX_ MAGIC *mg, CLONE_PARAMS *param) {
+  PERL_UNUSED_VAR(param);
+  mg->mg_ptr = NULL;
+  return 0;
+}
+#else
+#define forget_in_clone NULL
+#endif
+
+static MGVTBL conn_vtbl = { NULL, NULL, NULL, NULL, conn_free, NULL, forget_in_clone, NULL };
+static MGVTBL reply_vtbl = { NULL, NULL, NULL, NULL, reply_free, NULL, forget_in_clone, NULL };
+static MGVTBL keys_vtbl = { NULL, NULL, NULL, NULL, keys_free, NULL, forget_in_clone, NULL };
+
+static void attach(pTHX_ SV *sv, MGVTBL *vtbl, const void *what) {
+  MAGIC *mg = sv_magicext(sv, NULL, PERL_MAGIC_ext, vtbl, (const char *)what, 0);
+  mg->mg_flags |= MGf_DUP;
+}
+
+static void *attached(pTHX_ SV *sv, MGVTBL *vtbl) {
+  MAGIC *mg = SvTYPE(sv) >= SVt_PVMG ? mg_findext(sv, PERL_MAGIC_ext, vtbl) : NULL;
+  return mg ? mg->mg_ptr : NULL;
+}
+
+static conn_t *connection_of(pTHX_ SV *sv) {
+  conn_t *conn = NULL;
+  if (SvROK(sv)) conn = (conn_t *)attached(aTHX_ SvRV(sv), &conn_vtbl);
+  if (!conn) croak("this is no live connection of Authen::SASL::Rust (made in another thread, or not by client_new or server_new)");
+  return conn;
+}
+
+static SV *callback_named(pTHX_ HV *callbacks, const char *name, I32 len) {
+  SV **slot = hv_fetch(callbacks, name, len, 0);
+  return slot && SvOK(*slot) ? *slot : NULL;
+}
+#define CALLBACK(hv, name) callback_named(aTHX_ hv, "" name "", sizeof(name) - 1)
+
+/* The callback for a value of a client; the standard names win. */
+static SV *value_callback(pTHX_ conn_t *conn, HV *callbacks, int property) {
+  SV *cb = NULL;
+  switch (property) {
+    case ASR_AUTHCID:
+      if ((cb = CALLBACK(callbacks, "authcid")) || (cb = CALLBACK(callbacks, "auth"))) return cb;
+      return CALLBACK(callbacks, "user");
+    case ASR_AUTHZID:
+      if ((cb = CALLBACK(callbacks, "authzid")) || (cb = CALLBACK(callbacks, "authname"))) return cb;
+      return CALLBACK(callbacks, "auth") ? CALLBACK(callbacks, "user") : NULL;   /* as Authen::SASL::XS has it */
+    case ASR_PASSWORD:
+      if ((cb = CALLBACK(callbacks, "pass"))) return cb;
+      return CALLBACK(callbacks, "password");
+    case ASR_TOKEN:
+      if ((cb = CALLBACK(callbacks, "token")) || !(conn->flags & TOKEN_FROM_PASS)) return cb;
+      return value_callback(aTHX_ conn, callbacks, ASR_PASSWORD);
+    case ASR_REALM: return CALLBACK(callbacks, "realm");
+    case ASR_HOST: return CALLBACK(callbacks, "host");
+    case ASR_PORT: return CALLBACK(callbacks, "port");
+    default: return CALLBACK(callbacks, "serv");
+  }
+}
+
+/* What the application can answer, from the callbacks that it gave. */
+static U32 abilities(pTHX_ conn_t *conn) {
+  HV *callbacks = conn->callbacks;
+  U32 can = 0;
+  int property;
+  if (conn->flags & IS_SERVER) {
+    if (CALLBACK(callbacks, "checkpass")) can |= ASR_CAN_CHECKPASS;
+    if (CALLBACK(callbacks, "getsecret")) can |= ASR_CAN_GETSECRET;
+    if (CALLBACK(callbacks, "authorize")) can |= ASR_CAN_AUTHORIZE;
+    if (CALLBACK(callbacks, "checktoken")) can |= ASR_CAN_CHECKTOKEN;
+    if (CALLBACK(callbacks, "canonuser")) can |= ASR_CAN_CANONUSER;
+    return can;
+  }
+  for (property = ASR_AUTHCID; property <= ASR_TOKEN; property++)
+    if (property != ASR_REALM && value_callback(aTHX_ conn, callbacks, property)) can |= 1u << property;
+  return can;
+}
+
+/* Net::SMTP hands over the server's whole list: `pass` is a token only where nothing else was named. */
+static bool only_oauth(asr_slice list) {
+  size_t i = 0, start;
+  bool any = FALSE;
+  while (i < list.len) {
+    while (i < list.len && !isALNUM(list.ptr[i]) && list.ptr[i] != '-') i++;
+    for (start = i; i < list.len && (isALNUM(list.ptr[i]) || list.ptr[i] == '-'); i++) ;
+    if (i == start) break;
+    if (!(i - start == 11 && foldEQ(list.ptr + start, "OAUTHBEARER", 11))
+        && !(i - start == 7 && foldEQ(list.ptr + start, "XOAUTH2", 7))) return FALSE;
+    any = TRUE;
+  }
+  return any;
+}
+
+/* A field of the Authen::SASL object; a subclass may have its own method. */
+static SV *parent_field(pTHX_ SV *parent, const char *name, I32 len) {
+  HV *stash = SvSTASH(SvRV(parent));
+  SV *value;
+  dSP;
+  if (stash && HvNAME_get(stash) && SvTYPE(SvRV(parent)) == SVt_PVHV && strEQ(HvNAME_get(stash), "Authen::SASL")) {
+    SV **slot = hv_fetch((HV *)SvRV(parent), name, len, 0);
+    return slot ? *slot : &PL_sv_undef;
+  }
+  PUSHMARK(SP);
+  XPUSHs(parent);
+  PUTBACK;
+  call_method(name, G_SCALAR);
+  SPAGAIN;
+  value = POPs;
+  PUTBACK;
+  return value;
+}
+
+/* Derived keys are remembered within the Authen::SASL object. */
+static void share_keys(pTHX_ SV *parent, conn_t *conn) {
+  SV **slot;
+  void *keys = NULL;
+  if (SvTYPE(SvRV(parent)) != SVt_PVHV || !(slot = hv_fetchs((HV *)SvRV(parent), "Authen::SASL::Rust", 1))) return;
+  if (SvROK(*slot)) keys = attached(aTHX_ SvRV(*slot), &keys_vtbl);
+  if (!keys) {
+    SV *holder = newSV_type(SVt_PVMG);
+    keys = (void *)asr_keys_new();
+    attach(aTHX_ holder, &keys_vtbl, keys);
+    sv_setsv(*slot, sv_2mortal(newRV_noinc(holder)));
+    sv_bless(*slot, gv_stashpvs("Authen::SASL::Rust::Keys", GV_ADD));
+  }
+  asr_use_keys(conn->rust, (const asr_keys *)keys);
+}
+
+/* Everything of client_new and server_new. `options` and `remote` are their arguments after the host, if given. */
+static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV *options, SV *remote) {
+  HV *self;
+  SV *object, *given;
+  conn_t *conn;
+  asr_slice list, reason, service_text, host_text;
+  if (!sv_isobject(parent)) croak("an Authen::SASL object was expected");
+  sv_2mortal(SvREFCNT_inc(SvRV(parent)));
+  if (options) sv_2mortal(SvREFCNT_inc(options));
+  if (remote) sv_2mortal(SvREFCNT_inc(remote));
+  service = settled(aTHX_ sv_mortalcopy(service));   /* reading the host may run Perl code */
+  host = settled(aTHX_ host);
+  service_text = characters(aTHX_ service);
+  host_text = characters(aTHX_ host);
+  given = parent_field(aTHX_ parent, "callback", 8);
+
+  self = newHV();
+  object = sv_2mortal(newRV_noinc((SV *)self));
+  Newxz(conn, 1, conn_t);
+  conn->callbacks = SvROK(given) && SvTYPE(SvRV(given)) == SVt_PVHV ? newHVhv((HV *)SvRV(given)) : newHV();
+  conn->self = self;
+  conn->flags = (U8)side;
+  conn->rust = asr_new(side, service_text, host_text, 0);
+  attach(aTHX_ (SV *)self, &conn_vtbl, conn);
+  sv_bless(object, gv_stashpvs("Authen::SASL::Rust::Connection", GV_ADD));
+
+  if (options && (remote || SvGMAGICAL(options) || SvTRUE(options))) {
+    dSP;
+    PUSHMARK(SP);
+    EXTEND(SP, 3);
+    PUSHs(object);
+    PUSHs(options);
+    if (remote) PUSHs(remote);
+    PUTBACK;
+    call_method("_options", G_VOID | G_DISCARD);
+  }
+  list = characters(aTHX_ parent_field(aTHX_ parent, "mechanism", 9));
+  if (!list.ptr) list.ptr = "";
+  if (!side && only_oauth(list)) conn->flags |= TOKEN_FROM_PASS;
+  asr_set_abilities(conn->rust, abilities(aTHX_ conn));
+  reason = asr_negotiate(conn->rust, list);
+  if (reason.ptr) croak("%" SVf "\n", SVfARG(text_or_undef(aTHX_ reason)));
+  if (asr_wants_keys(conn->rust)) share_keys(aTHX_ parent, conn);
+  return object;
+}

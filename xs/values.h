@@ -1,0 +1,65 @@
+/* Scalars in and out. What comes in is fetched once, and the caller's scalar stays as it was. */
+
+/* A copy that no later Perl code can change under us, where reading the value could run Perl code. */
+static SV *settled(pTHX_ SV *sv) {
+  STRLEN len;
+  const char *text;
+  if (SvGMAGICAL(sv) || (SvOK(sv) && !SvPOK(sv) && !SvROK(sv))) sv = sv_mortalcopy(sv);   /* a number stays one */
+  if (!SvOK(sv) || (SvPOK(sv) && !SvROK(sv))) return sv;
+  text = SvPV_const(sv, len);                      /* numbers, and overloaded objects */
+  return newSVpvn_flags(text, len, SVs_TEMP | SvUTF8(sv));
+}
+
+/* A plain reference stringifies to an address: never what was meant. */
+#define IS_MERE_REFERENCE(sv) (SvROK(sv) && !SvAMAGIC(sv))
+
+static bool is_encoded(const char *text, STRLEN len) {
+#ifdef is_strict_utf8_string
+  return is_strict_utf8_string((const U8 *)text, len);
+#else
+  return is_utf8_string((const U8 *)text, len);
+#endif
+}
+
+/* Names and passwords, as UTF-8: flagged strings are characters, unflagged ones that are valid UTF-8
+ * are taken as encoded already, all others are Latin-1. */
+static asr_slice characters(pTHX_ SV *sv) {
+  asr_slice slice = { NULL, 0 };
+  STRLEN len;
+  sv = settled(aTHX_ sv);
+  if (!SvOK(sv)) return slice;
+  slice.ptr = SvPV_const(sv, len);
+  if (!SvUTF8(sv) && !is_encoded(slice.ptr, len)) {
+    SV *latin1 = newSVpvn_flags(slice.ptr, len, SVs_TEMP);
+    slice.ptr = SvPVutf8(latin1, len);
+  }
+  slice.len = len;
+  return slice;
+}
+
+/* Tokens of the wire: bytes. A wide character croaks. */
+static asr_slice octets(pTHX_ SV *sv) {
+  asr_slice slice = { NULL, 0 };
+  STRLEN len;
+  sv = settled(aTHX_ sv);
+  if (!SvOK(sv)) return slice;
+  if (SvUTF8(sv)) sv = sv_mortalcopy(sv);          /* SvPVbyte downgrades in place */
+  slice.ptr = SvPVbyte(sv, len);
+  slice.len = len;
+  return slice;
+}
+
+/* Text of the core, as characters. */
+static SV *text_sv(pTHX_ asr_slice text) {
+  SV *sv = newSVpvn(text.ptr, text.len);
+  if (!is_ascii_string((const U8 *)text.ptr, text.len) && is_encoded(text.ptr, text.len)) SvUTF8_on(sv);
+  return sv;
+}
+
+static SV *text_or_undef(pTHX_ asr_slice text) {
+  return text.ptr ? sv_2mortal(text_sv(aTHX_ text)) : &PL_sv_undef;
+}
+
+static void store_text(pTHX_ HV *hv, const char *key, I32 len, asr_slice text) {
+  if (text.ptr) (void)hv_store(hv, key, len, text_sv(aTHX_ text), 0);
+}
