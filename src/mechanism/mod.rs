@@ -6,9 +6,13 @@
 
 mod anonymous;
 mod bearer;
+mod cram_md5;
+mod digest_md5;
 mod external;
 mod login;
 mod oauthbearer;
+#[cfg(test)]
+mod pair;
 mod plain;
 pub mod scram;
 mod xoauth2;
@@ -29,6 +33,8 @@ pub static ALL: &[&Mechanism] = &[
     &scram::SHA_256,
     &scram::SHA_224,
     &scram::SHA_1,
+    &digest_md5::MECHANISM,
+    &cram_md5::MECHANISM,
     &external::MECHANISM,
     &plain::MECHANISM,
     &oauthbearer::MECHANISM,

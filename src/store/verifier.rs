@@ -241,3 +241,38 @@ fn prepared(password: &Secret) -> Option<Secret> {
         Cow::Borrowed(_) => password.clone(),
     })
 }
+
+/// The stored text as a password, for the mechanisms that compute with the password itself.
+///
+/// # Errors
+/// When it begins like a stored key of SCRAM: that is never a password.
+pub fn plain_password(stored: &Secret) -> Result<&Secret, Error> {
+    if beginning(stored.expose()).is_some() {
+        return Err(
+            Application::Verifier("a stored key of SCRAM does not do: this mechanism needs the password").into()
+        );
+    }
+    Ok(stored)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_key_is_never_a_password() {
+        for key in [
+            "SCRAM-SHA-256$4096:c2FsdA==$a:b",
+            "SCRAM-SHA-1$",
+            "{SCRAM-SHA-256}4096,c2FsdA==,a,b",
+            "{SCRAM-",
+            " scram-sha-1$",
+        ] {
+            let error = plain_password(&Secret::new(key.as_bytes())).unwrap_err();
+            assert!(matches!(error, Error::Application(Application::Verifier(_))), "{key}");
+        }
+        for password in ["", "SCRAM-SHA-256", "SCRAM-bled eggs$", "$SCRAM-SHA-1$", "{SCRAM"] {
+            assert!(plain_password(&Secret::new(password.as_bytes())).is_ok(), "{password}");
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! Parsing and printing, each the other's inverse.
 
+pub mod digest;
 pub mod gs2;
+pub mod hex;
 pub mod json;
 pub mod kvpairs;
 pub mod saslname;

@@ -1,0 +1,305 @@
+//! CRAM-MD5 (RFC 2195): the password proves itself by an HMAC over the server's challenge.
+//!
+//! Deprecated, for peers that have nothing better. Names and passwords are prepared as
+//! draft-ietf-sasl-crammd5 §2 demands.
+
+use std::borrow::Cow;
+
+use hmac::{Hmac, KeyInit, Mac};
+use md5::Md5;
+
+use crate::contract::{
+    Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
+};
+use crate::error::{Application, Error, Malformed, Refused};
+use crate::secret::{ct_eq, Secret};
+use crate::store::verifier;
+use crate::wire::{hex, saslprep};
+
+pub static MECHANISM: Mechanism = Mechanism {
+    name: "CRAM-MD5",
+    first: Side::Server,
+    rank: 20,
+    max_ssf: 0,
+    security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NOANONYMOUS),
+    client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
+    server_needs: Abilities::CREDENTIALS,
+    derives_keys: false,
+    client: || Box::new(AwaitChallenge),
+    server: || Box::new(AwaitBegin),
+};
+
+struct AwaitChallenge;
+
+struct AwaitValues {
+    challenge: Vec<u8>,
+}
+
+struct AwaitBegin;
+
+struct AwaitResponse {
+    challenge: Vec<u8>,
+}
+
+struct AwaitCredential {
+    challenge: Vec<u8>,
+    authcid: String,
+    digest: [u8; 32],
+}
+
+impl State for AwaitChallenge {
+    /// Any challenge but an empty one: there are servers whose challenge is no msg-id.
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let challenge = event.received("challenge")?;
+        if challenge.is_empty() {
+            return Err(Error::malformed("challenge", Malformed::Empty("it")));
+        }
+        Ok(Step::Ask(
+            Question::Values(&[Property::Authcid, Property::Password]),
+            Box::new(AwaitValues { challenge: challenge.to_vec() }),
+        ))
+    }
+}
+
+impl State for AwaitValues {
+    /// `response = name SP 32LHEX` (RFC 2195 §2).
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let mut values = event.values()?;
+        let authcid = values.require_text(Property::Authcid)?;
+        let password = values.require(Property::Password)?;
+        if password.is_empty() {
+            return Err(Application::Empty(Property::Password.describe()).into());
+        }
+        let name = saslprep::query(&authcid).map_err(|unprepared| Application::Unusable {
+            what: Property::Authcid.describe(),
+            reason: unprepared.reason(),
+        })?;
+        let digest = digest(&self.challenge, &password)?;
+        let mut response = Vec::with_capacity(name.len() + 33);
+        response.extend_from_slice(name.as_bytes());
+        response.push(b' ');
+        response.extend_from_slice(&digest);
+        Ok(Step::Done(Established { last: Some(response), authcid, ..Established::default() }))
+    }
+}
+
+impl State for AwaitBegin {
+    /// The challenge has the shape of a msg-id (RFC 2195 §2). Where the RFC has process id and
+    /// time before the at sign, random bytes are: they never repeat and tell nothing of the host.
+    fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
+        if let Event::Received(_) = event {
+            return Err(Error::malformed(
+                "initial response",
+                Malformed::Unexpected("there must be none: the server goes first in this mechanism"),
+            ));
+        }
+        let host = if cx.config.host.is_empty() { "localhost" } else { &cx.config.host };
+        let challenge = format!("<{}@{host}>", cx.world.random.nonce()?).into_bytes();
+        Ok(Step::Send(challenge.clone(), Box::new(AwaitResponse { challenge })))
+    }
+}
+
+impl State for AwaitResponse {
+    /// Read from the right: a name may hold spaces, a digest cannot.
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let response = event.received("response")?;
+        let malformed = |reason| Error::malformed("response", reason);
+        let space =
+            response.iter().rposition(|&b| b == b' ').ok_or_else(|| malformed(Malformed::Missing("the digest")))?;
+        let digest =
+            hex::digits(&response[space + 1..]).ok_or_else(|| malformed(Malformed::Character("the digest")))?;
+        let name = std::str::from_utf8(&response[..space]).map_err(|_| malformed(Malformed::Utf8("the name")))?;
+        if name.is_empty() {
+            return Err(malformed(Malformed::Empty("the name")));
+        }
+        // A name that cannot be prepared is nobody's.
+        let authcid = saslprep::query(name).map_err(|_| Refused::Credentials)?.into_owned();
+        Ok(Step::Ask(
+            Question::Credentials { authcid: authcid.clone(), authzid: None, realm: None },
+            Box::new(AwaitCredential { challenge: self.challenge, authcid, digest }),
+        ))
+    }
+}
+
+impl State for AwaitCredential {
+    /// An unknown user, or one without a password, costs the same work and hears the same refusal.
+    fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let stored = event.credential()?.filter(|stored| !stored.is_empty());
+        let expected = match &stored {
+            Some(stored) => {
+                let password = verifier::plain_password(stored)?;
+                cx.world.lookups.saw(false);
+                digest(&self.challenge, password)?
+            }
+            None => digest(&self.challenge, &Secret::new(b"nobody's password"))?,
+        };
+        if !ct_eq(&expected, &self.digest) || stored.is_none() {
+            return Err(Refused::Credentials.into());
+        }
+        Ok(Step::Done(Established { authcid: self.authcid, ..Established::default() }))
+    }
+}
+
+/// HMAC-MD5 of the challenge, keyed by the password; one that cannot be prepared counts as it is.
+fn digest(challenge: &[u8], password: &Secret) -> Result<[u8; 32], Error> {
+    // What preparation leaves alone comes back borrowed.
+    let prepared = match password.expose_str().map(saslprep::query) {
+        Some(Ok(Cow::Owned(text))) => Some(Secret::from(text)),
+        _ => None,
+    };
+    let key = prepared.as_ref().unwrap_or(password);
+    let mut mac = Hmac::<Md5>::new_from_slice(key.expose()).map_err(|_| Error::System("HMAC-MD5 refused its key"))?;
+    mac.update(challenge);
+    Ok(hex::print(&mac.finalize().into_bytes().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mechanism::pair::{run, Peer};
+    use crate::session::Outcome;
+
+    const CHALLENGE: &[u8] = b"<1896.697170952@postoffice.reston.mci.net>";
+    const RESPONSE: &[u8] = b"tim b913a602c7eda7a495b4e6e7334d3890";
+
+    fn server(credential: Option<&str>) -> Peer {
+        let mut server =
+            Peer::server("CRAM-MD5", credential).of("imap", "postoffice.reston.mci.net").with_nonce("1896.697170952");
+        assert_eq!(server.start(None), Outcome::Send);
+        server
+    }
+
+    /// RFC 2195 §2.
+    #[test]
+    fn published_exchange() {
+        let mut server = server(Some("tanstaaftanstaaf"));
+        assert_eq!(server.session.message(), CHALLENGE);
+        let mut client = Peer::client("CRAM-MD5", "tim", "tanstaaftanstaaf");
+        assert_eq!(client.start(None), Outcome::Absent);
+        assert_eq!(client.step(CHALLENGE), Outcome::Send);
+        assert_eq!(client.session.message(), RESPONSE);
+        assert!(client.session.is_success() && !client.session.need_step());
+        assert_eq!(server.step(RESPONSE), Outcome::Absent);
+        assert!(server.session.is_success());
+        assert_eq!(server.session.identity().authcid.as_deref(), Some("tim"));
+    }
+
+    #[test]
+    fn names_and_passwords_of_all_kinds() {
+        let long = "x".repeat(1000);
+        for (name, password, stored) in [
+            ("tim", "secret", "secret"),
+            ("a name with spaces ", " ", " "),
+            ("ren\u{e9}", "p\u{e4}ss", "pa\u{308}ss"),
+            ("I\u{ad}X", "\u{2168}", "IX"),
+            ("tim", "not\tprepared", "not\tprepared"),
+            (&long, &long, &long),
+        ] {
+            let mut client = Peer::client("CRAM-MD5", name, password);
+            let mut server = Peer::server("CRAM-MD5", Some(stored));
+            assert!(run(&mut client, &mut server), "{name} {password}");
+            let prepared = saslprep::query(name).unwrap();
+            assert_eq!(server.session.identity().authcid.as_deref(), Some(&*prepared));
+        }
+    }
+
+    #[test]
+    fn a_challenge_holds_the_host_and_never_repeats() {
+        let mut server = Peer::server("CRAM-MD5", None);
+        let mut seen = std::collections::HashSet::new();
+        for host in ["mail.example.org", "mail.example.org", "", ""] {
+            server.session.config.host = host.into();
+            assert_eq!(server.start(None), Outcome::Send);
+            let text = String::from_utf8(server.session.message().to_vec()).unwrap();
+            let host = if host.is_empty() { "localhost" } else { host };
+            assert!(text.starts_with('<') && text.ends_with(&format!("@{host}>")), "{text}");
+            assert!(seen.insert(text));
+        }
+    }
+
+    #[test]
+    fn wrong_passwords_and_unknown_users_hear_the_same() {
+        for credential in [Some("wrong"), None, Some("")] {
+            let mut server = server(credential);
+            assert_eq!(server.step(RESPONSE), Outcome::Failed);
+            assert_eq!(*server.error(), Error::Refused(Refused::Credentials));
+        }
+        // Nobody gets in with the key that an unknown user is compared with.
+        for key in ["nobody's password", ""] {
+            let mut response = b"tim ".to_vec();
+            response.extend_from_slice(&digest(CHALLENGE, &Secret::new(key.as_bytes())).unwrap());
+            for credential in [None, Some("")] {
+                assert_eq!(server(credential).step(&response), Outcome::Failed);
+            }
+        }
+    }
+
+    #[test]
+    fn a_stored_key_is_the_applications_error() {
+        let mut server = server(Some("SCRAM-SHA-1$4096:c2FsdA==$a:b"));
+        assert_eq!(server.step(RESPONSE), Outcome::Failed);
+        assert!(matches!(server.error(), Error::Application(Application::Verifier(_))));
+    }
+
+    #[test]
+    fn broken_responses() {
+        for response in [
+            &b""[..],
+            b" ",
+            b"tim",
+            b"timb913a602c7eda7a495b4e6e7334d3890",
+            b" b913a602c7eda7a495b4e6e7334d3890",
+            b"tim B913A602C7EDA7A495B4E6E7334D3890",
+            b"tim b913a602c7eda7a495b4e6e7334d389",
+            b"tim b913a602c7eda7a495b4e6e7334d38900",
+            b"tim b913a602c7eda7a495b4e6e7334d3890 ",
+            b"tim\xff b913a602c7eda7a495b4e6e7334d3890",
+            b"tim\tb913a602c7eda7a495b4e6e7334d3890",
+        ] {
+            let mut server = server(Some("tanstaaftanstaaf"));
+            assert_eq!(server.step(response), Outcome::Failed);
+            assert!(matches!(server.error(), Error::Malformed { .. }), "{}", response.escape_ascii());
+            assert!(server.asked.is_empty());
+        }
+        // A name with a NUL is nobody's.
+        let mut server = server(Some("tanstaaftanstaaf"));
+        assert_eq!(server.step(b"ti\0m b913a602c7eda7a495b4e6e7334d3890"), Outcome::Failed);
+        assert_eq!(*server.error(), Error::Refused(Refused::Credentials));
+    }
+
+    #[test]
+    fn every_mutation_and_truncation_fails() {
+        for length in 0..RESPONSE.len() {
+            assert_eq!(server(Some("tanstaaftanstaaf")).step(&RESPONSE[..length]), Outcome::Failed);
+        }
+        for at in 4..RESPONSE.len() {
+            for bit in 0..8 {
+                let mut response = RESPONSE.to_vec();
+                response[at] ^= 1 << bit;
+                assert_eq!(server(Some("tanstaaftanstaaf")).step(&response), Outcome::Failed);
+            }
+        }
+    }
+
+    #[test]
+    fn a_clients_refusals() {
+        let mut client = Peer::client("CRAM-MD5", "tim", "secret");
+        client.start(None);
+        assert_eq!(client.step(b""), Outcome::Failed);
+        assert!(matches!(client.error(), Error::Malformed { reason: Malformed::Empty(_), .. }));
+        for (name, password) in [("", "secret"), ("tim", ""), ("ti\u{7}m", "secret"), ("\u{ad}", "secret")] {
+            let mut client = Peer::client("CRAM-MD5", name, password);
+            client.start(None);
+            assert_eq!(client.step(CHALLENGE), Outcome::Failed);
+            assert!(matches!(client.error(), Error::Application(_)), "{name} {password}");
+        }
+    }
+
+    #[test]
+    fn the_client_must_not_go_first() {
+        let mut server = Peer::server("CRAM-MD5", Some("tanstaaftanstaaf"));
+        assert_eq!(server.start(Some(RESPONSE)), Outcome::Failed);
+        assert!(matches!(server.error(), Error::Malformed { reason: Malformed::Unexpected(_), .. }));
+        assert_eq!(server.start(Some(b"")), Outcome::Send);
+    }
+}

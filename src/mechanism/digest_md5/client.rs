@@ -1,0 +1,179 @@
+//! The client of DIGEST-MD5.
+
+use std::borrow::Cow;
+
+use crate::config::Config;
+use crate::contract::{Context, Established, Event, Property, Question, State, Step};
+use crate::error::{Application, Error, PeerMisbehaved};
+use crate::secret::{ct_eq, Secret};
+use crate::wire::digest;
+
+use super::messages::{parse_response_auth, Challenge, Response, RESPONSE_LIMIT};
+use super::protection::Protection;
+use super::response::{Exchange, Proof, SessionKey};
+
+pub struct AwaitChallenge;
+
+struct AwaitValues {
+    challenge: Challenge,
+}
+
+struct AwaitRealm {
+    challenge: Challenge,
+    identity: Identity,
+}
+
+/// What the application answered, before the realm is known.
+struct Identity {
+    authcid: String,
+    authzid: Option<String>,
+    password: Secret,
+    serv_name: Option<String>,
+}
+
+struct AwaitProof {
+    proof: [u8; 32],
+    session_key: SessionKey,
+    protection: Protection,
+    authcid: String,
+    authzid: Option<String>,
+}
+
+impl State for AwaitChallenge {
+    fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let challenge = Challenge::parse(event.received("digest-challenge")?)?;
+        challenge.offer.choose(cx.config)?;
+        Ok(Step::Ask(
+            Question::Values(&[Property::Authcid, Property::Authzid, Property::Password, Property::ServName]),
+            Box::new(AwaitValues { challenge }),
+        ))
+    }
+}
+
+impl State for AwaitValues {
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let mut values = event.values()?;
+        let authcid = values.require_text(Property::Authcid)?;
+        let authzid = values.text(Property::Authzid)?.filter(|name| !name.is_empty());
+        let password = values.require(Property::Password)?;
+        let serv_name = values.text(Property::ServName)?.filter(|name| !name.is_empty());
+        if password.is_empty() {
+            return Err(Application::Empty(Property::Password.describe()).into());
+        }
+        let challenge = self.challenge;
+        let offered = challenge.realms.clone();
+        let identity = Identity { authcid, authzid, password, serv_name };
+        Ok(Step::Ask(Question::Realm { offered }, Box::new(AwaitRealm { challenge, identity })))
+    }
+}
+
+impl State for AwaitRealm {
+    fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let AwaitRealm { challenge, identity } = *self;
+        let Identity { authcid, authzid, password, serv_name } = identity;
+        let answer = event.text()?.filter(|realm| !realm.is_empty());
+        let realm = match choose_realm(answer.as_deref(), &challenge.realms)? {
+            Some(realm) => Some(encode(realm, challenge.utf8, Property::Realm)?.into_owned()),
+            None => None,
+        };
+        let username = encode(&authcid, challenge.utf8, Property::Authcid)?.into_owned();
+        if let Some(password) = password.expose_str() {
+            digest::encode(password, challenge.utf8).ok_or(unfit(Property::Password))?;
+        }
+        let authzid_bytes = match &authzid {
+            Some(authzid) => Some(encode(authzid, true, Property::Authzid)?.into_owned()),
+            None => None,
+        };
+        let protection = challenge.offer.choose(cx.config)?;
+        let exchange = Exchange {
+            authcid,
+            authzid,
+            digest_uri: digest_uri(cx.config, realm.as_deref(), serv_name.as_deref())?,
+            realm: realm.clone().unwrap_or_default(),
+            nonce: challenge.nonce,
+            cnonce: cx.world.random.nonce()?.into_bytes(),
+            qop: protection.qop,
+        };
+        let session_key = exchange.session_key(password.expose());
+        let proof = exchange.proof(Proof::Server, &session_key);
+        let response = exchange.proof(Proof::Client, &session_key);
+        let Exchange { authcid, authzid, nonce, cnonce, digest_uri, .. } = exchange;
+        let utf8 = challenge.utf8;
+        let message =
+            Response { username, realm, nonce, cnonce, digest_uri, authzid: authzid_bytes, response, protection, utf8 }
+                .print();
+        if message.len() >= RESPONSE_LIMIT {
+            return Err(unusable("response", "is longer than 4095 bytes (RFC 2831 §2.1.2)"));
+        }
+        Ok(Step::Send(message, Box::new(AwaitProof { proof, session_key, protection, authcid, authzid })))
+    }
+}
+
+impl State for AwaitProof {
+    /// The message after it is empty, if the protocol wants one at all.
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        const MESSAGE: &str = "response-auth";
+        let proof =
+            parse_response_auth(event.received(MESSAGE)?).map_err(|reason| Error::malformed(MESSAGE, reason))?;
+        let proof = proof.ok_or_else(|| Error::misbehaved(MESSAGE, PeerMisbehaved::ServerProofMissing))?;
+        if !ct_eq(&proof, &self.proof) {
+            return Err(Error::misbehaved(MESSAGE, PeerMisbehaved::ServerProof));
+        }
+        Ok(Step::Done(Established {
+            last: None,
+            layer: self.protection.layer(&self.session_key),
+            authcid: self.authcid,
+            authzid: self.authzid,
+        }))
+    }
+}
+
+/// The application's realm if it was offered, or if none was; the first offered one if the
+/// application has no wish. `None` sends no realm, which counts as an empty one.
+fn choose_realm<'a>(answer: Option<&'a str>, offered: &'a [String]) -> Result<Option<&'a str>, Error> {
+    match answer {
+        None => Ok(offered.first().map(String::as_str)),
+        Some(realm) if offered.is_empty() || offered.iter().any(|one| one == realm) => Ok(Some(realm)),
+        Some(_) => Err(unusable(Property::Realm.describe(), "is none of those that the server offers")),
+    }
+}
+
+/// `digest-uri-value = serv-type "/" host [ "/" serv-name ]`. Some programs do not tell the host;
+/// the realm is the best guess then. A server that checks will refuse a wrong one.
+fn digest_uri(config: &Config, realm: Option<&[u8]>, serv_name: Option<&str>) -> Result<Vec<u8>, Error> {
+    let mut uri = config.service.as_bytes().to_vec();
+    uri.push(b'/');
+    match config.host.as_bytes() {
+        b"" => uri.extend_from_slice(realm.unwrap_or_default()),
+        host => uri.extend_from_slice(host),
+    }
+    if let Some(serv_name) = serv_name {
+        uri.push(b'/');
+        uri.extend_from_slice(serv_name.as_bytes());
+    }
+    if !digest::is_quotable(&uri) {
+        return Err(unusable("service, host or serv-name", CONTROL));
+    }
+    Ok(uri)
+}
+
+const CONTROL: &str = "holds a control character (RFC 2831 §7.1)";
+
+fn encode(name: &str, utf8: bool, property: Property) -> Result<Cow<'_, [u8]>, Error> {
+    let bytes = digest::encode(name, utf8).ok_or_else(|| unfit(property))?;
+    if !digest::is_quotable(&bytes) {
+        return Err(unusable(property.describe(), CONTROL));
+    }
+    Ok(bytes)
+}
+
+fn unfit(property: Property) -> Error {
+    unusable(
+        property.describe(),
+        "does not fit ISO 8859-1, and the server takes nothing else: its challenge has no charset=utf-8",
+    )
+}
+
+fn unusable(what: &'static str, reason: &'static str) -> Error {
+    Application::Unusable { what, reason }.into()
+}

@@ -1,0 +1,34 @@
+//! DIGEST-MD5 (RFC 2831): both sides prove the password by digests over both nonces.
+//!
+//! Deprecated (RFC 6331), for peers that have nothing better. There is no subsequent
+//! authentication (§2.2): a nonce lives as long as the server object that made it, and serves once.
+//!
+//! - `messages`: the three messages, parsed and printed;
+//! - `protection`: quality of protection, offered and chosen;
+//! - `response`: the digests;
+//! - `client`, `server`: the states.
+
+#[cfg(test)]
+mod attacks;
+mod client;
+mod messages;
+mod protection;
+mod response;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use crate::contract::{Abilities, Mechanism, SecurityFlags, Side};
+
+pub static MECHANISM: Mechanism = Mechanism {
+    name: "DIGEST-MD5",
+    first: Side::Server,
+    rank: 30,
+    max_ssf: 0,
+    security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NOANONYMOUS).and(SecurityFlags::MUTUAL_AUTH),
+    client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
+    server_needs: Abilities::CREDENTIALS,
+    derives_keys: false,
+    client: || Box::new(client::AwaitChallenge),
+    server: || Box::new(server::AwaitBegin),
+};

@@ -1,0 +1,98 @@
+//! The digests of DIGEST-MD5 (RFC 2831 §2.1.2.1, §2.1.3).
+
+use md5::{Digest, Md5};
+use zeroize::Zeroizing;
+
+use crate::wire::hex;
+
+use super::protection::Qop;
+
+/// The only nonce count there is, without subsequent authentication.
+pub const NONCE_COUNT: &str = "00000001";
+
+/// H(A1): what both sides know after the exchange and the keys of a security layer come from.
+pub type SessionKey = Zeroizing<[u8; 16]>;
+
+/// Whose proof a digest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// The client's `response`.
+    Client,
+    /// The server's `rspauth`.
+    Server,
+}
+
+/// What the digests are computed of, besides the password.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    pub authcid: String,
+    pub authzid: Option<String>,
+    /// The realm as it stands in the response; empty if it stands there not at all.
+    pub realm: Vec<u8>,
+    pub nonce: Vec<u8>,
+    pub cnonce: Vec<u8>,
+    pub digest_uri: Vec<u8>,
+    pub qop: Qop,
+}
+
+impl Exchange {
+    /// `A1 = { H( { username ":" realm ":" passwd } ) ":" nonce ":" cnonce [ ":" authzid ] }`
+    pub fn session_key(&self, password: &[u8]) -> SessionKey {
+        let mut secret = Md5::new();
+        update_name(&mut secret, self.authcid.as_bytes());
+        secret.update(b":");
+        secret.update(&self.realm);
+        secret.update(b":");
+        update_name(&mut secret, password);
+        let secret = Zeroizing::new(<[u8; 16]>::from(secret.finalize()));
+
+        let mut a1 = Md5::new();
+        a1.update(&secret[..]);
+        for part in [&self.nonce, &self.cnonce] {
+            a1.update(b":");
+            a1.update(part);
+        }
+        if let Some(authzid) = &self.authzid {
+            a1.update(b":");
+            a1.update(authzid);
+        }
+        Zeroizing::new(a1.finalize().into())
+    }
+
+    /// `HEX( KD( HEX(H(A1)), { nonce ":" nc ":" cnonce ":" qop ":" HEX(H(A2)) } ) )`
+    pub fn proof(&self, whose: Proof, key: &SessionKey) -> [u8; 32] {
+        let mut a2 = Md5::new();
+        a2.update(match whose {
+            Proof::Client => &b"AUTHENTICATE:"[..],
+            Proof::Server => b":",
+        });
+        a2.update(&self.digest_uri);
+        if self.qop != Qop::Auth {
+            a2.update(b":00000000000000000000000000000000");
+        }
+        let a2 = hex::print(&a2.finalize().into());
+
+        let mut kd = Md5::new();
+        kd.update(&Zeroizing::new(hex::print(key))[..]);
+        for part in [&self.nonce[..], NONCE_COUNT.as_bytes(), &self.cnonce, self.qop.name().as_bytes(), &a2] {
+            kd.update(b":");
+            kd.update(part);
+        }
+        hex::print(&kd.finalize().into())
+    }
+}
+
+/// Hashes a user name or password: as ISO 8859-1 if all its characters are in it, even where the
+/// message carries UTF-8 (RFC 2831 §2.1.2.1). Without `charset=utf-8` the name is ISO 8859-1
+/// anyway, so one rule does for both.
+fn update_name(hash: &mut Md5, name: &[u8]) {
+    match std::str::from_utf8(name) {
+        Ok(text) if !name.is_ascii() && text.chars().all(|c| u32::from(c) < 0x100) => {
+            // Character by character, so that no second copy of a password comes to be.
+            for c in text.chars() {
+                hash.update([c as u8]);
+            }
+        }
+        _ => hash.update(name),
+    }
+}

@@ -1,0 +1,154 @@
+//! The server of DIGEST-MD5.
+
+use crate::config::Config;
+use crate::contract::{Context, Established, Event, Question, State, Step};
+use crate::error::{Application, Error, Malformed, PeerMisbehaved, Refused};
+use crate::secret::ct_eq;
+use crate::store::verifier;
+use crate::wire::digest;
+
+use super::messages::{print_response_auth, Challenge, Response, CHALLENGE_LIMIT};
+use super::protection::{Offer, Protection};
+use super::response::{Exchange, Proof};
+
+const MESSAGE: &str = "digest-response";
+
+pub struct AwaitBegin;
+
+struct AwaitResponse {
+    nonce: Vec<u8>,
+    realm: Option<String>,
+    offer: Offer,
+}
+
+struct AwaitCredential {
+    exchange: Exchange,
+    response: [u8; 32],
+    protection: Protection,
+}
+
+impl State for AwaitBegin {
+    /// An initial response would ask for subsequent authentication by a nonce of another exchange.
+    /// A server that knows the nonce no more sends a new challenge (RFC 2831 §2.2.2), and this one
+    /// knows none but its own.
+    fn step(self: Box<Self>, _: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let named = [cx.config.realm().unwrap_or_default(), &cx.config.host];
+        let realm = named.into_iter().find(|name| !name.is_empty()).map(str::to_owned);
+        if realm.as_ref().is_some_and(|realm| !digest::is_quotable(realm.as_bytes())) {
+            return Err(unusable_realm("holds a control character (RFC 2831 §7.1)"));
+        }
+        let challenge = Challenge {
+            realms: realm.into_iter().collect(),
+            nonce: cx.world.random.nonce()?.into_bytes(),
+            offer: Offer::ours(cx.config),
+            utf8: true,
+        };
+        let message = challenge.print();
+        if message.len() >= CHALLENGE_LIMIT {
+            return Err(unusable_realm("makes the challenge longer than 2047 bytes (RFC 2831 §2.1.1)"));
+        }
+        let Challenge { mut realms, nonce, offer, .. } = challenge;
+        Ok(Step::Send(message, Box::new(AwaitResponse { nonce, realm: realms.pop(), offer })))
+    }
+}
+
+fn unusable_realm(reason: &'static str) -> Error {
+    Application::Unusable { what: "realm (property realm or the host)", reason }.into()
+}
+
+impl State for AwaitResponse {
+    fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let malformed = |reason| Error::malformed(MESSAGE, reason);
+        let misbehaved = |reason| Error::misbehaved(MESSAGE, reason);
+        let response = Response::parse(event.received(MESSAGE)?)?;
+        let protection = response.protection;
+        if response.nonce != self.nonce {
+            return Err(misbehaved(PeerMisbehaved::NonceMismatch));
+        }
+        if !self.offer.has(protection.qop) {
+            return Err(misbehaved(PeerMisbehaved::NotOffered("qop")));
+        }
+        check_digest_uri(&response.digest_uri, cx.config)?;
+        let (realm, named) = match self.realm {
+            None => {
+                let given = response.realm.unwrap_or_default();
+                let named = name(&given, response.utf8, "realm").map_err(malformed)?;
+                (given, named)
+            }
+            Some(offered) => {
+                let given = response.realm.ok_or_else(|| malformed(Malformed::Missing("realm")))?;
+                // Without charset=utf-8 some clients turn the realm to ISO 8859-1, some repeat it.
+                if given != offered.as_bytes() && digest::decode(&given, response.utf8, "realm") != Ok(offered.clone())
+                {
+                    return Err(misbehaved(PeerMisbehaved::NotOffered("realm")));
+                }
+                (given, offered)
+            }
+        };
+        let authcid = name(&response.username, response.utf8, "username").map_err(malformed)?;
+        let authzid = match &response.authzid {
+            Some(authzid) => Some(digest::decode(authzid, true, "authzid").map_err(malformed)?),
+            None => None,
+        };
+        let question = Question::Credentials { authcid: authcid.clone(), authzid: authzid.clone(), realm: Some(named) };
+        let exchange = Exchange {
+            authcid,
+            authzid,
+            realm,
+            nonce: response.nonce,
+            cnonce: response.cnonce,
+            digest_uri: response.digest_uri,
+            qop: protection.qop,
+        };
+        Ok(Step::Ask(question, Box::new(AwaitCredential { exchange, response: response.response, protection })))
+    }
+}
+
+/// A name as text: UTF-8 where the response says so, else ISO 8859-1 (RFC 2831 §2.1.2). libsasl2's
+/// client never says so and sends UTF-8 all the same, so what is valid UTF-8 is taken as that. A
+/// misread name fails: what is hashed depends on it.
+fn name(bytes: &[u8], utf8: bool, field: &'static str) -> Result<String, Malformed> {
+    digest::decode(bytes, utf8 || std::str::from_utf8(bytes).is_ok(), field)
+}
+
+/// `digest-uri-value = serv-type "/" host [ "/" serv-name ]`: a response to another service is not
+/// for us. A service or host that the program did not tell is not compared.
+fn check_digest_uri(uri: &[u8], config: &Config) -> Result<(), Error> {
+    let mut parts = uri.splitn(3, |&b| b == b'/');
+    let service = parts.next().unwrap_or_default();
+    let host = parts.next().ok_or(Error::malformed(MESSAGE, Malformed::Missing("the host in digest-uri")))?;
+    let same = |ours: &str, theirs: &[u8]| ours.is_empty() || ours.as_bytes().eq_ignore_ascii_case(theirs);
+    if !same(&config.service, service) || !same(&config.host, host) {
+        return Err(Error::misbehaved(
+            MESSAGE,
+            PeerMisbehaved::Rule("digest-uri names another service or host than this server's"),
+        ));
+    }
+    Ok(())
+}
+
+impl State for AwaitCredential {
+    /// An unknown user, or one without a password, costs the same work and hears the same refusal.
+    fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let AwaitCredential { exchange, response, protection } = *self;
+        let stored = event.credential()?.filter(|stored| !stored.is_empty());
+        let session_key = match &stored {
+            Some(stored) => {
+                let password = verifier::plain_password(stored)?;
+                cx.world.lookups.saw(false);
+                exchange.session_key(password.expose())
+            }
+            None => exchange.session_key(b"nobody's password"),
+        };
+        let expected = exchange.proof(Proof::Client, &session_key);
+        if !ct_eq(&expected, &response) || stored.is_none() {
+            return Err(Refused::Credentials.into());
+        }
+        Ok(Step::Done(Established {
+            last: Some(print_response_auth(&exchange.proof(Proof::Server, &session_key))),
+            layer: protection.layer(&session_key),
+            authcid: exchange.authcid,
+            authzid: exchange.authzid,
+        }))
+    }
+}
