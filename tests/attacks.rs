@@ -7,7 +7,10 @@ use std::path::Path;
 use authen_sasl_rust::contract::{Abilities, Side, MESSAGE_LIMIT};
 use authen_sasl_rust::error::{Error, Malformed, Misuse, Policy, Refused};
 use authen_sasl_rust::mechanism;
+use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::{Outcome, Session};
+use authen_sasl_rust::store::verifier::Verifier;
+use authen_sasl_rust::wire::scram;
 use authen_sasl_rust::world::LocalWorld;
 
 use dialogue::{Facts, Party, Seeded};
@@ -17,7 +20,7 @@ const BINDING: (&str, &str) = ("channel-binding", "tls-exporter 0011223344556677
 
 fn party<'f>(side: Side, mechanism: &str, facts: &'f Facts) -> Party<'f> {
     let seed = if side == Side::Client { 1 } else { 2 };
-    Party::new(side, mechanism, facts, Box::new(Seeded(seed)))
+    Party::new(side, mechanism, facts, Box::new(Seeded(seed))).remembering()
 }
 
 /// Runs an exchange to its end.
@@ -63,6 +66,53 @@ fn cve_2019_19906() {
     assert!(able(Side::Client).negotiate("PLAINX XPLAIN PLAIN_ -PLAIN").is_err());
 }
 
+/// Base64 of each length, wherever a peer or the application sends any: a text is decoded to
+/// exactly its bytes, or refused.
+#[test]
+fn cve_2009_0688() {
+    type Place = (&'static str, fn(&str) -> Option<Vec<u8>>);
+    let places: [Place; 6] = [
+        ("decoder", |text| scram::base64(text)),
+        ("salt", |text| {
+            let message = format!("r=x,s={text},i=4096");
+            scram::ServerFirst::parse(message.as_bytes()).ok().map(|first| first.salt.into_owned())
+        }),
+        ("binding", |text| {
+            let message = format!("c={text},r=x,p=AAAA");
+            scram::ClientFinal::parse(message.as_bytes()).ok().map(|last| last.binding)
+        }),
+        ("proof", |text| {
+            let message = format!("c=biws,r=x,p={text}");
+            scram::ClientFinal::parse(message.as_bytes()).ok().map(|last| last.proof)
+        }),
+        ("signature", |text| match scram::ServerFinal::parse(format!("v={text}").as_bytes()) {
+            Ok(scram::ServerFinal::Verifier(signature)) => Some(signature),
+            _ => None,
+        }),
+        ("stored salt", |text| {
+            let key = "A".repeat(27) + "=";
+            let stored = Secret::from(format!("SCRAM-SHA-1$4096:{text}${key}:{key}"));
+            Verifier::read(&stored).ok().flatten().map(|verifier| verifier.salt.to_vec())
+        }),
+    ];
+    for length in 0..=1024 {
+        let digits = "A".repeat(length);
+        for end in ["", "=", "==", "===", "\n", "-", "B==", "B="] {
+            let text = format!("{digits}{end}");
+            // One digit more than whole bytes need, or bits of no byte, are as wrong as a wrong padding.
+            let bytes = match (end, length % 4) {
+                ("", 0) if length > 0 => Some(length / 4 * 3),
+                ("=", 3) => Some(length / 4 * 3 + 2),
+                ("==", 2) => Some(length / 4 * 3 + 1),
+                _ => None,
+            };
+            for (place, decode) in &places {
+                assert_eq!(decode(&text), bytes.map(|count| vec![0; count]), "{place}: {length} times A and {end:?}");
+            }
+        }
+    }
+}
+
 /// Long names, and the metacharacters of LDAP filters, reach the application as they were sent.
 #[test]
 fn cve_2002_1347() {
@@ -73,6 +123,7 @@ fn cve_2002_1347() {
     for mechanism in mechanism::ALL.iter().filter(|m| !["ANONYMOUS", "EXTERNAL"].contains(&m.name)) {
         for name in names.iter().chain(&long) {
             let facts = Facts::of(&[("authcid", name), ("password", "pencil"), ("host", "h"), TOKEN, BINDING]);
+            let facts = facts.for_mechanism(mechanism.name);
             let (client, server) = run(mechanism.name, &facts);
             let start = &name[..name.len().min(20)];
             let (client, said) = (client.failure(), server.failure());
@@ -102,6 +153,7 @@ fn cve_2017_12610() {
     let (allowed, denied) = (facts.clone().with("authorize", "yes"), facts.clone().with("authorize", "no"));
     let mut carry = Vec::new();
     for mechanism in mechanism::ALL {
+        let [facts, allowed, denied] = [&facts, &allowed, &denied].map(|facts| facts.for_mechanism(mechanism.name));
         let (_, server) = run(mechanism.name, &allowed);
         assert!(server.session.is_success(), "{}: {}", mechanism.name, server.failure());
         if server.session.identity().authzid.is_none() {
@@ -232,6 +284,7 @@ fn longer_messages_than_the_limit_are_refused() {
     let (limit, above) = (vec![b'x'; MESSAGE_LIMIT], vec![b'x'; MESSAGE_LIMIT + 1]);
     let too_long = Error::malformed("message", Malformed::TooLong { field: "it", limit: MESSAGE_LIMIT });
     for mechanism in mechanism::ALL {
+        let facts = facts.for_mechanism(mechanism.name);
         let mut server = party(Side::Server, mechanism.name, &facts);
         assert_eq!(server.start(Some(&above)), Outcome::Failed, "{}", mechanism.name);
         assert_eq!(error(&server.session), Some(&too_long), "{}", mechanism.name);

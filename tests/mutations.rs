@@ -42,8 +42,8 @@ type Damage<'d> = &'d dyn Fn(&[u8]) -> Option<Vec<u8>>;
 
 /// Runs an exchange; `damage` is done to the message of that number.
 fn run(mechanism: &'static Mechanism, facts: &Facts, at: usize, damage: Damage<'_>) -> End {
-    let mut client = Party::new(Side::Client, mechanism.name, facts, Box::new(Seeded(1)));
-    let mut server = Party::new(Side::Server, mechanism.name, facts, Box::new(Seeded(2)));
+    let mut client = Party::new(Side::Client, mechanism.name, facts, Box::new(Seeded(1))).remembering();
+    let mut server = Party::new(Side::Server, mechanism.name, facts, Box::new(Seeded(2))).remembering();
     let mut messages: Vec<(Side, Vec<u8>)> = Vec::new();
     let mut deliver = |sender: Side, message: &[u8]| {
         messages.push((sender, message.to_vec()));
@@ -114,7 +114,7 @@ fn damages(message: &[u8]) -> Vec<(String, Option<Vec<u8>>)> {
 #[test]
 fn every_mechanism_succeeds_undamaged() {
     for mechanism in mechanism::ALL {
-        let end = run(mechanism, &facts(), usize::MAX, &untouched);
+        let end = run(mechanism, &facts().for_mechanism(mechanism.name), usize::MAX, &untouched);
         assert!(end.client && end.server, "{}: client {} server {}", mechanism.name, end.client, end.server);
         let who = if mechanism.name == "ANONYMOUS" { "anonymous" } else { "fred" };
         assert_eq!(end.authcid.as_deref(), Some(who), "{}", mechanism.name);
@@ -123,9 +123,10 @@ fn every_mechanism_succeeds_undamaged() {
 
 #[test]
 fn no_damage_panics_or_changes_who_is_let_in() {
-    let facts = facts();
     for mechanism in mechanism::ALL {
+        let facts = facts().for_mechanism(mechanism.name);
         let whole = run(mechanism, &facts, usize::MAX, &untouched);
+        assert!(whole.client && whole.server, "{}", mechanism.name);
         for (at, (sender, message)) in whole.messages.iter().enumerate() {
             let mut refused = 0;
             for (what, damaged) in damages(message) {

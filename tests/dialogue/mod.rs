@@ -3,12 +3,17 @@
 #![allow(dead_code)] // each test program uses a part of it
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use authen_sasl_rust::config::ChannelBinding;
-use authen_sasl_rust::contract::{Abilities, Answer, Property, Question, Random, Side, TokenVerdict, Values};
+use authen_sasl_rust::contract::{
+    Abilities, Answer, DerivedKeys, KeyId, Property, Question, Random, Side, TokenVerdict, Values,
+};
 use authen_sasl_rust::error::Error;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::{Outcome, Session};
+use authen_sasl_rust::store::keys::KeyMemory;
+use authen_sasl_rust::store::verifier::{make_text, Spelling};
 use authen_sasl_rust::world::LocalWorld;
 
 /// What the applications of both sides know, by the names of a vector's headers.
@@ -31,6 +36,22 @@ impl Facts {
 
     pub fn text(&self, name: &str) -> Option<&str> {
         self.bytes(name).map(|bytes| std::str::from_utf8(bytes).expect("a header in UTF-8"))
+    }
+
+    /// What of these facts suits the mechanism: channel binding for -PLUS alone, since without it a
+    /// server that could bind takes the exchange for a downgrade; and a stored key where the mechanism
+    /// knows such, so that thousands of exchanges cost a server no derivation. Its salt is short, to
+    /// leave few bytes whose damage costs the client one.
+    pub fn for_mechanism(&self, mechanism: &str) -> Self {
+        let mut facts = self.clone();
+        if !mechanism.ends_with("-PLUS") {
+            facts.0.remove("channel-binding");
+        }
+        let password = facts.text("password").expect("a password");
+        match make_text(mechanism, password, Some(b"abc"), 4096, Spelling::Rfc5803) {
+            Ok(key) => facts.with("stored-key", &key),
+            Err(_) => facts,
+        }
     }
 
     fn secret(&self) -> Option<Secret> {
@@ -60,6 +81,7 @@ pub struct Party<'f> {
 impl<'f> Party<'f> {
     /// A party whose application is able to do what its facts allow.
     pub fn new(side: Side, mechanism: &str, facts: &'f Facts, random: Box<dyn Random>) -> Self {
+        let world = LocalWorld::with_random(random);
         let mut session = Session::new(side);
         session.config.abilities = abilities(side, facts);
         let own_option = format!("{side}-option-");
@@ -82,7 +104,13 @@ impl<'f> Party<'f> {
             session.config.set("realm", facts.text("realm")).expect("a realm");
         }
         session.pick(mechanism).unwrap_or_else(|error| panic!("{mechanism}: {error}"));
-        Party { session, world: LocalWorld::with_random(random), facts }
+        Party { session, world, facts }
+    }
+
+    /// The party remembers derived keys together with all others that do.
+    pub fn remembering(mut self) -> Self {
+        self.world = self.world.remember_in(Box::new(SharedKeys));
+        self
     }
 
     /// Begins; the application answers until a message or the end has come.
@@ -197,5 +225,20 @@ impl Random for Seeded {
             *byte = (self.0 >> 56) as u8;
         }
         Ok(())
+    }
+}
+
+/// One memory of derived keys for the whole program.
+struct SharedKeys;
+
+static KEYS: OnceLock<KeyMemory> = OnceLock::new();
+
+impl DerivedKeys for SharedKeys {
+    fn find(&self, id: &KeyId<'_>) -> Option<Secret> {
+        KEYS.get_or_init(KeyMemory::default).find(id)
+    }
+
+    fn remember(&self, id: &KeyId<'_>, keys: Secret) {
+        KEYS.get_or_init(KeyMemory::default).remember(id, keys);
     }
 }
