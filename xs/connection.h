@@ -171,20 +171,16 @@ static SV *parent_field(pTHX_ SV *parent, const char *name, I32 len) {
   return value;
 }
 
-/* Derived keys are remembered within the Authen::SASL object. */
+/* Derived keys are remembered within the Authen::SASL object: as magic of its own, which costs a
+ * connection that needs none nothing, and shows in no dump of the object. */
 static void share_keys(pTHX_ SV *parent, conn_t *conn) {
-  SV **slot;
-  void *keys = NULL;
-  if (SvTYPE(SvRV(parent)) != SVt_PVHV || !(slot = hv_fetchs((HV *)SvRV(parent), "Authen::SASL::Rust", 1))) return;
-  if (SvROK(*slot)) keys = attached(aTHX_ SvRV(*slot), &keys_vtbl);
+  SV *owner = SvRV(parent);
+  const asr_keys *keys = (const asr_keys *)attached(aTHX_ owner, &keys_vtbl);
   if (!keys) {
-    SV *holder = newSV_type(SVt_PVMG);
-    keys = (void *)asr_keys_new();
-    attach(aTHX_ holder, &keys_vtbl, keys);
-    sv_setsv(*slot, sv_2mortal(newRV_noinc(holder)));
-    sv_bless(*slot, gv_stashpvs("Authen::SASL::Rust::Keys", GV_ADD));
+    sv_unmagicext(owner, PERL_MAGIC_ext, &keys_vtbl);       /* what a clone in another thread left */
+    attach(aTHX_ owner, &keys_vtbl, keys = asr_keys_new());
   }
-  asr_use_keys(conn->rust, (const asr_keys *)keys);
+  asr_use_keys(conn->rust, keys);
 }
 
 /* Everything of client_new and server_new. `options` and `remote` are their arguments after the host, if given. */

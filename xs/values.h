@@ -13,7 +13,9 @@ static SV *settled(pTHX_ SV *sv) {
 /* A plain reference stringifies to an address: never what was meant. */
 #define IS_MERE_REFERENCE(sv) (SvROK(sv) && !SvAMAGIC(sv))
 
+/* A length of 0 would make Perl's own functions look for a NUL, which an empty slice of Rust lacks. */
 static bool is_encoded(const char *text, STRLEN len) {
+  if (len == 0) return TRUE;
 #ifdef is_strict_utf8_string
   return is_strict_utf8_string((const U8 *)text, len);
 #else
@@ -52,7 +54,7 @@ static asr_slice octets(pTHX_ SV *sv) {
 /* Text of the core, as characters. */
 static SV *text_sv(pTHX_ asr_slice text) {
   SV *sv = newSVpvn(text.ptr, text.len);
-  if (!is_ascii_string((const U8 *)text.ptr, text.len) && is_encoded(text.ptr, text.len)) SvUTF8_on(sv);
+  if (text.len && !is_ascii_string((const U8 *)text.ptr, text.len) && is_encoded(text.ptr, text.len)) SvUTF8_on(sv);
   return sv;
 }
 

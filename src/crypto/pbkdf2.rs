@@ -12,6 +12,8 @@ use super::hash::{Digest, Hash};
 
 /// `Hi(password, salt, iterations)`; no iterations count as one.
 pub fn derive(hash: Hash, password: &[u8], salt: &[u8], iterations: u32) -> Digest {
+    #[cfg(test)]
+    SPENT.set(SPENT.get() + u64::from(iterations));
     // U1 = HMAC(password, salt || INT(1))
     let first = hash.hmac(password, &[salt, &1u32.to_be_bytes()]);
     let rounds = iterations.saturating_sub(1);
@@ -23,6 +25,18 @@ pub fn derive(hash: Hash, password: &[u8], salt: &[u8], iterations: u32) -> Dige
         Hash::Sha512 => sha512_rounds(SHA_512, &key_block(hash, password), &first, rounds),
         Hash::Sha3_512 => sha3_rounds(&key_block(hash, password), &first, rounds),
     }
+}
+
+// What this thread has derived so far, for tests of what costs how much: clocks are not to be relied on.
+#[cfg(test)]
+thread_local!(static SPENT: std::cell::Cell<u64> = const { std::cell::Cell::new(0) });
+
+/// The iterations that `act` costs this thread.
+#[cfg(test)]
+pub(crate) fn iterations_of(act: impl FnOnce()) -> u64 {
+    let before = SPENT.get();
+    act();
+    SPENT.get() - before
 }
 
 /// HMAC's key, brought to the length of a block (RFC 2104 §2).

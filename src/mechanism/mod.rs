@@ -14,7 +14,7 @@ mod oauthbearer;
 #[cfg(test)]
 mod pair;
 mod plain;
-pub mod scram;
+mod scram;
 mod xoauth2;
 
 use crate::contract::Mechanism;

@@ -14,10 +14,8 @@ const ENTRIES: usize = 16;
 ///
 /// The inputs themselves, the password among them, are not kept, only an HMAC of them under a
 /// random key of this memory; keys are wiped when they are forgotten.
-#[derive(Default)]
 pub struct KeyMemory(Mutex<Memory>);
 
-#[derive(Default)]
 struct Memory {
     /// Random; made when it is first needed.
     key: Option<Secret>,
@@ -25,7 +23,18 @@ struct Memory {
     entries: Vec<(Digest, Secret)>,
 }
 
+impl Default for KeyMemory {
+    fn default() -> Self {
+        KeyMemory::new()
+    }
+}
+
 impl KeyMemory {
+    /// Nothing remembered yet.
+    pub const fn new() -> Self {
+        KeyMemory(Mutex::new(Memory { key: None, entries: Vec::new() }))
+    }
+
     /// Forgets all keys.
     pub fn forget(&self) {
         self.lock().entries.clear();
@@ -132,6 +141,15 @@ mod tests {
         assert!(memory.find(&id("user", &password, b"salt", 0)).is_some());
         assert!(memory.find(&id("user", &password, b"salt", 1)).is_none());
         assert_eq!(memory.lock().entries.len(), ENTRIES);
+    }
+
+    #[test]
+    fn threads_share_it() {
+        static MEMORY: KeyMemory = KeyMemory::new();
+        let password = Secret::new(b"pencil");
+        MEMORY.remember(&id("user", &password, b"salt", 1), Secret::new(b"keys"));
+        let found = std::thread::spawn(|| MEMORY.find(&id("user", &Secret::new(b"pencil"), b"salt", 1)).is_some());
+        assert!(found.join().unwrap());
     }
 
     #[test]

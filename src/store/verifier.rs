@@ -258,6 +258,142 @@ pub fn plain_password(stored: &Secret) -> Result<&Secret, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::pbkdf2::iterations_of;
+    use crate::world::LookupMemory;
+
+    /// The keys of RFC 7677 §3; GNU SASL's own test of its gsasl --mkpasswd has the same ones.
+    const RFC_7677: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$\
+        WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+
+    fn read(text: &str) -> Result<Option<Verifier>, Error> {
+        Verifier::read(&Secret::new(text.as_bytes()))
+    }
+
+    fn check(stored: Option<&str>, password: &str, lookups: &LookupMemory) -> Result<bool, Error> {
+        let stored = stored.map(|text| Secret::new(text.as_bytes()));
+        check_password(stored.as_ref(), &Secret::new(password.as_bytes()), 4096, lookups)
+    }
+
+    #[test]
+    fn each_spelling_is_read_and_written() {
+        let [rest, stored_key, server_key] = {
+            let mut parts = RFC_7677[14..].split(['$', ':']).skip(1);
+            [parts.next(), parts.next(), parts.next()].map(Option::unwrap)
+        };
+        let dovecot = format!("{{SCRAM-SHA-256}}4096,{rest},{stored_key},{server_key}");
+        for text in [
+            RFC_7677.to_owned(),
+            RFC_7677.replace('$', " $ "),
+            format!("  {RFC_7677}  "),
+            RFC_7677.replacen("SCRAM-SHA", "scram-sha", 1),
+            dovecot.clone(),
+            dovecot.replacen("SCRAM-SHA", "scram-sha", 1),
+            format!("{dovecot},c4a49510323ab4f952cac1fa99441939e78ea74d6be81ddf7096e87513dc615d"),
+        ] {
+            let verifier = read(&text).unwrap().expect("it is no password");
+            assert_eq!(verifier.print(Spelling::Rfc5803), RFC_7677);
+            assert_eq!(verifier.print(Spelling::Dovecot), dovecot);
+            assert!(verifier.is_of(b"pencil") && !verifier.is_of(b"pencils"));
+        }
+    }
+
+    #[test]
+    fn texts_are_made_for_each_mechanism() {
+        for hash in Hash::ALL {
+            let name = format!("SCRAM-{}", hash.name());
+            for spelling in [Spelling::Rfc5803, Spelling::Dovecot] {
+                let text = make_text(&name, "pencil", None, 4096, spelling).unwrap();
+                let read = read(&text).unwrap().unwrap().for_hash(hash).unwrap();
+                assert_eq!((read.print(spelling), read.salt.len()), (text, 16));
+                assert!(read.is_of(b"pencil"));
+            }
+        }
+        let salt = base64("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
+        let make = |name: &str| make_text(name, "pencil", Some(&salt), 4096, Spelling::Rfc5803);
+        assert_eq!(make("SCRAM-SHA-256").unwrap(), RFC_7677);
+        assert_eq!(make("scram-sha-256-plus").unwrap(), RFC_7677);
+        for wrong in ["PLAIN", "SCRAM-", "SCRAM-MD5", "SHA-256"] {
+            assert!(make(wrong).is_err(), "{wrong}");
+        }
+        assert!(make_text("SCRAM-SHA-1", "pencil", Some(b""), 4096, Spelling::Rfc5803).is_err());
+        assert!(make_text("SCRAM-SHA-1", "pencil", None, 0, Spelling::Rfc5803).is_err());
+        assert!(make_text("SCRAM-SHA-1", "pencil", None, 1 << 31, Spelling::Rfc5803).is_err());
+        for password in ["", "\u{ad}", "\u{7}", "a\u{221}"] {
+            assert!(make_text("SCRAM-SHA-1", password, None, 4096, Spelling::Rfc5803).is_err());
+        }
+        assert_eq!(Spelling::find("postgresql"), Some(Spelling::Rfc5803));
+        assert_eq!(Spelling::find("dovecot"), Some(Spelling::Dovecot));
+        assert_eq!(Spelling::find("md5"), None);
+    }
+
+    #[test]
+    fn malformed_stored_keys_are_never_passwords() {
+        let lookups = LookupMemory::new();
+        let mut wrong: Vec<String> = (14..RFC_7677.len()).map(|length| RFC_7677[..length].to_owned()).collect();
+        wrong.extend([
+            RFC_7677.replace("4096", "0"),
+            RFC_7677.replace("4096", "04096"),
+            RFC_7677.replace("4096", "+4096"),
+            RFC_7677.replace("4096", "2147483648"),
+            RFC_7677.replace("SHA-256", "SHA-1"),
+            RFC_7677.replace("W22Z", "W2 Z"),
+            RFC_7677.replace("gQ==", "gR=="),
+            RFC_7677.replace("gQ==", "gQ"),
+            format!("{RFC_7677}AAAA"),
+            format!("{RFC_7677}$"),
+            format!("{RFC_7677}:"),
+            "{SCRAM-SHA-256}".into(),
+            "{SCRAM-SHA-256".into(),
+            "{scram-".into(),
+            "{SCRAM-SHA-257}4096,AAAA,AAAA,AAAA".into(),
+            "{SCRAM-SHA-256}4096,AAAA,AAAA,AAAA".into(),
+            "{SCRAM-SHA-256}4096:AAAA$AAAA:AAAA".into(),
+        ]);
+        for text in wrong {
+            assert!(matches!(read(&text), Err(Error::Application(Application::Verifier(_)))), "{text}");
+            assert!(check(Some(&text), &text, &lookups).is_err(), "{text}");
+        }
+        let not_utf8 = Secret::new(b"SCRAM-SHA-256$\xff");
+        assert!(Verifier::read(&not_utf8).is_err());
+    }
+
+    #[test]
+    fn passwords_that_only_look_similar_are_passwords() {
+        let lookups = LookupMemory::new();
+        for text in ["SCRAM-", "SCRAM-SHA-256", "SCRAM-SHA-999$x", "SCRAM-me$up", "{scra", "$4096", "{CRYPT}x"] {
+            assert!(matches!(read(text), Ok(None)), "{text}");
+            assert_eq!(check(Some(text), text, &lookups), Ok(true));
+        }
+    }
+
+    #[test]
+    fn a_password_is_checked_against_either_kind() {
+        let lookups = LookupMemory::new();
+        assert_eq!(check(Some(RFC_7677), "pencil", &lookups), Ok(true));
+        assert!(lookups.stored_keys());
+        assert_eq!(check(Some(RFC_7677), "pen\u{ad}cil", &lookups), Ok(true));
+        for wrong in ["Pencil", "", RFC_7677, "\u{7}"] {
+            assert_eq!(check(Some(RFC_7677), wrong, &lookups), Ok(false), "{wrong}");
+        }
+        assert_eq!(check(None, "pencil", &lookups), Ok(false));
+        assert_eq!(check(Some("pencil"), "pencil", &lookups), Ok(true));
+        assert!(!lookups.stored_keys());
+        assert_eq!(check(Some("pencil"), "pencils", &lookups), Ok(false));
+        assert_eq!(check(Some("pencil"), "pen\u{ad}cil", &lookups), Ok(true));
+        assert_eq!(check(Some(""), "", &lookups), Ok(false));
+        assert_eq!(check(None, "", &lookups), Ok(false));
+    }
+
+    #[test]
+    fn an_unknown_user_costs_what_the_last_known_one_did() {
+        let lookups = LookupMemory::new();
+        let cost = |stored| iterations_of(|| assert_eq!(check(stored, "wrong", &lookups), Ok(false)));
+        assert_eq!(cost(None), 0);
+        assert_eq!(cost(Some(RFC_7677)), 4096);
+        assert_eq!(cost(None), 4096);
+        assert_eq!(cost(Some("pencil")), 0);
+        assert_eq!(cost(None), 0);
+    }
 
     #[test]
     fn a_stored_key_is_never_a_password() {

@@ -72,6 +72,8 @@ pub struct ServerFirst<'a> {
     pub salt: Cow<'a, [u8]>,
     /// The iteration count, 1 to 2147483647.
     pub iterations: u32,
+    /// Extensions, as `name=value` with commas between; empty if there are none.
+    pub extensions: &'a str,
 }
 
 impl<'a> ServerFirst<'a> {
@@ -86,8 +88,8 @@ impl<'a> ServerFirst<'a> {
         let count = fields.take(b'i', "the iteration count (i=)")?;
         let iterations =
             number(count).ok_or_else(|| fields.malformed(Malformed::Number("the iteration count (i=)")))?;
-        fields.only_extensions()?;
-        Ok(ServerFirst { nonce, salt: Cow::Owned(salt), iterations })
+        let extensions = fields.only_extensions()?;
+        Ok(ServerFirst { nonce, salt: Cow::Owned(salt), iterations, extensions })
     }
 
     /// Appends the message.
@@ -98,6 +100,10 @@ impl<'a> ServerFirst<'a> {
         print_base64(&self.salt, out);
         out.extend_from_slice(b",i=");
         out.extend_from_slice(self.iterations.to_string().as_bytes());
+        if !self.extensions.is_empty() {
+            out.push(b',');
+            out.extend_from_slice(self.extensions.as_bytes());
+        }
     }
 }
 
@@ -268,7 +274,8 @@ impl<'a> Fields<'a> {
     }
 
     /// `extensions = attr-val *("," attr-val)`; `attr-val = ALPHA "=" value`
-    fn only_extensions(&mut self) -> Result<(), Error> {
+    fn only_extensions(&mut self) -> Result<&'a str, Error> {
+        let all = self.rest.unwrap_or_default();
         while let Some(field) = self.next() {
             match field.as_bytes() {
                 [b'm', b'=', ..] => return Err(Error::misbehaved(self.message, PeerMisbehaved::MandatoryExtension)),
@@ -279,7 +286,7 @@ impl<'a> Fields<'a> {
                 _ => return Err(self.malformed(Malformed::Trailing("the last attribute"))),
             }
         }
-        Ok(())
+        Ok(all)
     }
 }
 
@@ -294,7 +301,12 @@ mod tests {
             ClientFirst::parse(message.as_bytes()).unwrap().print(&mut printed);
             assert_eq!(printed, message.as_bytes());
         }
-        for message in ["r=abcdef,s=QSXCR+Q6sek8bf92,i=4096", "r=x,s=AA==,i=1", "r=x,s=AA==,i=2147483647"] {
+        for message in [
+            "r=abcdef,s=QSXCR+Q6sek8bf92,i=4096",
+            "r=x,s=AA==,i=1",
+            "r=x,s=AA==,i=2147483647",
+            "r=x,s=AA==,i=1,h=a,x=b",
+        ] {
             let mut printed = Vec::new();
             ServerFirst::parse(message.as_bytes()).unwrap().print(&mut printed);
             assert_eq!(printed, message.as_bytes());

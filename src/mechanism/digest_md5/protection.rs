@@ -76,8 +76,7 @@ pub struct Offer {
 
 impl Offer {
     /// What this side can: so far no layer.
-    pub fn ours(config: &Config) -> Self {
-        let _ = config;
+    pub fn ours(_config: &Config) -> Self {
         Offer { qops: Qop::Auth as u8, ciphers: 0, max_buf: DEFAULT_MAX_BUF }
     }
 

@@ -88,8 +88,7 @@ impl State for AwaitCredential {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let (hash, _) = own_family(cx.mechanism)?;
         let first = ClientFirst::parse(&self.first)?;
-        // Fails before the first of our messages, in which RFC 5802 has no place for an error: the
-        // reason is of interest to the operator alone.
+        // What is wrong with a stored credential is the operator's to know, not the peer's.
         let (credential, salt, iterations) = match event.credential()?.filter(|text| !text.is_empty()) {
             // Nobody has an empty password, here as with PLAIN.
             None => (Credential::Nobody { derive: !cx.world.lookups.stored_keys() }, None, cx.config.iterations),
@@ -115,7 +114,7 @@ impl State for AwaitCredential {
         };
         let mut nonce = cx.world.random.nonce()?;
         nonce.insert_str(0, first.nonce);
-        let theirs = ServerFirst { nonce: Cow::Owned(nonce), salt, iterations };
+        let theirs = ServerFirst { nonce: Cow::Owned(nonce), salt, iterations, extensions: "" };
         let mut message = Vec::with_capacity(theirs.nonce.len() + theirs.salt.len() * 2 + 24);
         theirs.print(&mut message);
         let said = [&self.first[..], b",", &message].concat().into_boxed_slice();

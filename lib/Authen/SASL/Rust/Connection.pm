@@ -138,8 +138,4 @@ sub decode { return $_[1] }
 sub securesocket { return $_[1] }
 sub tiesocket { return $_[1] }
 
-package Authen::SASL::Rust::Keys;
-
-sub CLONE_SKIP { return 1 }
-
 1;

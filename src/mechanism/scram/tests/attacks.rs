@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::BindingPolicy;
+use crate::crypto::pbkdf2::iterations_of;
 use crate::error::{Code, PeerMisbehaved, Policy, Refused};
 
 /// A client that has sent its first message, and the server's answer to it.
@@ -58,10 +59,8 @@ fn server_first(client: &mut Party, answer: &str) -> Outcome {
 fn cve_2026_10143_and_cve_2026_42198() {
     let mut client = Party::client("SCRAM-SHA-512");
     for count in ["2000001", "2147483647"] {
-        let begun = std::time::Instant::now();
         let answer = format!("r=rOprNGfwEbeRWgbNEkqOx,s=c2FsdA==,i={count}");
-        assert_eq!(server_first(&mut client, &answer), Outcome::Failed);
-        assert!(begun.elapsed().as_millis() < 500);
+        assert_eq!(iterations_of(|| assert_eq!(server_first(&mut client, &answer), Outcome::Failed)), 0);
         assert!(matches!(misbehaved(&client), PeerMisbehaved::IterationsTooHigh { most: 2_000_000, .. }));
     }
     for count in ["2147483648", "4294967297", "18446744073709551617", "-1", "0x10000"] {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::BindingPolicy;
+use crate::crypto::pbkdf2::iterations_of;
 use crate::error::{Application, Policy, Refused};
 use crate::mechanism;
 
@@ -119,6 +120,17 @@ fn a_wrong_password_and_an_unknown_user_look_alike() {
     }
 }
 
+/// The password that an unknown user's work is done with is no way in.
+#[test]
+fn nobody_has_no_password() {
+    let (mut client, mut server) = (Party::client("SCRAM-SHA-256"), Party::server("SCRAM-SHA-256"));
+    client.secret = Some(Secret::new(b"nobody"));
+    server.secret = None;
+    exchange(&mut client, &mut server);
+    assert_eq!(*server.error(), Refused::Credentials.into());
+    assert!(!client.session.is_success());
+}
+
 #[test]
 fn derived_salts_are_stable_and_belong_to_name_hash_and_key() {
     let salt = |mechanism: &str, name: &str, key: Option<&str>| {
@@ -164,10 +176,11 @@ fn keys_are_remembered_only_once_the_server_has_proved_them() {
     };
     let mut server = Party::server("SCRAM-SHA-256");
     assert!(find(&client).is_none());
-    let first = success(&mut client, &mut server);
+    let mut first = Vec::new();
+    assert_eq!(iterations_of(|| first = success(&mut client, &mut server)), 4096);
     let keys = find(&client).expect("they are remembered");
     assert_eq!(keys.expose().len(), 96);
-    assert_eq!(success(&mut client, &mut server), first);
+    assert_eq!(iterations_of(|| assert_eq!(success(&mut client, &mut server), first)), 0);
 
     // That they are used shows where they are wrong.
     use crate::contract::{DerivedKeys, KeyId};
@@ -204,4 +217,45 @@ fn what_the_client_says_about_channel_binding() {
     {
         assert!(matches!(start(mechanism, bound, true, policy), Err(Error::Policy(Policy::NoMechanism(_)))));
     }
+}
+
+/// CVE-2017-12610: the authenticated user acts as another one only where the application allows it.
+#[test]
+fn cve_2017_12610() {
+    let run = |abilities: Abilities| {
+        let (mut client, mut server) = (Party::client("SCRAM-SHA-256"), Party::server("SCRAM-SHA-256"));
+        client.authzid = Some("admin".into());
+        server.session.config.abilities = abilities;
+        exchange(&mut client, &mut server);
+        assert_eq!(client.session.is_success(), server.session.is_success());
+        server
+    };
+    let server = run(Abilities::CREDENTIALS);
+    assert!(matches!(server.error(), Error::Refused(Refused::Authorization { .. })));
+    let server = run(Abilities::CREDENTIALS.and(Abilities::AUTHORIZE));
+    assert_eq!(server.session.identity().authzid.as_deref(), Some("admin"));
+}
+
+/// What an exchange costs up to the refusal must not tell an unknown user from a known one, and the
+/// cost comes at the same moment.
+#[test]
+fn an_unknown_user_costs_as_much_as_a_wrong_password() {
+    let costs = |secret: Option<&str>, stored_keys: bool| {
+        let (mut client, mut server) = (Party::client("SCRAM-SHA-256"), Party::server("SCRAM-SHA-256"));
+        server.session.config.set("iterations", Some("5000")).unwrap();
+        server.seen.saw(stored_keys);
+        server.secret = secret.map(|text| Secret::new(text.as_bytes()));
+        client.start(None);
+        let first = iterations_of(|| {
+            server.start(Some(&client.said()));
+        });
+        client.step(&server.said());
+        let last = iterations_of(|| assert_eq!(server.step(&client.said()), Outcome::FailedWithMessage));
+        (first, last)
+    };
+    assert_eq!(costs(Some("wrong"), false), (0, 5000));
+    assert_eq!(costs(None, false), (0, 5000));
+    let stored = stored_key(Hash::Sha256).replace("$4096:", "$5000:");
+    assert_eq!(costs(Some(&stored), true), (0, 0));
+    assert_eq!(costs(None, true), (0, 0));
 }

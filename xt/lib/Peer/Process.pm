@@ -1,0 +1,108 @@
+package Peer::Process;
+
+# One side of a SASL exchange that lives in a child process: a library that is
+# not ours, behind one line of text a message, so that it cannot share a
+# process (and a libsasl2) with what is tested.
+#
+# A message is written as "." (there is none), "=" (it is empty) or base64.
+# To the child:    go | <message>
+# From the child:  more <message>
+#                  done <message> <authcid> <authzid>
+#                  fail <message> <reason in words>
+
+use strict;
+use warnings;
+
+use File::Temp   ();
+use IO::Handle   ();
+use MIME::Base64 qw(decode_base64 encode_base64);
+use POSIX        ();
+
+sub new {
+  my ($class, %arg) = @_;
+  my $self = bless {label => $arg{label}, role => $arg{role}}, $class;
+  pipe my $child_in, my $to_child   or die "pipe: $!";
+  pipe my $from_child, my $child_out or die "pipe: $!";
+  $self->{stderr} = File::Temp->new;
+  my $pid = fork;
+  die "fork: $!" unless defined $pid;
+  if (!$pid) {
+    close $_ for $to_child, $from_child;
+    _become($child_in, $child_out, $self->{stderr}, $arg{env} || {}, $arg{command});
+  }
+  close $_ for $child_in, $child_out;
+  $to_child->autoflush(1);
+  @{$self}{qw(pid to from)} = ($pid, $to_child, $from_child);
+  return $self;
+}
+
+sub _become {
+  my ($in, $out, $err, $env, $command) = @_;
+  local $SIG{__DIE__};
+  open STDIN,  '<&', $in  or POSIX::_exit(126);
+  open STDOUT, '>&', $out or POSIX::_exit(126);
+  open STDERR, '>&', $err or POSIX::_exit(126);
+  $ENV{$_} = $env->{$_} for keys %$env;
+  exec {$command->[0]} @$command or do {
+    print STDERR "cannot run $command->[0]: $!\n";
+    POSIX::_exit(127);
+  };
+}
+
+sub start {
+  my ($self, $message) = @_;
+  return $self->_talk($self->{role} eq 'client' ? 'go' : _written($message));
+}
+
+sub step {
+  my ($self, $message) = @_;
+  return $self->_talk(_written($message));
+}
+
+sub _talk {
+  my ($self, $line) = @_;
+  local $SIG{PIPE} = 'IGNORE';
+  print { $self->{to} } "$line\n";
+  my $answer = readline $self->{from};
+  die "$self->{label} died: " . $self->diagnostics . "\n" unless defined $answer;
+  chomp $answer;
+  my ($state, $message, $rest) = split / /, $answer, 3;
+  die "$self->{label} answered '$answer': " . $self->diagnostics . "\n"
+    unless defined $message && $state =~ /\A(?:more|done|fail)\z/;
+  my %result = (state => $state, message => _read_message($message));
+  $result{error} = $rest if $state eq 'fail';
+  @result{qw(authcid authzid)} = map { _read_message($_) } split / /, defined $rest ? $rest : ''
+    if $state eq 'done';
+  return \%result;
+}
+
+sub _written {
+  my ($message) = @_;
+  return !defined $message ? '.' : $message eq '' ? '=' : encode_base64($message, '');
+}
+
+sub _read_message {
+  my ($word) = @_;
+  return !defined $word || $word eq '.' ? undef : $word eq '=' ? '' : decode_base64($word);
+}
+
+sub diagnostics {
+  my ($self) = @_;
+  open my $fh, '<', $self->{stderr}->filename or return '';
+  local $/;
+  return scalar readline($fh) // '';
+}
+
+sub end {
+  my ($self) = @_;
+  my $pid = delete $self->{pid} or return;
+  close $_ for delete @{$self}{qw(to from)};
+  local ($?, $!);
+  kill TERM => $pid;
+  waitpid $pid, 0;
+  return;
+}
+
+sub DESTROY { $_[0]->end }
+
+1;

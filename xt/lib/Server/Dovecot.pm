@@ -1,0 +1,175 @@
+package Server::Dovecot;
+
+# Dovecot with IMAP, POP3 and submission (SMTP), and one password database for
+# the three. Its processes drop to the users that its package makes, so it is
+# started as root.
+
+use strict;
+use warnings;
+use parent 'Server::Daemon';
+use Digest::SHA  ();
+use Encode       ();
+use JSON::PP     ();
+use MIME::Base64 qw(encode_base64);
+
+my @MECHANISMS = qw(plain login cram-md5 digest-md5 scram-sha-1 scram-sha-256 oauthbearer xoauth2 anonymous);
+
+# start(users => { name => password, ... }), both in characters.
+sub prepare {
+  my ($self) = @_;
+  die "Dovecot is started as root only\n" if $>;
+  my $dir = $self->dir;
+  $self->{$_} = $self->free_port for qw(imap pop3 submission);
+  $self->{key} = join '', map { sprintf '%02x', rand 256 } 1 .. 32;
+
+  mkdir "$dir/$_" or die "$dir/$_: $!" for qw(run state keys keys/default keys/default/HS256 mail);
+  $self->write_file('keys/default/HS256/default', encode_base64($self->{key}, ''));
+
+  my $users = $self->{users};
+  $self->write_file('passwd', utf8(join '', map { "$_:{PLAIN}$users->{$_}\n" } sort keys %$users));
+  $self->give_mail($_) for sort keys %$users;
+  my $oauth2 = $self->write_file('oauth2.conf', <<"CONF");
+introspection_mode = local
+local_validation_key_dict = fs:posix:prefix=$dir/keys/
+username_attribute = sub
+CONF
+  $self->{conf} = $self->write_file('dovecot.conf', <<"CONF");
+base_dir = $dir/run
+state_dir = $dir/state
+log_path = $dir/log
+auth_verbose = yes
+protocols = imap pop3 submission
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+auth_mechanisms = @MECHANISMS
+auth_username_chars =
+auth_username_format =
+auth_failure_delay = 0
+auth_anonymous_username = anonymous
+mail_uid = nobody
+mail_gid = nogroup
+mail_location = maildir:$dir/mail/%u
+mailbox_list_index = no
+submission_relay_host = 127.0.0.1
+submission_relay_port = 9
+hostname = localhost
+passdb {
+  driver = passwd-file
+  mechanisms = plain login cram-md5 digest-md5 scram-sha-1 scram-sha-256 anonymous
+  args = username_format=%u $dir/passwd
+}
+passdb {
+  driver = oauth2
+  mechanisms = oauthbearer xoauth2
+  args = $oauth2
+}
+userdb {
+  driver = static
+  args = uid=nobody gid=nogroup home=$dir/mail/%u
+}
+# No growing delay for an address after failed log-ins.
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+service imap-login {
+  inet_listener imap {
+    port = $self->{imap}
+  }
+  inet_listener imaps {
+    port = 0
+  }
+}
+service pop3-login {
+  inet_listener pop3 {
+    port = $self->{pop3}
+  }
+  inet_listener pop3s {
+    port = 0
+  }
+}
+service submission-login {
+  inet_listener submission {
+    port = $self->{submission}
+  }
+  inet_listener submissions {
+    port = 0
+  }
+}
+CONF
+  return;
+}
+
+# One letter in the user's inbox, so that reading it tells whose inbox it is.
+sub give_mail {
+  my ($self, $user) = @_;
+  my @path = map { $self->dir . '/mail/' . utf8($user) . $_ } '', qw(/cur /new /tmp);
+  for my $path (@path) { mkdir $path or die "$path: $!" }
+  push @path, $self->write_file('mail/' . utf8($user) . '/new/1.letter.localhost',
+    'Subject: ' . letter($user) . "\n\nHello\n");
+  my ($uid, $gid) = (getpwnam 'nobody')[2, 3];
+  chown $uid, $gid, $self->dir . '/mail', @path or die "chown: $!";
+  return;
+}
+
+# The subject of a user's letter.
+sub letter { return 'letter to ' . unpack 'H*', utf8($_[-1]) }
+
+# Adds a user for whom the server keeps only a key derived from the password,
+# by a scheme of `doveadm pw`. The password is in ASCII.
+sub add_stored {
+  my ($self, $scheme, $user, $password) = @_;
+  chomp(my $stored = $self->run($self->program('doveadm'), '-c', $self->{conf},
+    'pw', '-s', $scheme, '-u', $user, '-p', $password));
+  die "doveadm pw: $stored" unless $stored =~ /^\{\Q$scheme\E\}/;
+  $self->give_mail($user);
+  open my $file, '>>', $self->dir . '/passwd' or die "passwd: $!";
+  print {$file} "$user:$stored\n";
+  close $file or die "passwd: $!";
+  return;
+}
+
+# Whether the server has logged this log-in.
+sub has_logged_in {
+  my ($self, $protocol, $user, $mechanism) = @_;
+  return $self->logs(sprintf '%s-login: Info: Login: user=<%s>, method=%s,', $protocol, utf8($user), $mechanism);
+}
+
+sub utf8 { return Encode::encode('UTF-8', $_[0]) }
+
+sub command {
+  my ($self) = @_;
+  return ($self->program('dovecot'), '-F', '-c', $self->{conf});
+}
+
+sub addresses { my ($self) = @_; return map { '127.0.0.1:' . $self->{$_} } qw(imap pop3 submission) }
+
+# Whether Dovecot's DIGEST-MD5 hashes these strings as RFC 2831 §2.1.2.1 wants.
+# It hashes UTF-8 as it is; the standard wants Latin-1 for each string that
+# fits. They agree on a string in ASCII, and on one with a character beyond
+# Latin-1.
+sub digests_by_the_book {
+  my (undef, @strings) = @_;
+  return !grep { /[^\x00-\x7f]/ && !/[^\x00-\xff]/ } @strings;
+}
+
+# A token (RFC 7519) that this server accepts for the user, or not, if other
+# claims or another key is given.
+sub token {
+  my ($self, $user, %claim) = @_;
+  my $key  = exists $claim{key} ? delete $claim{key} : $self->{key};
+  my $json = JSON::PP->new->utf8->canonical;
+  my $text = join '.', map { base64url($json->encode($_)) } {alg => 'HS256', typ => 'JWT'},
+    {sub => $user, iat => time - 10, exp => time + 600, %claim};
+  return $text . '.' . base64url(Digest::SHA::hmac_sha256($text, $key));
+}
+
+sub base64url {
+  my $text = encode_base64($_[0], '');
+  $text =~ tr{+/=}{-_}d;
+  return $text;
+}
+
+1;

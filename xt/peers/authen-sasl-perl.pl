@@ -1,0 +1,103 @@
+# One side of an exchange by Authen::SASL::Perl, driven over stdin and stdout as
+# Peer::Process says. Arguments, each key=value: role (client, server),
+# mechanism, user, password, authzid, trace, service, host, allow (server: the
+# authzid that the user may take, besides its own name).
+
+use strict;
+use warnings;
+
+use Authen::SASL qw(Perl);
+use MIME::Base64 qw(decode_base64 encode_base64);
+
+$| = 1;
+my %option = map { split /=/, $_, 2 } @ARGV;
+my $mechanism = $option{mechanism};
+my $client = $option{role} eq 'client';
+my $conn = $client ? new_client() : new_server();
+
+# In these the client's message ends the exchange; the backend's need_step
+# stays true all the same, and its empty string means both "" and nothing.
+my %ends_with_client = map { $_ => 1 } qw(ANONYMOUS EXTERNAL PLAIN LOGIN CRAM-MD5);
+my %client_first = map { $_ => 1 } qw(ANONYMOUS EXTERNAL PLAIN);
+
+my $steps = 0;
+while (defined(my $line = <STDIN>)) {
+  chomp $line;
+  my $message = $line =~ /\A(?:\.|go)\z/ ? undef : $line eq '=' ? '' : decode_base64($line);
+  my $sent = $client ? client_message($message) : server_message($message);
+  $steps++;
+  report($sent);
+}
+
+sub new_client {
+  my %callback = (user => $option{user}, pass => $option{password}, authname => $option{authzid});
+  $callback{authname} = $option{trace} if $mechanism eq 'ANONYMOUS';
+  $callback{user} = $option{authzid} if $mechanism eq 'EXTERNAL';
+  my $sasl = Authen::SASL->new(mechanism => $mechanism, callback => \%callback);
+  my $new = $sasl->client_new($option{service}, $option{host});
+  $new->property(maxssf => 0);
+  return $new;
+}
+
+sub new_server {
+  my $getsecret = sub {
+    my ($self, $asked, $answer) = @_;
+    $answer->($asked->{user} eq $option{user} ? $option{password} : undef);
+  };
+  my $sasl = Authen::SASL->new(mechanism => $mechanism, callback => {getsecret => $getsecret});
+  return $sasl->server_new($option{service}, $option{host},
+    {no_integrity => 1, no_confidentiality => 1});
+}
+
+sub client_message {
+  my ($message) = @_;
+  my $sent = $steps ? $conn->client_step($message) : $conn->client_start;
+  undef $sent if !$steps && !$client_first{$mechanism};
+  return $sent;
+}
+
+sub server_message {
+  my ($message) = @_;
+  # It has no answer to a missing initial response: the protocol asks for it.
+  return '' if !$steps && $client_first{$mechanism} && !defined $message && !$conn->{waited}++;
+  my $sent;
+  my $started = $steps && !($client_first{$mechanism} && $steps == 1 && $conn->{waited});
+  my $method = $started ? 'server_step' : 'server_start';
+  $conn->$method($message, sub { $sent = shift });
+  return $sent;
+}
+
+sub report {
+  my ($sent) = @_;
+  my $word = !defined $sent ? '.' : $sent eq '' ? '=' : encode_base64($sent, '');
+  if ($conn->error) {
+    (my $reason = $conn->error) =~ s/\s+/ /g;
+    print "fail . $reason\n";
+  }
+  elsif ($client) {
+    print client_ended($sent) ? 'done' : 'more', " $word\n";
+  }
+  elsif ($conn->is_success) {
+    report_success($word);
+  }
+  else {
+    print "more $word\n";
+  }
+}
+
+# The backend proves who the peer is; whom it may act for is the application's.
+sub report_success {
+  my ($word) = @_;
+  my %answer = map { $_ => $conn->answer($_) } qw(user username authname authzid);
+  my ($authcid) = grep { defined $_ } @answer{qw(user username)};
+  my ($authzid) = grep { defined $_ && length $_ } @answer{qw(authname authzid)}, $authcid;
+  my $may = grep { defined $_ && $_ eq $authzid } $authcid, $option{allow};
+  return print "fail . authzid not allowed\n" if !$may;
+  print join(' ', 'done', $word, map { encode_base64($_, '') } $authcid, $authzid), "\n";
+}
+
+sub client_ended {
+  my ($sent) = @_;
+  return $conn->is_success if !$ends_with_client{$mechanism};
+  return $steps == ($mechanism eq 'LOGIN' ? 3 : $client_first{$mechanism} ? 1 : 2);
+}

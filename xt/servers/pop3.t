@@ -1,0 +1,167 @@
+# Net::POP3 on a Dovecot of our own.
+
+use strict;
+use warnings;
+use Test::More;
+use Authen::SASL ($ENV{SASL_BACKEND} || 'Rust');
+use Net::POP3       ();
+use Server::Dovecot ();
+use Server::Trial qw(trial utf8 %PASSWORD);
+
+my $dovecot = Server::Dovecot->start(users => \%PASSWORD);
+$dovecot->add_stored('SCRAM-SHA-1',   'stored1',   'marker');
+$dovecot->add_stored('SCRAM-SHA-256', 'stored256', 'marker');
+
+sub connect_pop3 {
+  return Net::POP3->new('127.0.0.1', Port => $dovecot->{pop3}, Timeout => 20) || die "POP3: $@";
+}
+
+# Logs in, returns the client and whether it is in.
+sub auth_as {
+  my ($mechanism, %callback) = @_;
+  my $sasl = Authen::SASL->new(mechanism => $mechanism, callback => \%callback);
+  my $pop3 = connect_pop3();
+  my $in   = $pop3->auth($sasl);
+  return ($pop3, $in, $sasl);
+}
+
+# The letter in the inbox tells whose inbox it is.
+sub inbox_is {
+  my ($pop3, $user) = @_;
+  my ($subject) = grep { /^Subject:/ } @{$pop3->top(1) || ['nothing']};
+  $subject = '' unless defined $subject;
+  $subject =~ s/\s+\z//;
+  is $subject, 'Subject: ' . Server::Dovecot::letter($user), 'the inbox is this user\'s';
+  return;
+}
+
+# What the server says on a refusal, as the client keeps it.
+sub refused {
+  my ($pop3, $in) = @_;
+  ok !$in, 'the log-in is refused';
+  my $reason = join ' ', $pop3->message;
+  like $reason, qr/Authentication failed/, 'the client tells the server\'s reason';
+  note $reason;
+  ok !$pop3->top(1), 'and no letter is shown';
+  return;
+}
+
+for my $mechanism (qw(PLAIN LOGIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256)) {
+  for my $user (sort keys %PASSWORD) {
+    trial "$mechanism, " . utf8($user) => sub {
+      my ($pop3, $in, $sasl) = auth_as($mechanism, user => $user, pass => $PASSWORD{$user});
+      if ($mechanism eq 'DIGEST-MD5' && !$dovecot->digests_by_the_book($user, $PASSWORD{$user})) {
+        note 'this server hashes UTF-8 where the standard wants Latin-1';
+        return refused($pop3, $in);
+      }
+      ok $in, 'the log-in succeeds' or diag $pop3->message, $dovecot->log_text;
+      is $sasl->name,  $mechanism, 'by the mechanism asked for';
+      is $sasl->error, undef,      'no error is left';
+      inbox_is($pop3, $user);
+    };
+  }
+
+  trial "$mechanism, names and passwords as bytes" => sub {
+    my ($user) = grep { /[^\x00-\xff]/ } keys %PASSWORD;
+    my ($pop3, $in) = auth_as($mechanism, user => utf8($user), pass => utf8($PASSWORD{$user}));
+    ok $in, 'the log-in succeeds' or diag $pop3->message;
+    inbox_is($pop3, $user);
+  };
+
+  trial "$mechanism, wrong password" => sub {
+    my ($pop3, $in) = auth_as($mechanism, user => 'fred', pass => 'crayon');
+    refused($pop3, $in);
+  };
+
+  trial "$mechanism, wrong and then right on one connection" => sub {
+    my ($pop3, $in) = auth_as($mechanism, user => 'fred', pass => 'crayon');
+    ok !$in, 'the wrong password is refused';
+    my $right = Authen::SASL->new(mechanism => $mechanism, callback => {user => 'fred', pass => 'pencil'});
+    ok $pop3->auth($right), 'the right one is taken' or diag $pop3->message;
+    inbox_is($pop3, 'fred');
+  };
+
+  trial "$mechanism, unknown user" => sub {
+    my ($pop3, $in) = auth_as($mechanism, user => 'nobody', pass => 'pencil');
+    refused($pop3, $in);
+  };
+}
+
+# Here the server has no password to derive anything from.
+for my $case (['SCRAM-SHA-1', 'stored1'], ['SCRAM-SHA-256', 'stored256'],
+  ['PLAIN', 'stored1'], ['PLAIN', 'stored256'])
+{
+  my ($mechanism, $user) = @$case;
+  trial "$mechanism against the stored keys of $user" => sub {
+    my ($pop3, $in) = auth_as($mechanism, user => $user, pass => 'marker');
+    ok $in, 'the log-in succeeds' or diag $pop3->message;
+    inbox_is($pop3, $user);
+    refused(auth_as($mechanism, user => $user, pass => 'crayon'));
+  };
+}
+
+trial 'an identity to act for, equal to our own' => sub {
+  my ($pop3, $in) = auth_as('PLAIN', user => 'fred', authname => 'fred', pass => 'pencil');
+  ok $in, 'PLAIN takes it' or diag $pop3->message;
+  inbox_is($pop3, 'fred');
+};
+
+trial 'an identity to act for that is not ours' => sub {
+  refused(auth_as('PLAIN', user => 'fred', authname => 'stored1', pass => 'pencil'));
+};
+
+# The usual call: Net::POP3 names all the server's mechanisms and gives the
+# name as authname too.
+trial 'auth(user, password), mechanism left to us' => sub {
+  my $pop3 = connect_pop3();
+  ok $pop3->auth('fred', 'pencil'), 'the log-in succeeds' or diag $pop3->message, $dovecot->log_text;
+  ok $dovecot->has_logged_in('pop3', 'fred', 'SCRAM-SHA-256'), 'by the strongest mechanism'
+    or diag $dovecot->log_text;
+  inbox_is($pop3, 'fred');
+  $pop3 = connect_pop3();
+  refused($pop3, $pop3->auth('fred', 'crayon'));
+};
+
+# The server's whole list, and the callbacks that are needed, no more.
+trial 'the strongest of the mechanisms that the server offers' => sub {
+  my ($pop3, $in, $sasl) = auth_as(undef, user => 'fred', pass => 'pencil');
+  ok $in, 'the log-in succeeds' or diag $pop3->message;
+  is $sasl->name, 'SCRAM-SHA-256', 'by the strongest';
+  inbox_is($pop3, 'fred');
+};
+
+# What this server reports on a token that it does not accept.
+my %STATUS = (OAUTHBEARER => qr/invalid_token/, XOAUTH2 => qr/"401"/);
+
+for my $mechanism (sort keys %STATUS) {
+  for my $user (sort keys %PASSWORD) {
+    trial "$mechanism, " . utf8($user) => sub {
+      my ($pop3, $in, $sasl) =
+        auth_as($mechanism, user => $user, token => $dovecot->token($user));
+      ok $in, 'the log-in succeeds' or diag $pop3->message, $dovecot->log_text;
+      is $sasl->error, undef, 'no error is left';
+      inbox_is($pop3, $user);
+    };
+  }
+
+  trial "$mechanism, the token given as password" => sub {
+    my ($pop3, $in) = auth_as($mechanism, user => 'fred', pass => $dovecot->token('fred'));
+    ok $in, 'the log-in succeeds' or diag $pop3->message;
+    inbox_is($pop3, 'fred');
+  };
+
+  for my $case (['of another user', token => $dovecot->token('stored1')],
+    ['signed with another key', token => $dovecot->token('fred', key => 'wrong')],
+    ['that has expired', token => $dovecot->token('fred', exp => time - 60)])
+  {
+    my ($what, %token) = @$case;
+    trial "$mechanism, a token $what" => sub {
+      my ($pop3, $in, $sasl) = auth_as($mechanism, user => 'fred', %token);
+      refused($pop3, $in);
+      like $sasl->error, $STATUS{$mechanism}, 'the error tells the status that the server sent';
+      note $sasl->error;
+    };
+  }
+}
+
+done_testing;
