@@ -100,7 +100,9 @@ static int ask_values(pTHX_ conn_t *conn, U32 wanted) {
         args[1] = &PL_sv_undef;
         args[2] = sv_2mortal(newSViv(1024));
         args[3] = found[p];
-        if (is_callable(aTHX_ canon)) found[p] = settled(aTHX_ call(aTHX_ conn, canon, args, 4));
+        if (!is_callable(aTHX_ canon)) why = ASR_NOT_CALLABLE;
+        else if (found[p] = call(aTHX_ conn, canon, args, 4), IS_MERE_REFERENCE(found[p])) why = ASR_REFERENCE;
+        else found[p] = settled(aTHX_ found[p]);
       }
     }
     END_CALLING(conn, QUIET);
@@ -280,6 +282,8 @@ static void deliver(pTHX_ conn_t *conn, int outcome) {
   conn->continuation = NULL;
   if (failed && conn->flags & DIES) {
     if (continuation) sv_2mortal(continuation);
+    require_pv("Authen/SASL/Rust/Error.pm");       /* overload is slow to load, and failures are rare */
+    SPAGAIN;
     PUSHMARK(SP);
     XPUSHs(sv_2mortal(newSVpvs("Authen::SASL::Rust::Error")));
     XPUSHs(sv_2mortal(newRV_inc((SV *)conn->self)));

@@ -183,6 +183,35 @@ static void share_keys(pTHX_ SV *parent, conn_t *conn) {
   asr_use_keys(conn->rust, keys);
 }
 
+/* A hash of options. What the core does not take is Perl's business. */
+static void set_options(pTHX_ conn_t *conn, SV *object, HV *options) {
+  HE *entry;
+  hv_iterinit(options);
+  while ((entry = hv_iternext(options))) {
+    I32 len;
+    const char *key = hv_iterkey(entry, &len);
+    SV *value = hv_iterval(options, entry);
+    asr_slice name, reason;
+    name.ptr = key;
+    name.len = (size_t)len;
+    if (!SvROK(value)) {
+      int known = asr_set(conn->rust, name, characters(aTHX_ value), &reason);
+      if (known < 0) croak("%" SVf, SVfARG(text_or_undef(aTHX_ reason)));
+      if (known) continue;
+    }
+    {
+      dSP;
+      PUSHMARK(SP);
+      EXTEND(SP, 3);
+      PUSHs(object);
+      PUSHs(hv_iterkeysv(entry));
+      PUSHs(value);
+      PUTBACK;
+      call_method("_set_property", G_VOID | G_DISCARD);
+    }
+  }
+}
+
 /* Everything of client_new and server_new. `options` and `remote` are their arguments after the host, if given. */
 static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV *options, SV *remote) {
   HV *self;
@@ -209,7 +238,16 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
   attach(aTHX_ (SV *)self, &conn_vtbl, conn);
   sv_bless(object, gv_stashpvs("Authen::SASL::Rust::Connection", GV_ADD));
 
-  if (options && (remote || SvGMAGICAL(options) || SvTRUE(options))) {
+  if (side && CALLBACK(conn->callbacks, "realm")) {
+    dSP;
+    PUSHMARK(SP);
+    XPUSHs(object);
+    PUTBACK;
+    call_method("_default_realm", G_VOID | G_DISCARD);
+  }
+  if (options && !remote && SvROK(options) && SvTYPE(SvRV(options)) == SVt_PVHV && !SvRMAGICAL(SvRV(options))) {
+    set_options(aTHX_ conn, object, (HV *)SvRV(options));
+  } else if (options && (remote || SvGMAGICAL(options) || SvTRUE(options))) {
     dSP;
     PUSHMARK(SP);
     EXTEND(SP, 3);

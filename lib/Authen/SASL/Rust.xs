@@ -169,6 +169,7 @@ _set(self, name, value)
     asr_slice key, text, reason;
     int known;
   PPCODE:
+    (void)connection_of(aTHX_ self);
     name = settled(aTHX_ sv_mortalcopy(name));
     if (!asr_knows(characters(aTHX_ name))) XSRETURN_NO;
     if (IS_MERE_REFERENCE(value)) croak("%" SVf ": a string or a number was expected, and this is a reference", SVfARG(name));

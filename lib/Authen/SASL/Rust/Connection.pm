@@ -3,7 +3,6 @@ package Authen::SASL::Rust::Connection;
 use strict;
 use warnings;
 use Carp ();
-use overload ();
 
 # A handle of the core belongs to one thread.
 sub CLONE_SKIP { return 1 }
@@ -43,7 +42,18 @@ sub callback {
   my $callbacks = $self->_callbacks;
   @{$callbacks}{ keys %new } = values %new;
   $self->_callbacks_changed if %new;
+  $self->_default_realm if defined $new{realm} && $self->_side;
   return $callbacks;
+}
+
+# What a server's callback realm gives is its default realm.
+sub _default_realm {
+  my ($self) = @_;
+  my $realm = $self->_callbacks->{realm};
+  ($realm, my @own) = @$realm if ref $realm eq 'ARRAY';
+  $realm = $realm->($self, @own) if ref $realm eq 'CODE';
+  $self->_set(realm => $realm) if defined $realm;
+  return;
 }
 
 # Properties whose place is the core; read-only ones cannot be set.
@@ -119,7 +129,7 @@ sub checkpass {
   my @answer;
   my $returned = $code->($self, @own, { user => $user, pass => $pass }, sub { @answer = $_[0] unless @answer });
   my $verdict = @answer ? $answer[0] : $returned;
-  return 0 if ref $verdict && !overload::Overloaded($verdict);
+  return 0 if ref $verdict && !do { require overload; overload::Overloaded($verdict) };
   return $verdict ? 1 : 0;
 }
 
@@ -139,3 +149,242 @@ sub securesocket { return $_[1] }
 sub tiesocket { return $_[1] }
 
 1;
+
+__END__
+
+=encoding utf8
+
+=head1 NAME
+
+Authen::SASL::Rust::Connection - one side of a SASL exchange
+
+=head1 SYNOPSIS
+
+=for program
+
+    use strict;
+    use warnings;
+    use Authen::SASL qw(Rust);
+
+    my $sasl = Authen::SASL->new(mechanism => 'PLAIN', callback => { user => 'fred', pass => 'pencil' });
+    my $conn = $sasl->client_new('imap', 'mail.example.org', { minssf => 128, externalssf => 256 });
+
+    my $message = $conn->client_start;
+    die $conn->error unless defined $message;
+    print length $message, "\n";                          # prints 12
+    print $conn->is_success ? "done\n" : "not yet\n";     # prints done
+
+=head1 DESCRIPTION
+
+An object of this class is made by C<client_new> or C<server_new> of L<Authen::SASL>. It serves any number of
+exchanges, one after the other. L<Authen::SASL::Rust> has the mechanisms, callbacks, characters and errors.
+
+=head1 THE EXCHANGE
+
+A message is a string of bytes. B<Absent is not empty>: in a protocol that can tell a missing initial response
+from an empty one, the property C<message_absent> says which it is.
+
+On success each of the four steps returns exactly one element: the message for the peer, or an empty string
+where there is none. On failure it returns an empty list, which is undef in scalar context, and C<error> is
+set. One exception: a last message that the peer must hear is returned although C<error> is set already
+(SCRAM's C<e=>, the client's single byte 0x01 of OAUTHBEARER). So: ask C<error>, then send what was returned,
+if it is defined.
+
+A step after the end returns an empty list and changes nothing.
+
+=head2 client_start
+
+    $message = $conn->client_start
+
+Begins an exchange, at any time, with everything fresh; chooses the mechanism anew if a property or callback
+changed. Returns the initial response. Where the server goes first the return value is C<''> and
+C<message_absent> is true.
+
+=head2 client_step
+
+    $message = $conn->client_step($challenge)
+
+Takes the server's challenge and returns the answer. Data that the server sends with its success (SCRAM's
+C<v=>) is given to C<client_step> too; the client has succeeded only after that. Called on a new connection it
+starts first.
+
+=head2 server_start
+
+    $message = $conn->server_start($initial)
+    $conn->server_start($initial, sub { my ($message) = @_; ... })
+
+Begins an exchange. C<$initial> is the client's initial response, undef if there was none: where the client
+must go first, the answer is then an empty challenge.
+
+With a continuation nothing is returned; it gets the message, or nothing where there is none, at once or when
+the callbacks have answered. See L<Authen::SASL::Rust/Deferred answers>.
+
+=head2 server_step
+
+    $message = $conn->server_step($response)
+    $conn->server_step($response, sub { my ($message) = @_; ... })
+
+Takes the client's response and returns the next challenge, or the data that goes with success. In a protocol
+that has no place for data with its success (SMTP, POP3) it is sent as one more challenge; the client's empty
+response to it is given to C<server_step>, which returns C<''>.
+
+=head2 need_step
+
+True while the peer's next message is needed, or an answer of a callback.
+
+=head2 is_success
+
+True once this side has verified all that it can verify. A SCRAM client needs the server's proof for that; a
+server is successful when it returns its own.
+
+=head2 error
+
+Undef while all is well, else one string that says what went wrong, see L<Authen::SASL::Rust/ERRORS>.
+
+=head2 code
+
+0, or the negative number of the error.
+
+=head1 THE CONNECTION
+
+=head2 mechanism
+
+    $name = $conn->mechanism
+    $conn->mechanism($name)
+
+The name of the mechanism; undef while a server that was given several has not been told. The second form
+tells it; it dies if C<$name> is none of those that the server was given.
+
+=for program
+
+    use strict;
+    use warnings;
+    use Authen::SASL qw(Rust);
+
+    my $server = Authen::SASL->new(mechanism => 'SCRAM-SHA-256 PLAIN', callback => { getsecret => sub { 'pencil' } })
+        ->server_new('smtp', 'mail.example.org');
+    print scalar $server->listmech('AUTH '), "\n";     # prints AUTH SCRAM-SHA-256 PLAIN
+    $server->mechanism('PLAIN');
+    $server->server_start("\0fred\0pencil");
+    print $server->property('user'), "\n";             # prints fred
+
+=head2 service
+
+The name of the service, as given.
+
+=head2 host
+
+The name of the host, as given.
+
+=head2 user
+
+Client: the authentication identity. Server: the same, as it was proved; before that undef. It is
+C<answer('user')>.
+
+=head2 answer
+
+    $value = $conn->answer($name)
+
+What the callback of that name answered, or on a server what the client said: C<user>, C<authname>, C<realm>.
+A callback that is a plain string is returned as it is. Never a password, token or stored key.
+
+=head2 callback
+
+    $value = $conn->callback($name)
+    $conn->callback($name => $value, ...)
+
+Reads or replaces callbacks of this connection. It has a copy of those of the Authen::SASL object.
+
+=head2 listmech
+
+    @names = $conn->listmech
+    $text  = $conn->listmech($prefix, $separator, $suffix)
+
+The mechanisms of the caller's list that this side may use, the strongest first. As a string the separator is
+a space if not given.
+
+=head2 global_listmech
+
+As in L<Authen::SASL::Rust/global_listmech>.
+
+=head2 checkpass
+
+    $yes = $conn->checkpass($user, $password)
+
+Server: asks the callback C<checkpass>, outside of any exchange. 1 or 0; 0 if there is no such callback, for
+an empty password, or if it keeps its continuation.
+
+=head2 setpass
+
+    $yes = $conn->setpass($user, $password, $flags)
+
+Server: hands the three on to the callback C<setpass>. 1 or 0; 0 if there is none.
+
+=head2 encode, decode
+
+    $data = $conn->encode($data)
+    $data = $conn->decode($data)
+
+The security layer. There is none in this version: the data is returned unchanged.
+
+=head2 securesocket, tiesocket
+
+    $handle = $conn->securesocket($handle)
+
+The handle, with the security layer on it. There is none in this version: the handle is returned unchanged.
+
+=head2 property
+
+    $value = $conn->property($name)
+    $conn->property($name => $value, ...)
+
+Reads or sets properties. A wrong value dies with the name and the range; undef puts the default back. An
+unknown name is stored and returned, for programs that keep their own.
+
+=head1 PROPERTIES
+
+The options of C<client_new> and C<server_new> have the same names.
+
+=head2 Policy
+
+    secflags                security flags that are demanded, separated by spaces: noplaintext noactive nodictionary
+                            noanonymous forward_secrecy pass_credentials mutual_auth
+    minssf                  least strength that must be reached, in bits; 0
+    maxssf                  most strength of a layer; 4294967295. Without effect while there is no layer
+    externalssf             strength that TLS or the socket gives already; 0. Set it to 1 or more under TLS
+    min_iterations          client: fewest SCRAM iterations accepted; 4096
+    max_iterations          client: most SCRAM iterations accepted; 2000000
+    iterations              server: count for plain passwords and unknown users, 4096 to 100000000; 4096
+    fake_salt_key           server: what the salts of plain passwords and unknown users are derived from, at least 16 bytes. Not
+                            set: random for each process. It cannot be read
+    channel_binding_policy  disable, allow or require; allow. There is no binding data in this version, so require
+                            refuses every mechanism
+    die_on_failure          1: a failed step dies with an Authen::SASL::Rust::Error; 0
+    maxbuf, no_integrity, no_confidentiality   for the security layers; without effect in this version
+
+=head2 Names
+
+    service, serverfqdn     as given to client_new or server_new; host is the same as serverfqdn
+    realm                   server: the realm of DIGEST-MD5, and of a name with @; the host if not set. Client: the realm used
+    external_id             server: the identity that TLS or the socket has proved, for EXTERNAL
+
+=head2 Of the exchange, to be read only
+
+    user                    server: whom to act as; the authorization identity, or else the authentication identity
+    authuser, authcid       the authentication identity
+    authzid                 the authorization identity, if one was named
+    mechname                the mechanism
+    message_absent          1 if the last step had no message for the peer, 0 if it had one, even an empty one
+    ssf                     after success, the strength of the layer: 0
+    maxout                  undef, as there is no layer
+
+=head2 Stored only
+
+C<sockname>, C<peername>, C<iplocalport>, C<ipremoteport>, C<authsource>, C<tls>, C<channel_binding> and any
+other name.
+
+=head1 SEE ALSO
+
+L<Authen::SASL::Rust>, L<Authen::SASL::Rust::Error>
+
+=cut
