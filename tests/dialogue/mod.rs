@@ -1,0 +1,244 @@
+//! One party of an exchange, whose application answers from a table of facts: the headers of a
+//! vector (t/vectors/README.md tells their names), or a list in a test.
+#![allow(dead_code)] // each test program uses a part of it
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use authen_sasl_rust::config::ChannelBinding;
+use authen_sasl_rust::contract::{
+    Abilities, Answer, DerivedKeys, KeyId, Property, Question, Random, Side, TokenVerdict, Values,
+};
+use authen_sasl_rust::error::Error;
+use authen_sasl_rust::secret::Secret;
+use authen_sasl_rust::session::{Outcome, Session};
+use authen_sasl_rust::store::keys::KeyMemory;
+use authen_sasl_rust::store::verifier::{make_text, Spelling};
+use authen_sasl_rust::world::LocalWorld;
+
+/// What the applications of both sides know, by the names of a vector's headers.
+#[derive(Debug, Clone, Default)]
+pub struct Facts(pub BTreeMap<String, Vec<u8>>);
+
+impl Facts {
+    pub fn of(pairs: &[(&str, &str)]) -> Self {
+        Facts(pairs.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect())
+    }
+
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.insert(name.into(), value.into());
+        self
+    }
+
+    pub fn bytes(&self, name: &str) -> Option<&[u8]> {
+        self.0.get(name).map(Vec::as_slice)
+    }
+
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.bytes(name).map(|bytes| std::str::from_utf8(bytes).expect("a header in UTF-8"))
+    }
+
+    /// What of these facts suits the mechanism: channel binding for -PLUS alone, since without it a
+    /// server that could bind takes the exchange for a downgrade; and a stored key where the mechanism
+    /// knows such, so that thousands of exchanges cost a server no derivation. Its salt is short, to
+    /// leave few bytes whose damage costs the client one.
+    pub fn for_mechanism(&self, mechanism: &str) -> Self {
+        let mut facts = self.clone();
+        if !mechanism.ends_with("-PLUS") {
+            facts.0.remove("channel-binding");
+        }
+        let password = facts.text("password").expect("a password");
+        match make_text(mechanism, password, Some(b"abc"), 4096, Spelling::Rfc5803) {
+            Ok(key) => facts.with("stored-key", &key),
+            Err(_) => facts,
+        }
+    }
+
+    fn secret(&self) -> Option<Secret> {
+        self.bytes("stored-key").or(self.bytes("secret")).or(self.bytes("password")).map(Secret::new)
+    }
+}
+
+/// The values of a client, by their headers.
+const VALUES: [(Property, &str, Abilities); 8] = [
+    (Property::Authcid, "authcid", Abilities::AUTHCID),
+    (Property::Authzid, "authzid", Abilities::AUTHZID),
+    (Property::Password, "password", Abilities::PASSWORD),
+    (Property::Token, "token", Abilities::TOKEN),
+    (Property::Realm, "realm", Abilities::NONE),
+    (Property::Host, "host", Abilities::NONE),
+    (Property::Port, "port", Abilities::NONE),
+    (Property::ServName, "serv-name", Abilities::NONE),
+];
+
+/// One side with its application.
+pub struct Party<'f> {
+    pub session: Session,
+    world: LocalWorld,
+    facts: &'f Facts,
+}
+
+impl<'f> Party<'f> {
+    /// A party whose application is able to do what its facts allow.
+    pub fn new(side: Side, mechanism: &str, facts: &'f Facts, random: Box<dyn Random>) -> Self {
+        let world = LocalWorld::with_random(random);
+        let mut session = Session::new(side);
+        session.config.abilities = abilities(side, facts);
+        let own_option = format!("{side}-option-");
+        for (name, value) in &facts.0 {
+            let option = name.strip_prefix(&own_option).or_else(|| name.strip_prefix("option-"));
+            if let Some(option) = option {
+                let value = std::str::from_utf8(value).expect("an option in UTF-8");
+                assert_eq!(session.config.set(option, Some(value)), Ok(true), "option {option}");
+            }
+        }
+        if let Some((kind, hex)) = facts.text("channel-binding").and_then(|text| text.split_once(' ')) {
+            session.config.set_binding(ChannelBinding { kind: kind.into(), data: unhex(hex) });
+        }
+        for (header, option) in [("service", "service"), ("host", "host"), ("external-id", "external_id")] {
+            if let Some(value) = facts.text(header) {
+                assert_eq!(session.config.set(option, Some(value)), Ok(true));
+            }
+        }
+        if side == Side::Server {
+            session.config.set("realm", facts.text("realm")).expect("a realm");
+        }
+        session.pick(mechanism).unwrap_or_else(|error| panic!("{mechanism}: {error}"));
+        Party { session, world, facts }
+    }
+
+    /// The party remembers derived keys together with all others that do.
+    pub fn remembering(mut self) -> Self {
+        self.world = self.world.remember_in(Box::new(SharedKeys));
+        self
+    }
+
+    /// Begins; the application answers until a message or the end has come.
+    pub fn start(&mut self, initial: Option<&[u8]>) -> Outcome {
+        let outcome = self.session.start(initial, &mut self.world.lend());
+        self.settle(outcome)
+    }
+
+    /// Takes a message; the application answers until a message or the end has come.
+    pub fn step(&mut self, received: &[u8]) -> Outcome {
+        let outcome = self.session.step(received, &mut self.world.lend());
+        self.settle(outcome)
+    }
+
+    /// What is to be sent, if anything.
+    pub fn said(&self) -> Option<&[u8]> {
+        (!self.session.message_absent()).then(|| self.session.message())
+    }
+
+    /// The failure as a program sees it, or nothing.
+    pub fn failure(&self) -> String {
+        self.session.failure().map(ToString::to_string).unwrap_or_default()
+    }
+
+    fn settle(&mut self, mut outcome: Outcome) -> Outcome {
+        while outcome == Outcome::Ask {
+            let answer = answer(self.session.question().expect("a question"), self.facts);
+            outcome = self.session.answer(answer, &mut self.world.lend());
+        }
+        outcome
+    }
+}
+
+fn abilities(side: Side, facts: &Facts) -> Abilities {
+    let mut abilities = Abilities::NONE;
+    match side {
+        Side::Client => {
+            for (_, header, ability) in VALUES {
+                if facts.bytes(header).is_some() {
+                    abilities = abilities.and(ability);
+                }
+            }
+        }
+        Side::Server => {
+            let know = Abilities::CREDENTIALS.and(Abilities::CHECK_TOKEN);
+            abilities = abilities.and(know);
+            // What is told apart from the client's password is for getsecret alone.
+            if facts.bytes("secret").or(facts.bytes("stored-key")).is_none() {
+                abilities = abilities.and(Abilities::CHECK_PASSWORD);
+            }
+            if facts.bytes("authorize").is_some() {
+                abilities = abilities.and(Abilities::AUTHORIZE);
+            }
+        }
+    }
+    abilities
+}
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits =
+        |at| text.get(at..at + 2).and_then(|two| u8::from_str_radix(two, 16).ok()).expect("hexadecimal digits");
+    (0..text.len()).step_by(2).map(digits).collect()
+}
+
+fn answer(question: &Question, facts: &Facts) -> Answer {
+    // Who is known to the server: `user` where the client's name is to be a wrong one.
+    let known = facts.text("user").or(facts.text("authcid"));
+    match question {
+        Question::Values(wanted) => {
+            let mut values = Values::default();
+            for (property, header, _) in VALUES {
+                if let (true, Some(value)) = (wanted.contains(&property), facts.bytes(header)) {
+                    values.push(property, Secret::new(value));
+                }
+            }
+            Answer::Values(values)
+        }
+        Question::Realm { .. } => Answer::Text(facts.text("realm").map(str::to_owned)),
+        Question::CheckPassword { authcid, password, .. } => Answer::Verdict(
+            known == Some(authcid) && facts.secret().is_some_and(|secret| secret.ct_eq(password.expose())),
+        ),
+        Question::Credentials { authcid, .. } => {
+            Answer::Credential(if known == Some(authcid) { facts.secret() } else { None })
+        }
+        Question::Authorize { .. } => Answer::Verdict(facts.text("authorize") == Some("yes")),
+        Question::Token { token, .. } => {
+            let right = facts.bytes("token").is_some_and(|known| token.ct_eq(known));
+            Answer::Token(match (right, facts.text("refuse-status")) {
+                (true, None) => TokenVerdict::Accepted {
+                    authcid: facts.text("token-identity").or(known).expect("a token's identity").to_owned(),
+                },
+                (_, status) => TokenVerdict::Rejected {
+                    status: status.unwrap_or("invalid_token").to_owned(),
+                    scope: facts.text("refuse-scope").map(str::to_owned),
+                    openid_configuration: facts.text("refuse-configuration").map(str::to_owned),
+                },
+            })
+        }
+        Question::Canonicalize { name, .. } => Answer::Text(Some(name.clone())),
+        other => panic!("no answer to {other:?}"),
+    }
+}
+
+/// Bytes that differ from draw to draw and not from run to run.
+pub struct Seeded(pub u64);
+
+impl Random for Seeded {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
+        for byte in buffer {
+            // Knuth's MMIX generator; its high bits are good enough to be told apart.
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *byte = (self.0 >> 56) as u8;
+        }
+        Ok(())
+    }
+}
+
+/// One memory of derived keys for the whole program.
+struct SharedKeys;
+
+static KEYS: OnceLock<KeyMemory> = OnceLock::new();
+
+impl DerivedKeys for SharedKeys {
+    fn find(&self, id: &KeyId<'_>) -> Option<Secret> {
+        KEYS.get_or_init(KeyMemory::default).find(id)
+    }
+
+    fn remember(&self, id: &KeyId<'_>, keys: Secret) {
+        KEYS.get_or_init(KeyMemory::default).remember(id, keys);
+    }
+}
