@@ -51,7 +51,7 @@ impl State for AwaitTrace {
         let trace =
             std::str::from_utf8(bytes).map_err(|_| Error::malformed("message", Malformed::Utf8("the trace")))?;
         if unfit(trace).is_some() {
-            return Err(Error::malformed("message", Malformed::Character("the trace (RFC 4505 §2)")));
+            return Err(Error::malformed("message", Malformed::Character("the trace (RFC 4505 section 2)")));
         }
         // The trace names nobody: it is for the log, and no authorization may rest on it.
         Ok(Step::Done(Established { authcid: "anonymous".into(), ..Established::default() }))
@@ -61,7 +61,7 @@ impl State for AwaitTrace {
 /// RFC 4505 §2: at most 255 characters, without control characters (stringprep profile "trace").
 fn unfit(trace: &str) -> Option<&'static str> {
     if trace.chars().count() > TRACE_LIMIT {
-        return Some("is longer than 255 characters (RFC 4505 §2)");
+        return Some("is longer than 255 characters (RFC 4505 section 2)");
     }
-    trace.chars().any(char::is_control).then_some("holds a control character (RFC 4505 §3)")
+    trace.chars().any(char::is_control).then_some("holds a control character (RFC 4505 section 3)")
 }

@@ -6,6 +6,7 @@ use crate::contract::{
 };
 use crate::error::{printable, Application, Error, Malformed, Refused};
 use crate::secret::Secret;
+use crate::wire::json;
 
 /// The token is sent readable, but it is no word of a dictionary.
 pub const SECURITY: SecurityFlags = SecurityFlags::NOANONYMOUS;
@@ -20,7 +21,7 @@ pub fn token(values: &mut Values) -> Result<Secret, Error> {
         return Err(Application::Empty(Property::Token.describe()).into());
     }
     if !is_token68(token.expose()) {
-        let reason = "holds a character that no bearer token may hold (RFC 6750 §2.1)";
+        let reason = "holds a character that no bearer token may hold (RFC 6750 section 2.1)";
         return Err(Application::Unusable { what: "token", reason }.into());
     }
     Ok(token)
@@ -111,6 +112,8 @@ impl State for AwaitDummy {
 pub struct AwaitRefusal {
     /// The dummy message.
     pub dummy: &'static [u8],
+    /// The token, so that a server which repeats it does not bring it into an error text.
+    pub token: Secret,
 }
 
 impl State for AwaitRefusal {
@@ -119,9 +122,29 @@ impl State for AwaitRefusal {
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
         let error = match event.received("error object")? {
             [] => Error::malformed("error object", Malformed::Empty("it")),
-            object => Refused::PeerSaid(printable(object)).into(),
+            object => Refused::PeerSaid(self.reason(object)).into(),
         };
         Ok(Step::Fail(self.dummy.to_vec(), error))
+    }
+}
+
+impl AwaitRefusal {
+    /// Status, scope and configuration of the error object; of a server's other words nothing is repeated.
+    fn reason(&self, object: &[u8]) -> String {
+        let text = std::str::from_utf8(object).unwrap_or_default();
+        let Some(status) = json::member(text, "status") else {
+            return "it sent no error object (RFC 7628 section 3.2.2)".into();
+        };
+        let mut words = status;
+        for (member, what) in [("scope", "scope needed"), ("openid-configuration", "OpenID configuration")] {
+            if let Some(value) = json::member(text, member).filter(|value| !value.is_empty()) {
+                words.push_str(&format!(", the {what} is {value}"));
+            }
+        }
+        match self.token.expose_str() {
+            Some(token) if !words.contains(token) => printable(words.as_bytes()),
+            _ => "its error object repeats the token".into(),
+        }
     }
 }
 
@@ -131,7 +154,7 @@ impl State for AwaitRefusal {
 /// [`Application::Unusable`].
 pub fn carriable(what: &'static str, name: &str) -> Result<(), Error> {
     if name.chars().any(char::is_control) {
-        return Err(Application::Unusable { what, reason: "holds a control character (RFC 7628 §3.1)" }.into());
+        return Err(Application::Unusable { what, reason: "holds a control character (RFC 7628 section 3.1)" }.into());
     }
     Ok(())
 }

@@ -65,17 +65,18 @@ impl State for AwaitValues {
         let authcid = authcid.or_else(|| authzid.clone()).unwrap_or_default();
         let established = Established { last: Some(message), authcid, authzid, layer: None };
         // RFC 7628 §3.2.3: a single 0x01 answers the error object.
-        Ok(Step::DoneUnlessRefused(established, Box::new(bearer::AwaitRefusal { dummy: b"\x01" })))
+        Ok(Step::DoneUnlessRefused(established, Box::new(bearer::AwaitRefusal { dummy: b"\x01", token })))
     }
 }
 
 /// Host and port are values of visible ASCII (RFC 7628 §3.1); an empty one is left out.
 fn ascii(value: Option<String>, what: &'static str) -> Result<Option<String>, Error> {
     match value.filter(|value| !value.is_empty()) {
-        Some(value) if !value.bytes().all(|b| b.is_ascii_graphic()) => {
-            Err(Application::Unusable { what, reason: "holds a character outside visible ASCII (RFC 7628 §3.1)" }
-                .into())
+        Some(value) if !value.bytes().all(|b| b.is_ascii_graphic()) => Err(Application::Unusable {
+            what,
+            reason: "holds a character outside visible ASCII (RFC 7628 section 3.1)",
         }
+        .into()),
         value => Ok(value),
     }
 }

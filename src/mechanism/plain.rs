@@ -64,7 +64,7 @@ impl State for AwaitValues {
 
 fn without_nul(what: &'static str, value: &[u8]) -> Result<(), Error> {
     if value.contains(&0) {
-        return Err(Application::Unusable { what, reason: "holds a NUL character (RFC 4616 §2)" }.into());
+        return Err(Application::Unusable { what, reason: "holds a NUL character (RFC 4616 section 2)" }.into());
     }
     Ok(())
 }

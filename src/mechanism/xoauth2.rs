@@ -45,7 +45,7 @@ impl State for AwaitValues {
         message.push(kvpairs::SEPARATOR);
         let established = Established { last: Some(message), authcid, ..Established::default() };
         // An empty message answers the error object here, not OAUTHBEARER's 0x01.
-        Ok(Step::DoneUnlessRefused(established, Box::new(bearer::AwaitRefusal { dummy: b"" })))
+        Ok(Step::DoneUnlessRefused(established, Box::new(bearer::AwaitRefusal { dummy: b"", token })))
     }
 }
 

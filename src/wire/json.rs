@@ -1,4 +1,4 @@
-//! Printing of the flat JSON objects that servers of OAuth tokens answer with (RFC 8259).
+//! The flat JSON objects that servers of OAuth tokens answer with (RFC 8259): printing, and reading one member.
 
 /// An object of strings, in the order given; members without a value are left out.
 pub fn object(members: &[(&str, Option<&str>)]) -> String {
@@ -32,6 +32,65 @@ fn string(text: &mut String, value: &str) {
     text.push('"');
 }
 
+/// The string member of that name in a flat object; `None` if there is none, if it is no string, or if the
+/// text is no flat object. Of a member that occurs twice the first counts.
+pub fn member(text: &str, name: &str) -> Option<String> {
+    let mut rest = text.trim_start().strip_prefix('{')?.trim_start();
+    let mut found = None;
+    while !rest.starts_with('}') {
+        let (key, after) = read_string(rest)?;
+        rest = after.trim_start().strip_prefix(':')?.trim_start();
+        if rest.starts_with('"') {
+            let (value, after) = read_string(rest)?;
+            if key == name && found.is_none() {
+                found = Some(value);
+            }
+            rest = after.trim_start();
+        } else {
+            // A number or a word; lists and objects are not flat.
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"+-.".contains(c))?;
+            rest = if end > 0 { rest[end..].trim_start() } else { return None };
+        }
+        match rest.strip_prefix(',') {
+            Some(after) if after.trim_start().starts_with('"') => rest = after.trim_start(),
+            Some(_) => return None,
+            None if rest.starts_with('}') => {}
+            None => return None,
+        }
+    }
+    rest[1..].trim().is_empty().then_some(found)?
+}
+
+/// Reads a string (RFC 8259 §7) and gives what follows it.
+fn read_string(text: &str) -> Option<(String, &str)> {
+    let mut chars = text.strip_prefix('"')?.char_indices();
+    let mut units: Vec<u16> = Vec::new();
+    let mut buffer = [0; 2];
+    while let Some((at, c)) = chars.next() {
+        let unescaped = match c {
+            '"' => return Some((String::from_utf16(&units).ok()?, &text[at + 2..])),
+            '\\' => match chars.next()?.1 {
+                'b' => '\u{8}',
+                'f' => '\u{c}',
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                'u' => {
+                    let digits: Option<String> = (0..4).map(|_| chars.next().map(|(_, c)| c)).collect();
+                    units.push(u16::from_str_radix(&digits?, 16).ok()?);
+                    continue;
+                }
+                c @ ('"' | '\\' | '/') => c,
+                _ => return None,
+            },
+            c if c < ' ' => return None,
+            c => c,
+        };
+        units.extend_from_slice(unescaped.encode_utf16(&mut buffer));
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +116,38 @@ mod tests {
             object(&[("a", Some("\"},{\\\n\0\u{7f}\u{e4}\u{1f600}"))]),
             r#"{"a":"\"},{\\\u000a\u0000\u007f\u00e4\ud83d\ude00"}"#
         );
+    }
+
+    #[test]
+    fn reading_inverts_printing() {
+        for value in ["", "invalid_token", "\"},{\\\n\0\u{7f}\u{e4}\u{1f600}"] {
+            let text = object(&[("scope", Some("x")), ("status", Some(value))]);
+            assert_eq!(member(&text, "status").as_deref(), Some(value));
+        }
+        assert_eq!(member(" { \"n\" : 12.5e+3 , \"status\" : \"a\\/b\" } ", "status").as_deref(), Some("a/b"));
+        assert_eq!(member(r#"{"status":"a","status":"b"}"#, "status").as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn what_is_no_flat_object_has_no_members() {
+        let whole = r#"{"status":"invalid_token","n":1}"#;
+        for end in 0..whole.len() {
+            assert_eq!(member(&whole[..end], "status"), None, "{end}");
+        }
+        for text in [
+            "[]",
+            "{}",
+            "{\"status\":401}",
+            "{\"status\":\"a\"}x",
+            "{\"status\":\"a\",}",
+            "{\"o\":{},\"status\":\"a\"}",
+            "{\"status\":\"\\x\"}",
+            "{\"status\":\"\\ud800\"}",
+            "{\"status\":\"\n\"}",
+            "{,\"status\":\"a\"}",
+            "{\"status\":}",
+        ] {
+            assert_eq!(member(text, "status"), None, "{text}");
+        }
     }
 }

@@ -21,9 +21,9 @@ impl Unprepared {
     /// The reason in words.
     pub fn reason(self) -> &'static str {
         match self {
-            Unprepared::Prohibited => "holds a character that SASLprep prohibits (RFC 4013 §2.3)",
-            Unprepared::Bidirectional => "mixes writing directions (RFC 4013 §2.4)",
-            Unprepared::Unassigned => "holds an unassigned code point (RFC 4013 §2.5)",
+            Unprepared::Prohibited => "holds a character that SASLprep prohibits (RFC 4013 section 2.3)",
+            Unprepared::Bidirectional => "mixes writing directions (RFC 4013 section 2.4)",
+            Unprepared::Unassigned => "holds an unassigned code point (RFC 4013 section 2.5)",
             Unprepared::Empty => "is empty, or holds only characters that SASLprep removes",
         }
     }

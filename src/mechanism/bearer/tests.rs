@@ -142,11 +142,25 @@ fn a_refusal_reaches_both_sides() {
         assert_eq!(client.step(server.message(), &mut world.lend()), Outcome::FailedWithMessage);
         assert_eq!(client.message(), dummy);
         assert!(!client.is_success() && !client.need_step());
-        assert_eq!(client.failure().unwrap().error, Refused::PeerSaid(object.into()).into());
+        let text = client.failure().unwrap().to_string();
+        assert!(text.contains(", the scope needed is example_scope") && text.contains(mechanism), "{text}");
         assert_eq!(server.step(client.message(), &mut world.lend()), Outcome::Failed);
         assert_eq!(server.failure().unwrap().error, Refused::Token.into());
         assert_eq!(server.step(b"\x01", &mut world.lend()), Outcome::Over);
         assert_eq!(client.step(b"{}", &mut world.lend()), Outcome::Over);
+    }
+}
+
+/// A server that repeats the client's message does not bring the token into the error text.
+#[test]
+fn the_token_comes_into_no_error() {
+    let echoes =
+        [format!("n,,\u{1}auth=Bearer {TOKEN}\u{1}\u{1}"), format!(r#"{{"status":"{TOKEN}"}}"#), TOKEN.to_owned()];
+    for (mechanism, echo) in ["OAUTHBEARER", "XOAUTH2"].into_iter().flat_map(|m| echoes.iter().map(move |e| (m, e))) {
+        let (mut client, _) = client(mechanism, &[(Property::Authcid, "user"), (Property::Token, TOKEN)]);
+        assert_eq!(client.step(echo.as_bytes(), &mut LocalWorld::default().lend()), Outcome::FailedWithMessage);
+        let text = client.failure().unwrap().to_string();
+        assert!(text.contains("the server refused") && !text.contains(TOKEN), "{text}");
     }
 }
 

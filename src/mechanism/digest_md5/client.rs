@@ -103,7 +103,7 @@ impl State for AwaitRealm {
             Response { username, realm, nonce, cnonce, digest_uri, authzid: authzid_bytes, response, protection, utf8 }
                 .print();
         if message.len() >= RESPONSE_LIMIT {
-            return Err(unusable("response", "is longer than 4095 bytes (RFC 2831 §2.1.2)"));
+            return Err(unusable("response", "is longer than 4095 bytes (RFC 2831 section 2.1.2)"));
         }
         Ok(Step::Send(message, Box::new(AwaitProof { proof, session_key, protection, authcid, authzid })))
     }
@@ -157,7 +157,7 @@ fn digest_uri(config: &Config, realm: Option<&[u8]>, serv_name: Option<&str>) ->
     Ok(uri)
 }
 
-const CONTROL: &str = "holds a control character (RFC 2831 §7.1)";
+const CONTROL: &str = "holds a control character (RFC 2831 section 7.1)";
 
 fn encode(name: &str, utf8: bool, property: Property) -> Result<Cow<'_, [u8]>, Error> {
     let bytes = digest::encode(name, utf8).ok_or_else(|| unfit(property))?;

@@ -35,7 +35,7 @@ impl State for AwaitBegin {
         let named = [cx.config.realm().unwrap_or_default(), &cx.config.host];
         let realm = named.into_iter().find(|name| !name.is_empty()).map(str::to_owned);
         if realm.as_ref().is_some_and(|realm| !digest::is_quotable(realm.as_bytes())) {
-            return Err(unusable_realm("holds a control character (RFC 2831 §7.1)"));
+            return Err(unusable_realm("holds a control character (RFC 2831 section 7.1)"));
         }
         let challenge = Challenge {
             realms: realm.into_iter().collect(),
@@ -45,7 +45,7 @@ impl State for AwaitBegin {
         };
         let message = challenge.print();
         if message.len() >= CHALLENGE_LIMIT {
-            return Err(unusable_realm("makes the challenge longer than 2047 bytes (RFC 2831 §2.1.1)"));
+            return Err(unusable_realm("makes the challenge longer than 2047 bytes (RFC 2831 section 2.1.1)"));
         }
         let Challenge { mut realms, nonce, offer, .. } = challenge;
         Ok(Step::Send(message, Box::new(AwaitResponse { nonce, realm: realms.pop(), offer })))

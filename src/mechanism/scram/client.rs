@@ -56,7 +56,7 @@ impl State for AwaitValues {
         let authcid = values.require_text(Property::Authcid)?;
         let password = prepared_password(values.require(Property::Password)?)?;
         if authzid.as_deref().is_some_and(|name| name.contains('\0')) {
-            return Err(unusable("authorization identity", "holds a NUL character (RFC 5802 §7)"));
+            return Err(unusable("authorization identity", "holds a NUL character (RFC 5802 section 7)"));
         }
         let name =
             saslprep::query(&authcid).map_err(|refused| unusable("authentication identity", refused.reason()))?;

@@ -76,7 +76,11 @@ sub property {
 
 sub _set_property {
   my ($self, $name, $value) = @_;
-  Carp::croak("property $name cannot be set") if $read_only{$name};
+  if ($read_only{$name}) {
+    # Net::LDAP sets ssf to 0 where it is 0: what changes nothing does not hurt.
+    return if ($value || 0) eq ($self->_get($name) || 0);
+    Carp::croak("property $name cannot be set");
+  }
   if ($name eq 'die_on_failure') {
     $self->_die_on_failure($value ? 1 : 0);
     $self->{property}{$name} = $value ? 1 : 0;
