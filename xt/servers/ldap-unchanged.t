@@ -4,15 +4,15 @@
 use strict;
 use warnings;
 use Test::More;
-use Config     qw(%Config);
-use Cwd        ();
+use Config qw(%Config);
+use Cwd ();
 use File::Temp ();
 use Server::Slapd ();
 use Server::Trial qw(trial utf8 %PASSWORD);
 
 my $BACKEND = $ENV{SASL_BACKEND} || 'Rust';
-my $slapd   = Server::Slapd->start(users => \%PASSWORD);
-my $folder  = File::Temp->newdir;
+my $slapd = Server::Slapd->start(users => \%PASSWORD);
+my $folder = File::Temp->newdir;
 
 delete $ENV{PERL5OPT};
 $ENV{PERL5LIB} = join $Config{path_sep}, map { Cwd::abs_path($_) } grep { !ref && -d } @INC;
@@ -95,22 +95,23 @@ for my $mechanism (qw(PLAIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-
     trial "PERL5OPT=$MODULE, $mechanism, $name" => sub {
       my ($status, $output, $backends) =
         perl([$MODULE], $program, $class, $slapd->uri, $mechanism, $name, $password);
-      is $output,   $identity, 'the program prints its identity';
-      is $status,   0,         'and succeeds';
-      is $backends, $BACKEND,  'and no other backend was loaded';
+      is $output, $identity, 'the program prints its identity';
+      is $status, 0, 'and succeeds';
+      is $backends, $BACKEND, 'and no other backend was loaded';
     };
 
     trial "perl -MAuthen::SASL=$BACKEND -e, $mechanism, $name" => sub {
-      my ($status, $output, $backends) = perl([], "-MAuthen::SASL=$BACKEND", "-M$class",
+      my ($status, $output, $backends) = perl(
+        [], "-MAuthen::SASL=$BACKEND", "-M$class",
         '-MNet::LDAP::Extension::WhoAmI', '-e', <<"LINE", $slapd->uri, $mechanism, $name, $password);
 my \$l = $class->new(shift) or die \$@;
 my \$r = \$l->bind(sasl => Authen::SASL->new(shift, callback => {user => shift, pass => shift}));
 \$r->code and die \$r->error;
 print \$l->who_am_i->response, "\\n";
 LINE
-      is $output,   $identity, 'the line prints its identity';
-      is $status,   0,         'and succeeds';
-      is $backends, $BACKEND,  'and no other backend was loaded';
+      is $output, $identity, 'the line prints its identity';
+      is $status, 0, 'and succeeds';
+      is $backends, $BACKEND, 'and no other backend was loaded';
     };
   }
 
@@ -124,12 +125,15 @@ LINE
   };
 }
 
-for my $case (['EXTERNAL', $slapd->ldapi_uri, qr/^dn:gidNumber=\d+\+uidNumber=$>,cn=peercred,cn=external,cn=auth$/],
-  ['ANONYMOUS', $slapd->uri, qr/^$/])
+for my $case (
+  ['EXTERNAL', $slapd->ldapi_uri, qr/^dn:gidNumber=\d+\+uidNumber=$>,cn=peercred,cn=external,cn=auth$/],
+  ['ANONYMOUS', $slapd->uri, qr/^$/]
+  )
 {
   my ($mechanism, $uri, $identity) = @$case;
   trial "PERL5OPT=$MODULE, $mechanism" => sub {
-    my ($status, $output, $backends) = perl([$MODULE], '-MAuthen::SASL', '-MNet::LDAP',
+    my ($status, $output, $backends) = perl(
+      [$MODULE], '-MAuthen::SASL', '-MNet::LDAP',
       '-MNet::LDAP::Extension::WhoAmI', '-e', <<'LINE', $uri, $mechanism);
 my $l = Net::LDAP->new(shift) or die $@;
 my $r = $l->bind(sasl => Authen::SASL->new(shift));
@@ -137,7 +141,7 @@ $r->code and die $r->error;
 print $l->who_am_i->response, "\n";
 LINE
     like $output, $identity, 'the line prints its identity';
-    is $status,   0,        'and succeeds';
+    is $status, 0, 'and succeeds';
     is $backends, $BACKEND, 'and no other backend was loaded';
   };
 }

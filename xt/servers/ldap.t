@@ -7,15 +7,15 @@ use Authen::SASL ($ENV{SASL_BACKEND} || 'Rust');
 use Net::LDAP qw(LDAP_SUCCESS LDAP_INVALID_CREDENTIALS);
 use Net::LDAP::Extension::WhoAmI ();
 use LDAP::BareBind ();
-use Server::Slapd  ();
-use Server::Trial  qw(trial utf8 %PASSWORD);
+use Server::Slapd ();
+use Server::Trial qw(trial utf8 %PASSWORD);
 
 my $slapd = Server::Slapd->start(users => \%PASSWORD);
 
 # Returns the connected client, the bind's answer and the Authen::SASL object.
 sub bind_as {
   my ($mechanism, %option) = @_;
-  my $uri  = delete $option{uri} || $slapd->uri;
+  my $uri = delete $option{uri} || $slapd->uri;
   my $sasl = Authen::SASL->new(mechanism => $mechanism, callback => {%option});
   my $ldap = LDAP::BareBind->new($uri, timeout => 20) or die "$uri: $@";
   return ($ldap, $ldap->bind('', sasl => $sasl), $sasl);
@@ -24,10 +24,10 @@ sub bind_as {
 # Who the server thinks that we are: by its own word, and by what it shows.
 sub identity_is {
   my ($ldap, $user) = @_;
-  my $dn    = utf8($slapd->dn($user));
+  my $dn = utf8($slapd->dn($user));
   my $whoami = $ldap->who_am_i;
-  is $whoami->code,     LDAP_SUCCESS, 'whoami is answered' or diag $whoami->error;
-  is $whoami->response, "dn:$dn",     'whoami tells the name';
+  is $whoami->code, LDAP_SUCCESS, 'whoami is answered' or diag $whoami->error;
+  is $whoami->response, "dn:$dn", 'whoami tells the name';
   my $found = $ldap->search(base => $Server::Slapd::BASE, scope => 'one', filter => '(objectClass=*)');
   is $found->code, LDAP_SUCCESS, 'search is answered' or diag $found->error;
   is_deeply [map { $_->dn } $found->entries], [$dn], 'the entry of this user alone is visible';
@@ -44,8 +44,8 @@ for my $mechanism (@MECHANISMS) {
         my ($ldap, $bind, $sasl) =
           bind_as($mechanism, user => $spell->($user), pass => $spell->($PASSWORD{$user}));
         is $bind->code, LDAP_SUCCESS, 'bind succeeds' or diag $bind->error;
-        is $sasl->name,  $mechanism, 'the mechanism asked for is used';
-        is $sasl->error, undef,      'no error is left';
+        is $sasl->name, $mechanism, 'the mechanism asked for is used';
+        is $sasl->error, undef, 'no error is left';
         identity_is($ldap, $user);
       };
     }
@@ -67,8 +67,10 @@ for my $mechanism (@MECHANISMS) {
   };
 
   trial "$mechanism, on a connection of the caller's" => sub {
-    my $sasl = Authen::SASL->new(mechanism => $mechanism,
-      callback => {user => [sub { return $_[1] }, 'fred'], pass => sub { return 'pencil' }});
+    my $sasl = Authen::SASL->new(
+      mechanism => $mechanism,
+      callback => { user => [sub { return $_[1] }, 'fred'], pass => sub { return 'pencil' } }
+    );
     my $conn = $sasl->client_new('ldap', 'localhost');
     my $ldap = LDAP::BareBind->new($slapd->uri, timeout => 20) or die $@;
     my $bind = $ldap->bind('', sasl => $conn);
@@ -81,10 +83,9 @@ for my $mechanism (@MECHANISMS) {
 }
 
 trial 'the strongest of the mechanisms that the server offers' => sub {
-  my $ldap    = LDAP::BareBind->new($slapd->uri, timeout => 20) or die $@;
-  my $offered = join ' ', $ldap->root_dse(attrs => ['supportedSASLMechanisms'])
-    ->get_value('supportedSASLMechanisms');
-  my $sasl = Authen::SASL->new(mechanism => $offered, callback => {user => 'fred', pass => 'pencil'});
+  my $ldap = LDAP::BareBind->new($slapd->uri, timeout => 20) or die $@;
+  my $offered = join ' ', $ldap->root_dse(attrs => ['supportedSASLMechanisms'])->get_value('supportedSASLMechanisms');
+  my $sasl = Authen::SASL->new(mechanism => $offered, callback => { user => 'fred', pass => 'pencil' });
   my $bind = $ldap->bind('', sasl => $sasl);
   is $bind->code, LDAP_SUCCESS, "bind succeeds among $offered" or diag $bind->error;
   is $sasl->name, 'SCRAM-SHA-512', 'by the strongest';
@@ -94,8 +95,10 @@ trial 'the strongest of the mechanisms that the server offers' => sub {
 trial 'one connection, bound twice' => sub {
   my ($ldap, $bind) = bind_as('SCRAM-SHA-256', user => 'fred', pass => 'pencil');
   is $bind->code, LDAP_SUCCESS, 'first bind' or diag $bind->error;
-  my $again = Authen::SASL->new(mechanism => 'PLAIN',
-    callback => {user => "j\x{f6}rg", pass => $PASSWORD{"j\x{f6}rg"}});
+  my $again = Authen::SASL->new(
+    mechanism => 'PLAIN',
+    callback => { user => "j\x{f6}rg", pass => $PASSWORD{"j\x{f6}rg"} }
+  );
   is $ldap->bind('', sasl => $again)->code, LDAP_SUCCESS, 'second bind';
   identity_is($ldap, "j\x{f6}rg");
 };
@@ -103,8 +106,10 @@ trial 'one connection, bound twice' => sub {
 # SCRAM's derived keys are remembered in the Authen::SASL object.
 trial 'one Authen::SASL object for several connections' => sub {
   my $password = 'pencil';
-  my $sasl = Authen::SASL->new(mechanism => 'SCRAM-SHA-256',
-    callback => {user => 'fred', pass => sub { return $password }});
+  my $sasl = Authen::SASL->new(
+    mechanism => 'SCRAM-SHA-256',
+    callback => { user => 'fred', pass => sub { return $password } }
+  );
   for my $try (1 .. 3) {
     my $ldap = LDAP::BareBind->new($slapd->uri, timeout => 20) or die $@;
     is $ldap->bind('', sasl => $sasl)->code, LDAP_SUCCESS, "bind $try";
@@ -117,8 +122,8 @@ trial 'one Authen::SASL object for several connections' => sub {
 
 trial 'EXTERNAL over ldapi' => sub {
   my ($ldap, $bind, $sasl) = bind_as('EXTERNAL', uri => $slapd->ldapi_uri);
-  is $bind->code,  LDAP_SUCCESS, 'bind succeeds' or diag $bind->error;
-  is $sasl->error, undef,        'no error is left';
+  is $bind->code, LDAP_SUCCESS, 'bind succeeds' or diag $bind->error;
+  is $sasl->error, undef, 'no error is left';
   my ($uid, $gid) = ($>, $) + 0);
   is $ldap->who_am_i->response, "dn:gidNumber=$gid+uidNumber=$uid,cn=peercred,cn=external,cn=auth",
     'the identity is that of this process';
@@ -133,8 +138,8 @@ trial 'EXTERNAL with an identity that is not ours' => sub {
 
 trial 'ANONYMOUS' => sub {
   my ($ldap, $bind, $sasl) = bind_as('ANONYMOUS', authname => 'trace@example.org');
-  is $bind->code,  LDAP_SUCCESS, 'bind succeeds' or diag $bind->error;
-  is $sasl->error, undef,        'no error is left';
+  is $bind->code, LDAP_SUCCESS, 'bind succeeds' or diag $bind->error;
+  is $sasl->error, undef, 'no error is left';
   ok $slapd->has_anonymous, 'the server has logged it';
   is $ldap->who_am_i->response, '', 'and knows no name';
   my $found = $ldap->search(base => $Server::Slapd::BASE, scope => 'one', filter => '(objectClass=*)');

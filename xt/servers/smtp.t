@@ -5,7 +5,7 @@ use strict;
 use warnings;
 use Test::More;
 use Authen::SASL ($ENV{SASL_BACKEND} || 'Rust');
-use Net::SMTP       ();
+use Net::SMTP ();
 use Server::Dovecot ();
 use Server::Trial qw(trial utf8 %PASSWORD);
 
@@ -20,7 +20,7 @@ sub auth_as {
   my ($mechanism, %callback) = @_;
   my $sasl = Authen::SASL->new(mechanism => $mechanism, callback => \%callback);
   my $smtp = connect_smtp();
-  my $in   = $smtp->auth($sasl);
+  my $in = $smtp->auth($sasl);
   return ($smtp, $in, $sasl);
 }
 
@@ -56,7 +56,7 @@ for my $mechanism (qw(PLAIN LOGIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256)
     };
   }
   trial "$mechanism, wrong password" => sub { refused(auth_as($mechanism, user => 'fred', pass => 'crayon')) };
-  trial "$mechanism, unknown user"   => sub { refused(auth_as($mechanism, user => 'nobody', pass => 'pencil')) };
+  trial "$mechanism, unknown user" => sub { refused(auth_as($mechanism, user => 'nobody', pass => 'pencil')) };
 }
 
 for my $mechanism (qw(OAUTHBEARER XOAUTH2)) {

@@ -30,7 +30,7 @@ our @ISA = ('Net::LDAP::Bind');
 sub encode {
   my ($self, %request) = @_;
   my $authentication = $request{bindRequest}{authentication};
-  my $connection     = $self->{sasl};
+  my $connection = $self->{sasl};
   if ($connection && $connection->property('message_absent')) {
     delete $authentication->{sasl}{credentials};
   }

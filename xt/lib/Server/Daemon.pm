@@ -12,20 +12,20 @@ package Server::Daemon;
 
 use strict;
 use warnings;
-use File::Path       ();
-use File::Temp       ();
+use File::Path ();
+use File::Temp ();
 use IO::Socket::INET ();
 use IO::Socket::UNIX ();
-use POSIX            ();
-use Time::HiRes      qw(sleep time);
+use POSIX ();
+use Time::HiRes qw(sleep time);
 
 my $START_TIMEOUT = 30;
-my $STOP_TIMEOUT  = 10;
+my $STOP_TIMEOUT = 10;
 my %PIPES;
 
 sub start {
   my ($class, %option) = @_;
-  my $self = bless {%option, dir => File::Temp->newdir('sasl-server-XXXXXXXX', TMPDIR => 1)}, $class;
+  my $self = bless { %option, dir => File::Temp->newdir('sasl-server-XXXXXXXX', TMPDIR => 1) }, $class;
   chmod 0755, $self->dir or die $self->dir . ": $!";
   $self->prepare;
   $self->launch;
@@ -70,7 +70,7 @@ sub run {
   die "fork: $!" unless defined $pid;
   if (!$pid) {
     open STDERR, '>&', \*STDOUT;
-    exec {$command[0]} @command or warn "$command[0]: $!\n";
+    exec { $command[0] } @command or warn "$command[0]: $!\n";
     POSIX::_exit(127);
   }
   my $text = join '', <$output>;
@@ -85,6 +85,7 @@ sub launch {
   my $keeper = fork;
   die "fork: $!" unless defined $keeper;
   if (!$keeper) {
+
     # The other keepers' pipes must not be held open from here.
     close $_ for values %PIPES, $writer;
     my $kept = eval { keep($reader, $self->log, @command) };
@@ -110,18 +111,19 @@ sub keep {
     $SIG{$_} = 'DEFAULT' for qw(INT TERM HUP PIPE ALRM);
     alarm 0;
     POSIX::setpgid(0, 0);
-    open STDIN,  '<',  '/dev/null';
+    open STDIN, '<', '/dev/null';
     open STDOUT, '>>', $log;
     open STDERR, '>&', \*STDOUT;
-    exec {$command[0]} @command or warn "exec $command[0]: $!\n";
+    exec { $command[0] } @command or warn "exec $command[0]: $!\n";
     POSIX::_exit(127);
   }
+
   # The test's own output: a keeper that held it would keep prove waiting.
-  open STDIN,  '<', '/dev/null';
+  open STDIN, '<', '/dev/null';
   open STDOUT, '>', '/dev/null';
   open STDERR, '>', '/dev/null';
   my $ended = sub { return waitpid($server, POSIX::WNOHANG()) == $server };
-  my $bits  = '';
+  my $bits = '';
   vec($bits, fileno $reader, 1) = 1;
   while (1) {
     return if $ended->();
@@ -194,6 +196,7 @@ sub stop {
 
 sub DESTROY {
   my ($self) = @_;
+
   # A forked child holds a copy of the object, and must not stop the server.
   $self->stop;
   return;

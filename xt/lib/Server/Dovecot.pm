@@ -7,9 +7,9 @@ package Server::Dovecot;
 use strict;
 use warnings;
 use parent 'Server::Daemon';
-use Digest::SHA  ();
-use Encode       ();
-use JSON::PP     ();
+use Digest::SHA ();
+use Encode ();
+use JSON::PP ();
 use MIME::Base64 qw(encode_base64);
 
 my @MECHANISMS = qw(plain login cram-md5 digest-md5 scram-sha-1 scram-sha-256 oauthbearer xoauth2 anonymous);
@@ -107,8 +107,10 @@ sub give_mail {
   my ($self, $user) = @_;
   my @path = map { $self->dir . '/mail/' . utf8($user) . $_ } '', qw(/cur /new /tmp);
   for my $path (@path) { mkdir $path or die "$path: $!" }
-  push @path, $self->write_file('mail/' . utf8($user) . '/new/1.letter.localhost',
-    'Subject: ' . letter($user) . "\n\nHello\n");
+  push @path, $self->write_file(
+    'mail/' . utf8($user) . '/new/1.letter.localhost',
+    'Subject: ' . letter($user) . "\n\nHello\n"
+  );
   my ($uid, $gid) = (getpwnam 'nobody')[2, 3];
   chown $uid, $gid, $self->dir . '/mail', @path or die "chown: $!";
   return;
@@ -121,8 +123,12 @@ sub letter { return 'letter to ' . unpack 'H*', utf8($_[-1]) }
 # by a scheme of `doveadm pw`. The password is in ASCII.
 sub add_stored {
   my ($self, $scheme, $user, $password) = @_;
-  chomp(my $stored = $self->run($self->program('doveadm'), '-c', $self->{conf},
-    'pw', '-s', $scheme, '-u', $user, '-p', $password));
+  chomp(
+    my $stored = $self->run(
+      $self->program('doveadm'), '-c', $self->{conf},
+      'pw', '-s', $scheme, '-u', $user, '-p', $password
+    )
+  );
   die "doveadm pw: $stored" unless $stored =~ /^\{\Q$scheme\E\}/;
   $self->give_mail($user);
   open my $file, '>>', $self->dir . '/passwd' or die "passwd: $!";
@@ -144,7 +150,10 @@ sub command {
   return ($self->program('dovecot'), '-F', '-c', $self->{conf});
 }
 
-sub addresses { my ($self) = @_; return map { '127.0.0.1:' . $self->{$_} } qw(imap pop3 submission) }
+sub addresses {
+  my ($self) = @_;
+  return map { '127.0.0.1:' . $self->{$_} } qw(imap pop3 submission);
+}
 
 # Whether Dovecot's DIGEST-MD5 hashes these strings as RFC 2831 §2.1.2.1 wants.
 # It hashes UTF-8 as it is; the standard wants Latin-1 for each string that
@@ -159,10 +168,10 @@ sub digests_by_the_book {
 # claims or another key is given.
 sub token {
   my ($self, $user, %claim) = @_;
-  my $key  = exists $claim{key} ? delete $claim{key} : $self->{key};
+  my $key = exists $claim{key} ? delete $claim{key} : $self->{key};
   my $json = JSON::PP->new->utf8->canonical;
-  my $text = join '.', map { base64url($json->encode($_)) } {alg => 'HS256', typ => 'JWT'},
-    {sub => $user, iat => time - 10, exp => time + 600, %claim};
+  my $text = join '.', map { base64url($json->encode($_)) } { alg => 'HS256', typ => 'JWT' },
+    { sub => $user, iat => time - 10, exp => time + 600, %claim };
   return $text . '.' . base64url(Digest::SHA::hmac_sha256($text, $key));
 }
 

@@ -6,7 +6,7 @@ package Server::Slapd;
 use strict;
 use warnings;
 use parent 'Server::Daemon';
-use Encode       ();
+use Encode ();
 use MIME::Base64 qw(encode_base64);
 
 our $BASE = 'dc=example,dc=org';
@@ -46,12 +46,12 @@ CONF
 sub entries {
   my ($self) = @_;
   my @entries = ("dn: $BASE\nobjectClass: dcObject\nobjectClass: organization\ndc: example\no: Example\n");
-  for my $user (sort keys %{$self->{users}}) {
+  for my $user (sort keys %{ $self->{users} }) {
     my $name = encode_base64(Encode::encode('UTF-8', $user), '');
-    my $dn   = encode_base64(Encode::encode('UTF-8', $self->dn($user)), '');
+    my $dn = encode_base64(Encode::encode('UTF-8', $self->dn($user)), '');
     my $pass = encode_base64(Encode::encode('UTF-8', $self->{users}{$user}), '');
-    push @entries, "dn:: $dn\nobjectClass: account\nobjectClass: simpleSecurityObject\n"
-      . "uid:: $name\nuserPassword:: $pass\n";
+    push @entries,
+      "dn:: $dn\nobjectClass: account\nobjectClass: simpleSecurityObject\n" . "uid:: $name\nuserPassword:: $pass\n";
   }
   return @entries;
 }
@@ -62,7 +62,7 @@ sub command {
 }
 
 sub addresses { my ($self) = @_; return ('127.0.0.1:' . $self->{port}, $self->dir . '/ldapi') }
-sub uri       { return "ldap://127.0.0.1:$_[0]{port}" }
+sub uri { return "ldap://127.0.0.1:$_[0]{port}" }
 
 sub ldapi_uri {
   my ($self) = @_;

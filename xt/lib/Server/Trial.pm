@@ -4,8 +4,8 @@ package Server::Trial;
 
 use strict;
 use warnings;
-use Encode     ();
-use Exporter   qw(import);
+use Encode ();
+use Exporter qw(import);
 use Test::More ();
 
 our @EXPORT_OK = qw(trial utf8 %PASSWORD);
@@ -14,8 +14,8 @@ our @EXPORT_OK = qw(trial utf8 %PASSWORD);
 # diaeresis), one beyond it (l with caron); DIGEST-MD5 treats the three
 # differently. SASLprep leaves all as they are: not every server applies it.
 our %PASSWORD = (
-  'fred'          => 'pencil',
-  "j\x{f6}rg"     => "p\x{e4}\x{df}w\x{f6}rd \x{20ac}",
+  'fred' => 'pencil',
+  "j\x{f6}rg" => "p\x{e4}\x{df}w\x{f6}rd \x{20ac}",
   "\x{13e}ubica" => "\x{10d}ern\x{e1} #1",
 );
 
@@ -25,7 +25,11 @@ sub trial {
   my ($name, $code) = @_;
   alarm 90;
   local $Test::Builder::Level = $Test::Builder::Level + 1;
-  Test::More::subtest($name => sub { eval { $code->(); 1 } or Test::More::fail("no exception: $@") });
+  Test::More::subtest(
+    $name => sub {
+      eval { $code->(); 1 } or Test::More::fail("no exception: $@");
+    }
+  );
   alarm 0;
   return;
 }
