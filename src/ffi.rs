@@ -6,6 +6,8 @@
 //! leaves: it becomes a failure of the exchange.
 #![allow(unsafe_code)]
 
+mod layer;
+
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr;
 use std::sync::{Arc, OnceLock};
@@ -13,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use crate::config::Config;
 use crate::contract::{Abilities, Answer, Property, Question, Side, TokenVerdict, Values, World};
 use crate::error::{Application, Code, Error, Misuse};
+use crate::layer::lock;
 use crate::mechanism;
 use crate::negotiate;
 use crate::secret::Secret;
@@ -286,12 +289,12 @@ pub unsafe extern "C" fn asr_get(handle: *mut Handle, name: Slice) -> Slice {
         "message_absent" => Some(u8::from(session.message_absent()).to_string()),
         "ssf" => {
             if session.is_success() {
-                Some(session.layer().map_or(0, |layer| layer.ssf()).to_string())
+                Some(session.layer().map_or(0, |layer| lock(layer).ssf()).to_string())
             } else {
                 None
             }
         }
-        "maxout" => session.layer().map(|layer| layer.max_plaintext().to_string()),
+        "maxout" => session.layer().map(|layer| lock(layer).max_plaintext().to_string()),
         _ => session.config.get(&name),
     };
     match value {
@@ -391,7 +394,8 @@ pub unsafe extern "C" fn asr_sent(handle: *mut Handle) {
 pub unsafe extern "C" fn asr_error(handle: *mut Handle) -> Slice {
     // SAFETY: the module's rules.
     let handle = unsafe { &mut *handle };
-    let text = match (handle.session.failure(), &handle.notice) {
+    let broken = handle.session.layer().and_then(|layer| lock(layer).failure());
+    let text = match (handle.session.failure().or(broken.as_ref()), &handle.notice) {
         (Some(failure), _) => failure.to_string(),
         (None, Some(misuse)) => format!("{misuse} (SASL_BADPARAM)"),
         (None, None) => return NONE,
@@ -407,7 +411,8 @@ pub unsafe extern "C" fn asr_error(handle: *mut Handle) -> Slice {
 pub unsafe extern "C" fn asr_code(handle: *const Handle) -> i32 {
     // SAFETY: the module's rules.
     let handle = unsafe { &*handle };
-    match (handle.session.failure(), &handle.notice) {
+    let broken = handle.session.layer().and_then(|layer| lock(layer).failure());
+    match (handle.session.failure().or(broken.as_ref()), &handle.notice) {
         (Some(failure), _) => failure.error.code() as i32,
         (None, Some(_)) => Code::BadParam as i32,
         (None, None) => 0,
@@ -422,7 +427,8 @@ pub unsafe extern "C" fn asr_code(handle: *const Handle) -> i32 {
 pub unsafe extern "C" fn asr_status(handle: *const Handle) -> i32 {
     // SAFETY: the module's rules.
     let session = unsafe { &(*handle).session };
-    i32::from(session.need_step()) | i32::from(session.is_success()) << 1
+    let broken = session.layer().is_some_and(|layer| lock(layer).failure().is_some());
+    i32::from(session.need_step()) | i32::from(session.is_success() && !broken) << 1
 }
 
 /// The mechanism's name, absent while none is chosen.
