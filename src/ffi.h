@@ -86,7 +86,8 @@ void asr_bytes_free(asr_bytes *);
 int32_t asr_layer_feed(const asr_layer *, asr_slice);
 size_t asr_layer_ready(const asr_layer *);
 size_t asr_layer_read(const asr_layer *, char *out, size_t count);
-int32_t asr_layer_state(const asr_layer *);
+size_t asr_layer_find(const asr_layer *, asr_slice separator);
+size_t asr_layer_wanted(const asr_layer *);
 void asr_layer_cut(const asr_layer *);
 asr_text *asr_layer_error(const asr_layer *, asr_slice *out);
 

@@ -152,16 +152,26 @@ pub unsafe extern "C" fn asr_layer_read(layer: *const Mutex<Stream>, out: *mut u
     count
 }
 
-/// Bit 0: a frame has begun and not ended. Bit 1: the layer has ended by an error.
+/// How many bytes of plaintext end with the first `separator`; 0 if there is none.
+///
+/// # Safety
+/// The module's rules; the layer came from [`asr_layer_share`].
+#[no_mangle]
+pub unsafe extern "C" fn asr_layer_find(layer: *const Mutex<Stream>, separator: Slice) -> usize {
+    // SAFETY: the module's rules.
+    let (layer, separator) = unsafe { (owned(layer), separator.bytes().unwrap_or_default()) };
+    let found = lock(&layer).find(separator);
+    found
+}
+
+/// Bytes to read next, at most, so as not to read beyond the frame that is under way.
 ///
 /// # Safety
 /// The layer came from [`asr_layer_share`].
 #[no_mangle]
-pub unsafe extern "C" fn asr_layer_state(layer: *const Mutex<Stream>) -> i32 {
+pub unsafe extern "C" fn asr_layer_wanted(layer: *const Mutex<Stream>) -> usize {
     // SAFETY: the module's rules.
-    let layer = unsafe { owned(layer) };
-    let stream = lock(&layer);
-    i32::from(stream.in_frame()) | i32::from(stream.failure().is_some()) << 1
+    lock(&unsafe { owned(layer) }).wanted()
 }
 
 /// Ends the layer since the peer closed the connection in the middle of a frame.

@@ -66,6 +66,15 @@ impl Incoming {
         }
     }
 
+    /// Bytes that are missing to the end of the length, then of the frame: who reads no more than that leaves
+    /// what follows where it is.
+    pub fn wanted(&self) -> usize {
+        match self.header_length {
+            4 => u32::from_be_bytes(self.header) as usize - (self.data.len() - self.ready),
+            some => 4 - some,
+        }
+    }
+
     pub fn in_frame(&self) -> bool {
         self.header_length > 0
     }

@@ -126,9 +126,22 @@ impl Stream {
         self.incoming.plaintext()
     }
 
+    /// How many bytes of plaintext end with the first `separator`; 0 if none does.
+    pub fn find(&self, separator: &[u8]) -> usize {
+        let Some(&last) = separator.last() else { return 0 };
+        let plaintext = self.plaintext();
+        let ends = |at: &usize| plaintext[*at] == last && plaintext[..=*at].ends_with(separator);
+        (0..plaintext.len()).find(ends).map_or(0, |at| at + 1)
+    }
+
     /// The first `count` bytes of the plaintext were read.
     pub fn consume(&mut self, count: usize) {
         self.incoming.consume(count);
+    }
+
+    /// Bytes to read next, at most, so as not to read beyond the frame that is under way.
+    pub fn wanted(&self) -> usize {
+        self.incoming.wanted()
     }
 
     /// True if a frame has begun and not ended: the peer must not stop here.

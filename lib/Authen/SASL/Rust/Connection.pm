@@ -147,10 +147,19 @@ sub setpass {
 sub _acceptable { return 1 }
 
 # Without a security layer the data travels as it is.
-sub encode { return $_[1] }
-sub decode { return $_[1] }
-sub securesocket { return $_[1] }
-sub tiesocket { return $_[1] }
+sub securesocket {
+  my ($self, $handle) = @_;
+  return $handle unless $self->_layered;
+  require Authen::SASL::Rust::Layer;
+  return Authen::SASL::Rust::Layer->over($self, $handle);
+}
+
+sub tiesocket {
+  my ($self, $handle) = @_;
+  return $handle unless $self->_layered;
+  require Authen::SASL::Rust::Layer;
+  return Authen::SASL::Rust::Layer->onto($self, $handle);
+}
 
 1;
 
