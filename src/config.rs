@@ -68,6 +68,10 @@ struct Rare {
     external_id: Option<String>,
     fake_salt_key: Option<Secret>,
     bindings: Vec<ChannelBinding>,
+    ccache: Option<String>,
+    keytab: Option<String>,
+    principal: Option<String>,
+    delegate: bool,
 }
 
 impl Default for Config {
@@ -102,6 +106,26 @@ impl Config {
     /// The identity that TLS or the socket proved, for an EXTERNAL server.
     pub fn external_id(&self) -> Option<&str> {
         self.rare.as_ref()?.external_id.as_deref()
+    }
+
+    /// Kerberos: a client's credentials cache, if it is not the environment's.
+    pub fn ccache(&self) -> Option<&str> {
+        self.rare.as_ref()?.ccache.as_deref()
+    }
+
+    /// Kerberos: the key table, if it is not the environment's.
+    pub fn keytab(&self) -> Option<&str> {
+        self.rare.as_ref()?.keytab.as_deref()
+    }
+
+    /// Kerberos: this side's own principal, if it is not the default one.
+    pub fn principal(&self) -> Option<&str> {
+        self.rare.as_ref()?.principal.as_deref()
+    }
+
+    /// Kerberos: a client lets the server act for it.
+    pub fn delegate(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.delegate)
     }
 
     /// What the salts of users without one are derived from, if the application set it.
@@ -200,6 +224,10 @@ impl Config {
             "no_integrity" => self.no_integrity = truth(value),
             "no_confidentiality" => self.no_confidentiality = truth(value),
             "realm" => self.rare().realm = value.map(str::to_owned),
+            "ccache" => self.rare().ccache = value.map(str::to_owned),
+            "keytab" => self.rare().keytab = value.map(str::to_owned),
+            "principal" => self.rare().principal = value.map(str::to_owned),
+            "delegate" => self.rare().delegate = truth(value),
             "external_id" => self.rare().external_id = value.map(str::to_owned),
             "fake_salt_key" => {
                 if value.is_some_and(|v| v.len() < 16) {
@@ -239,6 +267,10 @@ impl Config {
             "no_integrity" => u8::from(self.no_integrity).to_string(),
             "no_confidentiality" => u8::from(self.no_confidentiality).to_string(),
             "realm" => self.realm()?.to_owned(),
+            "ccache" => self.ccache()?.to_owned(),
+            "keytab" => self.keytab()?.to_owned(),
+            "principal" => self.principal()?.to_owned(),
+            "delegate" => u8::from(self.delegate()).to_string(),
             "external_id" => self.external_id()?.to_owned(),
             _ => return None,
         })

@@ -43,6 +43,9 @@ pub enum Error {
     /// Something of the system failed.
     #[error("{0}")]
     System(&'static str),
+    /// The GSS-API library refused.
+    #[error("{0}")]
+    Gss(Box<crate::gssapi::GssFailure>),
 }
 
 /// Ways in which a peer's message can fail to parse.
@@ -331,6 +334,7 @@ impl Error {
             Error::Misuse(Misuse::NotStarted) => Code::NotInit,
             Error::Misuse(_) => Code::BadParam,
             Error::System(_) => Code::Fail,
+            Error::Gss(failure) => failure.code(),
         }
     }
 }

@@ -462,7 +462,7 @@ pub unsafe extern "C" fn asr_rank(handle: *const Handle) -> i32 {
 #[no_mangle]
 pub unsafe extern "C" fn asr_usable(handle: *const Handle, out: *mut Slice) -> *mut String {
     let names: Vec<&str> = if handle.is_null() {
-        mechanism::ALL.iter().map(|m| m.name).collect()
+        mechanism::ALL.iter().chain(mechanism::KERBEROS).map(|m| m.name).collect()
     } else {
         // SAFETY: the module's rules.
         let handle = unsafe { &*handle };

@@ -4,6 +4,7 @@
 //!
 //! - [`contract`], [`config`], [`error`], [`secret`]: what everything else is written against;
 //! - [`wire`], [`crypto`], [`store`], [`layer`]: parsing and printing, hashes, stored keys, the framing of security layers;
+//! - [`gssapi`]: the system's Kerberos, opened at run time;
 //! - [`mechanism`]: one file a mechanism, and the registry;
 //! - [`negotiate`]: which mechanism, and the reason for each one refused;
 //! - [`session`]: drives one exchange of one side;
@@ -34,6 +35,7 @@ pub mod contract;
 pub mod crypto;
 pub mod error;
 pub mod ffi;
+pub mod gssapi;
 pub mod layer;
 pub mod mechanism;
 pub mod negotiate;

@@ -35,7 +35,9 @@ pub fn refusal(mechanism: &Mechanism, side: Side, config: &Config) -> Option<Str
             (needs != Abilities::NONE && !config.abilities.intersects(needs)).then(|| callbacks(needs).join(" or "))
         }
     };
-    missing.map(|names| format!("there is no callback {names}"))
+    missing
+        .map(|names| format!("there is no callback {names}"))
+        .or_else(|| mechanism::unavailable(mechanism, side, config))
 }
 
 fn missing_answers(needs: Abilities, has: Abilities) -> Option<String> {

@@ -1,6 +1,6 @@
 //! The mechanisms, one file each, and their registry.
 //!
-//! Ranks, the scale of preference: SCRAM with channel binding from 70, SCRAM by strength of hash
+//! Ranks, the scale of preference: Kerberos from 80, SCRAM with channel binding from 70, SCRAM by strength of hash
 //! from 50, DIGEST-MD5 30, CRAM-MD5 and EXTERNAL 20, OAUTHBEARER 13, XOAUTH2 12, PLAIN and
 //! LOGIN 10, ANONYMOUS 0. Ties go by the caller's order.
 
@@ -9,6 +9,7 @@ mod bearer;
 mod cram_md5;
 mod digest_md5;
 mod external;
+mod gss;
 mod login;
 mod oauthbearer;
 #[cfg(test)]
@@ -19,7 +20,7 @@ mod xoauth2;
 
 use crate::contract::Mechanism;
 
-/// All mechanisms, one line each.
+/// All mechanisms that need nothing of the system, one line each.
 pub static ALL: &[&Mechanism] = &[
     &scram::SHA3_512_PLUS,
     &scram::SHA_512_PLUS,
@@ -43,7 +44,12 @@ pub static ALL: &[&Mechanism] = &[
     &anonymous::MECHANISM,
 ];
 
+/// Those of the system's Kerberos; [`unavailable`] tells whether there is one.
+pub static KERBEROS: &[&Mechanism] = &[&gss::GS2_KRB5_PLUS, &gss::GSSAPI, &gss::GSS_SPNEGO, &gss::GS2_KRB5];
+
+pub use gss::unavailable;
+
 /// The mechanism of that name, upper or lower case.
 pub fn find(name: &str) -> Option<&'static Mechanism> {
-    ALL.iter().copied().find(|m| m.name.eq_ignore_ascii_case(name))
+    ALL.iter().chain(KERBEROS).copied().find(|m| m.name.eq_ignore_ascii_case(name))
 }

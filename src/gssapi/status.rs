@@ -1,0 +1,148 @@
+//! What a failure of the GSS-API library means, and what to try.
+
+use std::fmt;
+
+use crate::contract::Side;
+use crate::error::Code;
+
+/// Routine errors of RFC 2744 §3.9.1, in the upper half of the major status.
+const BAD_BINDINGS: u32 = 4;
+const BAD_SIG: u32 = 6;
+const NO_CRED: u32 = 7;
+const DEFECTIVE_TOKEN: u32 = 9;
+const DEFECTIVE_CREDENTIAL: u32 = 10;
+const CREDENTIALS_EXPIRED: u32 = 11;
+const CONTEXT_EXPIRED: u32 = 12;
+/// Supplementary bits: a repeated, old, unsequenced or missing token.
+const OUT_OF_ORDER: u32 = 0b1_1110;
+
+/// A call that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GssFailure {
+    /// Which side made it.
+    pub side: Side,
+    /// What was done, in words.
+    pub doing: &'static str,
+    /// Whom it was about: the service, the principal; may be empty.
+    pub about: String,
+    /// The major status.
+    pub major: u32,
+    /// The minor status, as the mechanism counts.
+    pub minor: u32,
+    /// Both of them in the library's words.
+    pub text: String,
+}
+
+/// The error codes of Kerberos (RFC 4120 §7.5.9 and MIT's, in its table of the base -1765328384), and
+/// what helps.
+const HINTS: &[(i32, &str)] = &[
+    (6, "the KDC does not know the client: check the principal's spelling and realm"),
+    (7, "the KDC does not know the service: check the host name, which must be the one of the service principal, and its realm"),
+    (31, "the key in the keytab is not the service's key of today: export the keytab anew"),
+    (32, "the ticket has expired: run kinit"),
+    (33, "the ticket is not valid yet: set the clocks right, on this machine and on the KDC"),
+    (34, "the token was used before: begin a new exchange"),
+    (35, "the ticket is for another service: check the host name and the keytab's principals (klist -k)"),
+    (37, "the clocks of client, server and KDC differ too much: set them right, by NTP for instance"),
+    (41, "the token was changed on the way"),
+    (44, "the keytab has another version of the service's key: export the keytab anew, and let the client run kinit anew"),
+    (45, "the keytab has no key for that service: check its principals (klist -k)"),
+    (141, "there is no ticket: run kinit, or name the credentials cache (property ccache, variable KRB5CCNAME)"),
+    (144, "the ticket is for another principal than the keytab: check its principals (klist -k)"),
+    (154, "the realm is unknown: check krb5.conf"),
+    (156, "no KDC of the realm answers: check krb5.conf and the network"),
+    (181, "the keytab has no key for that service: check its principals (klist -k) and who may read it (property keytab, variable KRB5_KTNAME)"),
+    (195, "there is no ticket: run kinit, or name the credentials cache (property ccache, variable KRB5CCNAME)"),
+    (220, "the name of the realm's KDC cannot be resolved: check krb5.conf"),
+    (230, "the keytab has another version of the service's key: export the keytab anew, and let the client run kinit anew"),
+];
+const KRB5_BASE: i32 = -1_765_328_384;
+
+impl GssFailure {
+    fn routine(&self) -> u32 {
+        (self.major >> 16) & 0xff
+    }
+
+    /// What to try; empty if nothing is known.
+    pub fn hint(&self) -> &'static str {
+        let at = (self.minor as i32).wrapping_sub(KRB5_BASE);
+        if let Some((_, hint)) = HINTS.iter().find(|(code, _)| *code == at) {
+            return hint;
+        }
+        match (self.routine(), self.side) {
+            (NO_CRED, Side::Client) => {
+                "there is no ticket: run kinit, or name the credentials cache (property ccache, variable KRB5CCNAME)"
+            }
+            (NO_CRED | DEFECTIVE_CREDENTIAL, Side::Server) => {
+                "check the keytab's principals (klist -k) and who may read it (property keytab, variable KRB5_KTNAME)"
+            }
+            (CREDENTIALS_EXPIRED | CONTEXT_EXPIRED, _) => "the ticket has expired: run kinit",
+            (BAD_BINDINGS, _) => "the channel binding does not match: a man in the middle, or another TLS connection",
+            (BAD_SIG, _) => "it was changed on the way",
+            _ => "",
+        }
+    }
+
+    /// The code that a C program would see.
+    pub fn code(&self) -> Code {
+        match self.routine() {
+            BAD_BINDINGS => Code::BadBinding,
+            BAD_SIG => Code::BadMac,
+            DEFECTIVE_TOKEN => Code::BadProt,
+            0 if self.major & OUT_OF_ORDER != 0 => Code::BadProt,
+            _ if self.side == Side::Server => Code::BadAuth,
+            NO_CRED | CREDENTIALS_EXPIRED => Code::BadAuth,
+            _ => Code::Fail,
+        }
+    }
+}
+
+impl fmt::Display for GssFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.doing)?;
+        if !self.about.is_empty() {
+            write!(f, " {}", self.about)?;
+        }
+        write!(f, ": {}", self.text)?;
+        match self.hint() {
+            "" => Ok(()),
+            hint => write!(f, "; {hint}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(side: Side, routine: u32, code: i32) -> GssFailure {
+        let minor = (KRB5_BASE + code) as u32;
+        GssFailure { side, doing: "d", about: "a".into(), major: routine << 16, minor, text: "t".into() }
+    }
+
+    #[test]
+    fn each_cause_has_its_advice() {
+        for (side, routine, code, advice, number) in [
+            (Side::Client, NO_CRED, 195, "run kinit", Code::BadAuth),
+            (Side::Client, NO_CRED, 9999, "run kinit", Code::BadAuth),
+            (Side::Client, 13, 7, "host name", Code::Fail),
+            (Side::Client, 13, 37, "NTP", Code::Fail),
+            (Side::Client, CREDENTIALS_EXPIRED, 32, "kinit", Code::BadAuth),
+            (Side::Client, CREDENTIALS_EXPIRED, 9999, "kinit", Code::BadAuth),
+            (Side::Client, 13, 156, "no KDC", Code::Fail),
+            (Side::Server, NO_CRED, 9999, "keytab", Code::BadAuth),
+            (Side::Server, 13, 44, "version", Code::BadAuth),
+            (Side::Server, 13, 31, "keytab", Code::BadAuth),
+            (Side::Server, BAD_BINDINGS, 9999, "channel binding", Code::BadBinding),
+            (Side::Server, BAD_SIG, 9999, "changed on the way", Code::BadMac),
+            (Side::Server, DEFECTIVE_TOKEN, 9999, "", Code::BadProt),
+        ] {
+            let failure = failure(side, routine, code);
+            assert!(failure.hint().contains(advice), "{code}: {}", failure.hint());
+            assert_eq!(failure.code(), number, "{code}");
+            assert!(failure.to_string().starts_with("d a: t"), "{failure}");
+        }
+        let replayed = GssFailure { major: 2, ..failure(Side::Server, 0, 9999) };
+        assert_eq!(replayed.code(), Code::BadProt);
+    }
+}

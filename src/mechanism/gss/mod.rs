@@ -1,0 +1,150 @@
+//! Kerberos: GSSAPI (RFC 4752), GSS-SPNEGO (as Active Directory speaks it), GS2-KRB5 and GS2-KRB5-PLUS
+//! (RFC 5801). The work is the system's GSS-API library's, see [`crate::gssapi`].
+
+mod client;
+mod gs2;
+mod layer;
+mod server;
+
+use crate::config::Config;
+use crate::contract::{Abilities, Mechanism, Next, SecurityFlags, Side};
+use crate::error::Error;
+use crate::gssapi::{self, Credentials, Name, Speaking, Store};
+
+const SECURITY: SecurityFlags = SecurityFlags::NOPLAINTEXT
+    .and(SecurityFlags::NOACTIVE)
+    .and(SecurityFlags::NOANONYMOUS)
+    .and(SecurityFlags::MUTUAL_AUTH)
+    .and(SecurityFlags::PASS_CREDENTIALS);
+
+const fn mechanism(
+    name: &'static str,
+    rank: u8,
+    max_ssf: u32,
+    client: fn() -> Next,
+    server: fn() -> Next,
+) -> Mechanism {
+    Mechanism {
+        name,
+        first: Side::Client,
+        rank,
+        max_ssf,
+        security: SECURITY,
+        client_needs: Abilities::NONE,
+        server_needs: Abilities::NONE,
+        derives_keys: false,
+        client,
+        server,
+    }
+}
+
+pub static GS2_KRB5_PLUS: Mechanism = mechanism("GS2-KRB5-PLUS", 84, 0, || gs2::client(), || gs2::server());
+pub static GSSAPI: Mechanism =
+    mechanism("GSSAPI", 83, 256, || client::begin(Dialect::Gssapi), || server::begin(Dialect::Gssapi));
+pub static GSS_SPNEGO: Mechanism =
+    mechanism("GSS-SPNEGO", 82, 256, || client::begin(Dialect::Spnego), || server::begin(Dialect::Spnego));
+pub static GS2_KRB5: Mechanism = mechanism("GS2-KRB5", 81, 0, || gs2::client(), || gs2::server());
+
+/// What comes around the tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    /// RFC 4752: the layer is negotiated by messages of its own.
+    Gssapi,
+    /// The layer follows from the context's flags.
+    Spnego,
+}
+
+impl Dialect {
+    fn speaking(self) -> Speaking {
+        match self {
+            Dialect::Gssapi => Speaking::Kerberos,
+            Dialect::Spnego => Speaking::Spnego,
+        }
+    }
+}
+
+/// Why this mechanism cannot be used on this machine; `None` for all that need no Kerberos. A client without a
+/// ticket and a server without keys are told here, so that the next mechanism of a list gets its turn.
+pub fn unavailable(mechanism: &Mechanism, side: Side, config: &Config) -> Option<String> {
+    let speaking = match mechanism.name {
+        "GSSAPI" | "GS2-KRB5" | "GS2-KRB5-PLUS" => Speaking::Kerberos,
+        "GSS-SPNEGO" => Speaking::Spnego,
+        _ => return None,
+    };
+    if !gssapi::is_present() {
+        return Some(
+            "there is no GSS-API library: neither libgssapi_krb5.so.2 of MIT Kerberos (Debian: libgssapi-krb5-2) nor libgssapi.so.3 of Heimdal"
+                .into(),
+        );
+    }
+    if side == Side::Client && config.host.is_empty() {
+        return Some("the server's host name is not known (the second argument of client_new)".into());
+    }
+    credentials(side, speaking, config).err().map(|error| error.to_string())
+}
+
+/// The service's name in words and for the library.
+fn service(side: Side, config: &Config) -> Result<(String, Name), Error> {
+    let name = Name::of_service(side, &config.service, &config.host)?;
+    Ok((format!("{}@{}", config.service, config.host), name))
+}
+
+/// This side's credentials: of the `principal`, else a client's default ones, or a server's for the service.
+fn credentials(side: Side, speaking: Speaking, config: &Config) -> Result<Credentials, Error> {
+    let (about, name) = match (config.principal(), side) {
+        (Some(principal), _) => (format!("of {principal}"), Some(Name::of_principal(side, principal)?)),
+        (None, Side::Server) if !config.host.is_empty() => {
+            let (about, name) = service(side, config)?;
+            (format!("of {about}"), Some(name))
+        }
+        (None, _) => (String::new(), None),
+    };
+    let store = match side {
+        Side::Client => Store { ccache: config.ccache(), keytab: config.keytab() },
+        Side::Server => Store { ccache: None, keytab: config.keytab() },
+    };
+    Credentials::acquire(side, speaking, name.as_ref(), &about, store)
+}
+
+/// The channel binding of contexts that have no header to bind: the one that Active Directory asks for.
+fn end_point(config: &Config) -> Option<Vec<u8>> {
+    const KIND: &str = "tls-server-end-point";
+    let data = config.binding(KIND)?;
+    Some([KIND.as_bytes(), b":", data].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mechanism;
+    use crate::session::Session;
+
+    /// Where the library or the credentials are missing, the negotiation says so, and the next one is taken.
+    #[test]
+    fn without_a_ticket_the_next_mechanism_is_taken() {
+        for side in [Side::Client, Side::Server] {
+            let mut session = Session::new(side);
+            session.config.abilities = Abilities(u32::MAX);
+            session.config.host = "localhost".into();
+            session.config.service = "ldap".into();
+            session.config.set("ccache", Some("FILE:/nonexistent/ccache")).unwrap();
+            session.config.set("keytab", Some("FILE:/nonexistent/keytab")).unwrap();
+            assert_eq!(session.negotiate("GSSAPI GSS-SPNEGO GS2-KRB5 PLAIN").unwrap().name, "PLAIN");
+            for mechanism in mechanism::KERBEROS {
+                let refused = session.negotiate(mechanism.name).unwrap_err().to_string();
+                let reasons = ["there is no GSS-API library", "looking for credentials", "no channel binding data"];
+                assert!(reasons.iter().any(|reason| refused.contains(reason)), "{refused}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_must_know_the_host() {
+        if !gssapi::is_present() {
+            return; // the other test sees to that
+        }
+        let mut session = Session::new(Side::Client);
+        let refused = session.negotiate("GSSAPI").unwrap_err().to_string();
+        assert!(refused.contains("host name is not known"), "{refused}");
+    }
+}
