@@ -4,7 +4,8 @@
  * (client), authzid, trace, service, host, realm, sasldb (server: the user
  * file), iterations, external (the identity that TLS would have proved), allow
  * (server: the authzid that the user may take, besides its own name),
- * success_data (server: 1 if the protocol carries data with success). */
+ * success_data (server: 1 if the protocol carries data with success), keytab
+ * (server), minssf, maxssf. */
 #include <sasl/sasl.h>
 
 #include "wire.h"
@@ -25,6 +26,7 @@ static int get_option(void *context, const char *plugin, const char *name, const
   if (same(name, "pwcheck_method")) found = "auxprop";
   if (same(name, "auxprop_plugin")) found = "sasldb";
   if (same(name, "sasldb_path")) found = option("sasldb");
+  if (same(name, "keytab")) found = option("keytab");
   if (same(name, "scram_iteration_counter")) found = option("iterations");
   if (!found) return SASL_FAIL;
   *value = found;
@@ -134,6 +136,9 @@ static sasl_conn_t *new_connection(int client) {
                                                      NULL, flags, &connection));
   }
   memset(&limits, 0, sizeof limits); /* maxssf 0: authentication only */
+  if (option("minssf")) limits.min_ssf = (sasl_ssf_t)atoi(option("minssf"));
+  if (option("maxssf")) limits.max_ssf = (sasl_ssf_t)atoi(option("maxssf"));
+  if (limits.max_ssf) limits.maxbufsize = 65536;
   die_unless_ok("SASL_SEC_PROPS", sasl_setprop(connection, SASL_SEC_PROPS, &limits));
   if (option("external")) {
     sasl_ssf_t ssf = 128;

@@ -11,12 +11,15 @@ use MIME::Base64 qw(encode_base64);
 
 our $BASE = 'dc=example,dc=org';
 
-# start(users => { name => password, ... }), both in characters.
+# start(users => { name => password, ... }), both in characters; many => a number of entries that every user
+# reads below ou=many.
 sub prepare {
   my ($self) = @_;
   my $dir = $self->dir;
   $self->{port} = $self->free_port;
   mkdir "$dir/db" or die "$dir/db: $!";
+
+  my $size = $self->{many} ? 64 << 20 : 4 << 20;
 
   # Only the entry's owner reads it, so that a search proves who is logged in.
   $self->{conf} = $self->write_file('slapd.conf', <<"CONF");
@@ -28,15 +31,17 @@ modulepath /usr/lib/ldap
 moduleload back_mdb
 sasl-host localhost
 sasl-secprops none
+sizelimit unlimited
 password-hash {CLEARTEXT}
 authz-regexp uid=([^,]*),.*cn=auth uid=\$1,$BASE
+access to dn.subtree="ou=many,$BASE" by users read by * none
 access to attrs=userPassword by anonymous auth by * none
 access to dn.children="$BASE" by self read by anonymous auth by * none
 access to * by * read
 database mdb
 suffix $BASE
 directory $dir/db
-maxsize 4194304
+maxsize $size
 CONF
   my $ldif = $self->write_file('users.ldif', join "\n", $self->entries);
   $self->run($self->program('slapadd'), '-q', '-f', $self->{conf}, '-l', $ldif);
@@ -53,6 +58,9 @@ sub entries {
     push @entries,
       "dn:: $dn\nobjectClass: account\nobjectClass: simpleSecurityObject\n" . "uid:: $name\nuserPassword:: $pass\n";
   }
+  push @entries, "dn: ou=many,$BASE\nobjectClass: organizationalUnit\nou: many\n" if $self->{many};
+  push @entries, "dn: cn=$_,ou=many,$BASE\nobjectClass: device\ncn: $_\ndescription: number $_\n"
+    for 1 .. ($self->{many} || 0);
   return @entries;
 }
 

@@ -1,0 +1,70 @@
+# GSSAPI, GSS-SPNEGO and GS2-KRB5: our client and server against Cyrus libsasl2's and GNU SASL's, in a realm of our own.
+
+use strict;
+use warnings;
+use Test::More;
+
+use Authen::SASL   qw(Rust);
+use Peer::Cyrus    ();
+use Peer::Exchange qw(exchange);
+use Peer::Gsasl    ();
+use Peer::Ours     ();
+use Server::Kdc    ();
+
+my $kdc = Server::Kdc->start(principals => [qw(fred imap/localhost)]);
+my $keytab = $ENV{KRB5_KTNAME} = $kdc->keytab('imap/localhost');
+my $cache  = $ENV{KRB5CCNAME}  = $kdc->ccache('fred');
+
+sub ours {
+  my ($role, $mechanism, %property) = @_;
+  my %callback = (authname => delete $property{authzid});
+  my $allow = delete $property{allow};
+  $callback{authorize} = sub { return $_[2] eq $allow } if $allow;
+  my $sasl = Authen::SASL->new(mechanism => $mechanism, callback => \%callback);
+  my $make = "${role}_new";
+  my $conn = $sasl->$make('imap', 'localhost', \%property) or die $sasl->error;
+  return bless {conn => $conn, role => $role, convention => 'return value'}, 'Peer::Ours';
+}
+
+sub cell {
+  my ($title, $our_role, $peer, $mechanism, $ours, $theirs, $ssf) = @_;
+  my $their_role = $our_role eq 'client' ? 'server' : 'client';
+  for my $data (1, 0) {
+    subtest "$title, our $our_role, " . $peer->name . "'s $their_role, success data $data" => sub {
+      my $mine = ours($our_role, $mechanism, %$ours);
+      my $conn = $mine->{conn};
+      my $other = $peer->$their_role(
+        mechanism => $mechanism, service => 'imap', host => 'localhost', success_data => $data, %$theirs);
+      my $end = exchange($our_role eq 'client' ? ($mine, $other) : ($other, $mine),
+        initial_response => 1, success_data => $data);
+      my $good = is($end->{problem}, undef, 'the exchange came to an end')
+        & is($end->{server}{state}, 'done', 'the server accepts')
+        & is($end->{client}{state}, 'done', 'the client is content');
+      $good &= is($conn->property('ssf'), $ssf, 'the strength');
+      $good &= is($conn->property('user'), $ours->{allow} || 'fred', 'who it is') if $our_role eq 'server';
+      $good or diag(explain($end), $other->diagnostics);
+    };
+  }
+  return;
+}
+
+my @layers = (['no layer', 0, 0, 0], ['integrity', 1, 1, 1], ['confidentiality', 2, 4096, 256]);
+for my $mechanism (qw(GSSAPI GSS-SPNEGO)) {
+  for my $layer (@layers) {
+    my ($name, $least, $most, $ssf) = @$layer;
+    my %limits = (minssf => $least, maxssf => $most);
+    cell("$mechanism, $name", $_, 'Peer::Cyrus', $mechanism, {%limits}, {%limits}, $ssf) for qw(client server);
+  }
+}
+
+cell('GSSAPI, authzid', 'client', 'Peer::Cyrus', 'GSSAPI', {maxssf => 0, authzid => 'barney'}, {allow => 'barney'}, 0);
+cell('GSSAPI, authzid', 'server', 'Peer::Cyrus', 'GSSAPI', {maxssf => 0, allow => 'barney'}, {authzid => 'barney'}, 0);
+cell('GS2-KRB5', $_, 'Peer::Cyrus', 'GS2-KRB5', {maxssf => 0}, {}, 0) for qw(client server);
+
+# GNU SASL has no layers.
+for my $mechanism (qw(GSSAPI GS2-KRB5)) {
+  cell($mechanism, $_, 'Peer::Gsasl', $mechanism, {maxssf => 0}, {user => 'fred', authzid => 'fred'}, 0)
+    for qw(client server);
+}
+
+done_testing;

@@ -1,0 +1,127 @@
+# Our client and our server in a realm of our own.
+
+use strict;
+use warnings;
+use Test::More;
+
+use Authen::SASL   qw(Rust);
+use Peer::Exchange qw(exchange);
+use Peer::Ours     ();
+use Server::Kdc    ();
+
+my $kdc = Server::Kdc->start(principals => [qw(fred wilma ldap/localhost imap/localhost)]);
+my $keytab = $kdc->keytab('ldap/localhost');
+my $cache = $kdc->ccache('fred');
+
+# A connection of either role, with these properties and callbacks.
+sub party {
+  my ($role, $mechanism, %property) = @_;
+  my $callback = delete $property{callback} || {};
+  my $host = exists $property{host} ? delete $property{host} : 'localhost';
+  my $service = delete $property{service} || 'ldap';
+  my $sasl = Authen::SASL->new(mechanism => $mechanism, callback => $callback);
+  my $make = "${role}_new";
+  my %place = $role eq 'client' ? (ccache => $cache) : (keytab => $keytab);
+  my $conn = $sasl->$make($service, $host, {%place, %property}) or return $sasl->error;
+  return bless {conn => $conn, role => $role, convention => 'return value'}, 'Peer::Ours';
+}
+
+# Both sides, to the end of the exchange.
+sub talk {
+  my ($mechanism, $of_client, $of_server, %manner) = @_;
+  my $client = party('client', $mechanism, %$of_client);
+  my $server = party('server', $mechanism, %$of_server);
+  return {refused => $client} if !ref $client;
+  return {refused => $server} if !ref $server;
+  my @conn = ($client->{conn}, $server->{conn});
+  my $end = exchange($client, $server, initial_response => 1, success_data => 1, %manner);
+  return {%$end, ends => \@conn};
+}
+
+sub both_done {
+  my ($end) = @_;
+  my $good = is($end->{refused}, undef, 'neither side refuses');
+  $good &&= is($end->{client}{state}, 'done', 'the client is content')
+    & is($end->{server}{state}, 'done', 'the server accepts');
+  $good or diag explain { %$end, ends => undef };
+  return $good;
+}
+
+sub code_of { my ($error) = @_; return $error =~ /\((SASL_\w+)\)\z/ ? $1 : $error }
+
+for my $mechanism (qw(GSSAPI GSS-SPNEGO GS2-KRB5)) {
+  for my $manner ([1, 1], [0, 0]) {
+    my %manner = (initial_response => $manner->[0], success_data => $manner->[1]);
+    subtest "$mechanism, initial response $manner->[0], success data $manner->[1]" => sub {
+      my $end = talk($mechanism, {}, {}, %manner);
+      both_done($end) or return;
+      is $end->{server}{authcid}, 'fred', 'the local name of the principal';
+      is $end->{ends}[0]->property('authuser'), 'fred@EXAMPLE.TEST', 'the client knows its principal';
+    };
+  }
+}
+
+# Each layer, both ways, with long texts.
+for my $mechanism (qw(GSSAPI GSS-SPNEGO)) {
+  for my $layer (['none', 0, 0, 0], ['integrity', 1, 1, 1], ['confidentiality', 2, 4096, 256]) {
+    my ($name, $least, $most, $ssf) = @$layer;
+    subtest "$mechanism, $name" => sub {
+      my %limits = (minssf => $least, maxssf => $most);
+      my $end = talk($mechanism, {%limits}, {%limits});
+      both_done($end) or return;
+      is $_->property('ssf'), $ssf, 'the strength' for @{$end->{ends}};
+      for my $way ([0, 1], [1, 0]) {
+        my ($from, $to) = @{$end->{ends}}[@$way];
+        for my $length (0, 1, 100, 4096, $ssf ? $from->property('maxout') : ()) {
+          my $text = 'x' x $length;
+          my $frame = $from->encode($text);
+          is $to->decode($frame), $text, "$length bytes come through";
+          $ssf > 1 and $length > 20 and unlike $frame, qr/xxxx/, 'and nobody else reads them';
+          $ssf and cmp_ok length $frame, '<=', 65536, 'the frame is not too long';
+        }
+      }
+      return if !$ssf;
+      my $frame = $end->{ends}[0]->encode('text');
+      substr($frame, -1, 1) ^= "\x01";
+      is $end->{ends}[1]->decode($frame), undef, 'a changed frame is not believed';
+      like $end->{ends}[1]->error, qr/changed on the way|SASL_BAD/, 'and the error says why';
+    };
+  }
+}
+
+subtest 'limits' => sub {
+  my @cases = (
+    [{maxssf => 1}, {}, 1, 'the client wants integrity alone'],
+    [{}, {no_confidentiality => 1}, 1, 'the server has integrity alone'],
+    [{}, {no_integrity => 1}, 0, 'the server has no layer'],
+    [{maxssf => 255}, {}, 1, 'AES-256 is too strong'],
+    [{externalssf => 256}, {}, 0, 'TLS is enough'],
+    [{externalssf => 256, maxssf => 512}, {}, 256, 'TLS is not enough'],
+  );
+  for my $case (@cases) {
+    my $end = talk('GSSAPI', @$case[0, 1]);
+    both_done($end);
+    is $end->{ends} && $end->{ends}[0]->property('ssf'), $case->[2], $case->[3];
+  }
+  my $end = talk('GSSAPI', {minssf => 2}, {no_confidentiality => 1});
+  is code_of($end->{client}{error}), 'SASL_TOOWEAK', 'no agreement' or diag explain $end->{client};
+};
+
+subtest 'authorization' => sub {
+  my $allow = sub { my ($conn, $who, $whom) = @_; return $who eq 'fred' && $whom eq 'barney' };
+  for my $mechanism (qw(GSSAPI GS2-KRB5)) {
+    my $as = sub { return {callback => {authname => $_[0]}} };
+    my $end = talk($mechanism, $as->('barney'), {callback => {authorize => $allow}});
+    both_done($end) and is $end->{server}{authzid}, 'barney', "$mechanism: allowed";
+    $end = talk($mechanism, $as->('wilma'), {callback => {authorize => $allow}});
+    is code_of($end->{server}{error} || ''), 'SASL_NOAUTHZ', "$mechanism: not allowed";
+    $end = talk($mechanism, $as->('barney'), {});
+    is code_of($end->{server}{error} || ''), 'SASL_NOAUTHZ', "$mechanism: not without the callback";
+  }
+  my $end = talk('GSS-SPNEGO', {callback => {authname => 'barney'}}, {});
+  like $end->{client}{error}, qr/authorization identity/, 'GSS-SPNEGO has no place for it';
+  $end = talk('GSSAPI', {}, {callback => {canonuser => sub { return uc $_[4] }}});
+  both_done($end);
+};
+
+done_testing;

@@ -1,0 +1,84 @@
+package Server::Kdc;
+
+# MIT Kerberos' KDC with a realm of its own, EXAMPLE.TEST. Starting it points
+# this process and its children to the realm by KRB5_CONFIG and KRB5_KDC_PROFILE,
+# and away from the machine's own credentials.
+
+use strict;
+use warnings;
+use parent 'Server::Daemon';
+
+our $REALM = 'EXAMPLE.TEST';
+
+# start(principals => [names without realm]): each gets a random key.
+sub prepare {
+  my ($self) = @_;
+  my $dir = $self->dir;
+  my $port = $self->{port} = $self->free_port;
+  $ENV{KRB5_CONFIG} = $self->write_file('krb5.conf', <<"CONF");
+[libdefaults]
+  default_realm = $REALM
+  dns_canonicalize_hostname = false
+  rdns = false
+  dns_lookup_kdc = false
+  dns_lookup_realm = false
+  udp_preference_limit = 1
+  kdc_timeout = 5000
+[realms]
+  $REALM = {
+    kdc = 127.0.0.1:$port
+  }
+[domain_realm]
+  localhost = $REALM
+CONF
+  $ENV{KRB5_KDC_PROFILE} = $self->write_file('kdc.conf', <<"CONF");
+[kdcdefaults]
+  kdc_listen = 127.0.0.1:$port
+  kdc_tcp_listen = 127.0.0.1:$port
+[realms]
+  $REALM = {
+    database_name = $dir/principal
+    key_stash_file = $dir/stash
+    acl_file = $dir/kadm5.acl
+    max_life = 10h
+    supported_enctypes = aes256-cts-hmac-sha1-96:normal
+  }
+CONF
+  $ENV{KRB5CCNAME} = "FILE:$dir/no-ccache";
+  $ENV{KRB5_KTNAME} = $ENV{KRB5_CLIENT_KTNAME} = "FILE:$dir/no-keytab";
+  $ENV{KRB5RCACHEDIR} = $dir;
+  $self->run($self->program('kdb5_util'), 'create', '-s', '-r', $REALM, '-P', 'of no use');
+  $self->admin("addprinc -randkey $_") for @{$self->{principals}};
+  return;
+}
+
+sub command { my ($self) = @_; return ($self->program('krb5kdc'), '-n', '-P', $self->dir . '/pid') }
+sub addresses { return ('127.0.0.1:' . $_[0]{port}) }
+
+# One command of kadmin. It says what went wrong and ends well all the same.
+sub admin {
+  my ($self, $command) = @_;
+  my $said = $self->run($self->program('kadmin.local'), '-r', $REALM, '-q', $command);
+  die "kadmin: $command: $said" if $said =~ /^(?:\w+: )?.*while /m;
+  return $said;
+}
+
+# A keytab with the present keys of these principals.
+sub keytab {
+  my ($self, @principals) = @_;
+  my $path = $self->dir . '/keytab-' . ++$self->{keytabs};
+  $self->admin("ktadd -norandkey -k $path $_") for @principals;
+  chmod 0644, $path or die "$path: $!";
+  return $path;
+}
+
+# A credentials cache with a ticket for the principal, its name as KRB5CCNAME has it.
+sub ccache {
+  my ($self, $principal, @option) = @_;
+  my $cache = 'FILE:' . $self->dir . '/ccache-' . ++$self->{ccaches};
+  my $keytab = $self->{of}{$principal} ||= $self->keytab($principal);
+  $self->run($self->program('kinit'), '-c', $cache, '-k', '-t', $keytab, @option, $principal);
+  return $cache;
+}
+
+1;
