@@ -47,6 +47,10 @@ static int server_answer(Gsasl_session *session, Gsasl_property property) {
       if (!authzid || !*authzid) return option("external") ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
       return same(authzid, option("external")) ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
     }
+    case GSASL_VALIDATE_GSSAPI: {
+      const char *name = gsasl_property_fast(session, GSASL_GSSAPI_DISPLAY_NAME);
+      return same(name, option("user")) ? GSASL_OK : GSASL_AUTHENTICATION_ERROR;
+    }
     case GSASL_SERVICE: return give(session, property, "service", GSASL_NO_SERVICE);
     case GSASL_HOSTNAME: return give(session, property, "host", GSASL_NO_HOSTNAME);
     case GSASL_REALM: return give(session, property, "realm", GSASL_NO_CALLBACK);

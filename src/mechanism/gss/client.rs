@@ -1,6 +1,6 @@
 //! The client of GSSAPI (RFC 4752 §3.1) and GSS-SPNEGO.
 
-use crate::contract::{Context, Established, Event, Next, Property, Question, Side, State, Step};
+use crate::contract::{Context, Established, Event, Next, Property, Question, SecurityLayer, Side, State, Step};
 use crate::error::{Application, Error, Malformed, PeerMisbehaved, Policy};
 use crate::gssapi::{flag, Initiator, Progress, SecurityContext};
 
@@ -103,19 +103,16 @@ impl State for AwaitToken {
     }
 }
 
-/// GSS-SPNEGO: what both sides' flags agree on is the layer; this side's limits must allow it. Frames are
-/// as long as this side's own may be, since nobody names a length.
-pub fn spnego_layer(
-    context: SecurityContext,
-    cx: &Context<'_, '_>,
-) -> Result<Option<Box<dyn crate::contract::SecurityLayer>>, Error> {
-    let bit = match context.flags() {
-        flags if flags & flag::CONFIDENTIALITY != 0 => layer::CONFIDENTIALITY,
+/// GSS-SPNEGO: the strongest that both sides' flags and this side's limits allow is the layer. MIT's initiators
+/// set the flag of confidentiality beside that of integrity unless told otherwise. Frames are as long as this
+/// side's own may be, since nobody names a length.
+pub fn spnego_layer(context: SecurityContext, cx: &Context<'_, '_>) -> Result<Option<Box<dyn SecurityLayer>>, Error> {
+    let bits = match context.flags() {
+        flags if flags & flag::CONFIDENTIALITY != 0 => layer::CONFIDENTIALITY | layer::INTEGRITY,
         flags if flags & flag::INTEGRITY != 0 => layer::INTEGRITY,
         _ => layer::NONE,
     };
-    let allowed = Limits::of(cx.config).allowed(context.strength());
-    let bit = layer::strongest(allowed & bit)?;
+    let bit = layer::strongest(bits & Limits::of(cx.config).allowed(context.strength()))?;
     Layer::boxed(context, bit, cx.config.max_buf, cx.config.max_buf)
 }
 

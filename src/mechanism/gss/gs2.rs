@@ -100,7 +100,7 @@ impl State for AwaitValues {
         let binding = bound(&message, kind, config);
         let credentials = credentials(Side::Client, Speaking::Kerberos, config)?;
         let (about, target) = service(Side::Client, config)?;
-        let wanted = flag::MUTUAL | if config.delegate() { flag::DELEGATE } else { 0 };
+        let wanted = flag::MUTUAL | flag::SEQUENCE | if config.delegate() { flag::DELEGATE } else { 0 };
         let mut initiator = Initiator::new(Speaking::Kerberos, target, about, Some(credentials), wanted, binding)?;
         let Progress::Continue(token) = initiator.step(None)? else {
             return Err(Error::misbehaved("token", PeerMisbehaved::ServerProofMissing));

@@ -1,0 +1,55 @@
+# Net::LDAP on a slapd with Kerberos: each layer, and ten thousand entries over it.
+
+use strict;
+use warnings;
+use Test::More;
+
+use Authen::SASL      qw(Rust);
+use Net::LDAP         qw(LDAP_SUCCESS);
+use Net::LDAP::Extension::WhoAmI ();
+use Server::Kdc       ();
+use Server::Slapd     ();
+
+use constant ENTRIES => 10_000;
+
+my $kdc = Server::Kdc->start(principals => [qw(fred wilma ldap/localhost)]);
+$ENV{KRB5_KTNAME} = $kdc->keytab('ldap/localhost');
+my $slapd = Server::Slapd->start(users => {fred => 'of no use here'}, many => ENTRIES);
+(my $uri = $slapd->uri) =~ s/127\.0\.0\.1/localhost/;
+
+# The properties go to the connection before Net::LDAP binds with it.
+sub bind_with {
+  my ($mechanism, %property) = @_;
+  my $ldap = Net::LDAP->new($uri, timeout => 20) or die "$uri: $@";
+  my $conn = Authen::SASL->new(mechanism => $mechanism)->client_new('ldap', 'localhost', \%property)
+    or die "$mechanism: no connection";
+  return ($ldap, $ldap->bind('', sasl => $conn), $conn);
+}
+
+my $fred = $kdc->ccache('fred');
+for my $mechanism (qw(GSSAPI GSS-SPNEGO)) {
+  for my $layer (['no layer', 0, 0], ['integrity', 1, 1], ['confidentiality', 4096, 256]) {
+    my ($name, $most, $ssf) = @$layer;
+    subtest "$mechanism, $name" => sub {
+      my ($ldap, $bind, $conn) = bind_with($mechanism, ccache => $fred, maxssf => $most);
+      is $bind->code, LDAP_SUCCESS, 'bind succeeds' or return diag $bind->error, ' ', $conn->error || '';
+      is $conn->property('ssf'), $ssf, 'the strength';
+      is $ldap->who_am_i->response, 'dn:' . $slapd->dn('fred'), 'who am I';
+      my $found = $ldap->search(base => "ou=many,$Server::Slapd::BASE", scope => 'one', filter => '(cn=*)');
+      is $found->code, LDAP_SUCCESS, 'search is answered' or diag $found->error;
+      is $found->count, ENTRIES, 'all entries came';
+      is_deeply [sort { $a <=> $b } map { $_->get_value('cn') } $found->entries], [1 .. ENTRIES], 'each of them once';
+      ok $slapd->logs(sprintf 'mech=%s bind_ssf=%d', $mechanism, $ssf), 'the server has the same strength';
+    };
+  }
+}
+
+subtest 'another user, from the environment, by default properties' => sub {
+  local $ENV{KRB5CCNAME} = $kdc->ccache('wilma');
+  my $ldap = Net::LDAP->new($uri, timeout => 20) or die $@;
+  my $bind = $ldap->bind('', sasl => Authen::SASL->new(mechanism => 'GSSAPI'));
+  is $bind->code, LDAP_SUCCESS, 'bind succeeds' or diag $bind->error;
+  is $ldap->who_am_i->response, 'dn:' . $slapd->dn('wilma'), 'who am I';
+};
+
+done_testing;
