@@ -33,28 +33,28 @@ pub struct GssFailure {
     pub text: String,
 }
 
-/// The error codes of Kerberos (RFC 4120 §7.5.9 and MIT's, in its table of the base -1765328384), and
-/// what helps.
-const HINTS: &[(i32, &str)] = &[
-    (6, "the KDC does not know the client: check the principal's spelling and realm"),
-    (7, "the KDC does not know the service: check the host name, which must be the one of the service principal, and its realm"),
-    (31, "the key in the keytab is not the service's key of today: export the keytab anew"),
-    (32, "the ticket has expired: run kinit"),
-    (33, "the ticket is not valid yet: set the clocks right, on this machine and on the KDC"),
-    (34, "the token was used before: begin a new exchange"),
-    (35, "the ticket is for another service: check the host name and the keytab's principals (klist -k)"),
-    (37, "the clocks of client, server and KDC differ too much: set them right, by NTP for instance"),
-    (41, "the token was changed on the way"),
-    (44, "the keytab has another version of the service's key: export the keytab anew, and let the client run kinit anew"),
-    (45, "the keytab has no key for that service: check its principals (klist -k)"),
-    (141, "there is no ticket: run kinit, or name the credentials cache (property ccache, variable KRB5CCNAME)"),
-    (144, "the ticket is for another principal than the keytab: check its principals (klist -k)"),
-    (154, "the realm is unknown: check krb5.conf"),
-    (156, "no KDC of the realm answers: check krb5.conf and the network"),
-    (181, "the keytab has no key for that service: check its principals (klist -k) and who may read it (property keytab, variable KRB5_KTNAME)"),
-    (195, "there is no ticket: run kinit, or name the credentials cache (property ccache, variable KRB5CCNAME)"),
-    (220, "the name of the realm's KDC cannot be resolved: check krb5.conf"),
-    (230, "the keytab has another version of the service's key: export the keytab anew, and let the client run kinit anew"),
+/// The error codes of Kerberos (RFC 4120 §7.5.9 and MIT's, in its table of the base -1765328384), how their
+/// texts can be told where SPNEGO has numbered them anew, and what helps.
+const HINTS: &[(i32, &str, &str)] = &[
+    (230, "keytab is likely out of date", "the keytab has another version of the service's key: export the keytab anew, and let the client run kinit anew"),
+    (6, "Client not found", "the KDC does not know the client: check the principal's spelling and realm"),
+    (7, "not found in Kerberos database", "the KDC does not know the service: check the host name, which must be the one of the service principal, and its realm"),
+    (31, "Decrypt integrity check failed", "the key in the keytab is not the service's key of today: export the keytab anew"),
+    (32, "Ticket expired", "the ticket has expired: run kinit"),
+    (33, "Ticket not yet valid", "the ticket is not valid yet: set the clocks right, on this machine and on the KDC"),
+    (34, "Request is a replay", "the token was used before: begin a new exchange"),
+    (35, "not found in keytab", "the ticket is for another service: check the host name and the keytab's principals (klist -k)"),
+    (37, "Clock skew too great", "the clocks of client, server and KDC differ too much: set them right, by NTP for instance"),
+    (41, "Message stream modified", "the token was changed on the way"),
+    (44, "Key version is not available", "the keytab has another version of the service's key: export the keytab anew, and let the client run kinit anew"),
+    (45, "Service key not available", "the keytab has no key for that service: check its principals (klist -k)"),
+    (141, "Matching credential not found", "there is no ticket: run kinit, or name the credentials cache (property ccache, variable KRB5CCNAME)"),
+    (144, "Wrong principal in request", "the ticket is for another principal than the keytab: check its principals (klist -k)"),
+    (154, "Cannot find KDC for realm", "the realm is unknown: check krb5.conf"),
+    (156, "Cannot contact any KDC", "no KDC of the realm answers: check krb5.conf and the network"),
+    (181, "No key table entry", "the keytab has no key for that service: check its principals (klist -k) and who may read it (property keytab, variable KRB5_KTNAME)"),
+    (195, "No credentials cache", "there is no ticket: run kinit, or name the credentials cache (property ccache, variable KRB5CCNAME)"),
+    (220, "Cannot resolve network address for KDC", "the name of the realm's KDC cannot be resolved: check krb5.conf"),
 ];
 const KRB5_BASE: i32 = -1_765_328_384;
 
@@ -66,7 +66,8 @@ impl GssFailure {
     /// What to try; empty if nothing is known.
     pub fn hint(&self) -> &'static str {
         let at = (self.minor as i32).wrapping_sub(KRB5_BASE);
-        if let Some((_, hint)) = HINTS.iter().find(|(code, _)| *code == at) {
+        let by_number = HINTS.iter().find(|(code, _, _)| *code == at);
+        if let Some((_, _, hint)) = by_number.or_else(|| HINTS.iter().find(|(_, part, _)| self.text.contains(part))) {
             return hint;
         }
         match (self.routine(), self.side) {
@@ -142,6 +143,9 @@ mod tests {
             assert_eq!(failure.code(), number, "{code}");
             assert!(failure.to_string().starts_with("d a: t"), "{failure}");
         }
+        let renumbered =
+            GssFailure { minor: 100_005, text: "Request is a replay".into(), ..failure(Side::Server, 13, 0) };
+        assert!(renumbered.hint().contains("used before"), "{renumbered}");
         let replayed = GssFailure { major: 2, ..failure(Side::Server, 0, 9999) };
         assert_eq!(replayed.code(), Code::BadProt);
     }

@@ -103,7 +103,12 @@ fn credentials(side: Side, speaking: Speaking, config: &Config) -> Result<Creden
         Side::Client => Store { ccache: config.ccache(), keytab: config.keytab() },
         Side::Server => Store { ccache: None, keytab: config.keytab() },
     };
-    Credentials::acquire(side, speaking, name.as_ref(), &about, store)
+    let acquire = |speaking| Credentials::acquire(side, speaking, name.as_ref(), &about, store);
+    match acquire(speaking) {
+        // SPNEGO only says that it has found nothing; Kerberos says what is missing.
+        Err(error) if speaking == Speaking::Spnego => Err(acquire(Speaking::Kerberos).err().unwrap_or(error)),
+        result => result,
+    }
 }
 
 /// The channel binding of contexts that have no header to bind: the one that Active Directory asks for.
