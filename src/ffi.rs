@@ -242,7 +242,8 @@ pub unsafe extern "C" fn asr_negotiate(handle: *mut Handle, list: Slice) -> Slic
 fn choose(handle: &mut Handle) -> Result<(), Error> {
     let Handle { session, list, .. } = handle;
     session.negotiate(list)?;
-    if session.side() == Side::Server && negotiate::usable(list, Side::Server, &session.config).len() > 1 {
+    let several = session.side() == Side::Server && negotiate::names(list).nth(1).is_some();
+    if several && negotiate::usable(list, Side::Server, &session.config).len() > 1 {
         session.unpick();
     }
     Ok(())
