@@ -388,7 +388,7 @@ and a callback that keeps its continuation all the same, to answer later, fails 
 
 =back
 
-F<eg/deferred-answers> is a whole event loop in a page.
+F<eg/deferred-answers> is a whole event loop in a page, F<eg/event-server> a POP3 server on IO::Async.
 
 =head1 CHARACTERS
 
