@@ -9,13 +9,13 @@ use std::hint::black_box;
 
 use zeroize::Zeroize;
 
-type State = [u32; 4];
+pub(super) type State = [u32; 4];
 
 const START: State = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476];
 
 /// A key, hashed in.
 pub struct HmacMd5 {
-    inner: State,
+    pub(super) inner: State,
     outer: State,
 }
 
@@ -50,12 +50,16 @@ impl HmacMd5 {
             used = blocks.remainder().len();
             block[..used].copy_from_slice(blocks.remainder());
         }
-        finish(&mut state, &mut block, used, 4 + message.len() as u64);
-        let inner = bytes(&state);
+        self.end(state, &mut block, used, message.len())
+    }
 
+    /// Both hashes' ends: `used` bytes of the last block are the message's.
+    pub(super) fn end(&self, mut state: State, block: &mut [u8; 64], used: usize, length: usize) -> [u8; 16] {
+        finish(&mut state, block, used, 4 + length as u64);
+        let inner = bytes(&state);
         let mut state = self.outer;
         block[..16].copy_from_slice(&inner);
-        finish(&mut state, &mut block, 16, 16);
+        finish(&mut state, block, 16, 16);
         bytes(&state)
     }
 }
@@ -167,19 +171,27 @@ macro_rules! step {
 
 /// Sixteen steps: word `start + k * stride` of the block goes into step k.
 macro_rules! round {
-    ($f:ident, [$a:ident, $b:ident, $c:ident, $d:ident], $x:ident, $start:literal, $stride:literal, $t:expr, $shifts:expr) => {
+    ($f:ident, [$a:ident, $b:ident, $c:ident, $d:ident], $x:ident, $start:literal, $stride:literal, $t:expr, $shifts:expr, $beside:expr) => {
         for k in 0..4 {
             let word = |n: usize| $x[($start + (4 * k + n) * $stride) % 16];
             step!($f, $a, $b, $c, $d, word(0), $t[4 * k], $shifts[0]);
             step!($f, $d, $a, $b, $c, word(1), $t[4 * k + 1], $shifts[1]);
             step!($f, $c, $d, $a, $b, word(2), $t[4 * k + 2], $shifts[2]);
             step!($f, $b, $c, $d, $a, word(3), $t[4 * k + 3], $shifts[3]);
+            $beside(k);
         }
     };
 }
 
 /// Takes one block of 64 bytes.
-fn compress(state: &mut State, block: &[u8]) {
+pub(super) fn compress(state: &mut State, block: &[u8]) {
+    compress_beside(state, block, |_| {});
+}
+
+/// Takes one block, and does something else sixteen times in between: the chain of dependent steps leaves the
+/// processor idle enough for work that does not depend on it.
+#[inline(always)]
+pub(super) fn compress_beside(state: &mut State, block: &[u8], mut beside: impl FnMut(usize)) {
     let mut x = [0; 16];
     for (word, four) in x.iter_mut().zip(block.chunks_exact(4)) {
         let mut bytes = [0; 4];
@@ -189,10 +201,10 @@ fn compress(state: &mut State, block: &[u8]) {
     // The compiler must not see constants: it would add them last, on the chain of dependent steps.
     let t = black_box(&T);
     let [mut a, mut b, mut c, mut d] = *state;
-    round!(f, [a, b, c, d], x, 0, 1, t[..16], [7, 12, 17, 22]);
-    round!(g, [a, b, c, d], x, 1, 5, t[16..32], [5, 9, 14, 20]);
-    round!(h, [a, b, c, d], x, 5, 3, t[32..48], [4, 11, 16, 23]);
-    round!(i, [a, b, c, d], x, 0, 7, t[48..], [6, 10, 15, 21]);
+    round!(f, [a, b, c, d], x, 0, 1, t[..16], [7, 12, 17, 22], beside);
+    round!(g, [a, b, c, d], x, 1, 5, t[16..32], [5, 9, 14, 20], |k| beside(4 + k));
+    round!(h, [a, b, c, d], x, 5, 3, t[32..48], [4, 11, 16, 23], |k| beside(8 + k));
+    round!(i, [a, b, c, d], x, 0, 7, t[48..], [6, 10, 15, 21], |k| beside(12 + k));
     let new = [a, b, c, d];
     state.iter_mut().zip(new).for_each(|(old, new)| *old = old.wrapping_add(new));
 }

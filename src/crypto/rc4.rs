@@ -9,8 +9,8 @@ use zeroize::Zeroize;
 pub struct Rc4 {
     /// Bytes, in words: a byte's store that is followed by a load of its word would be slow.
     state: [u32; 256],
-    i: u8,
-    j: u8,
+    i: u32,
+    j: u32,
 }
 
 impl Rc4 {
@@ -29,32 +29,60 @@ impl Rc4 {
 
     /// Encrypts or decrypts in place.
     pub fn apply(&mut self, message: &mut [u8]) {
-        let mut words = message.chunks_exact_mut(8);
-        let (mut i, mut j) = (self.i, self.j);
+        let mut stream = self.stream();
+        let mut words = message.chunks_exact_mut(4);
         for word in &mut words {
-            let mut stream = 0u64;
-            for n in 0..8 {
-                stream |= u64::from(next(&mut self.state, &mut i, &mut j)) << (8 * n);
-            }
-            word.iter_mut().zip(stream.to_le_bytes()).for_each(|(byte, key)| *byte ^= key);
+            let keys = stream.four().to_le_bytes();
+            word.iter_mut().zip(keys).for_each(|(byte, key)| *byte ^= key);
         }
         for byte in words.into_remainder() {
-            *byte ^= next(&mut self.state, &mut i, &mut j) as u8;
+            *byte ^= stream.next() as u8;
         }
-        (self.i, self.j) = (i, j);
+        stream.end();
+    }
+
+    /// The key stream from here on; [`Stream::end`] says how far it was used.
+    #[inline(always)]
+    pub(super) fn stream(&mut self) -> Stream<'_> {
+        let (i, j) = (self.i, self.j);
+        Stream { rc4: self, i, j }
     }
 }
 
-/// The next byte of the key stream.
-#[inline(always)]
-fn next(state: &mut [u32; 256], i: &mut u8, j: &mut u8) -> u32 {
-    *i = i.wrapping_add(1);
-    let x = state[usize::from(*i)];
-    *j = j.wrapping_add(x as u8);
-    let y = state[usize::from(*j)];
-    state[usize::from(*i)] = y;
-    state[usize::from(*j)] = x;
-    state[usize::from((x as u8).wrapping_add(y as u8))]
+/// A key stream that is being made. The counters are variables of their own: in one piece of memory with the
+/// state, the compiler cannot tell them from its bytes.
+pub(super) struct Stream<'a> {
+    rc4: &'a mut Rc4,
+    i: u32,
+    j: u32,
+}
+
+impl Stream<'_> {
+    /// The next byte.
+    #[inline(always)]
+    fn next(&mut self) -> u32 {
+        let state = &mut self.rc4.state;
+        self.i = (self.i + 1) & 255;
+        let x = state[(self.i & 255) as usize];
+        self.j = (self.j + x) & 255;
+        let y = state[(self.j & 255) as usize];
+        state[(self.i & 255) as usize] = y;
+        state[(self.j & 255) as usize] = x;
+        state[((x + y) & 255) as usize]
+    }
+
+    /// The next four bytes, the first one being the lowest.
+    #[inline(always)]
+    pub(super) fn four(&mut self) -> u32 {
+        self.next() | self.next() << 8 | self.next() << 16 | self.next() << 24
+    }
+
+    /// Goes on from here the next time.
+    #[inline(always)]
+    pub(super) fn end(self) {
+        self.rc4.i = self.i;
+        self.rc4.j = self.j;
+    }
 }
 
 impl Drop for Rc4 {

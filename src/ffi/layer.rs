@@ -1,13 +1,12 @@
 //! The part of the C surface that deals with security layers; the rules are those of the module above.
 
-use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr;
 use std::sync::{Arc, Mutex};
 
 use crate::error::Error;
 use crate::layer::{lock, SharedLayer, Stream};
 
-use super::{Handle, Slice};
+use super::{shielded, Handle, Slice};
 
 /// Bit 0: data is protected by a layer. Bit 1: the layer has ended by an error.
 ///
@@ -213,11 +212,10 @@ unsafe fn owned(layer: *const Mutex<Stream>) -> SharedLayer {
 /// Runs `work` on the layer; a panic ends it.
 fn guarded<T>(layer: &SharedLayer, work: impl FnOnce(&mut Stream) -> Result<T, Error>) -> Result<T, Error> {
     let mut stream = lock(layer);
-    catch_unwind(AssertUnwindSafe(|| work(&mut stream))).unwrap_or_else(|payload| {
-        // The payload's own destructor may panic too.
-        let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)));
-        let defect = Error::System("internal error: a defect of this library, please report it");
-        stream.break_with(defect.clone());
-        Err(defect)
-    })
+    let defect = Error::System("internal error: a defect of this library, please report it");
+    let result = shielded(Err(defect.clone()), || work(&mut stream));
+    if result.as_ref().err() == Some(&defect) {
+        stream.break_with(defect);
+    }
+    result
 }

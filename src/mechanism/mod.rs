@@ -49,6 +49,12 @@ pub static KERBEROS: &[&Mechanism] = &[&gss::GS2_KRB5_PLUS, &gss::GSSAPI, &gss::
 
 pub use gss::unavailable;
 
+/// All that this machine has.
+pub fn present() -> impl Iterator<Item = &'static Mechanism> {
+    let kerberos: &[&Mechanism] = if crate::gssapi::is_present() { KERBEROS } else { &[] };
+    ALL.iter().chain(kerberos).copied()
+}
+
 /// The mechanism of that name, upper or lower case.
 pub fn find(name: &str) -> Option<&'static Mechanism> {
     ALL.iter().chain(KERBEROS).copied().find(|m| m.name.eq_ignore_ascii_case(name))

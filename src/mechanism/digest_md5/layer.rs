@@ -108,10 +108,7 @@ impl SecurityLayer for Layer {
         let Some(frame) = buffer.get_mut(..sealed + TAIL) else {
             return Err(Error::System("internal error: too little room for a frame"));
         };
-        let mac = self.outgoing.key.of(sequence, &frame[..length]);
-        frame[length..length + padding].fill(padding as u8);
-        frame[length + padding..sealed].copy_from_slice(&mac[..MAC]);
-        self.outgoing.cipher.encrypt(&mut frame[..sealed]);
+        self.outgoing.seal(sequence, &mut frame[..sealed], length);
         frame[sealed..sealed + 2].copy_from_slice(&TYPE);
         frame[sealed + 2..].copy_from_slice(&sequence);
         Ok(sealed + TAIL)
@@ -132,17 +129,58 @@ impl SecurityLayer for Layer {
         if tail[2..] != sequence {
             return misbehaved("its sequence number is not the next one: a frame was repeated, lost or moved");
         }
-        self.incoming.cipher.decrypt(body);
-        let (text, mac) = body.split_at(sealed - MAC);
-        let (padding, padded_well) = if self.padded { padding(text) } else { (0, true) };
-        let length = text.len() - padding;
-        let expected = self.incoming.key.of(sequence, &text[..length]);
-        // Wrong padding and a wrong code are one error, found after the same work.
-        if !(ct_eq(&expected[..MAC], mac) & padded_well) {
+        let Some(length) = self.incoming.open(sequence, body) else {
             frame.zeroize();
             return Err(Error::misbehaved(FRAME, PeerMisbehaved::Damaged));
-        }
+        };
         Ok(length)
+    }
+}
+
+impl Direction {
+    /// Turns `length` bytes of text, and room for padding and code, to what is sent.
+    fn seal(&mut self, sequence: [u8; 4], body: &mut [u8], length: usize) {
+        let (text, rest) = body.split_at_mut(length);
+        let (padding, code) = rest.split_at_mut(rest.len() - MAC);
+        padding.fill(padding.len() as u8);
+        match &mut self.cipher {
+            Keyed::Rc4(rc4) => {
+                code.copy_from_slice(&self.key.seal(sequence, text, rc4)[..MAC]);
+                rc4.apply(code);
+            }
+            cipher => {
+                code.copy_from_slice(&self.key.of(sequence, text)[..MAC]);
+                match cipher {
+                    Keyed::None | Keyed::Rc4(_) => {}
+                    Keyed::Des(des) => des.encrypt(body),
+                    Keyed::TripleDes(des) => des.encrypt(body),
+                }
+            }
+        }
+    }
+
+    /// The way back: the length of the text, if its padding and code are right.
+    fn open(&mut self, sequence: [u8; 4], body: &mut [u8]) -> Option<usize> {
+        let end = body.len() - MAC;
+        let (length, padded_well, expected) = match &mut self.cipher {
+            Keyed::None => (end, true, self.key.of(sequence, &body[..end])),
+            Keyed::Rc4(rc4) => {
+                let expected = self.key.open(sequence, &mut body[..end], rc4);
+                rc4.apply(&mut body[end..]);
+                (end, true, expected)
+            }
+            block => {
+                match block {
+                    Keyed::None | Keyed::Rc4(_) => {}
+                    Keyed::Des(des) => des.decrypt(body),
+                    Keyed::TripleDes(des) => des.decrypt(body),
+                }
+                let (padding, good) = padding(&body[..end]);
+                (end - padding, good, self.key.of(sequence, &body[..end - padding]))
+            }
+        };
+        // Wrong padding and a wrong code are one error, found after the same work.
+        (ct_eq(&expected[..MAC], &body[end..]) & padded_well).then_some(length)
     }
 }
 
@@ -207,24 +245,6 @@ impl Keyed {
                 let (first, second) = (des::spread(key, 0), des::spread(key, 7));
                 Keyed::TripleDes(Box::new(TripleDes::new(&first, &second, &vector)))
             }
-        }
-    }
-
-    fn encrypt(&mut self, message: &mut [u8]) {
-        match self {
-            Keyed::None => {}
-            Keyed::Rc4(rc4) => rc4.apply(message),
-            Keyed::Des(des) => des.encrypt(message),
-            Keyed::TripleDes(des) => des.encrypt(message),
-        }
-    }
-
-    fn decrypt(&mut self, message: &mut [u8]) {
-        match self {
-            Keyed::None => {}
-            Keyed::Rc4(rc4) => rc4.apply(message),
-            Keyed::Des(des) => des.decrypt(message),
-            Keyed::TripleDes(des) => des.decrypt(message),
         }
     }
 }

@@ -323,3 +323,51 @@ sub AUTOLOAD {
 sub DESTROY { return }
 
 1;
+
+__END__
+
+=encoding UTF-8
+
+=head1 NAME
+
+Authen::SASL::Rust::Layer - the security layer over a handle
+
+=head1 SYNOPSIS
+
+    if ($conn->property('ssf')) {
+        $socket = $conn->securesocket($socket);
+    }
+    print $socket "what nobody else reads\n";
+    my $line = <$socket>;
+
+=head1 DESCRIPTION
+
+What C<securesocket> of L<Authen::SASL::Rust::Connection> returns. C<print>, C<printf>, C<say>, C<syswrite>, C<read>, C<sysread>,
+C<readline>, C<getc>, C<eof>, C<fileno>, C<binmode> and C<close> work on it, as do their methods (IO::Handle); any other method
+(C<peerhost>, C<timeout>, C<blocking> ...) is the one of the handle below. Data are bytes; there are no C<:utf8> layers.
+
+=head2 Reading
+
+C<sysread> gives what there is of the frame that came first, at most what was asked for, as it does on a socket.
+C<read> as a function cannot be told apart from it; the method C<read> waits for all that was asked for.
+
+No more than one frame is taken from the socket at a time. So where C<select> or IO::Select says that nothing has
+come, at most the rest of one frame waits: C<< $socket->pending >> bytes. A program that waits by C<select> reads until C<pending>
+is 0, as with IO::Socket::SSL.
+
+A frame that was changed, repeated, lost, or is longer than C<maxbuf>, and a connection that ends in the middle of a frame close the
+handle. The read gives undef, C<$!> is EBADMSG (ECONNRESET for the end), and C<< $conn->error >> says what it was.
+
+=head2 Writing
+
+Plaintext is cut to frames that the peer takes. On a non-blocking handle C<syswrite> returns how much it has taken; what of
+its frames did not fit into the socket goes out with the next write, read or C<< $socket->flush >>, and
+C<< $socket->unsent >> is its length. Undef and EAGAIN mean that nothing was taken. C<print> always takes everything.
+C<close> tries once more to send what is left, and is false if it could not.
+
+=head2 Buffers
+
+Data that the program has read already into the buffer of the handle below, by C<readline> or C<read>, does not come
+through the layer. Protocols do not send any before the layer begins.
+
+=cut
