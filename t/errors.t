@@ -69,7 +69,7 @@ subtest 'where the peer speaks in our error' => sub {
 
 subtest 'damaged messages of every mechanism' => sub {
   my %both = (%client, %server, token => $SECRET, authname => 'fred', checktoken => sub { undef });
-  for my $mechanism (Authen::SASL::Rust->global_listmech) {
+  for my $mechanism (grep { !/\AGS/ } Authen::SASL::Rust->global_listmech) {
     next if $mechanism =~ /-PLUS\z/;
     my @transcript = transcript($mechanism, %both);
     my $failures = 0;
@@ -119,7 +119,7 @@ sub replay {
 }
 
 subtest 'wrong passwords' => sub {
-  for my $mechanism (grep { !/-PLUS|ANONYMOUS|EXTERNAL|OAUTH/ } Authen::SASL::Rust->global_listmech) {
+  for my $mechanism (grep { !/-PLUS|\AGS|ANONYMOUS|EXTERNAL|OAUTH/ } Authen::SASL::Rust->global_listmech) {
     for my $secret ($SECRET, Authen::SASL::Rust->scram_verifier(password => $SECRET), { iterations => $SECRET }) {
       my $client = make('client', $mechanism, { user => 'fred', pass => 'not it' });
       my $server = make('server', $mechanism, { getsecret => sub { $secret } });

@@ -28,7 +28,13 @@ subtest 'the table of mechanisms' => sub {
   my %rank = $manual =~ /^    ([A-Z][A-Z0-9-]+) +(\d+)  (?:client|server) /mg;
   my @plain = grep { !/-PLUS\z/ } Authen::SASL::Rust->global_listmech;
   is_deeply([sort keys %rank], [sort @plain], 'has each mechanism');
-  for my $name (@plain) {
+
+  # Without a realm nothing of Kerberos can be started: xt/kerberos does.
+  for my $name (grep { /\AGS/ } @plain) {
+    my ($order) = $sources =~ /mechanism\(\s*"\Q$name\E",\s*(\d+),/;
+    is($rank{$name}, $order, "rank of $name");
+  }
+  for my $name (grep { !/\AGS/ } @plain) {
     my $conn = Authen::SASL->new(mechanism => $name, callback => { user => 'u', pass => 'p', token => 't' })
       ->client_new('imap', 'h');
     is($rank{$name}, $conn->_order, "rank of $name");

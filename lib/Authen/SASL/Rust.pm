@@ -116,13 +116,16 @@ connection, and L<Authen::SASL::Rust::Error> the exception.
 =head2 Not in this version
 
 Channel binding through the Perl API (the C<-PLUS> mechanisms are known and never chosen),
-Kerberos (GSSAPI, GS2-KRB5), Cyrus plugins as mechanisms, and the AUTH line protocol.
+Cyrus plugins as mechanisms, and the AUTH line protocol.
 
 =head1 MECHANISMS
 
 All of them work on both sides.
 
     name              rank  who begins  standard    flags     callbacks of a client  callbacks of a server
+    GSSAPI              83  client      RFC 4752    p a m n c none (Kerberos)        none (property keytab)
+    GSS-SPNEGO          82  client      -           p a m n c none (Kerberos)        none (property keytab)
+    GS2-KRB5            81  client      RFC 5801    p a m n c none (Kerberos)        none (property keytab)
     SCRAM-SHA3-512      57  client      draft       p a m n   user pass              getsecret
     SCRAM-SHA-512       56  client      draft       p a m n   user pass              getsecret
     SCRAM-SHA-384       55  client      -           p a m n   user pass              getsecret
@@ -139,7 +142,7 @@ All of them work on both sides.
     ANONYMOUS            0  client      RFC 4505    p         none                   none
 
 The flags are those that a mechanism satisfies: C<p> noplaintext, C<a> noactive, C<d> nodictionary, C<m>
-mutual_auth, C<n> noanonymous. No mechanism here satisfies forward_secrecy or pass_credentials.
+mutual_auth, C<n> noanonymous, C<c> pass_credentials. No mechanism here satisfies forward_secrecy.
 
 B<Deprecated>, for peers that have nothing better: LOGIN (never standardized), CRAM-MD5, and DIGEST-MD5 (made
 historic by RFC 6331). XOAUTH2 is not a standard; some large mail services speak it. A dash or "draft" under
@@ -159,7 +162,8 @@ where C<externalssf> is above 0, since then TLS is below;
 
 =item *
 
-C<minssf> is not above C<externalssf> and the strongest layer of the mechanism together (128 for DIGEST-MD5, else 0);
+C<minssf> is not above C<externalssf> and the strongest layer of the mechanism together (256 for GSSAPI
+and GSS-SPNEGO, 128 for DIGEST-MD5, else 0);
 
 =item *
 
@@ -167,7 +171,12 @@ C<channel_binding_policy> is not C<require>;
 
 =item *
 
-the callbacks that it needs exist. They are not called for the choice.
+the callbacks that it needs exist. They are not called for the choice;
+
+=item *
+
+of Kerberos' mechanisms: the system has a GSS-API library, and there is a ticket (client) or a keytab with a key for the
+service (server). So a list like C<GSSAPI SCRAM-SHA-256> does without Kerberos where there is no ticket.
 
 =back
 
@@ -185,13 +194,45 @@ $conn->mechanism($name) >>, before C<server_start>.
     use warnings;
     use Authen::SASL qw(Rust);
 
-    my $sasl = Authen::SASL->new(mechanism => 'GSSAPI PLAIN', callback => { user => 'fred', pass => 'pencil' });
+    my $sasl = Authen::SASL->new(mechanism => 'NTLM PLAIN', callback => { user => 'fred', pass => 'pencil' });
     print $sasl->client_new('imap', 'mail.example.org')->mechanism, "\n";      # prints PLAIN
 
     eval { $sasl->client_new('imap', 'mail.example.org', 'noplaintext') };
-    print "$_\n" for $@ =~ /GSSAPI: ([^;]+)/, $@ =~ /PLAIN: ([^(]+) \(/;
+    print "$_\n" for $@ =~ /NTLM: ([^;]+)/, $@ =~ /PLAIN: ([^(]+) \(/;
     # prints it is unknown here
     # prints it does not satisfy the security flag noplaintext
+
+=head2 Kerberos and Active Directory
+
+Nothing of Kerberos is needed to install this module. The library of the system, libgssapi_krb5.so.2 of MIT Kerberos or
+libgssapi.so.3 of Heimdal, is opened when a Kerberos mechanism is asked for; where there is none, the error of C<client_new> says so.
+
+To search an Active Directory, get a ticket (C<kinit fred@EXAMPLE.ORG>, with the realm in capitals), then
+
+    use Authen::SASL qw(Rust);
+    use Net::LDAP;
+
+    my $ldap = Net::LDAP->new('dc1.example.org') or die $@;
+    my $bind = $ldap->bind('', sasl => Authen::SASL->new(mechanism => 'GSSAPI'));
+    die $bind->error if $bind->code;
+
+The name that is given to C<< Net::LDAP->new >> is the one that the domain controller has in Kerberos: its full name, neither an alias
+nor an address. All that follows goes through Kerberos' encryption. Over C<ldaps> or after C<start_tls>, where Active
+Directory takes no second encryption, make the connection yourself and tell it about TLS; there will be no layer then:
+
+    my $sasl = Authen::SASL->new(mechanism => 'GSSAPI');
+    my $conn = $sasl->client_new('ldap', 'dc1.example.org', { externalssf => 256 });
+    my $bind = $ldap->bind('', sasl => $conn);
+
+C<GSS-SPNEGO> is Microsoft's own way, with the same tickets and the same result.
+
+The properties C<ccache>, C<keytab>, C<principal> and C<delegate> (L<Authen::SASL::Rust::Connection/Kerberos>) say which
+credentials are used, if they are not the environment's (C<KRB5CCNAME>, C<KRB5_KTNAME>, C<KRB5_CLIENT_KTNAME>). A
+client asks the callback C<authname> for the authorization identity and no other; C<pass> is not asked, and so a GSSAPI::Cred
+object, as Authen::SASL::Perl takes it there, has no effect: name its cache in C<ccache>.
+
+On a server C<authuser> is the local name of the principal, by the rules C<auth_to_local> of krb5.conf (C<fred@EXAMPLE.ORG> of the
+default realm is C<fred>), or else the whole principal. C<canonuser> may change it and C<authorize> is asked as ever.
 
 =head1 CLASS METHODS
 

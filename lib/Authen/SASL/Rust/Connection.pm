@@ -396,6 +396,13 @@ A layer that C<minssf> demands and cannot be had fails the exchange. C<minssf> a
     realm                   server: the realm of DIGEST-MD5, and of a name with @; the host if not set. Client: the realm used
     external_id             server: the identity that TLS or the socket has proved, for EXTERNAL
 
+=head2 Kerberos
+
+    ccache                  client: the credentials cache, FILE:/tmp/krb5cc_1000 for instance; KRB5CCNAME, or the system's
+    keytab                  server: where its keys are; KRB5_KTNAME, or the system's. Client: keys to get tickets with
+    principal               whose credentials are used. Not set: a client's default ones; a server's for service and host
+    delegate                client: 1 lets the server act in its name, with a ticket that may be forwarded; 0
+
 =head2 Of the exchange, to be read only
 
     user                    server: whom to act as; the authorization identity, or else the authentication identity
@@ -403,7 +410,7 @@ A layer that C<minssf> demands and cannot be had fails the exchange. C<minssf> a
     authzid                 the authorization identity, if one was named
     mechname                the mechanism
     message_absent          1 if the last step had no message for the peer, 0 if it had one, even an empty one
-    ssf                     after success, the strength of the layer: 0 none, 1 integrity, 40, 55, 56, 112 or 128 bits
+    ssf                     after success, the strength of the layer: 0 none, 1 integrity, else bits of the key, at most 256
     maxout                  most bytes of plaintext in one frame; undef without a layer
 
 =head2 Stored only

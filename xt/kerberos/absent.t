@@ -1,0 +1,44 @@
+# A system without a GSS-API library: libraries of the same names that hold nothing stand before the real ones. The
+# mechanisms are refused with the reason, and all that needs no Kerberos is as ever.
+
+use strict;
+use warnings;
+use Test::More;
+
+use Config     qw(%Config);
+use File::Temp ();
+
+my $dir = File::Temp->newdir;
+my $source = "$dir/empty.c";
+open my $file, '>', $source or die "$source: $!";
+print {$file} "int nothing_of_kerberos;\n";
+close $file or die "$source: $!";
+for my $name (qw(libgssapi_krb5.so.2 libgssapi.so.3)) {
+  system($Config{cc}, '-shared', '-fPIC', '-o', "$dir/$name", $source) == 0 or die "$Config{cc} failed\n";
+}
+local $ENV{LD_LIBRARY_PATH} = $dir;
+
+my @perl = ($^X, map {"-I$_"} grep { !ref } @INC);
+my $asks = <<'PROGRAM';
+use Authen::SASL qw(Rust);
+print join(' ', grep { /\AGS/ } Authen::SASL::Rust->global_listmech), "\n";
+for my $list (@ARGV) {
+  for my $make (qw(client_new server_new)) {
+    my $conn = eval { Authen::SASL->new(mechanism => $list, callback => {user => 'u', pass => 'p', checkpass => sub { 1 }})->$make('ldap', 'localhost') };
+    print $conn ? $conn->mechanism : $@, "\n";
+  }
+}
+PROGRAM
+open my $out, '-|', @perl, '-e', $asks, 'GSSAPI', 'GSS-SPNEGO', 'GS2-KRB5', 'GSSAPI PLAIN' or die "$^X: $!";
+my ($listed, @said) = grep { !/\A(?: at |\s*\z)/ || $. == 1 } <$out>;
+close $out or die "the program failed\n";
+is $listed, "\n", 'no mechanism of Kerberos is listed';
+for my $name (qw(GSSAPI GSS-SPNEGO GS2-KRB5)) {
+  like shift @said, qr/\Q$name\E: there is no GSS-API library: .*libgssapi_krb5\.so\.2/, "$name is refused" for 1, 2;
+}
+is_deeply \@said, ["PLAIN\n", "PLAIN\n"], 'the next mechanism is taken';
+
+my $tests = `prove -b t 2>&1`;
+is $?, 0, 'the tests of the module pass' or diag $tests;
+
+done_testing;
