@@ -5,6 +5,9 @@
 use authen_sasl_rust::config::ChannelBinding;
 use authen_sasl_rust::contract::{Abilities, Answer, Side, Values};
 use authen_sasl_rust::error::Code;
+use authen_sasl_rust::gssapi::{
+    flag, Acceptor, Credentials, Initiator, Name, Progress, SecurityContext, Speaking, Store,
+};
 use authen_sasl_rust::layer::lock;
 use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::world::LocalWorld;
@@ -182,4 +185,109 @@ fn frames_of_the_layer_are_verified() {
     // Out of order: the second before the first.
     assert!(lock(to).feed(&second).is_err());
     assert!(lock(to).feed(&first).is_err(), "an error ends a layer for good");
+}
+
+const WANTED: u32 = flag::MUTUAL | flag::SEQUENCE | flag::INTEGRITY | flag::CONFIDENTIALITY;
+
+/// What a server says to this last message of a client that breaks the rules, wrapped as it must be.
+fn server_hears(selection: &[u8], alter_config: fn(&mut Session)) -> Session {
+    let mut server = session(Side::Server, "GSSAPI", None);
+    alter_config(&mut server);
+    let mut world = LocalWorld::default();
+    let target = Name::of_service(Side::Client, "ldap", "localhost").unwrap();
+    let mut rogue = Initiator::new(Speaking::Kerberos, target, "ldap".into(), None, WANTED, None).unwrap();
+    let Progress::Continue(token) = rogue.step(None).unwrap() else { panic!("no mutual authentication") };
+    assert_eq!(server.start(Some(&token), &mut world.lend()), Outcome::Send, "{:?}", server.failure());
+    assert!(matches!(rogue.step(Some(server.message())).unwrap(), Progress::Complete(last) if last.is_empty()));
+    let (mut context, name) = rogue.finish().unwrap();
+    assert_eq!(name, "fred@EXAMPLE.TEST");
+    assert_eq!(server.step(b"", &mut world.lend()), Outcome::Send, "{:?}", server.failure());
+    let (offer, _) = context.unwrap(server.message()).unwrap();
+    assert_eq!(offer.len(), 4);
+    let wrapped = context.wrap(false, selection).unwrap();
+    server.step(&wrapped, &mut world.lend());
+    server
+}
+
+/// A wrapped message of fewer than four bytes, of each length.
+#[test]
+#[ignore = "needs a realm: xt/kerberos/core.t"]
+fn cve_2022_2469() {
+    for length in 0..4 {
+        let server = server_hears(&[1, 0, 0, 0][..length], |_| {});
+        assert_eq!(code(&server), Some(Code::BadProt), "{length}: {:?}", server.failure());
+        assert!(!server.is_success());
+    }
+    assert!(server_hears(&[1, 0, 0, 0], |_| {}).is_success());
+}
+
+#[test]
+#[ignore = "needs a realm: xt/kerberos/core.t"]
+fn a_selection_that_was_not_offered_is_refused() {
+    let none_only = |server: &mut Session| server.config.max_ssf = Some(0);
+    let layers_only = |server: &mut Session| server.config.min_ssf = 1;
+    type Case<'a> = (&'a [u8], fn(&mut Session), bool);
+    let cases: [Case<'_>; 13] = [
+        (&[1, 0, 0, 0], |_| {}, true),
+        (&[4, 0, 16, 0], |_| {}, true),
+        (&[2, 0, 16, 0], layers_only, true),
+        (&[1, 0, 0, 0, b'f', b'r', b'e', b'd'], |_| {}, true),
+        (&[0, 0, 0, 0], |_| {}, false),
+        (&[3, 0, 16, 0], |_| {}, false),
+        (&[8, 0, 16, 0], |_| {}, false),
+        (&[255, 0, 16, 0], |_| {}, false),
+        (&[1, 0, 16, 0], |_| {}, false), // without a layer the longest frame is 0
+        (&[4, 0, 0, 8], |_| {}, false),  // no frame has that little room
+        (&[4, 0, 16, 0], none_only, false),
+        (&[1, 0, 0, 0], layers_only, false),
+        (&[1, 0, 0, 0, b'r', b'o', b'o', b't', 0], |_| {}, false),
+    ];
+    for (selection, alter, good) in cases {
+        let server = server_hears(selection, alter);
+        assert_eq!(server.is_success(), good, "{selection:?}: {:?}", server.failure());
+    }
+    let server = server_hears(&[1, 0, 0, 0, 0xff], |_| {});
+    assert_eq!(code(&server), Some(Code::BadProt), "{:?}", server.failure());
+}
+
+/// What a client says to an offer of a server that breaks the rules.
+fn client_hears(offer: &[u8]) -> (Session, SecurityContext) {
+    let mut client = session(Side::Client, "GSSAPI", None);
+    let mut world = LocalWorld::default();
+    let token = begin(&mut client);
+    let credentials = Credentials::acquire(Side::Server, Speaking::Kerberos, None, "", Store::default()).unwrap();
+    let mut rogue = Acceptor::new("ldap".into(), credentials, None).unwrap();
+    let Progress::Complete(reply) = rogue.step(&token).unwrap() else { panic!("one token is enough") };
+    assert_eq!(client.step(&reply, &mut world.lend()), Outcome::Send, "{:?}", client.failure());
+    assert_eq!(client.message(), b"");
+    let (mut context, name) = rogue.finish();
+    assert_eq!(name, "fred");
+    let wrapped = context.wrap(false, offer).unwrap();
+    client.step(&wrapped, &mut world.lend());
+    (client, context)
+}
+
+#[test]
+#[ignore = "needs a realm: xt/kerberos/core.t"]
+fn an_offer_that_breaks_the_rules_is_refused() {
+    let whole = [7, 0, 16, 0, 0];
+    for length in [0, 1, 2, 3, 5] {
+        let (client, _) = client_hears(&whole[..length]);
+        assert_eq!(code(&client), Some(Code::BadProt), "{length}: {:?}", client.failure());
+    }
+    for bits in [0, 8, 0xf0] {
+        let (client, _) = client_hears(&[bits, 0, 16, 0]);
+        assert_eq!(code(&client), Some(Code::TooWeak), "{bits}: {:?}", client.failure());
+    }
+    // Exactly one bit is answered, and 0 as the longest frame where there is no layer.
+    for (offer, answer) in [
+        ([7, 0, 16, 0], [4, 1, 0, 0]),
+        ([3, 0, 16, 0], [2, 1, 0, 0]),
+        ([1, 0, 0, 0], [1, 0, 0, 0]),
+        ([7, 0, 0, 0], [1, 0, 0, 0]),
+    ] {
+        let (client, mut context) = client_hears(&offer);
+        assert!(client.is_success(), "{:?}", client.failure());
+        assert_eq!(context.unwrap(client.message()).unwrap().0, answer, "{offer:?}");
+    }
 }
