@@ -183,8 +183,9 @@ static void share_keys(pTHX_ SV *parent, conn_t *conn) {
   asr_use_keys(conn->rust, keys);
 }
 
-/* A hash of options. What the core does not take is Perl's business. */
-static void set_options(pTHX_ conn_t *conn, SV *object, HV *options) {
+/* A hash of options, references last: tls and channel_binding look at what the others say. What the
+ * core does not take is Perl's business. */
+static void set_options(pTHX_ conn_t *conn, SV *object, HV *options, bool references) {
   HE *entry;
   hv_iterinit(options);
   while ((entry = hv_iternext(options))) {
@@ -194,7 +195,8 @@ static void set_options(pTHX_ conn_t *conn, SV *object, HV *options) {
     asr_slice name, reason;
     name.ptr = key;
     name.len = (size_t)len;
-    if (!SvROK(value)) {
+    if (cBOOL(SvROK(value)) != references) continue;
+    if (!references) {
       int known = asr_set(conn->rust, name, characters(aTHX_ value), &reason);
       if (known < 0) croak("%" SVf, SVfARG(text_or_undef(aTHX_ reason)));
       if (known) continue;
@@ -246,7 +248,8 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
     call_method("_default_realm", G_VOID | G_DISCARD);
   }
   if (options && !remote && SvROK(options) && SvTYPE(SvRV(options)) == SVt_PVHV && !SvRMAGICAL(SvRV(options))) {
-    set_options(aTHX_ conn, object, (HV *)SvRV(options));
+    set_options(aTHX_ conn, object, (HV *)SvRV(options), FALSE);
+    set_options(aTHX_ conn, object, (HV *)SvRV(options), TRUE);
   } else if (options && (remote || SvGMAGICAL(options) || SvTRUE(options))) {
     dSP;
     PUSHMARK(SP);
@@ -256,6 +259,13 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
     if (remote) PUSHs(remote);
     PUTBACK;
     call_method("_options", G_VOID | G_DISCARD);
+  }
+  if (CALLBACK(conn->callbacks, "channel_binding")) {
+    dSP;
+    PUSHMARK(SP);
+    XPUSHs(object);
+    PUTBACK;
+    call_method("_bind", G_VOID | G_DISCARD);
   }
   list = characters(aTHX_ parent_field(aTHX_ parent, "mechanism", 9));
   if (!list.ptr) list.ptr = "";

@@ -43,6 +43,7 @@ sub callback {
   @{$callbacks}{ keys %new } = values %new;
   $self->_callbacks_changed if %new;
   $self->_default_realm if defined $new{realm} && $self->_side;
+  $self->_bind if exists $new{channel_binding};
   return $callbacks;
 }
 
@@ -85,12 +86,43 @@ sub _set_property {
     $self->_die_on_failure($value ? 1 : 0);
     $self->{property}{$name} = $value ? 1 : 0;
   }
-  elsif ($self->_set($name, $value)) {
+  elsif ($name eq 'channel_binding' || $name eq 'tls') {
+    $self->_bind($name => $value);
+  }
+  elsif ($self->_set($name, ref $value eq 'ARRAY' && $name =~ /\Aoffered_/ ? "@$value" : $value)) {
     delete $self->{property}{$name} if $self->{property};
+    $self->_bind if $name eq 'offered_bindings';     # code is asked for what is offered
   }
   else {
     $self->{property}{$name} = $value;
   }
+  return;
+}
+
+# Takes the channel binding data anew, where a source of them changes.
+sub _bind {
+  my ($self, @change) = @_;
+  my %from = ($self->{property} ? %{ $self->{property} } : (), @change);
+  my $callback = $self->_callbacks->{channel_binding};
+  if (!grep { defined } @from{qw(channel_binding tls)}, $callback) {
+    $self->_unbind;
+    $self->_tls_ssf(0);
+  }
+  else {
+    require Authen::SASL::Rust::ChannelBinding;
+    my $data = Authen::SASL::Rust::ChannelBinding::of($self, $from{channel_binding}, $callback, $from{tls});
+    my $bits = defined $from{tls} ? Authen::SASL::Rust::ChannelBinding::tls_bits($from{tls}) : 0;
+    $self->_unbind;
+    $self->_add_binding($_, $data->{$_}) for sort keys %$data;
+    $self->_tls_ssf($bits);
+  }
+  my ($name, $value) = @change or return;
+  if (defined $value) {
+    $self->{property}{$name} = $value;
+    # The handle is the program's to close.
+    if ($name eq 'tls') { require Scalar::Util; Scalar::Util::weaken($self->{property}{tls}) }
+  }
+  else { delete $self->{property}{$name} }
   return;
 }
 
