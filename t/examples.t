@@ -1,0 +1,209 @@
+# Runs every example: the programs in the documentation, and those in eg/ that need no outside server.
+#
+# A program in POD follows "=for program"; in README.md it is a fence of perl. It must end with status 0 and
+# without a warning, and print what its "# prints" comments say, in their order.
+
+use strict;
+use warnings;
+use Test::More;
+use File::Temp qw(tempdir);
+use IO::Socket::INET;
+
+my $scratch = tempdir(CLEANUP => 1);
+my @perl = ($^X, map { "-I$_" } grep { !ref } @INC);
+my $SECONDS = 60;
+
+sub slurp { my ($file) = @_; open my $in, '<', $file or die "$file: $!"; local $/; return scalar <$in> }
+
+sub spew {
+  my ($file, $text) = @_;
+  open my $out, '>', $file or die "$file: $!";
+  print $out $text;
+  close $out or die "$file: $!";
+  return;
+}
+
+# Runs a program with that standard input; gives its exit status, output and errors.
+sub run {
+  my ($input, @command) = @_;
+  spew("$scratch/in", $input);
+  my $pid = fork // die "fork: $!";
+  if (!$pid) {
+    open STDIN, '<', "$scratch/in" and open STDOUT, '>', "$scratch/out" and open STDERR, '>', "$scratch/err" or die;
+    alarm $SECONDS;
+    exec @perl, @command or die;
+  }
+  waitpid $pid, 0;
+  return ($?, slurp("$scratch/out"), slurp("$scratch/err"));
+}
+
+sub pod_programs {
+  my ($file) = @_;
+  my (@programs, $wanted, @stray);
+  my ($pod) = slurp($file) =~ /\n__END__\n(.*)/s;
+  for my $paragraph (split /\n{2,}/, defined $pod ? $pod : '') {
+    if ($paragraph =~ /\A=for program\s*\z/) { push @programs, ''; $wanted = 1 }
+    elsif ($paragraph =~ /\A /) {
+      if ($wanted) { $programs[-1] .= "$paragraph\n\n" }
+      else { push @stray, $paragraph =~ /\A\s+use strict;/ ? $paragraph : () }
+    }
+    else { $wanted = 0 }
+  }
+  is("@stray", '', "$file: every program is marked as one");
+  return @programs;
+}
+
+sub check_program {
+  my ($name, $program) = @_;
+  my @expected = map { "$_\n" } $program =~ /# prints (.*)/g;
+  ok(scalar @expected, "$name tells what it prints");
+  spew("$scratch/program", $program);
+  my ($status, $out, $err) = run('', "$scratch/program");
+  is($out, join('', @expected), "$name prints that");
+  is($err, '', "$name warns of nothing");
+  is($status, 0, "$name ends well");
+  return;
+}
+
+# A mail server of ours on a free port; it ends with this test, or when it is told to.
+sub mail_server {
+  my $pid = open my $out, '-|', @perl, 'eg/mail-server' or die "eg/mail-server: $!";
+  my ($port) = (scalar <$out> // '') =~ /^listening on 127\.0\.0\.1:(\d+)$/;
+  ok($port, 'the mail server tells its port') or die;
+  return ($pid, $out, $port);
+}
+
+for my $module (qw(Rust Rust/Connection Rust/Error)) {
+  my @programs = pod_programs("lib/Authen/SASL/$module.pm");
+  ok(scalar @programs, "$module.pm has programs");
+  check_program("$module.pm, program $_", $programs[$_ - 1]) for 1 .. @programs;
+}
+
+my ($pid, $log, $port) = mail_server();
+
+my @readme = slurp('README.md') =~ /^```perl\n(.*?)^```$/msg;
+ok(scalar @readme, 'README.md has programs');
+for my $number (1 .. @readme) {
+  my $program = $readme[$number - 1];
+  $program =~ s/\b2525\b/$port/;
+  check_program("README.md, program $number", $program);
+}
+
+subtest 'eg/mail-client on eg/mail-server' => sub {
+  my @to = ('eg/mail-client', '--port', $port);
+  my ($status, $out, $err) = run("pencil\n", @to);
+  is($status, 0, 'right password') or diag $err;
+  like($out, qr/^client: logged in by SCRAM-SHA-256$/m, 'by the strongest mechanism');
+  like($out, qr/^S: 250 2.0.0 taken$/m, 'and the message was taken');
+  is($err, '', 'no warnings');
+  ($status, $out) = run("cr\xc3\xa8me br\xc3\xbbl\xc3\xa9e\n", @to, '--user', "ren\xc3\xa9e", '--mechanism', 'PLAIN');
+  is($status, 0, 'PLAIN, with a name and password beyond ASCII');
+  ($status, $out) = run("crayon\n", @to);
+  is($status >> 8, 1, 'wrong password');
+  like($out, qr/^client: SCRAM-SHA-256 client: the server refused: invalid-proof \(SASL_BADAUTH\)$/m,
+    'with its reason');
+  ($status, $out) = run("crayon\n", @to, '--mechanism', 'PLAIN');
+  is($status >> 8, 1, 'wrong password, PLAIN');
+  like($out, qr/^client: the server replied: 535 /m, 'with the reply');
+  ($status, $out) = run("pencil\n", @to, '--user', 'nobody');
+  is($status >> 8, 1, 'unknown user');
+};
+
+# What Net::SMTP never does.
+subtest 'eg/mail-server and rude clients' => sub {
+  my $talk = sub {
+    my ($say, $wanted, $why) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port", Timeout => 20) or die "connect: $@";
+    print $socket $say;
+    shutdown $socket, 1;
+    local $SIG{ALRM} = sub { die "no answer\n" };
+    alarm 20;
+    my $heard = join '', <$socket>;
+    alarm 0;
+    like($heard, $wanted, $why);
+  };
+  my $plain = 'AGZyZWQAcGVuY2ls';
+  $talk->("EHLO x\r\nAUTH PLAIN $plain\r\nQUIT\r\n", qr/^235 .*^221 /ms, 'an initial response');
+  $talk->("AUTH PLAIN\r\n$plain\r\nQUIT\r\n", qr/^334 \r\n235 /m, 'a continuation');
+  $talk->("AUTH PLAIN =\r\nQUIT\r\n", qr/^535 /m, 'an empty initial response');
+  $talk->("AUTH PLAIN\r\n*\r\nAUTH PLAIN $plain\r\nQUIT\r\n", qr/^501 .*^235 /ms, 'cancelled, then well');
+  $talk->("AUTH PLAIN !!!!\r\nAUTH PLAIN abc\r\nQUIT\r\n", qr/^501 .*^501 .*^221 /ms, 'no base64');
+  $talk->("AUTH\r\nAUTH CRAM-MD5\r\nAUTH X Y Z\r\nQUIT\r\n", qr/^501 .*^504 .*^501 /ms, 'no mechanism of ours');
+  $talk->("AUTH PLAIN $plain\r\nAUTH PLAIN $plain\r\nQUIT\r\n", qr/^235 .*^503 /ms, 'twice');
+  $talk->("AUTH PLAIN AHgAeA==\r\n" x 4, qr/(?:^535 .*){3}^421 /ms, 'three failures and out');
+  $talk->("MAIL FROM:<x\@y>\r\nRCPT TO:<x\@y>\r\nDATA\r\nQUIT\r\n", qr/^530 .*^503 .*^503 .*^221 /ms,
+    'mail without a log-in');
+  $talk->('x' x 600, qr/^500 /m, 'a long command line');
+  $talk->('AUTH PLAIN ' . 'x' x 13_000, qr/^500 /m, 'a long response');
+  $talk->("EHLO x\nQUIT\n", qr/\A220 [^\n]*\n\z/, 'a bare line feed ends no line');
+  my $in = "AUTH PLAIN $plain\r\nMAIL FROM:<x\@y>\r\nRCPT TO:<x\@y>\r\nDATA\r\n";
+  $talk->($in . ".. dot\r\nend\r\n.\r\nRSET\r\nNOOP\r\nQUIT\r\n", qr/^354 .*^250 .*^250 .*^250 .*^221 /ms, 'a message');
+  $talk->($in . 'x' x 1_001 . "\r\n", qr/^354 .*^500 /ms, 'a long line of text');
+  $talk->($in . ('x' x 900 . "\r\n") x 1_200 . ".\r\nQUIT\r\n", qr/^354 .*^552 .*^221 /ms, 'a long message');
+};
+
+kill TERM => $pid;
+my $rest = join '', <$log>;
+like($rest, qr/^client \d+: logged in as fred by SCRAM-SHA-256$/m, 'the server has logged who came');
+my $why = 'SCRAM-SHA-256 server: authentication failed: wrong password or unknown user (SASL_BADAUTH)';
+like($rest, qr/^client \d+: refused: \Q$why\E$/m, 'and why somebody was refused');
+like($rest, qr/^stopped\n\z/m, 'and ends by SIGTERM');
+ok(close $log, 'with status 0');
+
+subtest 'eg/mail-server ends with its parent' => sub {
+  pipe my $out, my $in or die "pipe: $!";
+  my $parent = fork // die "fork: $!";
+  if (!$parent) {
+    my $server = fork // die "fork: $!";
+    if (!$server) {
+      open STDOUT, '>&', $in or die "dup: $!";
+      close $in;
+      close $out;
+      exec @perl, 'eg/mail-server' or die;
+    }
+    sysread $out, my $line, 1000;
+    require POSIX;
+    POSIX::_exit($line =~ /^listening on / ? 0 : 1);
+  }
+  close $in;
+  waitpid $parent, 0;
+  is($?, 0, 'it was there');
+  local $SIG{ALRM} = sub { die "it is still there\n" };
+  alarm 30;
+  my $rest = join '', <$out>;
+  alarm 0;
+  like($rest, qr/^stopped\n\z/, 'and is gone');
+};
+
+subtest 'eg/make-verifier' => sub {
+  my ($status, $out) = run("pencil\n", 'eg/make-verifier', '--spelling', 'dovecot', '--iterations', 5000);
+  is($status, 0, 'status');
+  like($out, qr/\A\{SCRAM-SHA-256\}5000,[^,]+,[^,]+,[^,]+\n\z/, 'a verifier');
+  ($status, $out, my $err) = run("pencil\n", 'eg/make-verifier', '--mechanism', 'ROT13');
+  isnt($status, 0, 'an unknown mechanism is refused');
+  like($err, qr/mechanism/, 'by name');
+};
+
+subtest 'eg/choose-mechanism' => sub {
+  my ($status, $out) = run('', 'eg/choose-mechanism', 'GSSAPI PLAIN SCRAM-SHA-256', 'mutual_auth');
+  is($status, 0, 'status');
+  like($out, qr/^GSSAPI: refused\. .*it is unknown here/m, 'a reason');
+  like($out, qr/^PLAIN: refused\. .*mutual_auth/m, 'another');
+  like($out, qr/^the choice: SCRAM-SHA-256$/m, 'and the choice');
+  ($status, $out) = run('', 'eg/choose-mechanism', 'GSSAPI');
+  is($status >> 8, 1, 'none is left');
+};
+
+subtest 'eg/deferred-answers' => sub {
+  my ($status, $out, $err) = run('', 'eg/deferred-answers');
+  is("$status $err", '0 ', 'status');
+  like($out, qr/asked for fred\n.*asked for wilma\n(?s:.*)welcome, fred\n/, 'both are asked for before an answer');
+  like($out, qr/^\S+ s  wilma: SCRAM-SHA-256 client: the server refused: invalid-proof/m, 'wilma is refused');
+};
+
+subtest 'eg/ldap-bind' => sub {
+  my ($status, $out, $err) = run('', '-c', 'eg/ldap-bind');
+  like($err, qr/syntax OK/, 'compiles; it needs a server to run');
+};
+
+done_testing;

@@ -1,0 +1,77 @@
+# The documents: correct POD that covers all, and words that agree with the code.
+
+use strict;
+use warnings;
+use Test::More;
+use Authen::SASL qw(Rust);
+use Test::Pod ();
+use Test::Pod::Coverage ();
+
+sub slurp { my ($file) = @_; open my $in, '<:encoding(UTF-8)', $file or die "$file: $!"; local $/; return scalar <$in> }
+
+my %module = (
+  'Authen::SASL::Rust' => 'lib/Authen/SASL/Rust.pm',
+  'Authen::SASL::Rust::Connection' => 'lib/Authen/SASL/Rust/Connection.pm',
+  'Authen::SASL::Rust::Error' => 'lib/Authen/SASL/Rust/Error.pm',
+);
+my $sources = join '', map { slurp($_) } glob('src/*.rs src/*/*.rs src/*/*/*.rs src/*/*/*/*.rs tests/*.rs');
+my $tests = $sources . join '', map { slurp($_) } glob('t/*.t t/vectors/* xt/*.t xt/*/*.t');
+my $manual = slurp($module{'Authen::SASL::Rust'});
+
+for my $name (sort keys %module) {
+  Test::Pod::pod_file_ok($module{$name});
+  Test::Pod::Coverage::pod_coverage_ok($name);
+  is(system("podchecker -warnings $module{$name} >/dev/null 2>&1"), 0, "$name: podchecker has no warnings");
+}
+
+subtest 'the table of mechanisms' => sub {
+  my %rank = $manual =~ /^    ([A-Z][A-Z0-9-]+) +(\d+)  (?:client|server) /mg;
+  my @plain = grep { !/-PLUS\z/ } Authen::SASL::Rust->global_listmech;
+  is_deeply([sort keys %rank], [sort @plain], 'has each mechanism');
+  for my $name (@plain) {
+    my $conn = Authen::SASL->new(mechanism => $name, callback => { user => 'u', pass => 'p', token => 't' })
+      ->client_new('imap', 'h');
+    is($rank{$name}, $conn->_order, "rank of $name");
+    my ($first, $flags) = $manual =~ /^    \Q$name\E +\d+  (client|server) +(?:RFC \d+|draft|-) +((?:[padmn] )+)/m;
+    $conn->client_start;
+    is($conn->property('message_absent') ? 'server' : 'client', $first, 'who begins');
+    my %letter = (p => 'noplaintext', a => 'noactive', d => 'nodictionary', m => 'mutual_auth', n => 'noanonymous');
+    my $satisfied = join '', map { "$_ " } grep {
+      $conn->property(secflags => $letter{$_}, channel_binding_policy => 'allow');
+      defined $conn->client_start;
+    } qw(p a d m n);
+    is($flags, $satisfied, 'flags');
+  }
+};
+
+subtest 'the table of errors' => sub {
+  my %number = $manual =~ /^    (SASL_[A-Z]+) +(-?\d+) /mg;
+  my %name = $sources =~ /Code::(\w+) => "(SASL_\w+)"/g;
+  my %code = map { /^ +(\w+) = (-?\d+),$/ && $name{$1} ? ($name{$1}, $2) : () } split /\n/, $sources;
+  is_deeply(\%number, \%code, 'has each code with its number');
+};
+
+subtest 'properties' => sub {
+  my $manual = slurp($module{'Authen::SASL::Rust::Connection'});
+  my ($set, $get) = $sources =~ /pub fn set\(&mut self(.*?)pub fn get\(&self(.*?)\n    \}\n/s;
+  like($manual, qr/^    [\w, ]*\b$_\b|C<$_>|\b$_ is the same/m, $_) for $set =~ /^ +"(\w+)"/mg;
+};
+
+for my $file (qw(README.md CONTRIBUTING.md SECURITY.md)) {
+  my $text = slurp($file);
+  my @named = ($text =~ /\]\(([^)#]+)\)/g, $text =~ m{`([a-z]+/[\w./-]*)`}g);
+  ok(-e $_, "$file: $_ exists") for grep { !m{^https?:|NAME} } @named;
+}
+my %cve = map { $_ => 1 } slurp('SECURITY.md') =~ /CVE-(\d+-\d+)/g;
+for my $number (sort keys %cve) {
+  (my $pattern = $number) =~ s/-/[-_]/;
+  ok(scalar($tests =~ /CVE[-_]$pattern\b/i), "CVE-$number has its test");
+}
+my ($changes) = slurp('Changes') =~ /^(\d\S*)/m;
+is($changes, Authen::SASL::Rust->VERSION, 'Changes begin with this version');
+
+for my $file (sort values %module) {
+  is(`perltidy -pro=.perltidyrc -st $file | diff $file -`, '', "$file: perltidy leaves it as it is");
+}
+
+done_testing;
