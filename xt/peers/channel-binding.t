@@ -141,7 +141,7 @@ for my $case (
   my ($key, $digest, $hash, @extra) = @$case;
   my $made = TLS::Certificate->new(key => $key, digest => $digest, extra => \@extra);
   open my $file, '<', $made->certificate or die $!;
-  my $data = Authen::SASL::Rust::ChannelBinding::end_point_data(do { local $/; <$file> });
+  my $data = Authen::SASL::Rust::ChannelBinding::_end_point_data(do { local $/; <$file> });
   is($data, $hash ? $made->end_point($hash) : undef, join ' ', map { $_ // 'no hash' } @$case);
 }
 

@@ -91,7 +91,7 @@ sub _set_property {
   }
   elsif ($self->_set($name, ref $value eq 'ARRAY' && $name =~ /\Aoffered_/ ? "@$value" : $value)) {
     delete $self->{property}{$name} if $self->{property};
-    $self->_bind if $name eq 'offered_bindings';     # code is asked for what is offered
+    $self->_bind if $name eq 'offered_bindings';    # code is asked for what is offered
   }
   else {
     $self->{property}{$name} = $value;
@@ -110,8 +110,8 @@ sub _bind {
   }
   else {
     require Authen::SASL::Rust::ChannelBinding;
-    my $data = Authen::SASL::Rust::ChannelBinding::of($self, $from{channel_binding}, $callback, $from{tls});
-    my $bits = defined $from{tls} ? Authen::SASL::Rust::ChannelBinding::tls_bits($from{tls}) : 0;
+    my $data = Authen::SASL::Rust::ChannelBinding::_of($self, $from{channel_binding}, $callback, $from{tls});
+    my $bits = defined $from{tls} ? Authen::SASL::Rust::ChannelBinding::_tls_bits($from{tls}) : 0;
     $self->_unbind;
     $self->_add_binding($_, $data->{$_}) for sort keys %$data;
     $self->_tls_ssf($bits);
@@ -393,8 +393,7 @@ The options of C<client_new> and C<server_new> have the same names.
     iterations              server: count for plain passwords and unknown users, 4096 to 100000000; 4096
     fake_salt_key           server: what the salts of plain passwords and unknown users are derived from, at least 16 bytes. Not
                             set: random for each process. It cannot be read
-    channel_binding_policy  disable, allow or require; allow. There is no binding data in this version, so require
-                            refuses every mechanism
+    channel_binding_policy  disable, allow or require; allow
     die_on_failure          1: a failed step dies with an Authen::SASL::Rust::Error; $Authen::SASL::Rust::DIE_ON_FAILURE, or 0
     maxbuf, no_integrity, no_confidentiality   for the security layers; without effect in this version
 
@@ -403,6 +402,15 @@ The options of C<client_new> and C<server_new> have the same names.
     service, serverfqdn     as given to client_new or server_new; host is the same as serverfqdn
     realm                   server: the realm of DIGEST-MD5, and of a name with @; the host if not set. Client: the realm used
     external_id             server: the identity that TLS or the socket has proved, for EXTERNAL
+
+=head2 Channel binding
+
+    channel_binding         data by type, or code that gives them
+    tls                     an IO::Socket::SSL handle from which binding data and externalssf are taken
+    offered_mechanisms      what the server offers; checked by SCRAM against the server's own word
+    offered_bindings        types of channel binding that the server offers
+
+L<Authen::SASL::Rust::ChannelBinding> describes them, with examples.
 
 =head2 Of the exchange, to be read only
 
@@ -416,8 +424,7 @@ The options of C<client_new> and C<server_new> have the same names.
 
 =head2 Stored only
 
-C<sockname>, C<peername>, C<iplocalport>, C<ipremoteport>, C<authsource>, C<tls>, C<channel_binding> and any
-other name.
+C<sockname>, C<peername>, C<iplocalport>, C<ipremoteport>, C<authsource> and any other name.
 
 =head1 SEE ALSO
 
