@@ -39,8 +39,8 @@ pub struct Config {
     pub secflags: SecurityFlags,
     /// Least strength that must be reached, external strength included.
     pub min_ssf: u32,
-    /// Most strength that may be reached.
-    pub max_ssf: u32,
+    /// Most strength that may be reached, external strength included; by default see [`Config::max_ssf`].
+    pub max_ssf: Option<u32>,
     /// Strength that TLS or the socket gives already.
     pub external_ssf: u32,
     /// True if the caller itself said so.
@@ -83,7 +83,7 @@ impl Default for Config {
             abilities: Abilities::NONE,
             secflags: SecurityFlags::NONE,
             min_ssf: 0,
-            max_ssf: u32::MAX,
+            max_ssf: None,
             external_ssf: 0,
             external_ssf_given: false,
             max_buf: 65536,
@@ -181,6 +181,31 @@ impl Config {
         self.rare.as_ref()?.offered_bindings.as_deref()
     }
 
+    /// Most strength that may be reached. Where nobody set it, layers are for the programs that know
+    /// of them: those of the protocols named here go on as before after an exchange, and a layer would leave them
+    /// with a peer that they do not understand (docs/decisions/0004-layers.md).
+    pub fn max_ssf(&self) -> u32 {
+        const WITHOUT_LAYERS: [&str; 15] = [
+            "",
+            "acap",
+            "http",
+            "imap",
+            "jabber",
+            "jabber-client",
+            "lmtp",
+            "managesieve",
+            "nntp",
+            "pop",
+            "pop3",
+            "sieve",
+            "smtp",
+            "submission",
+            "xmpp",
+        ];
+        let known = || WITHOUT_LAYERS.iter().any(|name| name.eq_ignore_ascii_case(&self.service));
+        self.max_ssf.unwrap_or_else(|| if self.min_ssf == 0 && known() { 0 } else { u32::MAX })
+    }
+
     /// True if a password may travel readable: nothing forbids it, or TLS is below.
     pub fn allows_plaintext(&self) -> bool {
         self.external_ssf > 0 || !self.secflags.contains(SecurityFlags::NOPLAINTEXT)
@@ -201,7 +226,7 @@ impl Config {
             "service" => self.service = value.unwrap_or("").into(),
             "serverfqdn" | "host" => self.host = value.unwrap_or("").into(),
             "minssf" => self.min_ssf = number("minssf", value, 0, u32::MAX, default.min_ssf)?,
-            "maxssf" => self.max_ssf = number("maxssf", value, 0, u32::MAX, default.max_ssf)?,
+            "maxssf" => self.max_ssf = value.map(|_| number("maxssf", value, 0, u32::MAX, 0)).transpose()?,
             "externalssf" => {
                 let below = self.rare.as_ref().map_or(0, |rare| rare.tls_ssf);
                 self.external_ssf = number("externalssf", value, 0, u32::MAX, below)?;
@@ -255,7 +280,7 @@ impl Config {
             "service" => self.service.to_string(),
             "serverfqdn" | "host" => self.host.to_string(),
             "minssf" => self.min_ssf.to_string(),
-            "maxssf" => self.max_ssf.to_string(),
+            "maxssf" => self.max_ssf().to_string(),
             "externalssf" => self.external_ssf.to_string(),
             "maxbuf" => self.max_buf.to_string(),
             "min_iterations" => self.min_iterations.to_string(),

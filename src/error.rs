@@ -145,6 +145,9 @@ pub enum PeerMisbehaved {
     /// A nonce was used again (RFC 2831 §2.1.2).
     #[error("the nonce was used before")]
     Replay,
+    /// A frame of a security layer whose authentication code is wrong.
+    #[error("the authentication code is wrong: the frame was changed on the way")]
+    Damaged,
     /// Any other rule, in words.
     #[error("{0}")]
     Rule(&'static str),
@@ -235,6 +238,9 @@ pub enum Misuse {
     /// A step was called while the application still owes an answer.
     #[error("the connection still waits for the answer of a callback")]
     Busy,
+    /// More plaintext than one frame takes.
+    #[error("the message is longer than one frame may be (property maxout)")]
+    MessageTooLong,
     /// A step was called before start on a server.
     #[error("server_step was called before server_start")]
     NotStarted,
@@ -258,6 +264,8 @@ pub enum Code {
     BadProt = -5,
     /// Wrong parameter of the caller.
     BadParam = -7,
+    /// A frame of a security layer is damaged.
+    BadMac = -9,
     /// The server failed mutual authentication.
     BadServ = -10,
     /// The call came before the exchange began.
@@ -281,6 +289,7 @@ impl Code {
             Code::NoMech => "SASL_NOMECH",
             Code::BadProt => "SASL_BADPROT",
             Code::BadParam => "SASL_BADPARAM",
+            Code::BadMac => "SASL_BADMAC",
             Code::BadServ => "SASL_BADSERV",
             Code::NotInit => "SASL_NOTINIT",
             Code::BadAuth => "SASL_BADAUTH",
@@ -314,6 +323,7 @@ impl Error {
                 | PeerMisbehaved::OffersChanged => Code::BadBinding,
                 PeerMisbehaved::IterationsTooLow { .. } => Code::TooWeak,
                 PeerMisbehaved::Replay => Code::BadAuth,
+                PeerMisbehaved::Damaged => Code::BadMac,
                 _ => Code::BadProt,
             },
             Error::Refused(Refused::Authorization { .. }) => Code::NoAuthz,

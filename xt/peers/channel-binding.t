@@ -5,11 +5,13 @@ use warnings;
 
 use Test::More;
 
+use Authen::SASL::Rust::ChannelBinding ();
 use MIME::Base64     qw(encode_base64);
 use Peer::Cyrus      ();
 use Peer::Exchange   qw(exchange);
 use Peer::Gsasl      ();
 use Peer::Ours       ();
+use POSIX            ();
 use TLS::Certificate ();
 use TLS::Pair        ();
 
@@ -124,8 +126,46 @@ for my $class (sort keys %peer) {
   is($said, 'e=server-does-support-channel-binding', 'a stripped -PLUS: our server refuses');
 }
 
+# tls-unique of a resumed session is the server's Finished message, of a new one the client's (RFC 5929 section 3.1).
+{
+  my $listener = IO::Socket::INET->new(Listen => 2, LocalAddr => '127.0.0.1') or die "listen: $!";
+  my $pid = fork;
+  die "fork: $!" unless defined $pid;
+  if (!$pid) {
+    alarm 40;
+    my $context = IO::Socket::SSL::SSL_Context->new(SSL_server => 1, SSL_version => 'TLSv1_2',
+      SSL_cert_file => $certificate->certificate, SSL_key_file => $certificate->key);
+    eval {
+      for (1, 2) {
+        my $socket = IO::Socket::SSL->start_SSL(scalar $listener->accept, SSL_server => 1, SSL_reuse_ctx => $context)
+          or die $IO::Socket::SSL::SSL_ERROR;
+        my $data = Authen::SASL::Rust::ChannelBinding->from_tls($socket, 'server')->{'tls-unique'};
+        print {$socket} unpack('H*', $data), "\n";
+        readline $socket;
+      }
+    };
+    warn $@ if $@;
+    POSIX::_exit(0);
+  }
+  my $context = IO::Socket::SSL::SSL_Context->new(SSL_version => 'TLSv1_2', SSL_session_cache_size => 4,
+    SSL_verify_mode => IO::Socket::SSL::SSL_VERIFY_NONE());
+  for my $resumed (0, 1) {
+    my $socket = IO::Socket::SSL->new(PeerAddr => '127.0.0.1', PeerPort => $listener->sockport,
+      SSL_reuse_ctx => $context, SSL_session_key => 'this') or die $IO::Socket::SSL::SSL_ERROR;
+    chomp(my $theirs = readline $socket);
+    is($socket->get_session_reused ? 1 : 0, $resumed, $resumed ? 'a resumed session' : 'a new session');
+    my $ours = unpack 'H*', Authen::SASL::Rust::ChannelBinding->from_tls($socket, 'client')->{'tls-unique'};
+    is($ours, $theirs, 'both sides have the same data');
+    my $finished = '';
+    Net::SSLeay::get_peer_finished($socket->_get_ssl_object, $finished);
+    is($ours eq unpack('H*', $finished) ? 1 : 0, $resumed, $resumed ? 'those of the server' : 'not those of the server');
+    print {$socket} "bye\n";
+    close $socket;
+  }
+  waitpid $pid, 0;
+}
+
 # tls-server-end-point by the hash of the certificate's signature (RFC 5929 section 4.1).
-require Authen::SASL::Rust::ChannelBinding;
 for my $case (
   ['rsa:2048', 'sha1', 'sha256'], ['rsa:2048', 'md5', 'sha256'], ['rsa:2048', 'sha224', 'sha224'],
   ['rsa:2048', 'sha384', 'sha384'], ['rsa:2048', 'sha512', 'sha512'],

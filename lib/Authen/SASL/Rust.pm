@@ -116,8 +116,7 @@ exception.
 
 =head2 Not in this version
 
-Security layers (C<encode>, C<decode> and C<securesocket> pass data through unchanged; DIGEST-MD5 offers
-C<qop=auth> only), Kerberos (GSSAPI, GS2-KRB5), Cyrus plugins as mechanisms, and the AUTH line protocol.
+Kerberos (GSSAPI, GS2-KRB5), Cyrus plugins as mechanisms, and the AUTH line protocol.
 
 =head1 MECHANISMS
 
@@ -160,7 +159,7 @@ where C<externalssf> is above 0, since then TLS is below (the property C<tls> se
 
 =item *
 
-C<minssf> is not above C<externalssf>, as there are no security layers yet;
+C<minssf> is not above C<externalssf> and the strongest layer of the mechanism together (128 for DIGEST-MD5, else 0);
 
 =item *
 
@@ -391,7 +390,7 @@ and a callback that keeps its continuation all the same, to answer later, fails 
 
 =back
 
-F<eg/deferred-answers> is a whole event loop in a page.
+F<eg/deferred-answers> is a whole event loop in a page, F<eg/event-server> a POP3 server on IO::Async.
 
 =head1 CHARACTERS
 
@@ -418,6 +417,7 @@ name of a code. It never holds a secret. C<< $conn->code >> is the number of tha
     SASL_BADPARAM        -7  a callback is missing or gave what cannot       mend the callback or option that it names
                              be used; a stored key is malformed; a step
                              while an answer is owed
+    SASL_BADMAC          -9  a frame of the security layer was changed       close the connection
     SASL_BADSERV        -10  the server could not prove that it knows        do not go on: it may be an impostor
                              the password
     SASL_NOTINIT        -12  server_step before server_start                 mend the program
@@ -544,7 +544,7 @@ it.
 
 =item *
 
-LOGIN, SCRAM and the OAuth mechanisms have a server side. There are no security layers in this version.
+LOGIN, SCRAM and the OAuth mechanisms have a server side.
 
 =back
 

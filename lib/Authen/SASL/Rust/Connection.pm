@@ -179,10 +179,19 @@ sub setpass {
 sub _acceptable { return 1 }
 
 # Without a security layer the data travels as it is.
-sub encode { return $_[1] }
-sub decode { return $_[1] }
-sub securesocket { return $_[1] }
-sub tiesocket { return $_[1] }
+sub securesocket {
+  my ($self, $handle) = @_;
+  return $handle unless $self->_layered;
+  require Authen::SASL::Rust::Layer;
+  return Authen::SASL::Rust::Layer->over($self, $handle);
+}
+
+sub tiesocket {
+  my ($self, $handle) = @_;
+  return $handle unless $self->_layered;
+  require Authen::SASL::Rust::Layer;
+  return Authen::SASL::Rust::Layer->onto($self, $handle);
+}
 
 1;
 
@@ -361,13 +370,17 @@ Server: hands the three on to the callback C<setpass>. 1 or 0; 0 if there is non
     $data = $conn->encode($data)
     $data = $conn->decode($data)
 
-The security layer. There is none in this version: the data is returned unchanged.
+One message through the security layer, without the four bytes of length that stand before it on the wire (C<securesocket>
+deals with those). Without a layer (C<ssf> is 0) the data is returned unchanged. An empty list on failure: C<encode>
+takes C<maxout> bytes at most; a frame that was changed, repeated or comes out of order is an error that ends the layer
+for good. The data are bytes: a wide character dies.
 
 =head2 securesocket, tiesocket
 
     $handle = $conn->securesocket($handle)
 
-The handle, with the security layer on it. There is none in this version: the handle is returned unchanged.
+C<securesocket> returns a handle over the given one, with the security layer; without a layer the given handle itself.
+L<Authen::SASL::Rust::Layer> has what the handle can do. C<tiesocket> puts the layer on the given handle itself.
 
 =head2 property
 
@@ -386,7 +399,7 @@ The options of C<client_new> and C<server_new> have the same names.
     secflags                security flags that are demanded, separated by spaces: noplaintext noactive nodictionary
                             noanonymous forward_secrecy pass_credentials mutual_auth
     minssf                  least strength that must be reached, in bits; 0
-    maxssf                  most strength of a layer; 4294967295. Without effect while there is no layer
+    maxssf                  most strength of a layer; see below
     externalssf             strength that TLS or the socket gives already; 0. Set it to 1 or more under TLS
     min_iterations          client: fewest SCRAM iterations accepted; 4096
     max_iterations          client: most SCRAM iterations accepted; 2000000
@@ -395,7 +408,18 @@ The options of C<client_new> and C<server_new> have the same names.
                             set: random for each process. It cannot be read
     channel_binding_policy  disable, allow or require; allow
     die_on_failure          1: a failed step dies with an Authen::SASL::Rust::Error; $Authen::SASL::Rust::DIE_ON_FAILURE, or 0
-    maxbuf, no_integrity, no_confidentiality   for the security layers; without effect in this version
+    maxbuf                  longest frame of a layer that this side receives, 0 to 16777215; 65536. Below 17: no layer
+    no_integrity, no_confidentiality   server: no layer, or none that enciphers
+
+Where neither C<minssf> nor C<maxssf> is set, C<maxssf> is 0 for services whose programs know no layer (acap http imap
+jabber jabber-client lmtp managesieve nntp pop pop3 sieve smtp submission xmpp, and no service at all), else 4294967295: an
+LDAP client gets the strongest layer that the server offers. To have a layer in the others, set one of the two:
+
+    my $conn = $sasl->client_new('imap', 'mail.example.org', { maxssf => 256 });
+    # ... the exchange ...
+    $socket = $conn->securesocket($socket);
+
+A layer that C<minssf> demands and cannot be had fails the exchange. C<minssf> and C<maxssf> include C<externalssf>.
 
 =head2 Names
 
@@ -419,8 +443,8 @@ L<Authen::SASL::Rust::ChannelBinding> describes them, with examples.
     authzid                 the authorization identity, if one was named
     mechname                the mechanism
     message_absent          1 if the last step had no message for the peer, 0 if it had one, even an empty one
-    ssf                     after success, the strength of the layer: 0
-    maxout                  undef, as there is no layer
+    ssf                     after success, the strength of the layer: 0 none, 1 integrity, 40, 55, 56, 112 or 128 bits
+    maxout                  most bytes of plaintext in one frame; undef without a layer
 
 =head2 Stored only
 
