@@ -118,11 +118,16 @@ impl Config {
     /// The channel bindings that may be used, the preferred one first; none if the policy disables
     /// them, and none of a type that is not offered, where it is known what is.
     pub fn bindings(&self) -> impl Iterator<Item = &ChannelBinding> {
-        let all = match &self.rare {
-            Some(rare) if self.binding_policy != BindingPolicy::Disable => &*rare.bindings,
+        let offered = self.offered_bindings();
+        self.binding_data().iter().filter(move |b| offered.is_none_or(|list| words(list).any(|w| w == b.kind)))
+    }
+
+    /// All data at hand, of types that are not offered too; none if the policy disables them.
+    pub fn binding_data(&self) -> &[ChannelBinding] {
+        match &self.rare {
+            Some(rare) if self.binding_policy != BindingPolicy::Disable => &rare.bindings,
             _ => &[],
-        };
-        all.iter().filter(|binding| self.offered_bindings().is_none_or(|list| words(list).any(|w| w == binding.kind)))
+        }
     }
 
     /// True if there is channel binding data that may be used.

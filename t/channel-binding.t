@@ -270,8 +270,18 @@ subtest 'what is offered (XEP-0474, XEP-0440)' => sub {
 
   succeeds(client_of('SCRAM-SHA-256', { %bound, offered_mechanisms => $LIST }), server_of($LIST, {%bound}), 'n',
     'a client that takes a mechanism without -PLUS knowingly');
-  succeeds(client_of($LIST, { %bound, offered_bindings => 'other', offered_mechanisms => $LIST }),
-    server_of($LIST, {%bound}), 'n', 'no common type');
+  # No common type: the client says n, and wants the server's word for it.
+  my @other = (offered_mechanisms => $LIST, offered_bindings => 'other');
+  succeeds(client_of($LIST, { %bound, @other }), server_of($LIST, { %bound, @other }), 'n', 'no common type, and the hash says so');
+  for (['the server sends no hash', [@other], []], ['the client knows no list', [offered_bindings => 'other'], [@other]]) {
+    my ($name, $of_client, $of_server) = @$_;
+    fails(client_of($LIST, { %bound, @$of_client }), server_of($LIST, { %bound, @$of_server }),
+      qr/names no channel binding type.*SASL_BADBINDING/, undef, "no common type, and $name");
+  }
+  fails(client_of($LIST, { %bound, @other }), server_of($LIST, { %bound, offered_mechanisms => $LIST }),
+    qr/offered other mechanisms or channel binding types/, undef, 'types of which the server knows nothing');
+  fails(client_of('SCRAM-SHA-256', { %bound, offered_bindings => 'other' }), server_of($LIST, {%bound}),
+    qr/server-does-support-channel-binding/, qr/changed on the way/, 'other types, and -PLUS stripped');
   succeeds(client_of('SCRAM-SHA-256', {%bound}), server_of('SCRAM-SHA-256', { %bound, offered_mechanisms => 'SCRAM-SHA-256' }),
     'y', 'a server that offers no -PLUS, although it could');
   dies_like(sub { client_of('SCRAM-SHA-256-PLUS', { %bound, offered_bindings => 'other' }) },

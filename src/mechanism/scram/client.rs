@@ -85,7 +85,7 @@ fn flag(config: &Config, plus: bool) -> Result<Flag<'_>, Error> {
         _ if config.binding_policy == BindingPolicy::Require => {
             Err(Policy::ChannelBindingRequired("this mechanism has none").into())
         }
-        Some(_) if !config.peer_offers_binding => Ok(Flag::Unoffered),
+        _ if !config.binding_data().is_empty() && !config.peer_offers_binding => Ok(Flag::Unoffered),
         _ => Ok(Flag::Unsupported),
     }
 }

@@ -35,14 +35,20 @@ fn sorted(list: &str) -> String {
     all.join("\x1e")
 }
 
-/// Compares each `h=` of the extensions with what was received.
+/// Compares each `h=` of the extensions with what was received. Where -PLUS is offered and no type is in
+/// common, the client has said `n`, and goes on only if the server confirms its lists (business rule 6).
 pub(super) fn check(extensions: &str, hash: Hash, config: &Config) -> Result<(), Error> {
-    let Some(expected) = attribute(hash, config) else { return Ok(()) };
-    let mut theirs = extensions.split(',').filter(|extension| extension.starts_with("h="));
-    if theirs.any(|theirs| theirs != expected) {
-        return Err(Error::misbehaved(SERVER_FIRST, PeerMisbehaved::OffersChanged));
+    let misbehaved = |reason| Err(Error::misbehaved(SERVER_FIRST, reason));
+    let mut theirs = extensions.split(',').filter(|extension| extension.starts_with("h=")).peekable();
+    let expected = attribute(hash, config);
+    let nothing_in_common = config.peer_offers_binding && !config.binding_data().is_empty() && !config.binds();
+    if nothing_in_common && (expected.is_none() || theirs.peek().is_none()) {
+        return misbehaved(PeerMisbehaved::NoCommonBinding);
     }
-    Ok(())
+    match expected {
+        Some(expected) if theirs.any(|theirs| theirs != expected) => misbehaved(PeerMisbehaved::OffersChanged),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

@@ -225,7 +225,7 @@ OpenLDAP 2.5 has a type of its own, C<ldap>. With C<sasl-cbinding tls-endpoint> 
 
 =head2 Policy
 
-The property C<channel_binding_policy> is C<disable>, C<allow> or C<require>; see it as a promise:
+The property C<channel_binding_policy> is C<disable>, C<allow> or C<require>:
 
     disable     no -PLUS mechanism; the client says that it cannot bind
     allow       where both sides can; this is what holds if nothing is set
@@ -252,7 +252,8 @@ offers: the server gives its own lists, the client those that have arrived, comp
 A SCRAM server with C<offered_mechanisms> adds a hash of both lists to its first message (C<h=>, XEP-0474, SASL
 SCRAM Downgrade Protection, version 0.5.0); a client with C<offered_mechanisms> compares it with what has arrived
 and refuses a difference. A server that sends no hash is not refused. The proofs cover the hash, with C<-PLUS> and
-without. Versions of XEP-0474 before 0.4.0 hash the lists in another way; with a server of that kind leave
+without. A client with data of other types than C<offered_bindings>, where C<-PLUS> is offered, says that it cannot
+bind and goes on only if the server's hash confirms both lists. Versions of XEP-0474 before 0.4.0 hash the lists in another way; with a server of that kind leave
 C<offered_mechanisms> unset. Either side must know the list exactly, so set nothing that a library has filtered.
 
 =head1 EXAMPLE
