@@ -16,7 +16,7 @@ my %module = (
   'Authen::SASL::Rust::Error' => 'lib/Authen/SASL/Rust/Error.pm',
 );
 my $sources = join '', map { slurp($_) } glob('src/*.rs src/*/*.rs src/*/*/*.rs src/*/*/*/*.rs tests/*.rs');
-my $tests = $sources . join '', map { slurp($_) } glob('t/*.t t/vectors/* xt/*.t xt/*/*.t');
+my $tests = $sources . join '', map { slurp($_) } glob('t/*.t t/vectors/*.txt xt/*.t xt/*/*.t');
 my $manual = slurp($module{'Authen::SASL::Rust'});
 
 for my $name (sort keys %module) {
