@@ -21,7 +21,7 @@ fn session(side: Side, mechanism: &str, binding: Option<u8>) -> Session {
     session.config.host = "localhost".into();
     if let Some(byte) = binding {
         for kind in ["tls-exporter", "tls-server-end-point"] {
-            session.config.set_binding(ChannelBinding { kind: kind.into(), data: vec![byte; 32] });
+            session.config.set_binding(ChannelBinding { kind: kind.into(), data: vec![byte; 32] }).unwrap();
         }
     }
     session.pick(mechanism).unwrap();

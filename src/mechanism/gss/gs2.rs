@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::contract::{Context, Established, Event, Next, Property, Question, Side, State, Step};
 use crate::error::{Error, Malformed, PeerMisbehaved, Policy};
 use crate::gssapi::{flag, Acceptor, Initiator, Progress, Speaking};
+use crate::negotiate;
 use crate::wire::gs2::{Flag, Header};
 
 use super::client::authzid;
@@ -86,13 +87,13 @@ impl State for AwaitValues {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let config = cx.config;
         let authzid = authzid(event)?;
-        let kind = match config.bindings().first() {
+        let kind = match config.bindings().next() {
             Some(binding) if with_binding(cx) => Some(binding.kind.as_str()),
             _ => None,
         };
         let flag = match kind {
             Some(kind) => Flag::Bound(kind),
-            None if !config.bindings().is_empty() && !config.peer_offers_binding => Flag::Unoffered,
+            None if !config.binding_data().is_empty() && !config.peer_offers_binding => Flag::Unoffered,
             None => Flag::Unsupported,
         };
         let mut message = Vec::new();
@@ -137,7 +138,7 @@ impl State for AwaitMessage {
         let (header, token) = bytes.split_at(end);
         let text = std::str::from_utf8(header).map_err(|_| malformed(Malformed::Utf8("the GS2 header")))?;
         let (parsed, _) = Header::parse(text).map_err(malformed)?;
-        let has_binding = !cx.config.bindings().is_empty();
+        let has_binding = cx.config.offered_mechanisms().map_or(cx.config.binds(), negotiate::offers_binding);
         let kind = match (parsed.flag, with_binding(cx)) {
             (Flag::Bound(kind), true) => Some(kind),
             (Flag::Bound(_), false) => {

@@ -11,8 +11,10 @@ use MIME::Base64 qw(encode_base64);
 
 our $BASE = 'dc=example,dc=org';
 
-# start(users => { name => password, ... }), both in characters; many => a number of entries that every user
-# reads below ou=many.
+# start(users => { name => password, ... }), both in characters. With
+# certificate => TLS::Certificate and binding => tls-unique or tls-endpoint it
+# speaks StartTLS and has channel binding. With many => a number
+# there are so many entries that every user reads, below ou=many.
 sub prepare {
   my ($self) = @_;
   my $dir = $self->dir;
@@ -20,6 +22,9 @@ sub prepare {
   mkdir "$dir/db" or die "$dir/db: $!";
 
   my $size = $self->{many} ? 64 << 20 : 4 << 20;
+  my $tls = $self->{certificate} ? join '', map {"$_\n"}
+    'TLSCertificateFile ' . $self->{certificate}->certificate, 'TLSCertificateKeyFile ' . $self->{certificate}->key,
+    "sasl-cbinding $self->{binding}" : '';
 
   # Only the entry's owner reads it, so that a search proves who is logged in.
   $self->{conf} = $self->write_file('slapd.conf', <<"CONF");
@@ -34,7 +39,7 @@ sasl-secprops none
 sizelimit unlimited
 password-hash {CLEARTEXT}
 authz-regexp uid=([^,]*),.*cn=auth uid=\$1,$BASE
-access to dn.subtree="ou=many,$BASE" by users read by * none
+${tls}access to dn.subtree="ou=many,$BASE" by users read by * none
 access to attrs=userPassword by anonymous auth by * none
 access to dn.children="$BASE" by self read by anonymous auth by * none
 access to * by * read
