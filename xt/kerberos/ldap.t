@@ -9,6 +9,7 @@ use Net::LDAP         qw(LDAP_SUCCESS);
 use Net::LDAP::Extension::WhoAmI ();
 use Server::Kdc       ();
 use Server::Slapd     ();
+use TLS::Certificate  ();
 
 use constant ENTRIES => 10_000;
 
@@ -50,6 +51,24 @@ subtest 'another user, from the environment, by default properties' => sub {
   my $bind = $ldap->bind('', sasl => Authen::SASL->new(mechanism => 'GSSAPI'));
   is $bind->code, LDAP_SUCCESS, 'bind succeeds' or diag $bind->error;
   is $ldap->who_am_i->response, 'dn:' . $slapd->dn('wilma'), 'who am I';
+};
+
+# As Active Directory wants it: no layer inside TLS, and the context bound to the server's certificate.
+subtest 'StartTLS' => sub {
+  my $certificate = TLS::Certificate->new;
+  my $tls = Server::Slapd->start(users => {fred => 'of no use here'}, certificate => $certificate, binding => 'tls-endpoint');
+  (my $there = $tls->uri) =~ s/127\.0\.0\.1/localhost/;
+  for my $mechanism (qw(GSSAPI GSS-SPNEGO)) {
+    my $ldap = Net::LDAP->new($there, timeout => 20) or die "$there: $@";
+    my $start = $ldap->start_tls(verify => 'none');
+    is $start->code, LDAP_SUCCESS, 'StartTLS' or return diag $start->error;
+    my $conn = Authen::SASL->new(mechanism => $mechanism)
+      ->client_new('ldap', 'localhost', {ccache => $fred, tls => $ldap->socket});
+    my $bind = $ldap->bind('', sasl => $conn);
+    is $bind->code, LDAP_SUCCESS, "$mechanism: bind succeeds" or return diag $bind->error, ' ', $conn->error || '';
+    is $conn->property('ssf'), 0, 'without a layer';
+    is $ldap->who_am_i->response, 'dn:' . $tls->dn('fred'), 'who am I';
+  }
 };
 
 done_testing;

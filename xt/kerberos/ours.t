@@ -124,4 +124,17 @@ subtest 'authorization' => sub {
   both_done($end);
 };
 
+subtest 'channel binding' => sub {
+  my $bound = sub { my $byte = shift; return {channel_binding => {'tls-server-end-point' => $byte x 32}} };
+  for my $mechanism (qw(GSSAPI GSS-SPNEGO GS2-KRB5-PLUS)) {
+    both_done(talk($mechanism, $bound->('a'), $bound->('a')));
+    my $end = talk($mechanism, $bound->('a'), $bound->('b'));
+    is code_of($end->{server}{error} || ''), 'SASL_BADBINDING', "$mechanism: another channel";
+  }
+  my $sasl = Authen::SASL->new(mechanism => 'GS2-KRB5 GS2-KRB5-PLUS GSS-SPNEGO GSSAPI', callback => {});
+  my %with = (ccache => $cache);
+  is $sasl->client_new('ldap', 'localhost', {%with})->mechanism, 'GSSAPI', 'the choice';
+  is $sasl->client_new('ldap', 'localhost', {%with, %{$bound->('a')}})->mechanism, 'GS2-KRB5-PLUS', 'and with binding data';
+};
+
 done_testing;

@@ -219,10 +219,10 @@ To search an Active Directory, get a ticket (C<kinit fred@EXAMPLE.ORG>, with the
 
 The name that is given to C<< Net::LDAP->new >> is the one that the domain controller has in Kerberos: its full name, neither an alias
 nor an address. All that follows goes through Kerberos' encryption. Over C<ldaps> or after C<start_tls>, where Active
-Directory takes no second encryption, make the connection yourself and tell it about TLS; there will be no layer then:
+Directory takes no second encryption and may ask for a channel binding, make the connection yourself and hand it the TLS socket:
 
     my $sasl = Authen::SASL->new(mechanism => 'GSSAPI');
-    my $conn = $sasl->client_new('ldap', 'dc1.example.org', { externalssf => 256 });
+    my $conn = $sasl->client_new('ldap', 'dc1.example.org', { tls => $ldap->socket });
     my $bind = $ldap->bind('', sasl => $conn);
 
 C<GSS-SPNEGO> is Microsoft's own way, with the same tickets and the same result.
