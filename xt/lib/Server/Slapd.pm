@@ -11,10 +11,18 @@ use MIME::Base64 qw(encode_base64);
 
 our $BASE = 'dc=example,dc=org';
 
-# start(users => { name => password, ... }), both in characters.
+# Where the entries of the option crowd are.
+our $CROWD = "ou=crowd,$BASE";
+
+# start(users => { name => password, ... }), both in characters. secprops: what
+# the server demands of mechanisms and layers, as slapd.conf(5) has it. crowd:
+# so many entries below $CROWD, which every user may read and change.
 sub prepare {
   my ($self) = @_;
   my $dir = $self->dir;
+  my $secprops = $self->{secprops} || 'none';
+  my $crowd_access = $self->{crowd} ? qq{access to dn.subtree="$CROWD" by users write by * none\nsizelimit unlimited} : '';
+  my $size = 4194304 + 16384 * ($self->{crowd} || 0);
   $self->{port} = $self->free_port;
   mkdir "$dir/db" or die "$dir/db: $!";
 
@@ -27,16 +35,17 @@ argsfile $dir/slapd.args
 modulepath /usr/lib/ldap
 moduleload back_mdb
 sasl-host localhost
-sasl-secprops none
+sasl-secprops $secprops
 password-hash {CLEARTEXT}
 authz-regexp uid=([^,]*),.*cn=auth uid=\$1,$BASE
+$crowd_access
 access to attrs=userPassword by anonymous auth by * none
 access to dn.children="$BASE" by self read by anonymous auth by * none
 access to * by * read
 database mdb
 suffix $BASE
 directory $dir/db
-maxsize 4194304
+maxsize $size
 CONF
   my $ldif = $self->write_file('users.ldif', join "\n", $self->entries);
   $self->run($self->program('slapadd'), '-q', '-f', $self->{conf}, '-l', $ldif);
@@ -53,6 +62,9 @@ sub entries {
     push @entries,
       "dn:: $dn\nobjectClass: account\nobjectClass: simpleSecurityObject\n" . "uid:: $name\nuserPassword:: $pass\n";
   }
+  return @entries unless $self->{crowd};
+  push @entries, "dn: $CROWD\nobjectClass: organizationalUnit\nou: crowd\n";
+  push @entries, map {"dn: cn=member $_,$CROWD\nobjectClass: device\ncn: member $_\ndescription: readable $_\n"} 1 .. $self->{crowd};
   return @entries;
 }
 
