@@ -1,5 +1,7 @@
 /* One line of text a message, as Peer::Process speaks it: "." is no message,
- * "=" an empty one, anything else base64. */
+ * "=" an empty one, anything else base64. Before one that is for the security
+ * layer stands what is to be done with it: encode, decode, or tell (what was
+ * agreed on). */
 #ifndef PEER_WIRE_H
 #define PEER_WIRE_H
 
@@ -8,6 +10,7 @@
 #include <string.h>
 
 struct message {
+  char task; /* e, d, t for the layer; 0 in the exchange */
   int present;
   char *data; /* zero-terminated beyond length */
   size_t length;
@@ -45,18 +48,24 @@ static void wire_put(const char *data, size_t length) {
 
 /* Reads the next line; ends the program quietly when the test has hung up. */
 static struct message wire_get(void) {
-  static char line[1 << 18];
-  struct message in = {0, NULL, 0};
+  static char *line;
+  static size_t size;
+  struct message in = {0, 0, NULL, 0};
   unsigned long bits = 0;
   int have = 0;
-  const char *at;
-  if (!fgets(line, sizeof line, stdin)) exit(0);
+  const char *at, *text;
+  if (getline(&line, &size, stdin) < 0) exit(0);
   line[strcspn(line, "\r\n")] = 0;
-  in.data = wire_alloc(sizeof line);
+  text = line;
+  if ((at = strchr(line, ' '))) {
+    in.task = line[0];
+    text = at + 1;
+  }
+  in.data = wire_alloc(strlen(text) + 1);
   in.data[0] = 0;
-  if (!strcmp(line, ".") || !strcmp(line, "go")) return in;
+  if (!strcmp(text, ".") || !strcmp(text, "go")) return in;
   in.present = 1;
-  for (at = line; *at && *at != '='; at++) {
+  for (at = text; *at && *at != '='; at++) {
     const char *found = strchr(wire_alphabet, *at);
     if (!found) {
       fprintf(stderr, "not base64: %s\n", line);
