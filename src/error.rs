@@ -133,6 +133,13 @@ pub enum PeerMisbehaved {
     /// The client believes that we offer no -PLUS, and we do (RFC 5802 §6).
     #[error("the client says that this server offers no channel binding, which it does: the list of mechanisms was changed on the way")]
     Downgrade,
+    /// The server has offered other mechanisms or binding types than have arrived (XEP-0474).
+    #[error("the server offered other mechanisms or channel binding types than offered_mechanisms and offered_bindings name: the list was changed on the way")]
+    OffersChanged,
+    /// The server is said to offer -PLUS, without a type that the client has data for, and does not
+    /// confirm that.
+    #[error("the list that has arrived names no channel binding type that this side has data for, and the server's hash (XEP-0474) does not confirm it: somebody may have changed it on the way")]
+    NoCommonBinding,
     /// The peer asks for a binding type that this side has no data for.
     #[error("this side has no channel binding data of the type that the peer asks for")]
     ChannelBindingUnsupported,
@@ -316,7 +323,9 @@ impl Error {
                 PeerMisbehaved::ServerProof | PeerMisbehaved::ServerProofMissing => Code::BadServ,
                 PeerMisbehaved::ChannelBindingMismatch
                 | PeerMisbehaved::ChannelBindingUnsupported
-                | PeerMisbehaved::Downgrade => Code::BadBinding,
+                | PeerMisbehaved::Downgrade
+                | PeerMisbehaved::OffersChanged
+                | PeerMisbehaved::NoCommonBinding => Code::BadBinding,
                 PeerMisbehaved::IterationsTooLow { .. } => Code::TooWeak,
                 PeerMisbehaved::Replay => Code::BadAuth,
                 PeerMisbehaved::Damaged => Code::BadMac,

@@ -12,7 +12,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr;
 use std::sync::{Arc, OnceLock};
 
-use crate::config::Config;
+use crate::config::{ChannelBinding, Config};
 use crate::contract::{Abilities, Answer, Property, Question, Side, TokenVerdict, Values, World};
 use crate::error::{Application, Code, Error, Failure, Misuse};
 use crate::layer::lock;
@@ -316,6 +316,46 @@ pub unsafe extern "C" fn asr_set(handle: *mut Handle, name: Slice, value: Slice,
             -1
         }
     }
+}
+
+/// Adds channel binding data of the type `kind`. Gives null text on success, else the reason.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_bind(handle: *mut Handle, kind: Slice, data: Slice) -> Slice {
+    // SAFETY: the module's rules.
+    let (handle, kind, data) = unsafe { (&mut *handle, kind.text().unwrap_or_default(), data.bytes()) };
+    handle.stale = true;
+    let binding = ChannelBinding { kind, data: data.unwrap_or_default().into() };
+    match handle.session.config.set_binding(binding) {
+        Ok(()) => NONE,
+        Err(error) => handle.lend(error.to_string()),
+    }
+}
+
+/// Forgets all channel binding data.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_unbind(handle: *mut Handle) {
+    // SAFETY: the module's rules.
+    let handle = unsafe { &mut *handle };
+    handle.stale = true;
+    handle.session.config.forget_bindings();
+}
+
+/// The strength of the TLS connection below, in bits; 0 for none.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_tls_ssf(handle: *mut Handle, bits: u32) {
+    // SAFETY: the module's rules.
+    let handle = unsafe { &mut *handle };
+    handle.stale = true;
+    handle.session.config.set_tls_ssf(bits);
 }
 
 /// Reads an option or property of the exchange; absent for an unknown or unset one.

@@ -97,8 +97,7 @@ impl Session {
     /// # Errors
     /// [`Policy::NoMechanism`] with the reason for each.
     pub fn negotiate(&mut self, list: &str) -> Result<&'static Mechanism, Error> {
-        self.config.peer_offers_binding =
-            negotiate::names(list).any(|name| name.len() > 5 && name[name.len() - 5..].eq_ignore_ascii_case("-PLUS"));
+        self.config.peer_offers_binding = negotiate::offers_binding(self.config.offered_mechanisms().unwrap_or(list));
         let mechanism = negotiate::choose(list, self.side, &self.config)?;
         self.mechanism = Some(mechanism);
         Ok(mechanism)

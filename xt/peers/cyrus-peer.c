@@ -4,8 +4,9 @@
  * (client), authzid, trace, service, host, realm, sasldb (server: the user
  * file), iterations, external (the identity that TLS would have proved), allow
  * (server: the authzid that the user may take, besides its own name),
- * success_data (server: 1 if the protocol carries data with success), minssf,
- * maxssf, maxbuf (the layer: none if they are not given). */
+ * success_data (server: 1 if the protocol carries data with success), binding
+ * (a type of channel binding) and binding_data (in base64), minssf, maxssf,
+ * maxbuf (the layer: none if they are not given). */
 #include <sasl/sasl.h>
 
 #include "wire.h"
@@ -124,6 +125,18 @@ static unsigned number(const char *key) {
   return option(key) ? (unsigned)strtoul(option(key), NULL, 10) : 0;
 }
 
+/* libsasl2 keeps the pointer. */
+static void bind_to_channel(sasl_conn_t *connection) {
+  static sasl_channel_binding_t binding;
+  static struct message data;
+  if (!option("binding") || !option("binding_data")) return;
+  data = wire_decode(option("binding_data"));
+  binding.name = option("binding");
+  binding.data = (unsigned char *)data.data;
+  binding.len = data.length;
+  die_unless_ok("SASL_CHANNEL_BINDING", sasl_setprop(connection, SASL_CHANNEL_BINDING, &binding));
+}
+
 static sasl_conn_t *new_connection(int client) {
   const char *service = option("service"), *host = option("host");
   sasl_security_properties_t limits;
@@ -143,6 +156,7 @@ static sasl_conn_t *new_connection(int client) {
   limits.max_ssf = number("maxssf");
   limits.maxbufsize = number("maxbuf");
   die_unless_ok("SASL_SEC_PROPS", sasl_setprop(connection, SASL_SEC_PROPS, &limits));
+  bind_to_channel(connection);
   if (option("external")) {
     sasl_ssf_t ssf = 128;
     die_unless_ok("SASL_SSF_EXTERNAL", sasl_setprop(connection, SASL_SSF_EXTERNAL, &ssf));

@@ -46,35 +46,37 @@ static void wire_put(const char *data, size_t length) {
   }
 }
 
-/* Reads the next line; ends the program quietly when the test has hung up. */
-static struct message wire_get(void) {
-  static char *line;
-  static size_t size;
-  struct message in = {0, 0, NULL, 0};
+static struct message wire_decode(const char *text) {
+  struct message in = {0, 1, NULL, 0};
   unsigned long bits = 0;
   int have = 0;
-  const char *at, *text;
-  if (getline(&line, &size, stdin) < 0) exit(0);
-  line[strcspn(line, "\r\n")] = 0;
-  text = line;
-  if ((at = strchr(line, ' '))) {
-    in.task = line[0];
-    text = at + 1;
-  }
+  const char *at;
   in.data = wire_alloc(strlen(text) + 1);
-  in.data[0] = 0;
-  if (!strcmp(text, ".") || !strcmp(text, "go")) return in;
-  in.present = 1;
   for (at = text; *at && *at != '='; at++) {
     const char *found = strchr(wire_alphabet, *at);
     if (!found) {
-      fprintf(stderr, "not base64: %s\n", line);
+      fprintf(stderr, "not base64: %s\n", text);
       exit(2);
     }
     bits = bits << 6 | (unsigned long)(found - wire_alphabet);
     if ((have += 6) >= 8) in.data[in.length++] = (char)(bits >> (have -= 8) & 255);
   }
   in.data[in.length] = 0;
+  return in;
+}
+
+/* Reads the next line; ends the program quietly when the test has hung up. */
+static struct message wire_get(void) {
+  static char *line;
+  static size_t size;
+  struct message in = {0, 0, NULL, 0};
+  const char *space, *text;
+  if (getline(&line, &size, stdin) < 0) exit(0);
+  line[strcspn(line, "\r\n")] = 0;
+  space = strchr(line, ' ');
+  text = space ? space + 1 : line;
+  if (strcmp(text, ".") && strcmp(text, "go")) in = wire_decode(text);
+  if (space) in.task = line[0];
   return in;
 }
 

@@ -181,6 +181,32 @@ _set(self, name, value)
     XPUSHs(boolSV(known));
 
 void
+_add_binding(self, kind, data)
+    SV *self
+    SV *kind
+    SV *data
+  PREINIT:
+    asr_slice type, bytes, reason;
+  PPCODE:
+    type = characters(aTHX_ kind);
+    bytes = octets(aTHX_ data);
+    reason = asr_bind(connection_of(aTHX_ self)->rust, type, bytes);
+    if (reason.ptr) croak("%" SVf, SVfARG(text_or_undef(aTHX_ reason)));
+
+void
+_unbind(conn)
+    conn_t *conn
+  CODE:
+    asr_unbind(conn->rust);
+
+void
+_tls_ssf(conn, bits)
+    conn_t *conn
+    U32 bits
+  CODE:
+    asr_tls_ssf(conn->rust, bits);
+
+void
 _pick(self, name)
     SV *self
     SV *name

@@ -14,9 +14,11 @@ our $BASE = 'dc=example,dc=org';
 # Where the entries of the option crowd are.
 our $CROWD = "ou=crowd,$BASE";
 
-# start(users => { name => password, ... }), both in characters. secprops: what
-# the server demands of mechanisms and layers, as slapd.conf(5) has it. crowd:
-# so many entries below $CROWD, which every user may read and change.
+# start(users => { name => password, ... }), both in characters. With
+# certificate => TLS::Certificate and binding => tls-unique or tls-endpoint it
+# speaks StartTLS and has channel binding. secprops: what it demands of
+# mechanisms and layers, as slapd.conf(5) has it. crowd: so many entries below
+# $CROWD, which every user may read and change.
 sub prepare {
   my ($self) = @_;
   my $dir = $self->dir;
@@ -25,6 +27,10 @@ sub prepare {
   my $size = 4194304 + 16384 * ($self->{crowd} || 0);
   $self->{port} = $self->free_port;
   mkdir "$dir/db" or die "$dir/db: $!";
+
+  my $tls = $self->{certificate} ? join '', map {"$_\n"}
+    'TLSCertificateFile ' . $self->{certificate}->certificate, 'TLSCertificateKeyFile ' . $self->{certificate}->key,
+    "sasl-cbinding $self->{binding}" : '';
 
   # Only the entry's owner reads it, so that a search proves who is logged in.
   $self->{conf} = $self->write_file('slapd.conf', <<"CONF");
@@ -38,7 +44,7 @@ sasl-host localhost
 sasl-secprops $secprops
 password-hash {CLEARTEXT}
 authz-regexp uid=([^,]*),.*cn=auth uid=\$1,$BASE
-$crowd_access
+${tls}$crowd_access
 access to attrs=userPassword by anonymous auth by * none
 access to dn.children="$BASE" by self read by anonymous auth by * none
 access to * by * read

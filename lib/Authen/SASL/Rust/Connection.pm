@@ -43,6 +43,7 @@ sub callback {
   @{$callbacks}{ keys %new } = values %new;
   $self->_callbacks_changed if %new;
   $self->_default_realm if defined $new{realm} && $self->_side;
+  $self->_bind if exists $new{channel_binding};
   return $callbacks;
 }
 
@@ -85,12 +86,43 @@ sub _set_property {
     $self->_die_on_failure($value ? 1 : 0);
     $self->{property}{$name} = $value ? 1 : 0;
   }
-  elsif ($self->_set($name, $value)) {
+  elsif ($name eq 'channel_binding' || $name eq 'tls') {
+    $self->_bind($name => $value);
+  }
+  elsif ($self->_set($name, ref $value eq 'ARRAY' && $name =~ /\Aoffered_/ ? "@$value" : $value)) {
     delete $self->{property}{$name} if $self->{property};
+    $self->_bind if $name eq 'offered_bindings';    # code is asked for what is offered
   }
   else {
     $self->{property}{$name} = $value;
   }
+  return;
+}
+
+# Takes the channel binding data anew, where a source of them changes.
+sub _bind {
+  my ($self, @change) = @_;
+  my %from = ($self->{property} ? %{ $self->{property} } : (), @change);
+  my $callback = $self->_callbacks->{channel_binding};
+  if (!grep { defined } @from{qw(channel_binding tls)}, $callback) {
+    $self->_unbind;
+    $self->_tls_ssf(0);
+  }
+  else {
+    require Authen::SASL::Rust::ChannelBinding;
+    my $data = Authen::SASL::Rust::ChannelBinding::_of($self, $from{channel_binding}, $callback, $from{tls});
+    my $bits = defined $from{tls} ? Authen::SASL::Rust::ChannelBinding::_tls_bits($from{tls}) : 0;
+    $self->_unbind;
+    $self->_add_binding($_, $data->{$_}) for sort keys %$data;
+    $self->_tls_ssf($bits);
+  }
+  my ($name, $value) = @change or return;
+  if (defined $value) {
+    $self->{property}{$name} = $value;
+    # The handle is the program's to close.
+    if ($name eq 'tls') { require Scalar::Util; Scalar::Util::weaken($self->{property}{tls}) }
+  }
+  else { delete $self->{property}{$name} }
   return;
 }
 
@@ -374,8 +406,7 @@ The options of C<client_new> and C<server_new> have the same names.
     iterations              server: count for plain passwords and unknown users, 4096 to 100000000; 4096
     fake_salt_key           server: what the salts of plain passwords and unknown users are derived from, at least 16 bytes. Not
                             set: random for each process. It cannot be read
-    channel_binding_policy  disable, allow or require; allow. There is no binding data in this version, so require
-                            refuses every mechanism
+    channel_binding_policy  disable, allow or require; allow
     die_on_failure          1: a failed step dies with an Authen::SASL::Rust::Error; $Authen::SASL::Rust::DIE_ON_FAILURE, or 0
     maxbuf                  longest frame of a layer that this side receives, 0 to 16777215; 65536. Below 17: no layer
     no_integrity, no_confidentiality   server: no layer, or none that enciphers
@@ -396,6 +427,15 @@ A layer that C<minssf> demands and cannot be had fails the exchange. C<minssf> a
     realm                   server: the realm of DIGEST-MD5, and of a name with @; the host if not set. Client: the realm used
     external_id             server: the identity that TLS or the socket has proved, for EXTERNAL
 
+=head2 Channel binding
+
+    channel_binding         data by type, or code that gives them
+    tls                     an IO::Socket::SSL handle from which binding data and externalssf are taken
+    offered_mechanisms      what the server offers; checked by SCRAM against the server's own word
+    offered_bindings        types of channel binding that the server offers
+
+L<Authen::SASL::Rust::ChannelBinding> describes them, with examples.
+
 =head2 Of the exchange, to be read only
 
     user                    server: whom to act as; the authorization identity, or else the authentication identity
@@ -408,8 +448,7 @@ A layer that C<minssf> demands and cannot be had fails the exchange. C<minssf> a
 
 =head2 Stored only
 
-C<sockname>, C<peername>, C<iplocalport>, C<ipremoteport>, C<authsource>, C<tls>, C<channel_binding> and any
-other name.
+C<sockname>, C<peername>, C<iplocalport>, C<ipremoteport>, C<authsource> and any other name.
 
 =head1 SEE ALSO
 
