@@ -110,7 +110,7 @@ sub frames_are_guarded {
       my $got = $we->unseal(pack 'N/a*', $last);
       is $got->{state}, 'fail', "$deed: refused";
       ok !defined $got->{message}, 'without any plaintext';
-      like $got->{error}, qr/\(SASL_(?:BADMAC|BADPROT|FAIL|BUFOVER)\)/, 'with a reason';
+      like $got->{error}, qr/\(SASL_(?:BADMAC|BADPROT)\)/, 'with a reason';
       is $we->unseal(pack 'N/a*', $frame[@arriving])->{state}, 'fail', 'and the right frame does not help afterwards';
       is $we->seal('x')->{state}, 'fail', 'and nothing is sent any more';
       $_->end for $we, $they;
