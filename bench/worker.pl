@@ -36,7 +36,7 @@ my ($A, $CALLBACKS, $KEPT, @OPTIONS, %CALL);
 # What reading the clock costs falls inside each stage that it measures.
 my $TICK = median(map { my $t = cpu(); cpu() - $t } 1 .. 501);
 
-my %todo = (handshakes => \&handshakes, verifier => \&verifier, memory => \&memory, layer => \&layer, version => sub { answer({ version => $A->versions }) });
+my %todo = (handshakes => \&handshakes, verifier => \&verifier, memory => \&memory, encode => \&encode, decode => \&decode, version => sub { answer({ version => $A->versions }) });
 eval {
   $A = Bench::Adapter->for_backend($job->{backend});
   unshift @INC, $A->libs;
@@ -199,7 +199,7 @@ sub verifier {
 
 # ---- a client's security layer ---------------------------------------------------
 # Answers "SECONDS": the seconds for each byte that is encoded, in messages of the job's size.
-sub layer {
+sub encode {
   my ($parent, $text) = (new_parent(), join '', map { chr(33 + $_ % 90) } 1 .. $job->{size});
   my $c = new_connection($parent);
   cast(1);
@@ -217,6 +217,42 @@ sub layer {
       for (1 .. $often) { my $out = $c->encode($text) }
       $n += $often;
       $t = cpu() - $start;
+    } until $t >= $command;
+    answer({ cost => $t / ($n * length $text) });
+  }
+}
+
+# Answers "SECONDS": the seconds for each byte of plaintext that is decoded. The frames come from our server, which a
+# client that checks their code of authentication would not take for another's; making them is outside the clock.
+sub decode {
+  push @INC, $ENV{BENCH_INSTALLED};
+  require Authen::SASL::Rust;
+  my %ssf = (rc4 => 128, '3des' => 112);
+  my $ssf = $ssf{ $job->{cipher} || '' } || 1;
+  my $parent = Authen::SASL->new(mechanism => $MECH, callback => { getsecret => sub { $Bench::Adapter::PASS } });
+  my $server = Authen::SASL::Rust->server_new($parent, 'bench', $Bench::Adapter::HOST, { minssf => $ssf, maxssf => $ssf, maxbuf => 131_072 });
+  my $own = new_parent();
+  my $c = new_connection($own);
+  $c->property(maxbuf => 131_072) if $job->{size} > 60_000;
+  my $call = $A->can('decode');
+  $CALL{client_start}->($c);
+  my $m = $server->server_step($CALL{client_step}->($c, $server->server_start('')));
+  return answer({ error => 'the handshake failed: ' . ($server->error || '') }) unless $server->is_success;
+  $CALL{client_step}->($c, $m);
+  return answer({ error => 'the handshake failed: ' . clean($A->error($c)) }) unless $A->client_ok($c);
+  my $text = join '', map { chr(33 + $_ % 90) } 1 .. $job->{size};
+  my $often = 1 + int(200_000 / length $text);
+  answer({ ready => 1 });
+  while (defined(my $command = <STDIN>)) {
+    my ($n, $t) = (0, 0);
+    do {
+      my @frames = map { $A->arriving($server->encode($text)) } 1 .. $often;
+      my $out;
+      my $start = cpu();
+      $out = $call->($c, $_) for @frames;
+      $t += cpu() - $start - $TICK;
+      return answer({ error => 'a frame was not decoded' }) unless defined $out && $out eq $text;
+      $n += $often;
     } until $t >= $command;
     answer({ cost => $t / ($n * length $text) });
   }

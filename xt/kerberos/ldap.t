@@ -15,7 +15,7 @@ use constant ENTRIES => 10_000;
 
 my $kdc = Server::Kdc->start(principals => [qw(fred wilma ldap/localhost)]);
 $ENV{KRB5_KTNAME} = $kdc->keytab('ldap/localhost');
-my $slapd = Server::Slapd->start(users => {fred => 'of no use here'}, many => ENTRIES);
+my $slapd = Server::Slapd->start(users => {fred => 'of no use here'}, crowd => ENTRIES);
 (my $uri = $slapd->uri) =~ s/127\.0\.0\.1/localhost/;
 
 # The properties go to the connection before Net::LDAP binds with it.
@@ -36,10 +36,10 @@ for my $mechanism (qw(GSSAPI GSS-SPNEGO)) {
       is $bind->code, LDAP_SUCCESS, 'bind succeeds' or return diag $bind->error, ' ', $conn->error || '';
       is $conn->property('ssf'), $ssf, 'the strength';
       is $ldap->who_am_i->response, 'dn:' . $slapd->dn('fred'), 'who am I';
-      my $found = $ldap->search(base => "ou=many,$Server::Slapd::BASE", scope => 'one', filter => '(cn=*)');
+      my $found = $ldap->search(base => $Server::Slapd::CROWD, scope => 'one', filter => '(cn=*)');
       is $found->code, LDAP_SUCCESS, 'search is answered' or diag $found->error;
       is $found->count, ENTRIES, 'all entries came';
-      is_deeply [sort { $a <=> $b } map { $_->get_value('cn') } $found->entries], [1 .. ENTRIES], 'each of them once';
+      is_deeply [sort { $a <=> $b } map { $_->get_value('cn') =~ /(\d+)/ } $found->entries], [1 .. ENTRIES], 'each of them once';
       ok $slapd->logs(sprintf 'mech=%s bind_ssf=%d', $mechanism, $ssf), 'the server has the same strength';
     };
   }

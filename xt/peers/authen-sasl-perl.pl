@@ -1,7 +1,8 @@
 # One side of an exchange by Authen::SASL::Perl, driven over stdin and stdout as
 # Peer::Process says. Arguments, each key=value: role (client, server),
 # mechanism, user, password, authzid, trace, service, host, allow (server: the
-# authzid that the user may take, besides its own name).
+# authzid that the user may take, besides its own name), minssf, maxssf, maxbuf
+# (the layer: none if maxssf is not given).
 
 use strict;
 use warnings;
@@ -23,6 +24,10 @@ my %client_first = map { $_ => 1 } qw(ANONYMOUS EXTERNAL PLAIN);
 my $steps = 0;
 while (defined(my $line = <STDIN>)) {
   chomp $line;
+  if ($line =~ /\A([edt])\w* (\S+)\z/) {
+    layer($1, $2);
+    next;
+  }
   my $message = $line =~ /\A(?:\.|go)\z/ ? undef : $line eq '=' ? '' : decode_base64($line);
   my $sent = $client ? client_message($message) : server_message($message);
   $steps++;
@@ -35,7 +40,8 @@ sub new_client {
   $callback{user} = $option{authzid} if $mechanism eq 'EXTERNAL';
   my $sasl = Authen::SASL->new(mechanism => $mechanism, callback => \%callback);
   my $new = $sasl->client_new($option{service}, $option{host});
-  $new->property(maxssf => 0);
+  $new->property(maxssf => $option{maxssf} || 0);
+  set_layer($new);
   return $new;
 }
 
@@ -45,8 +51,40 @@ sub new_server {
     $answer->($asked->{user} eq $option{user} ? $option{password} : undef);
   };
   my $sasl = Authen::SASL->new(mechanism => $mechanism, callback => {getsecret => $getsecret});
-  return $sasl->server_new($option{service}, $option{host},
-    {no_integrity => 1, no_confidentiality => 1});
+  my $new = $sasl->server_new($option{service}, $option{host},
+    $option{maxssf} ? {} : {no_integrity => 1, no_confidentiality => 1});
+  set_layer($new);
+  return $new;
+}
+
+sub set_layer {
+  my ($new) = @_;
+  $new->property($_ => $option{$_}) for grep { defined $option{$_} } qw(minssf maxbuf);
+  return;
+}
+
+# The backend deals in bare frames; here they get the lengths that stand before
+# them on the wire, and plaintext is cut to what the peer receives.
+sub layer {
+  my ($task, $word) = @_;
+  my $in = $word eq '=' ? '' : decode_base64($word);
+  my $out = '';
+  if ($task eq 't') {
+    $out = join ' ', $conn->property('ssf') || 0, $conn->property('maxout') || 0;
+  }
+  elsif ($task eq 'e') {
+    my $most = $conn->property('maxout') || 4096;    # its server knows none
+    $out .= pack 'N/a*', $conn->encode($_) for unpack "(a$most)*", $in;
+  }
+  else {
+    for my $frame (unpack '(N/a*)*', $in) {
+      my $text = $conn->decode($frame, length $frame);
+      return print "fail . a frame is refused\n" if !defined $text;
+      $out .= $text;
+    }
+  }
+  print 'more ', $out eq '' ? '=' : encode_base64($out, ''), "\n";
+  return;
 }
 
 sub client_message {

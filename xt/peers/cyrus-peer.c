@@ -6,7 +6,7 @@
  * (server: the authzid that the user may take, besides its own name),
  * success_data (server: 1 if the protocol carries data with success), binding
  * (a type of channel binding) and binding_data (in base64), keytab (server),
- * minssf, maxssf. */
+ * minssf, maxssf, maxbuf (the layer: none if they are not given). */
 #include <sasl/sasl.h>
 
 #include "wire.h"
@@ -122,6 +122,10 @@ static const char *identity(sasl_conn_t *connection, int property) {
   return sasl_getprop(connection, property, &value) == SASL_OK ? value : NULL;
 }
 
+static unsigned number(const char *key) {
+  return option(key) ? (unsigned)strtoul(option(key), NULL, 10) : 0;
+}
+
 /* libsasl2 keeps the pointer. */
 static void bind_to_channel(sasl_conn_t *connection) {
   static sasl_channel_binding_t binding;
@@ -149,9 +153,9 @@ static sasl_conn_t *new_connection(int client) {
                                                      NULL, flags, &connection));
   }
   memset(&limits, 0, sizeof limits); /* maxssf 0: authentication only */
-  if (option("minssf")) limits.min_ssf = (sasl_ssf_t)atoi(option("minssf"));
-  if (option("maxssf")) limits.max_ssf = (sasl_ssf_t)atoi(option("maxssf"));
-  if (limits.max_ssf) limits.maxbufsize = 65536;
+  limits.min_ssf = number("minssf");
+  limits.max_ssf = number("maxssf");
+  limits.maxbufsize = option("maxbuf") ? number("maxbuf") : limits.max_ssf ? 65536 : 0;
   die_unless_ok("SASL_SEC_PROPS", sasl_setprop(connection, SASL_SEC_PROPS, &limits));
   bind_to_channel(connection);
   if (option("external")) {
@@ -161,6 +165,29 @@ static sasl_conn_t *new_connection(int client) {
                   sasl_setprop(connection, SASL_AUTH_EXTERNAL, option("external")));
   }
   return connection;
+}
+
+/* The security layer: frames with their lengths, as they are on the wire. */
+static void layer(sasl_conn_t *connection, const struct message *in) {
+  const char *out = NULL;
+  unsigned length = 0;
+  int rc;
+  if (in->task == 't') {
+    const void *ssf = NULL, *most = NULL;
+    char text[64];
+    die_unless_ok("SASL_SSF", sasl_getprop(connection, SASL_SSF, &ssf));
+    die_unless_ok("SASL_MAXOUTBUF", sasl_getprop(connection, SASL_MAXOUTBUF, &most));
+    length = (unsigned)snprintf(text, sizeof text, "%u %u", *(const sasl_ssf_t *)ssf,
+                                *(const unsigned *)most);
+    wire_more(text, length);
+    return;
+  }
+  rc = in->task == 'e' ? sasl_encode(connection, in->data, (unsigned)in->length, &out, &length)
+                       : sasl_decode(connection, in->data, (unsigned)in->length, &out, &length);
+  if (rc == SASL_OK)
+    wire_more(length ? out : "", length);
+  else
+    wire_fail(NULL, 0, sasl_errdetail(connection));
 }
 
 int main(int argc, char **argv) {
@@ -175,6 +202,11 @@ int main(int argc, char **argv) {
     const char *received = in.present ? in.data : NULL, *out = NULL, *chosen = NULL;
     unsigned length = 0;
     int rc;
+    if (in.task) {
+      layer(connection, &in);
+      free(in.data);
+      continue;
+    }
     if (client)
       rc = first ? sasl_client_start(connection, option("mechanism"), NULL, &out, &length, &chosen)
                  : sasl_client_step(connection, received, (unsigned)in.length, NULL, &out, &length);

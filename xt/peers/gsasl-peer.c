@@ -4,7 +4,7 @@
  * authzid, trace, service, host, realm, iterations, external (server: the
  * identity that EXTERNAL may take), allow (server: the authzid that the user
  * may take, besides its own name), tls-unique and tls-exporter (channel
- * binding data, in base64). */
+ * binding data, in base64), maxssf (1: the layer auth-int). */
 #include <gsasl.h>
 
 #include "wire.h"
@@ -30,7 +30,8 @@ static int client_answer(Gsasl_session *session, Gsasl_property property) {
     case GSASL_SERVICE: return give(session, property, "service", GSASL_NO_SERVICE);
     case GSASL_HOSTNAME: return give(session, property, "host", GSASL_NO_HOSTNAME);
     case GSASL_REALM: return give(session, property, "realm", GSASL_NO_CALLBACK);
-    case GSASL_QOP: return gsasl_property_set(session, property, "qop-auth");
+    case GSASL_QOP:
+      return gsasl_property_set(session, property, option("maxssf") ? "qop-int" : "qop-auth");
     case GSASL_CB_TLS_UNIQUE: return give(session, property, "tls-unique", GSASL_NO_CB_TLS_UNIQUE);
     case GSASL_CB_TLS_EXPORTER: return give(session, property, "tls-exporter", GSASL_NO_CB_TLS_EXPORTER);
     default: return GSASL_NO_CALLBACK;
@@ -56,7 +57,8 @@ static int server_answer(Gsasl_session *session, Gsasl_property property) {
     case GSASL_HOSTNAME: return give(session, property, "host", GSASL_NO_HOSTNAME);
     case GSASL_REALM: return give(session, property, "realm", GSASL_NO_CALLBACK);
     case GSASL_SCRAM_ITER: return give(session, property, "iterations", GSASL_NO_CALLBACK);
-    case GSASL_QOPS: return gsasl_property_set(session, property, "qop-auth");
+    case GSASL_QOPS:
+      return gsasl_property_set(session, property, option("maxssf") ? "qop-int" : "qop-auth");
     case GSASL_CB_TLS_UNIQUE: return give(session, property, "tls-unique", GSASL_NO_CB_TLS_UNIQUE);
     case GSASL_CB_TLS_EXPORTER: return give(session, property, "tls-exporter", GSASL_NO_CB_TLS_EXPORTER);
     default: return GSASL_NO_CALLBACK;
@@ -75,6 +77,49 @@ static int authorized(Gsasl_session *session) {
   const char *authzid = gsasl_property_fast(session, GSASL_AUTHZID);
   if (same(option("role"), "client") || !authcid || !authzid || !*authzid) return 1;
   return same(authzid, authcid) || same(authzid, option("allow"));
+}
+
+static int extend(char **all, size_t *total, char *more, size_t length) {
+  char *longer = realloc(*all, *total + length + 1);
+  if (!longer) return GSASL_MALLOC_ERROR;
+  memcpy(longer + *total, more, length);
+  *all = longer;
+  *total += length;
+  gsasl_free(more);
+  return GSASL_OK;
+}
+
+/* The security layer. libgsasl neither cuts what it encodes to the peer's
+ * buffer nor decodes more than a frame in a call: both are done here. */
+static void layer(Gsasl_session *session, const struct message *in) {
+  const size_t most = option("maxout") ? strtoul(option("maxout"), NULL, 10) : 4096;
+  char *all = NULL;
+  size_t total = 0, at, part;
+  int rc = GSASL_OK;
+  if (in->task == 't') {
+    wire_more("1 0", 3);
+    return;
+  }
+  for (at = 0; rc == GSASL_OK && at < in->length; at += part) {
+    const unsigned char *next = (const unsigned char *)in->data + at;
+    char *out = NULL;
+    size_t length = 0;
+    part = in->length - at;
+    if (in->task == 'e') {
+      if (part > most) part = most;
+      rc = gsasl_encode(session, in->data + at, part, &out, &length);
+    } else {
+      size_t frame = part < 4 ? part : 4 + ((size_t)next[0] << 24 | next[1] << 16 | next[2] << 8 | next[3]);
+      if (frame < part) part = frame;
+      rc = gsasl_decode(session, in->data + at, part, &out, &length);
+    }
+    if (rc == GSASL_OK) rc = extend(&all, &total, out, length);
+  }
+  if (rc == GSASL_OK)
+    wire_more(total ? all : "", total);
+  else
+    wire_fail(NULL, 0, gsasl_strerror(rc));
+  free(all);
 }
 
 int main(int argc, char **argv) {
@@ -99,6 +144,11 @@ int main(int argc, char **argv) {
     struct message in = wire_get();
     char *out = NULL;
     size_t length = 0;
+    if (in.task) {
+      layer(session, &in);
+      free(in.data);
+      continue;
+    }
     rc = gsasl_step(session, in.present ? in.data : NULL, in.length, &out, &length);
     if (rc == GSASL_NEEDS_MORE) {
       wire_more(out, length);

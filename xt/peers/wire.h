@@ -1,5 +1,7 @@
 /* One line of text a message, as Peer::Process speaks it: "." is no message,
- * "=" an empty one, anything else base64. */
+ * "=" an empty one, anything else base64. Before one that is for the security
+ * layer stands what is to be done with it: encode, decode, or tell (what was
+ * agreed on). */
 #ifndef PEER_WIRE_H
 #define PEER_WIRE_H
 
@@ -8,6 +10,7 @@
 #include <string.h>
 
 struct message {
+  char task; /* e, d, t for the layer; 0 in the exchange */
   int present;
   char *data; /* zero-terminated beyond length */
   size_t length;
@@ -44,7 +47,7 @@ static void wire_put(const char *data, size_t length) {
 }
 
 static struct message wire_decode(const char *text) {
-  struct message in = {1, NULL, 0};
+  struct message in = {0, 1, NULL, 0};
   unsigned long bits = 0;
   int have = 0;
   const char *at;
@@ -64,12 +67,17 @@ static struct message wire_decode(const char *text) {
 
 /* Reads the next line; ends the program quietly when the test has hung up. */
 static struct message wire_get(void) {
-  static char line[1 << 18];
-  struct message none = {0, NULL, 0};
-  if (!fgets(line, sizeof line, stdin)) exit(0);
+  static char *line;
+  static size_t size;
+  struct message in = {0, 0, NULL, 0};
+  const char *space, *text;
+  if (getline(&line, &size, stdin) < 0) exit(0);
   line[strcspn(line, "\r\n")] = 0;
-  if (!strcmp(line, ".") || !strcmp(line, "go")) return none;
-  return wire_decode(line);
+  space = strchr(line, ' ');
+  text = space ? space + 1 : line;
+  if (strcmp(text, ".") && strcmp(text, "go")) in = wire_decode(text);
+  if (space) in.task = line[0];
+  return in;
 }
 
 static void wire_more(const char *data, size_t length) {

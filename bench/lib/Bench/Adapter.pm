@@ -81,6 +81,10 @@ sub server_step {
 # What encode gives, without the length that stands before it on the wire.
 sub frame { $_[1] }
 
+# The layer's own call, and a frame as it wants it
+sub decode   { $_[0]->decode($_[1], length $_[1]) }
+sub arriving { $_[1] }
+
 sub server_done { !$_[1]->need_step }
 sub server_ok   { $_[1]->is_success ? 1 : 0 }
 sub client_ok   { $_[1]->code ? 0 : 1 }

@@ -29,15 +29,19 @@ sub all {
     push @l, { kind => 'memory', name => "memory, $_ $side", mech => $_, side => $side, most => 2048 }
       for qw(DIGEST-MD5 SCRAM-SHA-256);
   }
-  for my $size (64, 4096) {
-    my $least = $size == 64 ? 1.5 : 1.1;
-    push @l, { kind => 'layer', name => "encode auth-int, $size B", qop => 'auth-int', size => $size, least => $least },
-      { kind => 'layer', name => "encode rc4, $size B", qop => 'auth-conf', cipher => 'rc4', size => $size, least => $least };
+  for my $way (qw(encode decode)) {
+    for my $size (64, 4096) {
+      my $least = $size == 64 ? 1.5 : 1.1;
+      push @l, { kind => 'layer', way => $way, name => "$way auth-int, $size B", qop => 'auth-int', size => $size, least => $least },
+        { kind => 'layer', way => $way, name => "$way rc4, $size B", qop => 'auth-conf', cipher => 'rc4', size => $size, least => $least };
+    }
+    my %sealing = (kind => 'sealing', way => $way, least => 0.9, qop => 'auth-conf');
+    push @l,
+      { %sealing, name => "$way auth-int, 64 KiB / bare HMAC-MD5", qop => 'auth-int', least => 0.95 },
+      { %sealing, name => "$way rc4, 64 KiB / bare RC4, HMAC-MD5", cipher => 'rc4' },
+      { %sealing, name => "$way 3des, 64 KiB / bare 3DES", cipher => '3des' };
   }
-  push @l,
-    { kind => 'sealing', name => 'encode auth-int, 64 KiB / bare HMAC-MD5', qop => 'auth-int', least => 0.95 },
-    { kind => 'sealing', name => 'encode rc4, 64 KiB / bare RC4, HMAC-MD5', qop => 'auth-conf', cipher => 'rc4', least => 0.9 },
-    { kind => 'sealing', name => 'encode 3des, 64 KiB / bare 3DES', qop => 'auth-conf', cipher => '3des', least => 0.9 };
+  push @l, { kind => 'search', name => 'search of 10,000 entries, auth-conf', entries => 10_000, least => 1.5 };
   push @l,
     { kind => 'load', name => 'load to the first PLAIN message', mech => 'PLAIN', most => 1.1 },
     { kind => 'load', name => 'load to the first SCRAM message', mech => 'SCRAM-SHA-256', most => 0.8 };

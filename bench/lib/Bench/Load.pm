@@ -1,5 +1,5 @@
 package Bench::Load;
-# A whole process, from exec to exit, that ends after its first message.
+# A whole process, from exec to exit: one that ends after its first message, or any other.
 use strict;
 use warnings;
 use Time::HiRes qw(sleep);
@@ -27,7 +27,7 @@ sub once {
   }
   open my $f, '<', "/proc/$pid/schedstat" or return { error => "no schedstat: $!" };
   my ($ns) = split ' ', <$f>;
-  close $p or return { error => 'the first message did not come, exit ' . ($? >> 8) };
+  close $p or return { error => 'it did not do its work, exit ' . ($? >> 8) };
   { cost => $ns / 1e9 };
 }
 

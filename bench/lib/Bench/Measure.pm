@@ -4,10 +4,12 @@ package Bench::Measure;
 use strict;
 use warnings;
 use FindBin;
+use lib "$FindBin::Bin/../xt/lib";
 use Bench::Load;
 use Bench::Worker;
+use Server::Slapd;
 
-my %OF = (speed => \&speed, bare => \&bare, memory => \&memory, load => \&load, growth => \&growth, layer => \&layer, sealing => \&sealing);
+my %OF = (speed => \&speed, bare => \&bare, memory => \&memory, load => \&load, growth => \&growth, layer => \&layer, sealing => \&sealing, search => \&search);
 
 # slice, rounds, quick, verbose, limits (the path of the C program), adapter => { name => object }
 sub new { my ($class, %o) = @_; bless {%o, workers => []}, $class }
@@ -74,7 +76,7 @@ sub bare {
 
 sub layer {
   my ($self, $line) = @_;
-  map { $_ => $self->worker($self->{slice}, $_, type => 'layer', mech => 'DIGEST-MD5', map { $_ => $line->{$_} } qw(qop cipher size)) }
+  map { $_ => $self->worker($self->{slice}, $_, type => $line->{way}, mech => 'DIGEST-MD5', map { $_ => $line->{$_} } qw(qop cipher size)) }
     $self->having({ mech => 'DIGEST-MD5' });
 }
 
@@ -112,6 +114,19 @@ sub load {
     my @command = Bench::Load::command($self->{adapter}{$_}, $line->{mech}, "$FindBin::Bin/lib");
     $_ => sub { Bench::Load::once(@command) };
   } $self->having($line);
+}
+
+# The program ldap-search as a whole, against a slapd that demands a layer.
+sub search {
+  my ($self, $line) = @_;
+  my %user = ($Bench::Adapter::USER => $Bench::Adapter::PASS);
+  $self->{slapd} ||= Server::Slapd->start(users => \%user, crowd => $line->{entries}, secprops => 'minssf=128');
+  map {
+    my $adapter = $self->{adapter}{$_};
+    my @command = ($^X, (map { "-I$_" } $adapter->libs), '-MAuthen::SASL=' . $adapter->module, "$FindBin::Bin/ldap-search",
+      $self->{slapd}->uri, $Server::Slapd::CROWD, $line->{entries}, %user);
+    $_ => sub { Bench::Load::once(@command) };
+  } qw(ours perl);
 }
 
 sub growth {

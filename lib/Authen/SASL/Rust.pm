@@ -433,6 +433,26 @@ and a callback that keeps its continuation all the same, to answer later, fails 
 
 F<eg/deferred-answers> is a whole event loop in a page, F<eg/event-server> a POP3 server on IO::Async.
 
+=head1 SECURITY LAYERS
+
+DIGEST-MD5 can protect what follows the log-in: against changes (auth-int, strength 1), or also against readers (auth-conf, 40 to 128
+bits). Which layer it becomes, the properties C<minssf>, C<maxssf>, C<externalssf> and C<maxbuf> decide
+(L<Authen::SASL::Rust::Connection/Policy>). Net::LDAP puts it over its socket by itself:
+
+    my $sasl = Authen::SASL->new(mechanism => 'DIGEST-MD5', callback => { user => 'fred', pass => 'pencil' });
+    my $conn = $sasl->client_new('ldap', 'ldap.example.org', { minssf => 128 });
+    my $ldap = Net::LDAP->new('ldap://ldap.example.org') or die "cannot connect: $@\n";
+    my $bind = $ldap->bind('', sasl => $conn);
+    die $conn->error || $bind->error, "\n" if $bind->code;
+    print 'enciphered with ', $conn->property('ssf'), " bits\n";    # 128
+    my $found = $ldap->search(base => 'dc=example,dc=org', filter => '(uid=fred)');
+
+With C<minssf> of 128 the bind fails on a server that offers less; without it the strongest layer that there is, or none, is taken.
+OpenLDAP demands one by C<sasl-secprops minssf=128>. Other programs put the layer over their handle themselves:
+L<Authen::SASL::Rust::Connection/securesocket, tiesocket>.
+
+Under TLS, set C<externalssf>, and C<maxssf> to 0: a second layer gains nothing.
+
 =head1 CHARACTERS
 
 User names and passwords are characters. A string with Perl's UTF-8 flag is taken as it is. One without it
@@ -586,6 +606,11 @@ it.
 =item *
 
 LOGIN, SCRAM and the OAuth mechanisms have a server side.
+
+=item *
+
+The layer of a DIGEST-MD5 server uses the keys of its own direction, and the cipher that the client has named. Where
+a program says nothing, only services whose programs know layers get one.
 
 =back
 

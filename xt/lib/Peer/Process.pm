@@ -5,7 +5,7 @@ package Peer::Process;
 # process (and a libsasl2) with what is tested.
 #
 # A message is written as "." (there is none), "=" (it is empty) or base64.
-# To the child:    go | <message>
+# To the child:    go | <message> | (encode | decode | tell) <message>
 # From the child:  more <message>
 #                  done <message> <authcid> <authzid>
 #                  fail <message> <reason in words>
@@ -58,6 +58,11 @@ sub step {
   my ($self, $message) = @_;
   return $self->_talk(_written($message));
 }
+
+# The security layer, in bytes as they are on the wire; and what it is: "ssf maxout".
+sub seal { my ($self, $text) = @_; return $self->_talk('encode ' . _written($text)) }
+sub unseal { my ($self, $frames) = @_; return $self->_talk('decode ' . _written($frames)) }
+sub agreed { my ($self) = @_; return $self->_talk('tell =')->{message} }
 
 sub _talk {
   my ($self, $line) = @_;

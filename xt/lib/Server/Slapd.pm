@@ -11,17 +11,23 @@ use MIME::Base64 qw(encode_base64);
 
 our $BASE = 'dc=example,dc=org';
 
+# Where the entries of the option crowd are.
+our $CROWD = "ou=crowd,$BASE";
+
 # start(users => { name => password, ... }), both in characters. With
 # certificate => TLS::Certificate and binding => tls-unique or tls-endpoint it
-# speaks StartTLS and has channel binding. With many => a number
-# there are so many entries that every user reads, below ou=many.
+# speaks StartTLS and has channel binding. secprops: what it demands of
+# mechanisms and layers, as slapd.conf(5) has it. crowd: so many entries below
+# $CROWD, which every user may read and change.
 sub prepare {
   my ($self) = @_;
   my $dir = $self->dir;
+  my $secprops = $self->{secprops} || 'none';
+  my $crowd_access = $self->{crowd} ? qq{access to dn.subtree="$CROWD" by users write by * none\nsizelimit unlimited} : '';
+  my $size = 4194304 + 16384 * ($self->{crowd} || 0);
   $self->{port} = $self->free_port;
   mkdir "$dir/db" or die "$dir/db: $!";
 
-  my $size = $self->{many} ? 64 << 20 : 4 << 20;
   my $tls = $self->{certificate} ? join '', map {"$_\n"}
     'TLSCertificateFile ' . $self->{certificate}->certificate, 'TLSCertificateKeyFile ' . $self->{certificate}->key,
     "sasl-cbinding $self->{binding}" : '';
@@ -35,11 +41,10 @@ argsfile $dir/slapd.args
 modulepath /usr/lib/ldap
 moduleload back_mdb
 sasl-host localhost
-sasl-secprops none
-sizelimit unlimited
+sasl-secprops $secprops
 password-hash {CLEARTEXT}
 authz-regexp uid=([^,]*),.*cn=auth uid=\$1,$BASE
-${tls}access to dn.subtree="ou=many,$BASE" by users read by * none
+${tls}$crowd_access
 access to attrs=userPassword by anonymous auth by * none
 access to dn.children="$BASE" by self read by anonymous auth by * none
 access to * by * read
@@ -63,9 +68,9 @@ sub entries {
     push @entries,
       "dn:: $dn\nobjectClass: account\nobjectClass: simpleSecurityObject\n" . "uid:: $name\nuserPassword:: $pass\n";
   }
-  push @entries, "dn: ou=many,$BASE\nobjectClass: organizationalUnit\nou: many\n" if $self->{many};
-  push @entries, "dn: cn=$_,ou=many,$BASE\nobjectClass: device\ncn: $_\ndescription: number $_\n"
-    for 1 .. ($self->{many} || 0);
+  return @entries unless $self->{crowd};
+  push @entries, "dn: $CROWD\nobjectClass: organizationalUnit\nou: crowd\n";
+  push @entries, map {"dn: cn=member $_,$CROWD\nobjectClass: device\ncn: member $_\ndescription: readable $_\n"} 1 .. $self->{crowd};
   return @entries;
 }
 

@@ -59,6 +59,8 @@ sub server_start { defined $_[1] && length $_[1] ? $_[0]->server_start($_[1]) : 
 sub server_step  { $_[0]->server_step(defined $_[1] ? $_[1] : '') }
 sub client_step  { $_[0]->client_step(defined $_[1] ? $_[1] : '') }
 sub frame        { substr $_[1], 4 }
+sub decode       { $_[0]->decode($_[1]) }
+sub arriving     { pack 'N/a*', $_[1] }
 sub server_ok    { $_[1]->code == 0 ? 1 : 0 }
 sub client_ok    { $_[1]->code >= 0 ? 1 : 0 }
 sub error        { join '; ', grep { defined } $_[1]->error }

@@ -1,0 +1,67 @@
+package Peer::OurLayer;
+
+# Our side of an exchange of DIGEST-MD5 and of the security layer after it. It
+# answers as Peer::Process does.
+
+use strict;
+use warnings;
+
+use Authen::SASL qw(Rust);
+
+# minssf, maxssf, maxbuf
+sub client {
+  my ($class, %arg) = @_;
+  my $sasl = Authen::SASL->new(mechanism => 'DIGEST-MD5', callback => {user => 'fred', pass => 'pencil'});
+  return bless {conn => $sasl->client_new('ldap', 'localhost', {%arg}), role => 'client'}, $class;
+}
+
+sub server {
+  my ($class, %arg) = @_;
+  my $sasl = Authen::SASL->new(mechanism => 'DIGEST-MD5', callback => {getsecret => sub { return 'pencil' }});
+  return bless {conn => $sasl->server_new('ldap', 'localhost', {%arg}), role => 'server'}, $class;
+}
+
+sub start { my ($self, @message) = @_; return $self->_take("$self->{role}_start", @message) }
+sub step  { my ($self, @message) = @_; return $self->_take("$self->{role}_step",  @message) }
+sub end   { delete $_[0]{conn}; return }
+
+sub _take {
+  my ($self, $method, @message) = @_;
+  my $conn = $self->{conn};
+  my $sent = $conn->$method(@message);
+  undef $sent if $conn->property('message_absent');
+  my $state = $conn->error ? 'fail' : $conn->is_success ? 'done' : 'more';
+  return {state => $state, message => $sent, error => $conn->error};
+}
+
+sub agreed {
+  my ($self) = @_;
+  return join ' ', map { $self->{conn}->property($_) // 0 } qw(ssf maxout);
+}
+
+sub seal {
+  my ($self, $text) = @_;
+  my $conn = $self->{conn};
+  my $most = $conn->property('maxout');
+  my $frames = '';
+  for my $part (unpack "(a$most)*", $text) {
+    my ($frame) = $conn->encode($part);
+    return {state => 'fail', error => $conn->error} if !defined $frame;
+    $frames .= pack 'N/a*', $frame;
+  }
+  return {state => 'more', message => $frames};
+}
+
+sub unseal {
+  my ($self, $frames) = @_;
+  my $conn = $self->{conn};
+  my $text = '';
+  for my $frame (unpack '(N/a*)*', $frames) {
+    my ($part) = $conn->decode($frame, length $frame);
+    return {state => 'fail', error => $conn->error} if !defined $part;
+    $text .= $part;
+  }
+  return {state => 'more', message => $text};
+}
+
+1;
