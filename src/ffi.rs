@@ -65,6 +65,16 @@ pub struct FlatQuestion {
 }
 
 const NONE: Slice = Slice { ptr: ptr::null(), len: 0 };
+const DEFECT: &str = "internal error: a defect of this library, please report it";
+
+/// The result of `work`, or of a panic in it `fallback`: a panic must not reach C.
+fn shielded<T>(fallback: T, work: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+        // The payload's own destructor may panic too.
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)));
+        fallback
+    })
+}
 
 impl Slice {
     fn of(bytes: &[u8]) -> Slice {
@@ -92,6 +102,19 @@ impl Slice {
         // SAFETY: by this function's contract.
         unsafe { self.bytes() }.map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
+
+    /// The bytes as a name: Perl's strings can hold what Unicode does not (surrogates), and replacing
+    /// that would make one name of two.
+    ///
+    /// # Safety
+    /// As for [`Slice::bytes`].
+    unsafe fn name(self) -> Result<Option<String>, Error> {
+        // SAFETY: by this function's contract.
+        let Some(bytes) = (unsafe { self.bytes() }) else { return Ok(None) };
+        String::from_utf8(bytes.to_vec())
+            .map(Some)
+            .map_err(|_| Application::Unusable { what: "name", reason: "is not valid UTF-8" }.into())
+    }
 }
 
 static LOOKUPS: LookupMemory = LookupMemory::new();
@@ -115,7 +138,7 @@ impl Handle {
         self.notice = None;
         let keys = self.keys.clone();
         let session = &mut self.session;
-        let result = catch_unwind(AssertUnwindSafe(|| {
+        let result = shielded(None, || {
             let mut random = OsRandom;
             let mut world = World {
                 random: &mut random,
@@ -123,13 +146,11 @@ impl Handle {
                 fake_salt_key: fake_salt_key(),
                 lookups: &LOOKUPS,
             };
-            work(session, &mut world)
-        }));
-        let outcome = result.unwrap_or_else(|payload| {
-            // The payload's own destructor may panic too.
-            let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)));
+            Some(work(session, &mut world))
+        });
+        let outcome = result.unwrap_or_else(|| {
             self.session.reset();
-            self.session.abort(Error::System("internal error: a defect of this library, please report it"))
+            self.session.abort(Error::System(DEFECT))
         });
         if outcome == Outcome::Busy {
             self.notice = Some(Misuse::Busy);
@@ -140,6 +161,28 @@ impl Handle {
     fn lend(&mut self, text: String) -> Slice {
         self.text = text.into();
         Slice::of(self.text.as_bytes())
+    }
+
+    fn property(&mut self, name: &str) -> Option<String> {
+        let session = &mut self.session;
+        let identity = session.identity();
+        match name {
+            "authcid" | "authuser" => identity.authcid.as_deref().map(str::to_owned),
+            "authzid" => identity.authzid.as_deref().map(str::to_owned),
+            "user" => identity.authzid.as_deref().or(identity.authcid.as_deref()).map(str::to_owned),
+            "realm" => identity.realm.as_deref().map(str::to_owned).or_else(|| session.config.get("realm")),
+            "mechname" => session.mechanism().map(|m| m.name.to_owned()),
+            "message_absent" => Some(u8::from(session.message_absent()).to_string()),
+            "ssf" => {
+                if session.is_success() {
+                    Some(session.layer().map_or(0, |layer| layer.ssf()).to_string())
+                } else {
+                    None
+                }
+            }
+            "maxout" => session.layer().map(|layer| layer.max_plaintext().to_string()),
+            _ => session.config.get(name),
+        }
     }
 }
 
@@ -172,10 +215,8 @@ pub unsafe extern "C" fn asr_new(side: i32, service: Slice, host: Slice, abiliti
 /// The module's rules; the handle is not used again.
 #[no_mangle]
 pub unsafe extern "C" fn asr_free(handle: *mut Handle) {
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        // SAFETY: it came from Box::into_raw in asr_new.
-        drop(unsafe { Box::from_raw(handle) });
-    }));
+    // SAFETY: it came from Box::into_raw in asr_new.
+    shielded((), || drop(unsafe { Box::from_raw(handle) }));
 }
 
 /// Chooses a mechanism of `list`. Gives null text on success, else the reason.
@@ -189,19 +230,20 @@ pub unsafe extern "C" fn asr_negotiate(handle: *mut Handle, list: Slice) -> Slic
     let (handle, list) = unsafe { (&mut *handle, list.text().unwrap_or_default()) };
     handle.list = list.into();
     handle.stale = false;
-    match choose(handle) {
+    shielded(Slice::of(DEFECT.as_bytes()), || match choose(handle) {
         Ok(()) => NONE,
         Err(error) => {
             let text = format!("{}: {error} ({})", handle.session.side(), error.code().name());
             handle.lend(text)
         }
-    }
+    })
 }
 
 fn choose(handle: &mut Handle) -> Result<(), Error> {
     let Handle { session, list, .. } = handle;
     session.negotiate(list)?;
-    if session.side() == Side::Server && negotiate::usable(list, Side::Server, &session.config).len() > 1 {
+    let several = session.side() == Side::Server && negotiate::names(list).nth(1).is_some();
+    if several && negotiate::usable(list, Side::Server, &session.config).len() > 1 {
         session.unpick();
     }
     Ok(())
@@ -215,8 +257,9 @@ fn choose(handle: &mut Handle) -> Result<(), Error> {
 pub unsafe extern "C" fn asr_pick(handle: *mut Handle, name: Slice) -> i32 {
     // SAFETY: the module's rules.
     let (handle, name) = unsafe { (&mut *handle, name.text().unwrap_or_default()) };
-    let listed = negotiate::names(&handle.list).any(|n| n.eq_ignore_ascii_case(&name));
-    let picked = listed && handle.session.pick(&name).is_ok();
+    let picked = shielded(false, || {
+        negotiate::names(&handle.list).any(|n| n.eq_ignore_ascii_case(&name)) && handle.session.pick(&name).is_ok()
+    });
     handle.picked |= picked;
     i32::from(picked)
 }
@@ -241,7 +284,7 @@ pub unsafe extern "C" fn asr_set_abilities(handle: *mut Handle, abilities: u32) 
 pub unsafe extern "C" fn asr_knows(name: Slice) -> i32 {
     // SAFETY: the module's rules.
     let name = unsafe { name.text().unwrap_or_default() };
-    i32::from(Config::default().set(&name, None) == Ok(true))
+    i32::from(shielded(false, || Config::default().set(&name, None) == Ok(true)))
 }
 
 /// Sets an option. Gives 1 if the core knows it, 0 if not, -1 for a wrong value, whose error text
@@ -253,7 +296,7 @@ pub unsafe extern "C" fn asr_knows(name: Slice) -> i32 {
 pub unsafe extern "C" fn asr_set(handle: *mut Handle, name: Slice, value: Slice, error: *mut Slice) -> i32 {
     // SAFETY: the module's rules.
     let (handle, name, value) = unsafe { (&mut *handle, name.text().unwrap_or_default(), value.text()) };
-    match handle.session.config.set(&name, value.as_deref()) {
+    match shielded(Err(Error::System(DEFECT)), || handle.session.config.set(&name, value.as_deref())) {
         Ok(known) => {
             handle.stale |= known;
             i32::from(known)
@@ -275,25 +318,7 @@ pub unsafe extern "C" fn asr_set(handle: *mut Handle, name: Slice, value: Slice,
 pub unsafe extern "C" fn asr_get(handle: *mut Handle, name: Slice) -> Slice {
     // SAFETY: the module's rules.
     let (handle, name) = unsafe { (&mut *handle, name.text().unwrap_or_default()) };
-    let session = &mut handle.session;
-    let identity = session.identity();
-    let value = match name.as_str() {
-        "authcid" | "authuser" => identity.authcid.as_deref().map(str::to_owned),
-        "authzid" => identity.authzid.as_deref().map(str::to_owned),
-        "user" => identity.authzid.as_deref().or(identity.authcid.as_deref()).map(str::to_owned),
-        "realm" => identity.realm.as_deref().map(str::to_owned).or_else(|| session.config.get("realm")),
-        "mechname" => session.mechanism().map(|m| m.name.to_owned()),
-        "message_absent" => Some(u8::from(session.message_absent()).to_string()),
-        "ssf" => {
-            if session.is_success() {
-                Some(session.layer().map_or(0, |layer| layer.ssf()).to_string())
-            } else {
-                None
-            }
-        }
-        "maxout" => session.layer().map(|layer| layer.max_plaintext().to_string()),
-        _ => session.config.get(&name),
-    };
+    let value = shielded(None, || handle.property(&name));
     match value {
         None => NONE,
         Some(text) => handle.lend(text),
@@ -310,7 +335,7 @@ pub unsafe extern "C" fn asr_start(handle: *mut Handle, initial: Slice) -> i32 {
     let (handle, initial) = unsafe { (&mut *handle, initial.bytes()) };
     if handle.stale && !handle.picked {
         handle.stale = false;
-        if let Err(error) = choose(handle) {
+        if let Err(error) = shielded(Err(Error::System(DEFECT)), || choose(handle)) {
             handle.session.reset();
             return handle.session.abort(error) as i32;
         }
@@ -391,12 +416,14 @@ pub unsafe extern "C" fn asr_sent(handle: *mut Handle) {
 pub unsafe extern "C" fn asr_error(handle: *mut Handle) -> Slice {
     // SAFETY: the module's rules.
     let handle = unsafe { &mut *handle };
-    let text = match (handle.session.failure(), &handle.notice) {
-        (Some(failure), _) => failure.to_string(),
-        (None, Some(misuse)) => format!("{misuse} (SASL_BADPARAM)"),
-        (None, None) => return NONE,
-    };
-    handle.lend(text)
+    shielded(Slice::of(DEFECT.as_bytes()), || {
+        let text = match (handle.session.failure(), &handle.notice) {
+            (Some(failure), _) => failure.to_string(),
+            (None, Some(misuse)) => format!("{misuse} (SASL_BADPARAM)"),
+            (None, None) => return NONE,
+        };
+        handle.lend(text)
+    })
 }
 
 /// 0, or the negative SASL_* number.
@@ -455,14 +482,15 @@ pub unsafe extern "C" fn asr_rank(handle: *const Handle) -> i32 {
 /// [`asr_text_free`].
 #[no_mangle]
 pub unsafe extern "C" fn asr_usable(handle: *const Handle, out: *mut Slice) -> *mut String {
-    let names: Vec<&str> = if handle.is_null() {
-        mechanism::ALL.iter().map(|m| m.name).collect()
-    } else {
-        // SAFETY: the module's rules.
-        let handle = unsafe { &*handle };
-        let session = &handle.session;
-        negotiate::usable(&handle.list, session.side(), &session.config).iter().map(|m| m.name).collect()
-    };
+    // SAFETY: the module's rules.
+    let handle = unsafe { handle.as_ref() };
+    let names: Vec<&str> = shielded(Vec::new(), || match handle {
+        None => mechanism::ALL.iter().map(|m| m.name).collect(),
+        Some(handle) => {
+            let session = &handle.session;
+            negotiate::usable(&handle.list, session.side(), &session.config).iter().map(|m| m.name).collect()
+        }
+    });
     let text = Box::new(names.join(" "));
     // SAFETY: the module's rules.
     unsafe { out.write(Slice::of(text.as_bytes())) };
@@ -498,7 +526,7 @@ pub unsafe extern "C" fn asr_make_verifier(
     let (mechanism, password, salt, spelling) =
         unsafe { (mechanism.text(), password.text(), salt.bytes(), spelling.text()) };
     let password = Secret::from(password.unwrap_or_default());
-    let made = catch_unwind(AssertUnwindSafe(|| {
+    let made = shielded(Err(Error::System(DEFECT)), || {
         let spelling = Spelling::find(&spelling.unwrap_or_default()).ok_or(Application::Option {
             name: "spelling",
             range: "postgresql, rfc5803, openldap, dovecot or gsasl",
@@ -506,11 +534,10 @@ pub unsafe extern "C" fn asr_make_verifier(
         let (mechanism, password) =
             (mechanism.as_deref().unwrap_or_default(), password.expose_str().unwrap_or_default());
         verifier::make_text(mechanism, password, salt, iterations, spelling)
-    }));
+    });
     let (ok, text) = match made {
-        Ok(Ok(text)) => (1, text),
-        Ok(Err(error)) => (0, error.to_string()),
-        Err(_) => (0, "internal error: a defect of this library, please report it".to_owned()),
+        Ok(text) => (1, text),
+        Err(error) => (0, error.to_string()),
     };
     let text = Box::new(text);
     // SAFETY: the module's rules.
@@ -636,8 +663,11 @@ pub unsafe extern "C" fn asr_answer_values(handle: *mut Handle, values: *const V
 #[no_mangle]
 pub unsafe extern "C" fn asr_answer_text(handle: *mut Handle, text: Slice) -> i32 {
     // SAFETY: the module's rules.
-    let (handle, text) = unsafe { (&mut *handle, text.text()) };
-    handle.run(|session, world| session.answer(Answer::Text(text), world))
+    let (handle, text) = unsafe { (&mut *handle, text.name()) };
+    handle.run(|session, world| match text {
+        Ok(text) => session.answer(Answer::Text(text), world),
+        Err(error) => session.abort(error),
+    })
 }
 
 /// Answers yes or no.
@@ -676,16 +706,19 @@ pub unsafe extern "C" fn asr_answer_token(
 ) -> i32 {
     // SAFETY: the module's rules.
     let (handle, identity, status, scope, openid_configuration) =
-        unsafe { (&mut *handle, identity.text(), status.text(), scope.text(), openid_configuration.text()) };
-    let verdict = match identity.filter(|name| !name.is_empty()) {
-        Some(authcid) => TokenVerdict::Accepted { authcid },
-        None => TokenVerdict::Rejected {
-            status: status.unwrap_or_else(|| "invalid_token".into()),
-            scope,
-            openid_configuration,
-        },
-    };
-    handle.run(|session, world| session.answer(Answer::Token(verdict), world))
+        unsafe { (&mut *handle, identity.name(), status.text(), scope.text(), openid_configuration.text()) };
+    handle.run(|session, world| {
+        let verdict = match identity {
+            Err(error) => return session.abort(error),
+            Ok(Some(authcid)) if !authcid.is_empty() => TokenVerdict::Accepted { authcid },
+            Ok(_) => TokenVerdict::Rejected {
+                status: status.unwrap_or_else(|| "invalid_token".into()),
+                scope,
+                openid_configuration,
+            },
+        };
+        session.answer(Answer::Token(verdict), world)
+    })
 }
 
 /// True if the mechanism would gain by a memory of derived keys.

@@ -15,11 +15,11 @@ static SV *call(pTHX_ conn_t *conn, SV *callback, SV **args, int count) {
   PUSHSTACKi(PERLSI_UNKNOWN);         /* else `last` out of the callback would leave this function too */
   PUSHMARK(SP);
   if (av) {                           /* held both, since a tied element's FETCH may do anything */
-    sv_2mortal(SvREFCNT_inc(code));
+    SAVEFREESV(SvREFCNT_inc(code));
     code = SvRV(*av_fetch(av, 0, 0));
     own = av_len(av);
   }
-  sv_2mortal(SvREFCNT_inc(code));
+  SAVEFREESV(SvREFCNT_inc(code));     /* a mortal's flag would be copied into a thread made by the callback */
   EXTEND(SP, own + count + 1);
   PUSHs(sv_2mortal(newRV_inc((SV *)conn->self)));
   for (i = 1; i <= own; i++) {

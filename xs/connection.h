@@ -152,23 +152,37 @@ static bool only_oauth(asr_slice list) {
   return any;
 }
 
+/* Calls a method that is written in Perl, perhaps by the program; gives its value, a mortal. */
+static SV *call_perl(pTHX_ const char *method, SV **args, int count) {
+  SV *value;
+  int i;
+  dSP;
+  ENTER;
+  SAVETMPS;
+  PUSHSTACKi(PERLSI_UNKNOWN);         /* else `last` out of the method would leave this function too */
+  PUSHMARK(SP);
+  EXTEND(SP, count);
+  for (i = 0; i < count; i++) PUSHs(args[i]);
+  PUTBACK;
+  call_method(method, G_SCALAR);
+  SPAGAIN;
+  value = newSVsv(POPs);
+  PUTBACK;
+  POPSTACK;
+  FREETMPS;
+  LEAVE;
+  return sv_2mortal(value);
+}
+
 /* A field of the Authen::SASL object; a subclass may have its own method. */
 static SV *parent_field(pTHX_ SV *parent, const char *name, I32 len) {
   HV *stash = SvSTASH(SvRV(parent));
-  SV *value;
-  dSP;
   if (stash && HvNAME_get(stash) && SvTYPE(SvRV(parent)) == SVt_PVHV && strEQ(HvNAME_get(stash), "Authen::SASL")) {
     SV **slot = hv_fetch((HV *)SvRV(parent), name, len, 0);
     return slot ? *slot : &PL_sv_undef;
   }
-  PUSHMARK(SP);
-  XPUSHs(parent);
-  PUTBACK;
-  call_method(name, G_SCALAR);
-  SPAGAIN;
-  value = POPs;
-  PUTBACK;
-  return value;
+  parent = sv_mortalcopy(parent);                    /* the method may write to its $_[0] */
+  return call_perl(aTHX_ name, &parent, 1);
 }
 
 /* Derived keys are remembered within the Authen::SASL object: as magic of its own, which costs a
@@ -186,6 +200,7 @@ static void share_keys(pTHX_ SV *parent, conn_t *conn) {
 /* A hash of options. What the core does not take is Perl's business. */
 static void set_options(pTHX_ conn_t *conn, SV *object, HV *options) {
   HE *entry;
+  sv_2mortal(SvREFCNT_inc((SV *)options));
   hv_iterinit(options);
   while ((entry = hv_iternext(options))) {
     I32 len;
@@ -194,20 +209,17 @@ static void set_options(pTHX_ conn_t *conn, SV *object, HV *options) {
     asr_slice name, reason;
     name.ptr = key;
     name.len = (size_t)len;
-    if (!SvROK(value)) {
+    if (!SvROK(value) && !SvGMAGICAL(value)) {         /* else reading it may change the hash */
       int known = asr_set(conn->rust, name, characters(aTHX_ value), &reason);
       if (known < 0) croak("%" SVf, SVfARG(text_or_undef(aTHX_ reason)));
       if (known) continue;
     }
     {
-      dSP;
-      PUSHMARK(SP);
-      EXTEND(SP, 3);
-      PUSHs(object);
-      PUSHs(hv_iterkeysv(entry));
-      PUSHs(value);
-      PUTBACK;
-      call_method("_set_property", G_VOID | G_DISCARD);
+      SV *args[3];
+      args[0] = object;
+      args[1] = hv_iterkeysv(entry);
+      args[2] = value;
+      call_perl(aTHX_ "_set_property", args, 3);
     }
   }
 }
@@ -215,11 +227,11 @@ static void set_options(pTHX_ conn_t *conn, SV *object, HV *options) {
 /* Everything of client_new and server_new. `options` and `remote` are their arguments after the host, if given. */
 static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV *options, SV *remote) {
   HV *self;
-  SV *object, *given;
+  SV *object, *given, *dies;
   conn_t *conn;
   asr_slice list, reason, service_text, host_text;
   if (!sv_isobject(parent)) croak("an Authen::SASL object was expected");
-  sv_2mortal(SvREFCNT_inc(SvRV(parent)));
+  parent = sv_mortalcopy(parent);                    /* the program may undef its own */
   if (options) sv_2mortal(SvREFCNT_inc(options));
   if (remote) sv_2mortal(SvREFCNT_inc(remote));
   service = settled(aTHX_ sv_mortalcopy(service));   /* reading the host may run Perl code */
@@ -227,6 +239,7 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
   service_text = characters(aTHX_ service);
   host_text = characters(aTHX_ host);
   given = parent_field(aTHX_ parent, "callback", 8);
+  if (SvROK(given)) sv_2mortal(SvREFCNT_inc(SvRV(given)));
 
   self = newHV();
   object = sv_2mortal(newRV_noinc((SV *)self));
@@ -238,24 +251,23 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
   attach(aTHX_ (SV *)self, &conn_vtbl, conn);
   sv_bless(object, gv_stashpvs("Authen::SASL::Rust::Connection", GV_ADD));
 
-  if (side && CALLBACK(conn->callbacks, "realm")) {
-    dSP;
-    PUSHMARK(SP);
-    XPUSHs(object);
-    PUTBACK;
-    call_method("_default_realm", G_VOID | G_DISCARD);
+  dies = get_sv("Authen::SASL::Rust::DIE_ON_FAILURE", GV_ADD);
+  if (SvTRUE(dies)) {
+    SV *args[3];
+    args[0] = object;
+    args[1] = sv_2mortal(newSVpvs("die_on_failure"));
+    args[2] = &PL_sv_yes;
+    call_perl(aTHX_ "_set_property", args, 3);
   }
+  if (side && CALLBACK(conn->callbacks, "realm")) call_perl(aTHX_ "_default_realm", &object, 1);
   if (options && !remote && SvROK(options) && SvTYPE(SvRV(options)) == SVt_PVHV && !SvRMAGICAL(SvRV(options))) {
     set_options(aTHX_ conn, object, (HV *)SvRV(options));
   } else if (options && (remote || SvGMAGICAL(options) || SvTRUE(options))) {
-    dSP;
-    PUSHMARK(SP);
-    EXTEND(SP, 3);
-    PUSHs(object);
-    PUSHs(options);
-    if (remote) PUSHs(remote);
-    PUTBACK;
-    call_method("_options", G_VOID | G_DISCARD);
+    SV *args[3];
+    args[0] = object;
+    args[1] = options;
+    args[2] = remote;
+    call_perl(aTHX_ "_options", args, remote ? 3 : 2);
   }
   list = characters(aTHX_ parent_field(aTHX_ parent, "mechanism", 9));
   if (!list.ptr) list.ptr = "";

@@ -9,6 +9,9 @@ use XSLoader;
 
 our $VERSION = '0.1';
 
+# The option die_on_failure of connections that are made without it: for callers that give no options.
+our $DIE_ON_FAILURE = 0;
+
 XSLoader::load(__PACKAGE__, $VERSION);
 
 # Authen::SASL tries the next plugin when client_new dies: another backend would then send the password
@@ -376,11 +379,12 @@ ignored. An answer given by calling C<$answer> wins over the return value.
 
 =item *
 
-A continuation that is dropped without an answer fails the exchange.
+A continuation that is dropped without an answer fails the exchange, and the program's is called with nothing.
 
 =item *
 
-Without a continuation of the program, the callback's return value is the answer.
+Without a continuation of the program, the callback's return value is the answer. A reference is never a yes,
+and a callback that keeps its continuation all the same, to answer later, fails the exchange: nobody would hear it.
 
 =back
 
@@ -424,8 +428,40 @@ name of a code. It never holds a secret. C<< $conn->code >> is the number of tha
                              match
 
 "Wrong password" and "unknown user" are one text on purpose. With C<die_on_failure> a failure dies instead,
-see L<Authen::SASL::Rust::Error>. What is the program's own mistake always dies: an unknown option value, a
+see L</Callers that ignore failures>. What is the program's own mistake always dies: an unknown option value, a
 wide character in a message, a connection of another thread.
+
+=head2 Callers that ignore failures
+
+Net::SMTP, and others, look at the server's replies and not at what a step returns. An impostor that does not
+know the password sends a made-up proof, then 235, and C<auth> returns true. So let a failed step die:
+
+=over
+
+=item *
+
+with the option or property C<die_on_failure>, where the program makes the connection itself;
+
+=item *
+
+with the variable C<$Authen::SASL::Rust::DIE_ON_FAILURE>, where a module does. It is the default of that option
+for each connection that C<client_new> and C<server_new> make while it is true.
+
+=back
+
+The exception is an L<Authen::SASL::Rust::Error>. It comes through the module, in the middle of a dialogue:
+close that connection. A server that says 235 before it has sent its proof makes no step fail, since none is
+taken any more. Therefore ask C<is_success> in the end. The Authen::SASL object has the connection:
+
+    my $sasl = Authen::SASL->new(mechanism => 'SCRAM-SHA-256', callback => { user => $user, pass => $pass });
+    my $in   = do {
+        local $Authen::SASL::Rust::DIE_ON_FAILURE = 1;
+        eval { $smtp->auth($sasl) } && $sasl->{conn}->is_success;
+    };
+    die 'not logged in: ', $@ || $sasl->error || 'the last reply was ' . $smtp->code if !$in;
+
+C<< $smtp->auth($user, $pass) >> makes an object of its own, which cannot be asked afterwards; there the
+variable is all the protection that there is.
 
 =head1 SECURITY
 
@@ -443,9 +479,8 @@ shortened on the way to its weakest member.
 
 =item *
 
-A SCRAM or DIGEST-MD5 client has succeeded when the B<server> has proved itself: look at C<is_success> or
-C<error> after the last step. Net::SMTP and others ignore a failed step; there ask C<< $sasl->error >>, or set
-C<die_on_failure>.
+A SCRAM or DIGEST-MD5 client has succeeded when the B<server> has proved itself: look at C<is_success> after
+the last step. For Net::SMTP and others that ignore a failed step, see L</Callers that ignore failures>.
 
 =item *
 

@@ -363,7 +363,7 @@ The options of C<client_new> and C<server_new> have the same names.
                             set: random for each process. It cannot be read
     channel_binding_policy  disable, allow or require; allow. There is no binding data in this version, so require
                             refuses every mechanism
-    die_on_failure          1: a failed step dies with an Authen::SASL::Rust::Error; 0
+    die_on_failure          1: a failed step dies with an Authen::SASL::Rust::Error; $Authen::SASL::Rust::DIE_ON_FAILURE, or 0
     maxbuf, no_integrity, no_confidentiality   for the security layers; without effect in this version
 
 =head2 Names

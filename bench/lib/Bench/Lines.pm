@@ -1,0 +1,45 @@
+package Bench::Lines;
+# What dev/bench promises: the lines of the table, each with its target. `least`
+# is a speed against the best peer, `most` a bound on a cost.
+use strict;
+use warnings;
+
+sub all {
+  my @l;
+  for my $m (qw(PLAIN LOGIN ANONYMOUS EXTERNAL)) {
+    push @l, speed("$m $_", 1.1, mech => $m, side => $_) for qw(client server);
+  }
+  push @l,
+    speed('CRAM-MD5 client', 1.1, mech => 'CRAM-MD5', side => 'client'),
+    speed('CRAM-MD5 server', 4, mech => 'CRAM-MD5', side => 'server'),
+    speed('DIGEST-MD5 auth client', 2, mech => 'DIGEST-MD5', side => 'client'),
+    speed('DIGEST-MD5 auth server', 3, mech => 'DIGEST-MD5', side => 'server');
+  my @scram = ([ 'SHA-1', 6 ], [ 'SHA-256', 6 ], [ 'SHA-512', 3.5 ]);
+  for (@scram) {
+    my ($hash, $least) = @$_;
+    push @l, speed("SCRAM-$hash client, first connection", $least, mech => "SCRAM-$hash", side => 'client');
+  }
+  push @l, { kind => 'bare', name => "SCRAM-$_->[0] client / bare PBKDF2", hash => $_->[0], most => 1.15 } for @scram;
+  for (@scram) {
+    my ($hash) = @$_;
+    push @l, speed("SCRAM-$hash client, second connection", 100, mech => "SCRAM-$hash", side => 'client', again => 1);
+  }
+  push @l, speed('SCRAM-SHA-256 server, stored keys', 3, mech => 'SCRAM-SHA-256', side => 'server');
+  for my $side (qw(server client)) {
+    push @l, { kind => 'memory', name => "memory, $_ $side", mech => $_, side => $side, most => 2048 }
+      for qw(DIGEST-MD5 SCRAM-SHA-256);
+  }
+  push @l,
+    { kind => 'load', name => 'load to the first PLAIN message', mech => 'PLAIN', most => 1.1 },
+    { kind => 'load', name => 'load to the first SCRAM message', mech => 'SCRAM-SHA-256', most => 0.8 };
+  push @l, { kind => 'growth', name => "growth 1 to 10,000, $_->[0] $_->[1]", mech => $_->[0], side => $_->[1], most => 1.2 }
+    for [ 'DIGEST-MD5', 'client' ], [ 'DIGEST-MD5', 'server' ], [ 'SCRAM-SHA-256', 'server' ];
+  @l;
+}
+
+sub speed {
+  my ($name, $least, %job) = @_;
+  return { kind => 'speed', name => $name, least => $least, job => {%job} };
+}
+
+1;

@@ -1,0 +1,105 @@
+package Bench::Measure;
+# One line's figures. Each thing to measure is a source: a sub that measures one round
+# and returns { cost => seconds or bytes, bad => failed handshakes } or { error => why }.
+use strict;
+use warnings;
+use FindBin;
+use Bench::Load;
+use Bench::Worker;
+
+my %OF = (speed => \&speed, bare => \&bare, memory => \&memory, load => \&load, growth => \&growth);
+
+# slice, rounds, quick, verbose, limits (the path of the C program), adapter => { name => object }
+sub new { my ($class, %o) = @_; bless {%o, workers => []}, $class }
+
+# { name => { cost => [by round], bad => n, error => why } }; lacking backends are left out
+sub measure {
+  my ($self, $line) = @_;
+  my %source = $OF{ $line->{kind} }->($self, $line);
+  my @turn = sort keys %source;
+  my %res = map { $_ => { cost => [], bad => 0 } } @turn;
+  my $rounds = $self->{quick} && $line->{kind} eq 'memory' ? 1 : $self->{rounds};
+  for (1 .. $rounds) {
+    push @turn, shift @turn if @turn;
+    for my $n (grep { !$res{$_}{error} } @turn) {
+      my $a = $source{$n}->();
+      if (defined $a->{error}) { $res{$n}{error} = $a->{error}; next }
+      push @{ $res{$n}{cost} }, $a->{cost};
+      $res{$n}{bad} += $a->{bad} || 0;
+    }
+  }
+  $_->done for splice @{ $self->{workers} };
+  \%res;
+}
+
+sub having {
+  my ($self, $line) = @_;
+  my ($mech, $side) = @{ $line->{job} || $line }{qw(mech side)};
+  grep { !$self->{adapter}{$_}->lacks->{$mech}{ $side || 'client' } } sort keys %{ $self->{adapter} };
+}
+
+sub spawn {
+  my ($self, $backend, %job) = @_;
+  my $name = ref $self->{adapter}{$backend};
+  $name =~ s/.*:://;
+  Bench::Worker->spawn("$FindBin::Bin/worker.pl", { %job, backend => $name, verbose => $self->{verbose} ? 1 : 0 });
+}
+
+# a worker that stays for all rounds
+sub worker {
+  my ($self, $command, $backend, %job) = @_;
+  my $w = $self->spawn($backend, %job);
+  push @{ $self->{workers} }, $w;
+  my $ready;
+  return sub { $ready ||= $w->hear(60); $ready->{error} ? $ready : $w->ask($command, 300) };
+}
+
+sub speed {
+  my ($self, $line) = @_;
+  map { $_ => $self->worker($self->{slice}, $_, type => 'handshakes', %{ $line->{job} }) } $self->having($line);
+}
+
+sub bare {
+  my ($self, $line) = @_;
+  my $hash = $line->{hash};
+  my $openssl = sub {
+    my $t = qx($self->{limits} $hash 4096 $self->{slice});
+    $? ? { error => "limits: exit $?" } : { cost => 0 + $t };
+  };
+  return (
+    openssl => $openssl,
+    ours => $self->worker($self->{slice}, 'ours', type => 'handshakes', mech => "SCRAM-$hash", side => 'client'),
+    verifier => $self->worker($self->{slice}, 'ours', type => 'verifier', mech => "SCRAM-$hash"));
+}
+
+# A process for each round: what one round has freed is used again by the next.
+sub memory {
+  my ($self, $line) = @_;
+  my $n = $self->{quick} ? 3000 : 10_000;
+  map {
+    my $backend = $_;
+    $backend => sub {
+      my $w = $self->spawn($backend, type => 'memory', mech => $line->{mech}, side => $line->{side});
+      my $a = $w->hear(60);
+      $a = $w->ask($n, 120) unless $a->{error};
+      $w->done;
+      $a;
+    };
+  } $self->having($line);
+}
+
+sub load {
+  my ($self, $line) = @_;
+  map {
+    my @command = Bench::Load::command($self->{adapter}{$_}, $line->{mech}, "$FindBin::Bin/lib");
+    $_ => sub { Bench::Load::once(@command) };
+  } $self->having($line);
+}
+
+sub growth {
+  my ($self, $line) = @_;
+  my @job = ('ours', type => 'handshakes', mech => $line->{mech}, side => $line->{side});
+  return (ours => $self->worker("$self->{slice} 10000", @job), alone => $self->worker("$self->{slice} 1", @job));
+}
+
+1;

@@ -1,0 +1,198 @@
+# The third argument of client_new and server_new in all its shapes, and the properties with their ranges.
+
+use strict;
+use warnings;
+use Test::More;
+use Authen::SASL qw(Rust);
+
+sub sasl { return Authen::SASL->new(mechanism => 'PLAIN ANONYMOUS', callback => { user => 'fred', pass => 'x' }) }
+sub client { return sasl()->client_new('imap', 'mail.example.org', @_) }
+
+sub server {
+  return Authen::SASL->new(mechanism => 'PLAIN', callback => { checkpass => sub { 1 } })->server_new('imap', 'h', @_);
+}
+
+sub message_of(&) {
+  my ($code) = @_;
+  return eval { $code->(); 1 } ? 'nothing died' : $@;
+}
+
+subtest 'third argument: nothing' => sub {
+  is(client(@$_)->mechanism, 'PLAIN', @$_ ? defined $_->[0] ? "'$_->[0]'" : 'undef' : 'none') for [], [undef], [0], ['0'], [''];
+};
+
+subtest 'third argument: security flags' => sub {
+  for my $flags ('noplaintext', 'NOPLAINTEXT', 'noplaintext, noplaintext', ' noplaintext ') {
+    is(client($flags)->mechanism, 'ANONYMOUS', "'$flags'");
+  }
+  my @known = qw(noplaintext noactive nodictionary noanonymous forward_secrecy pass_credentials mutual_auth);
+  for my $flag (@known) {
+    is(server({ secflags => $flag, externalssf => 1, maxssf => 9 })->property('secflags'), $flag, "$flag is known")
+      if $flag eq 'noplaintext' || $flag eq 'noanonymous';
+    like(message_of { client($flag . ' noanonymous noplaintext') }, qr/no mechanism is usable/, "$flag is understood");
+  }
+  like(message_of { client('noplaintext nonsense') }, qr/secflags: noplaintext, noactive, .* was expected/, 'an unknown one dies');
+  like(message_of { server('nonsense') }, qr/secflags: /, 'on a server too');
+  like(message_of { client('1') }, qr/secflags: /, 'a number is no flag');
+};
+
+subtest 'third argument: a hash' => sub {
+  my $conn = client({ secflags => 'noplaintext', maxbuf => 1000, colour => 'blue', sockname => 'packed' });
+  is($conn->mechanism, 'ANONYMOUS', 'flags as secflags');
+  is($conn->property('maxbuf'), 1000, 'a property');
+  is($conn->property('colour'), 'blue', 'an unknown one');
+  is(server({ no_integrity => 1, no_confidentiality => 0 })->property('no_integrity'), 1, "DJabberd's option");
+  is(server({})->mechanism, 'PLAIN', 'an empty hash');
+  like(message_of { client({ minssf => 'lots' }) }, qr/minssf: a number from 0 to 4294967295 was expected/, 'a wrong value dies');
+  like(message_of { client($_) }, qr/a hash was expected/, 'no ' . ref) for [], \'x', sub { };
+  tie my %tied, 'TiedOptions';
+  is(client(\%tied)->property('maxbuf'), 4321, 'a tied hash');
+};
+
+{
+  package TiedOptions;
+  sub TIEHASH { return bless {}, shift }
+  sub FETCH { return 4321 }
+  sub FIRSTKEY { return 'maxbuf' }
+  sub NEXTKEY { return undef }
+}
+
+subtest 'third argument: addresses, as XS has them' => sub {
+  my $conn = client('192.0.2.1;1234', '192.0.2.2;143');
+  is($conn->property('iplocalport'), '192.0.2.1;1234', 'local');
+  is($conn->property('ipremoteport'), '192.0.2.2;143', 'remote');
+  is($conn->mechanism, 'PLAIN', 'and no flags');
+  is(client('2001:db8::1;1234')->property('iplocalport'), '2001:db8::1;1234', 'IPv6');
+  is(server('', '192.0.2.2;143')->property('ipremoteport'), '192.0.2.2;143', 'the remote one alone');
+  is(server(undef, '192.0.2.2;143')->property('ipremoteport'), '192.0.2.2;143', 'beside undef');
+};
+
+subtest 'property' => sub {
+  my $conn = client();
+  ok($conn->property(minssf => 0, maxssf => 128, colour => 'blue'), 'several at once');
+  is($conn->property('maxssf'), 128, 'maxssf');
+  is($conn->property('nosuch'), undef, 'one that was never set');
+  is($conn->property(undef), undef, 'no name');
+  like(message_of { $conn->property('a', 'b', 'c') }, qr/names and values in pairs/, 'an odd count');
+  is($conn->property('service'), 'imap', 'service');
+  is($conn->property('serverfqdn'), 'mail.example.org', 'serverfqdn');
+  $conn->property(serverfqdn => 'other.example.org', service => 'pop');
+  is($conn->host . ' ' . $conn->service, 'other.example.org pop', 'are those of the methods');
+  for my $name (qw(sockname peername authsource iplocalport ipremoteport)) {
+    my $packed = join '', map { chr } 0, 2, 200 .. 203, 0;
+    $conn->property($name => $packed);
+    is($conn->property($name), $packed, "$name, bytes and all");
+  }
+  $conn->property(anything => \my $reference);
+  is($conn->property('anything'), \$reference, 'unknown names take references');
+  $conn->property(anything => undef);
+  is($conn->property('anything'), undef, 'and undef');
+  is($conn->property('mechname'), 'PLAIN', 'mechname');
+  $conn->client_start;
+  is($conn->property('ssf'), 0, 'ssf');
+  is($conn->property('authuser'), 'fred', 'authuser');
+  is($conn->property('user'), 'fred', 'user');
+  is($conn->property('authzid'), undef, 'authzid');
+  for my $name (qw(ssf maxout mechname authcid authuser)) {
+    like(message_of { $conn->property($name => 1) }, qr/property $name cannot be set/, "$name is read only");
+  }
+};
+
+subtest 'ranges' => sub {
+  my %default = (
+    minssf => 0, externalssf => 0, maxbuf => 65536, min_iterations => 4096, max_iterations => 2_000_000, iterations => 4096,
+    secflags => '', channel_binding_policy => 'allow', no_integrity => 0, no_confidentiality => 0,
+  );
+  my %good = (
+    minssf => [0, 56, 4294967295], maxssf => [0, 256], externalssf => [0, 256], maxbuf => [0, 65536, 16777215],
+    min_iterations => [1, 4096], max_iterations => [1, 4294967295], iterations => [4096, 100_000_000],
+    channel_binding_policy => [qw(disable allow require)], secflags => ['noactive mutual_auth'], realm => ['', 'example.org'],
+    no_integrity => [1, 0], no_confidentiality => [1, 0], external_id => ['CN=fred'],
+  );
+  my %wrong = (
+    minssf => [-1, 'x', '', 4294967296, 1.5], maxssf => [-1, '1 ', '0x10'], externalssf => ['-0', 'yes'],
+    maxbuf => [16777216, -1], min_iterations => [0], max_iterations => [0, 'inf'], iterations => [0, 4095, 100_000_001],
+    channel_binding_policy => ['maybe', '', 1], secflags => ['none'], fake_salt_key => ['short', ''],
+  );
+  for my $name (sort keys %good) {
+    my $conn = client();
+    is($conn->property($name), $default{$name}, "$name: default") if exists $default{$name};
+    for my $value (@{ $good{$name} }) {
+      $conn->property($name => $value);
+      is($conn->property($name), $value, "$name: $value");
+    }
+    $conn->property($name => undef);
+    is($conn->property($name), $default{$name}, "$name: undef puts the default back") if exists $default{$name};
+  }
+  for my $name (sort keys %wrong) {
+    my $conn = client();
+    my $before = $conn->property($name);
+    for my $value (@{ $wrong{$name} }, [], {}, \'x', sub { }) {
+      like(message_of { $conn->property($name => $value) }, qr/^$name: .*was expected/, "$name: '$value' dies with name and range");
+    }
+    is($conn->property($name), $before, "$name: and changes nothing");
+  }
+  like(message_of { client()->property(realm => []) }, qr/^realm: a string or a number was expected/, 'no reference for realm');
+};
+
+subtest 'what is kept secret' => sub {
+  my $conn = server({ fake_salt_key => 'sixteen bytes at least' });
+  is($conn->property('fake_salt_key'), undef, 'fake_salt_key is not given back');
+};
+
+subtest 'external_id' => sub {
+  my $start = sub {
+    my ($message, %option) = @_;
+    my $conn = Authen::SASL->new(mechanism => 'EXTERNAL', callback => {})->server_new('imap', 'h', \%option);
+    $conn->server_start($message);
+    return $conn;
+  };
+  my $conn = $start->('', external_id => 'fred');
+  ok($conn->is_success, 'an EXTERNAL server trusts it');
+  is($conn->property('user'), 'fred', 'user');
+  ok($start->('fred', external_id => 'fred')->is_success, 'the client may repeat it');
+  ok(!$start->('wilma', external_id => 'fred')->is_success, 'but not act for another');
+  ok(!$start->('fred')->is_success, 'without it nobody gets in');
+};
+
+subtest 'iterations' => sub {
+  my $exchange = sub {
+    my ($server_option, $client_option) = @_;
+    my $sasl = Authen::SASL->new(mechanism => 'SCRAM-SHA-256', callback => { user => 'fred', pass => 'x', getsecret => sub { 'x' } });
+    my ($client, $server) = ($sasl->client_new('imap', 'h', $client_option), $sasl->server_new('imap', 'h', $server_option));
+    my $message = $server->server_start($client->client_start);
+    $client->client_step($message);
+    return ($message, $client->error);
+  };
+  my ($message, $error) = $exchange->({ iterations => 5000 }, {});
+  like($message, qr/,i=5000\z/, 'the server names them');
+  is($error, undef, 'and the client takes them');
+  my $unknown = Authen::SASL->new(mechanism => 'SCRAM-SHA-256', callback => { getsecret => sub { undef } })
+    ->server_new('imap', 'h', { iterations => 6000 });
+  like(scalar $unknown->server_start('n,,n=nobody,r=abc'), qr/,i=6000\z/, 'for unknown users too');
+  (undef, $error) = $exchange->({}, { min_iterations => 5000 });
+  like($error, qr/4096 iterations are fewer than the least acceptable, 5000/, 'min_iterations');
+  (undef, $error) = $exchange->({ iterations => 10000 }, { max_iterations => 9999 });
+  like($error, qr/10000 iterations are more than the most acceptable, 9999/, 'max_iterations');
+};
+
+subtest 'fake_salt_key' => sub {
+  my $salt = sub {
+    my ($user, %option) = @_;
+    my $conn = Authen::SASL->new(mechanism => 'SCRAM-SHA-256', callback => { getsecret => sub { undef } })
+      ->server_new('imap', 'h', \%option);
+    return $conn->server_start("n,,n=$user,r=clientnonce") =~ /,s=([^,]+),/ ? $1 : $conn->error;
+  };
+  my %key = (fake_salt_key => 'sixteen bytes at least');
+  is($salt->('fred', %key), $salt->('fred', %key), 'the salt of an unknown user is stable');
+  isnt($salt->('fred', %key), $salt->('wilma', %key), 'and another for another user');
+  isnt($salt->('fred', %key), $salt->('fred', fake_salt_key => 'another key altogether'), 'and by another key');
+  is($salt->('fred'), $salt->('fred'), 'without a key: stable in this process');
+  my $ours = $salt->('fred');
+  my $pid = open(my $child, '-|') // die "fork: $!";
+  if (!$pid) { print $salt->('fred'); close STDOUT; require POSIX; POSIX::_exit(0) }
+  is(scalar <$child>, $ours, 'and in its forks');
+  close $child;
+};
+
+done_testing;

@@ -1,0 +1,51 @@
+# No call and no failure leaks a scalar, and none leaks memory.
+
+use strict;
+use warnings;
+use lib 'xt/lib';
+use Test::More;
+use Test::LeakTrace qw(leaked_count);
+use Boundary::Calls;
+
+my @all = Boundary::Calls::all();
+cmp_ok(scalar @all, '>', 250, scalar(@all) . ' kinds of calls');
+
+my $control = leaked_count { my $x = {}; $x->{x} = $x };
+cmp_ok($control, '>', 0, 'a leak would be seen');
+
+my $counted = 0;
+for my $call (@all) {
+  my ($name, $code) = @$call;
+  $code->() for 1, 2;                   # what perl itself keeps from a first call is no leak
+  my $leaked = leaked_count { $code->() };
+  is($leaked, 0, $name);
+  $counted++;
+}
+is($counted, scalar @all, 'all were counted');
+
+# Pages of this process that are in memory, in bytes.
+sub resident {
+  open my $statm, '<', '/proc/self/statm' or die "cannot read /proc/self/statm: $!";
+  return (split ' ', <$statm>)[1] * 4096;
+}
+
+# Each loop runs once to reach its height, and must stay there.
+sub grows {
+  my ($count, $code) = @_;
+  $code->() for 1 .. $count;
+  my $before = resident();
+  $code->() for 1 .. $count;
+  return resident() - $before;
+}
+
+my $same = sub { $_[0] };
+my @hoard;
+cmp_ok(grows(5_000, sub { push @hoard, 'x' x 1_000 }), '>', 4_000_000, 'growth would be seen');
+cmp_ok(grows(50_000, sub { Boundary::Calls::client('PLAIN', user => 'fred', pass => sub { 'x' })->client_start }), '<', 512 * 1024,
+  '100,000 connections');
+cmp_ok(grows(5_000, sub { Boundary::Calls::exchange('CRAM-MD5', 'pencil', $same) }), '<', 512 * 1024, '10,000 exchanges');
+cmp_ok(grows(150, sub { Boundary::Calls::exchange('SCRAM-SHA-256', 'pencil', $same) }), '<', 512 * 1024, '300 exchanges of SCRAM');
+my @rest = grep { $_->[0] !~ /^exchange/ } @all;
+cmp_ok(grows(30, sub { $_->[1]->() for @rest }), '<', 512 * 1024, 'every other call, 60 times');
+
+done_testing;

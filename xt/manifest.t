@@ -1,0 +1,30 @@
+# MANIFEST names every file of the distribution, and none that is not there.
+
+use strict;
+use warnings;
+use Test::More;
+use ExtUtils::Manifest qw(maniread manicheck filecheck);
+
+$ExtUtils::Manifest::Quiet = 1;
+
+ok(-e 'MANIFEST', 'there is a MANIFEST');
+my $files = maniread();
+is_deeply([manicheck()], [], 'every file it names is there');
+is_deeply([filecheck()], [], 'it names every file that MANIFEST.SKIP lets through');
+
+# Without these the tarball does not build.
+ok(exists $files->{$_}, "it names $_") for qw(
+  Makefile.PL Cargo.toml Cargo.lock typemap src/lib.rs src/ffi.rs src/ffi.h xs/exports.map
+  lib/Authen/SASL/Rust.xs lib/Authen/SASL/Rust.pm
+), glob('xs/*.h'), glob('lib/Authen/SASL/Rust/*.pm');
+my @made = grep { m{^(?:target|blib)/|\.(?:o|so|a|bs)$|^lib/.*\.c$|^Makefile$|~$} } keys %$files;
+is_deeply(\@made, [], 'and nothing that was built');
+
+SKIP: {
+  skip 'this is no working copy', 1 unless -d '.git';
+  my $skip = ExtUtils::Manifest::maniskip();
+  my @missing = grep { !exists $files->{$_} && !$skip->($_) } split /\0/, qx{git ls-files -z};
+  is_deeply(\@missing, [], 'every file that git knows is in it, unless MANIFEST.SKIP says otherwise');
+}
+
+done_testing;
