@@ -13,7 +13,7 @@ use std::net::TcpStream;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use authen_sasl_rust::authline::client::{Client, Event};
 use authen_sasl_rust::contract::{Abilities, Answer, DerivedKeys, KeyId, Property, Values, World};
@@ -61,6 +61,8 @@ impl Connector {
     fn connect(&self) -> io::Result<TcpStream> {
         let mut stream = TcpStream::connect(&self.address)?;
         stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        stream.set_write_timeout(Some(Duration::from_secs(20)))?;
         if let Some(user) = &self.user {
             self.login(&mut stream, user)?;
         }
@@ -174,8 +176,8 @@ fn jobs(stream: &mut TcpStream, count: usize, depth: usize, body: &[u8]) -> io::
         for _ in 0..now {
             let line = replies.line(stream)?;
             let mut words = line.split(' ');
-            let (word, id) = (words.next(), words.next().unwrap_or_default());
-            if word != Some("RESERVED") {
+            let (word, id, size) = (words.next(), words.next().unwrap_or_default(), words.next());
+            if word != Some("RESERVED") || size != Some(body.len().to_string().as_str()) {
                 return Err(wrong(&format!("reserve: {line}")));
             }
             replies.body(stream, body)?;

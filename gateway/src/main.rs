@@ -115,9 +115,9 @@ fn reload(options: &Options, gate: &Gate) {
             if live.settings.listen != old.settings.listen || live.settings.metrics != old.settings.metrics {
                 warn!("addresses to listen at change with a restart only");
             }
-            count(&gate.gauges.reloads);
             info!(users = live.users.count(), mechanisms = live.mechanisms, "reloaded");
             gate.replace(live);
+            count(&gate.gauges.reloads);
         }
         Err(error) => {
             count(&gate.gauges.reload_errors);

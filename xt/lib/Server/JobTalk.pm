@@ -10,7 +10,7 @@ use IO::Select ();
 use IO::Socket::INET ();
 use IO::Socket::UNIX ();
 
-our @EXPORT_OK = qw(connect_to login say_raw heard heard_line all_heard job_works);
+our @EXPORT_OK = qw(connect_to login logs_in say_raw heard heard_line all_heard job_works);
 
 sub connect_to {
   my ($address) = @_;
@@ -29,6 +29,13 @@ sub login {
   my $auth = Authen::SASL::Rust::AuthLine->client(sasl => $sasl, options => $options);
   my $in = $auth->login($socket, timeout => 20);
   return ($in, $auth);
+}
+
+# Whether these get in at this address.
+sub logs_in {
+  my ($address, %arg) = @_;
+  my ($socket) = login(connect_to($address), %arg);
+  return $socket ? 1 : '';
 }
 
 sub say_raw {
