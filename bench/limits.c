@@ -1,7 +1,10 @@
-/* The bare PBKDF2 of OpenSSL, as the reference for a SCRAM client's key derivation.
- * cc -O2 -o limits limits.c -lcrypto; ./limits SHA-256 4096 SECONDS
- * Prints the seconds of CPU time for one key. */
+/* What OpenSSL needs for the mere cryptography: the bare PBKDF2 of a SCRAM client, or the HMAC-MD5 and
+ * ciphers of a DIGEST-MD5 layer.
+ * cc -O2 -o limits limits.c -lcrypto; ./limits SHA-256 4096 SECONDS; ./limits auth-int|rc4|3des SIZE SECONDS
+ * Prints the seconds of CPU time for one key, or for one byte. */
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/provider.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +17,33 @@ static double now(void)
     return t.tv_sec + t.tv_nsec * 1e-9;
 }
 
+/* HMAC-MD5 for auth-int, RC4 and HMAC-MD5 for rc4, CBC alone for 3des */
+static int seal(const char *what, int size, double slice)
+{
+    static unsigned char data[1 << 17], key[16] = "sixteen byte key", iv[8] = "a vector", code[EVP_MAX_MD_SIZE];
+    int rc4 = !strcmp(what, "rc4"), des = !strcmp(what, "3des"), length;
+    unsigned int code_length;
+    long n = -1;
+    double t = 0, start = 0;
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    if (size < 1 || size > (int)sizeof data || !OSSL_PROVIDER_load(NULL, "default") || !OSSL_PROVIDER_load(NULL, "legacy")) return 2;
+    if (rc4 && !EVP_EncryptInit_ex(cipher, EVP_rc4(), NULL, key, NULL)) return 1;
+    if (des && !EVP_EncryptInit_ex(cipher, EVP_des_ede_cbc(), NULL, key, iv)) return 1;
+    do {
+        if (!des && !HMAC(EVP_md5(), key, sizeof key, data, size, code, &code_length)) return 1;
+        if ((rc4 || des) && !EVP_EncryptUpdate(cipher, data, &length, data, size / 8 * 8)) return 1;
+        if (++n == 0) start = now();
+        else t = now() - start;
+    } while (t < slice);
+    printf("%.15f\n", t / n / size);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 4) return 2;
+    if (!strcmp(argv[1], "auth-int") || !strcmp(argv[1], "rc4") || !strcmp(argv[1], "3des"))
+        return seal(argv[1], atoi(argv[2]), atof(argv[3]));
     const EVP_MD *md = EVP_get_digestbyname(argv[1]);
     int iterations = atoi(argv[2]);
     double slice = atof(argv[3]), t = 0, start = 0;

@@ -36,7 +36,7 @@ my ($A, $CALLBACKS, $KEPT, @OPTIONS, %CALL);
 # What reading the clock costs falls inside each stage that it measures.
 my $TICK = median(map { my $t = cpu(); cpu() - $t } 1 .. 501);
 
-my %todo = (handshakes => \&handshakes, verifier => \&verifier, memory => \&memory, version => sub { answer({ version => $A->versions }) });
+my %todo = (handshakes => \&handshakes, verifier => \&verifier, memory => \&memory, layer => \&layer, version => sub { answer({ version => $A->versions }) });
 eval {
   $A = Bench::Adapter->for_backend($job->{backend});
   unshift @INC, $A->libs;
@@ -75,7 +75,7 @@ sub cast {
   my ($n) = @_;
   my $role = $SIDE eq 'client' ? 'server' : 'client';
   $HAND ||= Bench::Peer->$role(mech => $MECH, user => $Bench::Adapter::USER, pass => $Bench::Adapter::PASS,
-    host => $Bench::Adapter::HOST, service => 'bench', iters => $job->{iters});
+    host => $Bench::Adapter::HOST, service => 'bench', iters => $job->{iters}, map { $_ => $job->{$_} } qw(qop cipher));
   $PARTS[$_] = '' for 0 .. $n - 1;
 }
 sub peer {
@@ -194,6 +194,31 @@ sub verifier {
     my ($n, $t0) = (0, cpu());
     do { $A->verifier(@arg); ++$n } until cpu() - $t0 >= $secs;
     answer({ cost => (cpu() - $t0) / $n });
+  }
+}
+
+# ---- a client's security layer ---------------------------------------------------
+# Answers "SECONDS": the seconds for each byte that is encoded, in messages of the job's size.
+sub layer {
+  my ($parent, $text) = (new_parent(), join '', map { chr(33 + $_ % 90) } 1 .. $job->{size});
+  my $c = new_connection($parent);
+  cast(1);
+  my $m = peer(0, 'start', $CALL{client_start}->($c));
+  $m = peer(0, 'step', $CALL{client_step}->($c, $m));
+  $CALL{client_step}->($c, $m) if defined $m;
+  return answer({ error => 'the handshake failed: ' . clean($A->error($c)) }) unless peer(0, 'ok') && $A->client_ok($c);
+  my $frame = $A->frame($c->encode($text));
+  return answer({ error => 'the first frame is wrong' }) unless $HAND->first_frame_ok($text, $frame);
+  my $often = 1 + int(200_000 / length $text);
+  answer({ ready => 1 });
+  while (defined(my $command = <STDIN>)) {
+    my ($n, $t, $start) = (0, 0, cpu());
+    do {
+      for (1 .. $often) { my $out = $c->encode($text) }
+      $n += $often;
+      $t = cpu() - $start;
+    } until $t >= $command;
+    answer({ cost => $t / ($n * length $text) });
   }
 }
 

@@ -39,10 +39,12 @@ pub struct Config {
     pub secflags: SecurityFlags,
     /// Least strength that must be reached, external strength included.
     pub min_ssf: u32,
-    /// Most strength that may be reached.
-    pub max_ssf: u32,
+    /// Most strength that may be reached, external strength included; by default see [`Config::max_ssf`].
+    pub max_ssf: Option<u32>,
     /// Strength that TLS or the socket gives already.
     pub external_ssf: u32,
+    /// True if the caller itself said so.
+    external_ssf_given: bool,
     /// Longest frame that this side receives, in bytes.
     pub max_buf: u32,
     /// Fewest SCRAM iterations that a client accepts.
@@ -68,6 +70,9 @@ struct Rare {
     external_id: Option<String>,
     fake_salt_key: Option<Secret>,
     bindings: Vec<ChannelBinding>,
+    offered_mechanisms: Option<Box<str>>,
+    offered_bindings: Option<Box<str>>,
+    tls_ssf: u32,
 }
 
 impl Default for Config {
@@ -78,8 +83,9 @@ impl Default for Config {
             abilities: Abilities::NONE,
             secflags: SecurityFlags::NONE,
             min_ssf: 0,
-            max_ssf: u32::MAX,
+            max_ssf: None,
             external_ssf: 0,
+            external_ssf_given: false,
             max_buf: 65536,
             min_iterations: 4096,
             max_iterations: 2_000_000,
@@ -109,24 +115,100 @@ impl Config {
         self.rare.as_ref()?.fake_salt_key.as_ref()
     }
 
-    /// The channel bindings at hand, the preferred one first; none if the policy disables them.
-    pub fn bindings(&self) -> &[ChannelBinding] {
+    /// The channel bindings that may be used, the preferred one first; none if the policy disables
+    /// them, and none of a type that is not offered, where it is known what is.
+    pub fn bindings(&self) -> impl Iterator<Item = &ChannelBinding> {
+        let offered = self.offered_bindings();
+        self.binding_data().iter().filter(move |b| offered.is_none_or(|list| words(list).any(|w| w == b.kind)))
+    }
+
+    /// All data at hand, of types that are not offered too; none if the policy disables them.
+    pub fn binding_data(&self) -> &[ChannelBinding] {
         match &self.rare {
             Some(rare) if self.binding_policy != BindingPolicy::Disable => &rare.bindings,
             _ => &[],
         }
     }
 
+    /// True if there is channel binding data that may be used.
+    pub fn binds(&self) -> bool {
+        self.bindings().next().is_some()
+    }
+
     /// The data of the binding of that type.
     pub fn binding(&self, kind: &str) -> Option<&[u8]> {
-        self.bindings().iter().find(|b| b.kind == kind).map(|b| b.data.as_slice())
+        self.bindings().find(|b| b.kind == kind).map(|b| b.data.as_slice())
     }
 
     /// Adds a channel binding, or replaces the one of the same type.
-    pub fn set_binding(&mut self, binding: ChannelBinding) {
+    ///
+    /// # Errors
+    /// [`Application::Option`] for a type that could not stand in a GS2 header (RFC 5801 §4) and for
+    /// data of no bytes, which would bind to nothing.
+    pub fn set_binding(&mut self, binding: ChannelBinding) -> Result<(), Error> {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
+        if binding.kind.is_empty() || !binding.kind.bytes().all(fits) {
+            return Err(option("channel_binding", "types of letters, digits, dots and hyphens"));
+        }
+        if binding.data.is_empty() {
+            return Err(option("channel_binding", "data of at least one byte for each type"));
+        }
         let bindings = &mut self.rare().bindings;
         bindings.retain(|b| b.kind != binding.kind);
         bindings.push(binding);
+        bindings.sort_by(|a, b| preference(&a.kind).cmp(&preference(&b.kind)).then_with(|| a.kind.cmp(&b.kind)));
+        Ok(())
+    }
+
+    /// Forgets all channel bindings.
+    pub fn forget_bindings(&mut self) {
+        if let Some(rare) = &mut self.rare {
+            rare.bindings.clear();
+        }
+    }
+
+    /// The strength of the TLS connection that the caller named, in bits: this is the external
+    /// strength unless the caller says another one.
+    pub fn set_tls_ssf(&mut self, bits: u32) {
+        self.rare().tls_ssf = bits;
+        if !self.external_ssf_given {
+            self.external_ssf = bits;
+        }
+    }
+
+    /// The mechanisms that the server offers: a server's own word, or what the client has received.
+    pub fn offered_mechanisms(&self) -> Option<&str> {
+        self.rare.as_ref()?.offered_mechanisms.as_deref()
+    }
+
+    /// The types of channel binding that the server offers by name (XEP-0440).
+    pub fn offered_bindings(&self) -> Option<&str> {
+        self.rare.as_ref()?.offered_bindings.as_deref()
+    }
+
+    /// Most strength that may be reached. Where nobody set it, layers are for the programs that know
+    /// of them: those of the protocols named here go on as before after an exchange, and a layer would leave them
+    /// with a peer that they do not understand (docs/decisions/0004-layers.md).
+    pub fn max_ssf(&self) -> u32 {
+        const WITHOUT_LAYERS: [&str; 15] = [
+            "",
+            "acap",
+            "http",
+            "imap",
+            "jabber",
+            "jabber-client",
+            "lmtp",
+            "managesieve",
+            "nntp",
+            "pop",
+            "pop3",
+            "sieve",
+            "smtp",
+            "submission",
+            "xmpp",
+        ];
+        let known = || WITHOUT_LAYERS.iter().any(|name| name.eq_ignore_ascii_case(&self.service));
+        self.max_ssf.unwrap_or_else(|| if self.min_ssf == 0 && known() { 0 } else { u32::MAX })
     }
 
     /// True if a password may travel readable: nothing forbids it, or TLS is below.
@@ -149,9 +231,11 @@ impl Config {
             "service" => self.service = value.unwrap_or("").into(),
             "serverfqdn" | "host" => self.host = value.unwrap_or("").into(),
             "minssf" => self.min_ssf = number("minssf", value, 0, u32::MAX, default.min_ssf)?,
-            "maxssf" => self.max_ssf = number("maxssf", value, 0, u32::MAX, default.max_ssf)?,
+            "maxssf" => self.max_ssf = value.map(|_| number("maxssf", value, 0, u32::MAX, 0)).transpose()?,
             "externalssf" => {
-                self.external_ssf = number("externalssf", value, 0, u32::MAX, default.external_ssf)?;
+                let below = self.rare.as_ref().map_or(0, |rare| rare.tls_ssf);
+                self.external_ssf = number("externalssf", value, 0, u32::MAX, below)?;
+                self.external_ssf_given = value.is_some();
             }
             "maxbuf" => self.max_buf = number("maxbuf", value, 0, 0xFF_FFFF, default.max_buf)?,
             "min_iterations" => {
@@ -172,6 +256,13 @@ impl Config {
                     Some(_) => return Err(option("channel_binding_policy", "disable, allow or require")),
                 }
             }
+            "offered_mechanisms" => {
+                if value.is_some_and(|v| words(v).next().is_none()) {
+                    return Err(option("offered_mechanisms", "names of mechanisms"));
+                }
+                self.rare().offered_mechanisms = value.map(Into::into);
+            }
+            "offered_bindings" => self.rare().offered_bindings = value.map(Into::into),
             "no_integrity" => self.no_integrity = truth(value),
             "no_confidentiality" => self.no_confidentiality = truth(value),
             "realm" => self.rare().realm = value.map(str::to_owned),
@@ -194,7 +285,7 @@ impl Config {
             "service" => self.service.to_string(),
             "serverfqdn" | "host" => self.host.to_string(),
             "minssf" => self.min_ssf.to_string(),
-            "maxssf" => self.max_ssf.to_string(),
+            "maxssf" => self.max_ssf().to_string(),
             "externalssf" => self.external_ssf.to_string(),
             "maxbuf" => self.max_buf.to_string(),
             "min_iterations" => self.min_iterations.to_string(),
@@ -215,8 +306,27 @@ impl Config {
             "no_confidentiality" => u8::from(self.no_confidentiality).to_string(),
             "realm" => self.realm()?.to_owned(),
             "external_id" => self.external_id()?.to_owned(),
+            "offered_mechanisms" => self.offered_mechanisms()?.to_owned(),
+            "offered_bindings" => self.offered_bindings()?.to_owned(),
             _ => return None,
         })
+    }
+}
+
+/// The names in a list of offers.
+pub fn words(list: &str) -> impl Iterator<Item = &str> {
+    list.split(|c: char| c.is_ascii_whitespace() || c == ',').filter(|word| !word.is_empty())
+}
+
+/// Types of channel binding that both sides have: the sooner, the better. The exporter is of this
+/// connection alone (RFC 9266 §4), the end point's is that of a certificate (RFC 5929 §4.2);
+/// tls-unique is for old TLS, and the weaker one where sessions are resumed (RFC 7627 §1).
+fn preference(kind: &str) -> u8 {
+    match kind {
+        "tls-exporter" => 0,
+        "tls-server-end-point" => 1,
+        "tls-unique" => 2,
+        _ => 3,
     }
 }
 
@@ -295,13 +405,63 @@ mod tests {
         }
     }
 
+    fn bound(kinds: &[&str]) -> Config {
+        let mut config = Config::default();
+        for kind in kinds {
+            config.set_binding(ChannelBinding { kind: (*kind).into(), data: vec![1] }).unwrap();
+        }
+        config
+    }
+
+    fn kinds(config: &Config) -> Vec<&str> {
+        config.bindings().map(|b| b.kind.as_str()).collect()
+    }
+
     #[test]
     fn bindings_vanish_when_disabled() {
-        let mut config = Config::default();
-        config.set_binding(ChannelBinding { kind: "tls-exporter".into(), data: vec![1] });
-        config.set_binding(ChannelBinding { kind: "tls-exporter".into(), data: vec![2] });
+        let mut config = bound(&["tls-exporter"]);
+        config.set_binding(ChannelBinding { kind: "tls-exporter".into(), data: vec![2] }).unwrap();
         assert_eq!(config.binding("tls-exporter"), Some(&[2][..]));
         config.set("channel_binding_policy", Some("disable")).unwrap();
         assert_eq!(config.binding("tls-exporter"), None);
+        assert!(!config.binds());
+        config.set("channel_binding_policy", None).unwrap();
+        assert!(config.binds());
+        config.forget_bindings();
+        assert!(!config.binds());
+    }
+
+    #[test]
+    fn bindings_stand_in_the_order_of_preference() {
+        let mut config = bound(&["ldap", "tls-unique", "tls-server-end-point", "a.b", "tls-exporter"]);
+        assert_eq!(kinds(&config), ["tls-exporter", "tls-server-end-point", "tls-unique", "a.b", "ldap"]);
+        config.set("offered_bindings", Some("ldap, tls-unique other")).unwrap();
+        assert_eq!(kinds(&config), ["tls-unique", "ldap"]);
+        config.set("offered_bindings", Some("")).unwrap();
+        assert!(!config.binds());
+        config.set("offered_bindings", None).unwrap();
+        assert_eq!(kinds(&config).len(), 5);
+    }
+
+    #[test]
+    fn a_binding_has_a_name_and_data() {
+        let mut config = Config::default();
+        for (kind, data) in [("", &b"x"[..]), ("tls,unique", b"x"), ("a=b", b"x"), ("\u{e4}", b"x"), ("ldap", b"")] {
+            let error = config.set_binding(ChannelBinding { kind: kind.into(), data: data.into() }).unwrap_err();
+            assert!(error.to_string().starts_with("channel_binding"), "{error}");
+        }
+        assert!(!config.binds());
+    }
+
+    #[test]
+    fn tls_gives_strength_unless_the_caller_does() {
+        let mut config = Config::default();
+        config.set_tls_ssf(256);
+        assert_eq!(config.external_ssf, 256);
+        config.set("externalssf", Some("0")).unwrap();
+        config.set_tls_ssf(128);
+        assert_eq!(config.external_ssf, 0);
+        config.set("externalssf", None).unwrap();
+        assert_eq!(config.external_ssf, 128);
     }
 }

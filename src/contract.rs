@@ -126,25 +126,30 @@ pub struct Established {
     pub layer: Option<Box<dyn SecurityLayer>>,
 }
 
-/// A negotiated security layer: one message in, one message out, without the framing of four
-/// octets of length (RFC 4422 §3.7), which is the same for all layers and lives above.
+/// A negotiated security layer: one message in, one frame out and back, in place and without the
+/// framing of four octets of length (RFC 4422 §3.7), which is the same for all layers and lives
+/// in [`crate::layer`]. That one also sees to it that a layer is not used after an error.
 pub trait SecurityLayer: Send {
     /// Its security strength factor.
     fn ssf(&self) -> u32;
-    /// Longest plaintext that `encode` takes, in bytes.
+    /// Longest plaintext that `encode` takes, in bytes: its frame is no longer than the peer receives.
     fn max_plaintext(&self) -> usize;
     /// Longest frame that the peer may send, in bytes.
     fn max_received(&self) -> usize;
-    /// Protects one message and appends it to `out`.
+    /// The most bytes that the frame of a message of that length takes.
+    fn room(&self, length: usize) -> usize;
+    /// Protects the first `length` bytes of a buffer that has at least the [`SecurityLayer::room`] for
+    /// the frame, which it leaves there; gives the frame's length.
     ///
     /// # Errors
-    /// When the message is longer than [`SecurityLayer::max_plaintext`].
-    fn encode(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), Error>;
-    /// Verifies and opens one frame and appends its plaintext to `out`.
+    /// When no frame can be made any more; the layer must not be used again.
+    fn encode(&mut self, buffer: &mut [u8], length: usize) -> Result<usize, Error>;
+    /// Verifies one frame and leaves its plaintext at the start of it; gives the plaintext's length.
     ///
     /// # Errors
-    /// When the frame is damaged, repeated or out of order; the layer must not be used again.
-    fn decode(&mut self, frame: &[u8], out: &mut Vec<u8>) -> Result<(), Error>;
+    /// When the frame is damaged, repeated or out of order; the layer must not be used again, and
+    /// what is in the frame must not be looked at.
+    fn decode(&mut self, frame: &mut [u8]) -> Result<usize, Error>;
 }
 
 /// What a mechanism may look at besides its own state.

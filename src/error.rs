@@ -133,6 +133,13 @@ pub enum PeerMisbehaved {
     /// The client believes that we offer no -PLUS, and we do (RFC 5802 §6).
     #[error("the client says that this server offers no channel binding, which it does: the list of mechanisms was changed on the way")]
     Downgrade,
+    /// The server has offered other mechanisms or binding types than have arrived (XEP-0474).
+    #[error("the server offered other mechanisms or channel binding types than offered_mechanisms and offered_bindings name: the list was changed on the way")]
+    OffersChanged,
+    /// The server is said to offer -PLUS, without a type that the client has data for, and does not
+    /// confirm that.
+    #[error("the list that has arrived names no channel binding type that this side has data for, and the server's hash (XEP-0474) does not confirm it: somebody may have changed it on the way")]
+    NoCommonBinding,
     /// The peer asks for a binding type that this side has no data for.
     #[error("this side has no channel binding data of the type that the peer asks for")]
     ChannelBindingUnsupported,
@@ -142,6 +149,9 @@ pub enum PeerMisbehaved {
     /// A nonce was used again (RFC 2831 §2.1.2).
     #[error("the nonce was used before")]
     Replay,
+    /// A frame of a security layer whose authentication code is wrong.
+    #[error("the authentication code is wrong: the frame was changed on the way")]
+    Damaged,
     /// Any other rule, in words.
     #[error("{0}")]
     Rule(&'static str),
@@ -232,6 +242,9 @@ pub enum Misuse {
     /// A step was called while the application still owes an answer.
     #[error("the connection still waits for the answer of a callback")]
     Busy,
+    /// More plaintext than one frame takes.
+    #[error("the message is longer than one frame may be (property maxout)")]
+    MessageTooLong,
     /// A step was called before start on a server.
     #[error("server_step was called before server_start")]
     NotStarted,
@@ -255,6 +268,8 @@ pub enum Code {
     BadProt = -5,
     /// Wrong parameter of the caller.
     BadParam = -7,
+    /// A frame of a security layer is damaged.
+    BadMac = -9,
     /// The server failed mutual authentication.
     BadServ = -10,
     /// The call came before the exchange began.
@@ -278,6 +293,7 @@ impl Code {
             Code::NoMech => "SASL_NOMECH",
             Code::BadProt => "SASL_BADPROT",
             Code::BadParam => "SASL_BADPARAM",
+            Code::BadMac => "SASL_BADMAC",
             Code::BadServ => "SASL_BADSERV",
             Code::NotInit => "SASL_NOTINIT",
             Code::BadAuth => "SASL_BADAUTH",
@@ -307,9 +323,12 @@ impl Error {
                 PeerMisbehaved::ServerProof | PeerMisbehaved::ServerProofMissing => Code::BadServ,
                 PeerMisbehaved::ChannelBindingMismatch
                 | PeerMisbehaved::ChannelBindingUnsupported
-                | PeerMisbehaved::Downgrade => Code::BadBinding,
+                | PeerMisbehaved::Downgrade
+                | PeerMisbehaved::OffersChanged
+                | PeerMisbehaved::NoCommonBinding => Code::BadBinding,
                 PeerMisbehaved::IterationsTooLow { .. } => Code::TooWeak,
                 PeerMisbehaved::Replay => Code::BadAuth,
+                PeerMisbehaved::Damaged => Code::BadMac,
                 _ => Code::BadProt,
             },
             Error::Refused(Refused::Authorization { .. }) => Code::NoAuthz,

@@ -43,6 +43,9 @@ int32_t asr_pick(asr_handle *, asr_slice name);
 void asr_set_abilities(asr_handle *, uint32_t);
 int32_t asr_knows(asr_slice name);
 int32_t asr_set(asr_handle *, asr_slice name, asr_slice value, asr_slice *error);
+asr_slice asr_bind(asr_handle *, asr_slice kind, asr_slice data);
+void asr_unbind(asr_handle *);
+void asr_tls_ssf(asr_handle *, uint32_t bits);
 asr_slice asr_get(asr_handle *, asr_slice name);
 int32_t asr_start(asr_handle *, asr_slice initial);
 int32_t asr_step(asr_handle *, asr_slice received);
@@ -70,5 +73,25 @@ int32_t asr_wants_keys(const asr_handle *);
 const asr_keys *asr_keys_new(void);
 void asr_keys_free(const asr_keys *);
 void asr_use_keys(asr_handle *, const asr_keys *);
+
+/* The security layer. `encode` and `decode` work in place on one message; a layer that a handle owns cuts
+ * and joins frames. */
+typedef struct asr_layer asr_layer;
+typedef struct asr_bytes asr_bytes;
+int32_t asr_layered(const asr_handle *);
+size_t asr_room(const asr_handle *, size_t length);
+ptrdiff_t asr_encode(asr_handle *, char *buffer, size_t capacity, size_t length);
+ptrdiff_t asr_decode(asr_handle *, char *frame, size_t length);
+const asr_layer *asr_layer_share(const asr_handle *);
+void asr_layer_free(const asr_layer *);
+asr_bytes *asr_layer_frame(const asr_layer *, asr_slice plaintext, asr_slice *out);
+void asr_bytes_free(asr_bytes *);
+int32_t asr_layer_feed(const asr_layer *, asr_slice);
+size_t asr_layer_ready(const asr_layer *);
+size_t asr_layer_read(const asr_layer *, char *out, size_t count);
+size_t asr_layer_find(const asr_layer *, asr_slice separator);
+size_t asr_layer_wanted(const asr_layer *);
+void asr_layer_cut(const asr_layer *);
+asr_text *asr_layer_error(const asr_layer *, asr_slice *out);
 
 #endif

@@ -6,13 +6,16 @@
 //! leaves: it becomes a failure of the exchange.
 #![allow(unsafe_code)]
 
+mod layer;
+
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::ptr;
 use std::sync::{Arc, OnceLock};
 
-use crate::config::Config;
+use crate::config::{ChannelBinding, Config};
 use crate::contract::{Abilities, Answer, Property, Question, Side, TokenVerdict, Values, World};
-use crate::error::{Application, Code, Error, Misuse};
+use crate::error::{Application, Code, Error, Failure, Misuse};
+use crate::layer::lock;
 use crate::mechanism;
 use crate::negotiate;
 use crate::secret::Secret;
@@ -163,6 +166,11 @@ impl Handle {
         Slice::of(self.text.as_bytes())
     }
 
+    /// Why the security layer has ended, if it has.
+    fn broken(&self) -> Option<Failure> {
+        self.session.layer().and_then(|layer| lock(layer).failure())
+    }
+
     fn property(&mut self, name: &str) -> Option<String> {
         let session = &mut self.session;
         let identity = session.identity();
@@ -175,12 +183,12 @@ impl Handle {
             "message_absent" => Some(u8::from(session.message_absent()).to_string()),
             "ssf" => {
                 if session.is_success() {
-                    Some(session.layer().map_or(0, |layer| layer.ssf()).to_string())
+                    Some(session.layer().map_or(0, |layer| lock(layer).ssf()).to_string())
                 } else {
                     None
                 }
             }
-            "maxout" => session.layer().map(|layer| layer.max_plaintext().to_string()),
+            "maxout" => session.layer().map(|layer| lock(layer).max_plaintext().to_string()),
             _ => session.config.get(name),
         }
     }
@@ -310,6 +318,46 @@ pub unsafe extern "C" fn asr_set(handle: *mut Handle, name: Slice, value: Slice,
     }
 }
 
+/// Adds channel binding data of the type `kind`. Gives null text on success, else the reason.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_bind(handle: *mut Handle, kind: Slice, data: Slice) -> Slice {
+    // SAFETY: the module's rules.
+    let (handle, kind, data) = unsafe { (&mut *handle, kind.text().unwrap_or_default(), data.bytes()) };
+    handle.stale = true;
+    let binding = ChannelBinding { kind, data: data.unwrap_or_default().into() };
+    match handle.session.config.set_binding(binding) {
+        Ok(()) => NONE,
+        Err(error) => handle.lend(error.to_string()),
+    }
+}
+
+/// Forgets all channel binding data.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_unbind(handle: *mut Handle) {
+    // SAFETY: the module's rules.
+    let handle = unsafe { &mut *handle };
+    handle.stale = true;
+    handle.session.config.forget_bindings();
+}
+
+/// The strength of the TLS connection below, in bits; 0 for none.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_tls_ssf(handle: *mut Handle, bits: u32) {
+    // SAFETY: the module's rules.
+    let handle = unsafe { &mut *handle };
+    handle.stale = true;
+    handle.session.config.set_tls_ssf(bits);
+}
+
 /// Reads an option or property of the exchange; absent for an unknown or unset one.
 ///
 /// # Safety
@@ -417,7 +465,8 @@ pub unsafe extern "C" fn asr_error(handle: *mut Handle) -> Slice {
     // SAFETY: the module's rules.
     let handle = unsafe { &mut *handle };
     shielded(Slice::of(DEFECT.as_bytes()), || {
-        let text = match (handle.session.failure(), &handle.notice) {
+        let broken = handle.broken();
+        let text = match (handle.session.failure().or(broken.as_ref()), &handle.notice) {
             (Some(failure), _) => failure.to_string(),
             (None, Some(misuse)) => format!("{misuse} (SASL_BADPARAM)"),
             (None, None) => return NONE,
@@ -434,7 +483,8 @@ pub unsafe extern "C" fn asr_error(handle: *mut Handle) -> Slice {
 pub unsafe extern "C" fn asr_code(handle: *const Handle) -> i32 {
     // SAFETY: the module's rules.
     let handle = unsafe { &*handle };
-    match (handle.session.failure(), &handle.notice) {
+    let broken = handle.broken();
+    match (handle.session.failure().or(broken.as_ref()), &handle.notice) {
         (Some(failure), _) => failure.error.code() as i32,
         (None, Some(_)) => Code::BadParam as i32,
         (None, None) => 0,
@@ -448,8 +498,9 @@ pub unsafe extern "C" fn asr_code(handle: *const Handle) -> i32 {
 #[no_mangle]
 pub unsafe extern "C" fn asr_status(handle: *const Handle) -> i32 {
     // SAFETY: the module's rules.
-    let session = unsafe { &(*handle).session };
-    i32::from(session.need_step()) | i32::from(session.is_success()) << 1
+    let handle = unsafe { &*handle };
+    let session = &handle.session;
+    i32::from(session.need_step()) | i32::from(session.is_success() && handle.broken().is_none()) << 1
 }
 
 /// The mechanism's name, absent while none is chosen.

@@ -3,7 +3,7 @@
 //! This crate is the core of Perl's `Authen::SASL::Rust`. Imports only point down:
 //!
 //! - [`contract`], [`config`], [`error`], [`secret`]: what everything else is written against;
-//! - [`wire`], [`crypto`], [`store`]: parsing and printing, hashes, stored keys;
+//! - [`wire`], [`crypto`], [`store`], [`layer`]: parsing and printing, hashes, stored keys, the framing of security layers;
 //! - [`mechanism`]: one file a mechanism, and the registry;
 //! - [`negotiate`]: which mechanism, and the reason for each one refused;
 //! - [`session`]: drives one exchange of one side;
@@ -36,6 +36,7 @@ pub mod contract;
 pub mod crypto;
 pub mod error;
 pub mod ffi;
+pub mod layer;
 pub mod mechanism;
 pub mod negotiate;
 pub mod secret;

@@ -22,8 +22,12 @@ pub fn refusal(mechanism: &Mechanism, side: Side, config: &Config) -> Option<Str
         return Some(format!("minssf {} is out of its reach, which is {}", config.min_ssf, mechanism.max_ssf));
     }
     let binds = mechanism.name.ends_with("-PLUS");
-    if binds && config.bindings().is_empty() {
-        return Some("there is no channel binding data (property tls or channel_binding)".into());
+    if binds && !config.binds() {
+        return Some(match (config.binding_policy, config.offered_bindings()) {
+            (BindingPolicy::Disable, _) => "channel binding is disabled (channel_binding_policy)".into(),
+            (_, Some(_)) => "there is no channel binding data of a type that is offered (offered_bindings)".into(),
+            (_, None) => "there is no channel binding data (property tls or channel_binding)".into(),
+        });
     }
     if config.binding_policy == BindingPolicy::Require && !binds {
         return Some("channel binding is required (channel_binding_policy) and it has none".into());
@@ -66,6 +70,11 @@ pub fn names(list: &str) -> impl Iterator<Item = &str> {
     list.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_')
         .filter(|name| !name.is_empty())
         .take(NAMES_LIMIT)
+}
+
+/// True if the list holds a -PLUS variant.
+pub fn offers_binding(list: &str) -> bool {
+    names(list).any(|name| name.len() > 5 && name[name.len() - 5..].eq_ignore_ascii_case("-PLUS"))
 }
 
 /// All mechanisms of the list that may be used, the strongest first, ties in the list's order.

@@ -92,7 +92,8 @@ END { if ($child) { local $?; kill KILL => $child; waitpid $child, 0 } }
 
 sub greeted_by {
   my ($name) = @_;
-  return Net::SMTP->new('127.0.0.1', Port => $listener->sockport, Hello => $name, Timeout => $SECONDS) || die "connect: $@";
+  return Net::SMTP->new('127.0.0.1', Port => $listener->sockport, Hello => $name, Timeout => $SECONDS)
+    || die "connect: $@";
 }
 
 sub fred { return Authen::SASL->new(mechanism => 'SCRAM-SHA-256', callback => { user => 'fred', pass => 'pencil' }) }
@@ -199,7 +200,10 @@ subtest 'a wrong password' => sub {
 };
 
 subtest 'the default' => sub {
-  my $conn = do { local $Authen::SASL::Rust::DIE_ON_FAILURE = 1; fred()->client_new('smtp', 'h', { die_on_failure => 0 }) };
+  my $conn = do {
+    local $Authen::SASL::Rust::DIE_ON_FAILURE = 1;
+    fred()->client_new('smtp', 'h', { die_on_failure => 0 });
+  };
   $conn->client_start;
   is(eval { $conn->client_step('x'); 1 }, 1, 'the option wins');
   $conn = do { local $Authen::SASL::Rust::DIE_ON_FAILURE = 1; fred()->client_new('smtp', 'h') };

@@ -292,6 +292,7 @@ fn every_mechanism_logs_in_at_any_split() {
             line.run(piece, |_| ());
             assert_eq!(line.client_event, ClientEvent::Done, "{} by {piece}", mechanism.name);
             assert!(matches!(line.server_event, Some(Event::Authenticated | Event::Open)), "{}", mechanism.name);
+            assert!(line.server.session.layer().is_none() && line.client.session.layer().is_none());
             let who = line.server.identity().authcid.as_deref();
             assert_eq!(who, Some(if mechanism.name == "ANONYMOUS" { "anonymous" } else { "fred" }));
         }

@@ -197,9 +197,12 @@ static void share_keys(pTHX_ SV *parent, conn_t *conn) {
   asr_use_keys(conn->rust, keys);
 }
 
-/* A hash of options. What the core does not take is Perl's business. */
+/* A hash of options. What the core does not take is Perl's business, after all that the core takes: tls and
+ * channel_binding look at the other options, and Perl code may change the hash. */
 static void set_options(pTHX_ conn_t *conn, SV *object, HV *options) {
   HE *entry;
+  AV *others = NULL;
+  SSize_t i;
   sv_2mortal(SvREFCNT_inc((SV *)options));
   hv_iterinit(options);
   while ((entry = hv_iternext(options))) {
@@ -214,13 +217,16 @@ static void set_options(pTHX_ conn_t *conn, SV *object, HV *options) {
       if (known < 0) croak("%" SVf, SVfARG(text_or_undef(aTHX_ reason)));
       if (known) continue;
     }
-    {
-      SV *args[3];
-      args[0] = object;
-      args[1] = hv_iterkeysv(entry);
-      args[2] = value;
-      call_perl(aTHX_ "_set_property", args, 3);
-    }
+    if (!others) others = (AV *)sv_2mortal((SV *)newAV());
+    av_push(others, SvREFCNT_inc(hv_iterkeysv(entry)));
+    av_push(others, SvREFCNT_inc(value));
+  }
+  for (i = 0; others && i < av_len(others); i += 2) {
+    SV *args[3];
+    args[0] = object;
+    args[1] = *av_fetch(others, i, 0);
+    args[2] = *av_fetch(others, i + 1, 0);
+    call_perl(aTHX_ "_set_property", args, 3);
   }
 }
 
@@ -269,6 +275,7 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
     args[2] = remote;
     call_perl(aTHX_ "_options", args, remote ? 3 : 2);
   }
+  if (CALLBACK(conn->callbacks, "channel_binding")) call_perl(aTHX_ "_bind", &object, 1);
   list = characters(aTHX_ parent_field(aTHX_ parent, "mechanism", 9));
   if (!list.ptr) list.ptr = "";
   if (!side && only_oauth(list)) conn->flags |= TOKEN_FROM_PASS;

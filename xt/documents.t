@@ -12,10 +12,11 @@ sub slurp { my ($file) = @_; open my $in, '<:encoding(UTF-8)', $file or die "$fi
 my %module = (
   'Authen::SASL::Rust' => 'lib/Authen/SASL/Rust.pm',
   'Authen::SASL::Rust::Connection' => 'lib/Authen/SASL/Rust/Connection.pm',
+  'Authen::SASL::Rust::ChannelBinding' => 'lib/Authen/SASL/Rust/ChannelBinding.pm',
   'Authen::SASL::Rust::Error' => 'lib/Authen/SASL/Rust/Error.pm',
 );
 my $sources = join '', map { slurp($_) } glob('src/*.rs src/*/*.rs src/*/*/*.rs src/*/*/*/*.rs tests/*.rs');
-my $tests = $sources . join '', map { slurp($_) } glob('t/*.t t/vectors/* xt/*.t xt/*/*.t');
+my $tests = $sources . join '', map { slurp($_) } glob('t/*.t t/vectors/*.txt xt/*.t xt/*/*.t');
 my $manual = slurp($module{'Authen::SASL::Rust'});
 
 for my $name (sort keys %module) {

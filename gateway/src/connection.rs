@@ -178,7 +178,9 @@ impl<'g> Login<'g> {
             config.secflags = authen_sasl_rust::contract::SecurityFlags::NOPLAINTEXT;
         }
         if let Some(binding) = security.binding {
-            config.set_binding(binding);
+            if let Err(error) = config.set_binding(binding) {
+                debug!(peer = peer.text, %error, "no channel binding");
+            }
         }
         Login { gate, live, peer, place, server: Some(server), failures: 0 }
     }

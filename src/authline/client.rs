@@ -5,7 +5,7 @@ use thiserror::Error as ThisError;
 use super::decoder::{Decoder, Message};
 use super::reply::{Reply, Word};
 use super::request::Request;
-use super::{Fault, TOKEN_LIMIT};
+use super::{without_layer, Fault, TOKEN_LIMIT};
 use crate::contract::{Answer, Question, Side, World};
 use crate::error::{Error, Failure, Refused};
 use crate::negotiate;
@@ -153,6 +153,7 @@ impl Client {
         }
         // What the server offers counts, and not what this client wants of it (RFC 5802 §6).
         self.session.config.peer_offers_binding = negotiate::names(offered).any(|name| name.ends_with("-PLUS"));
+        without_layer(&mut self.session.config);
         let outcome = self.session.start(None, world);
         self.after(outcome, false)
     }

@@ -17,6 +17,8 @@ pub mod server;
 
 use thiserror::Error;
 
+use crate::config::Config;
+
 /// Longest line, its CRLF included. It is beanstalkd's.
 pub const LINE_LIMIT: usize = 224;
 
@@ -60,6 +62,12 @@ fn number(text: &[u8]) -> Option<usize> {
         return None;
     }
     std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// The protocol has no room for a security layer: none is offered, none accepted.
+fn without_layer(config: &mut Config) {
+    // The value is in the option's range, so this cannot be refused.
+    let _ = config.set("maxssf", Some("0"));
 }
 
 /// Writes `head`, then, if there is data, its length and the data.

@@ -3,7 +3,7 @@
 use super::decoder::{Decoder, Message};
 use super::reply::{Reply, Word};
 use super::request::Request;
-use super::{Fault, TOKEN_LIMIT};
+use super::{without_layer, Fault, TOKEN_LIMIT};
 use crate::contract::{Answer, Question, Side, World};
 use crate::error::{Error, Failure, Misuse, Policy};
 use crate::negotiate;
@@ -113,6 +113,7 @@ impl Server {
                 if let Err(error) = self.session.pick(&mechanism) {
                     return Some(self.failed(error));
                 }
+                without_layer(&mut self.session.config);
                 let outcome = self.session.start(initial.as_ref().map(Secret::expose), world);
                 self.after(outcome)
             }

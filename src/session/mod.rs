@@ -5,9 +5,10 @@ mod application;
 
 use crate::config::Config;
 use crate::contract::{
-    Answer, Context, Established, Event, Mechanism, Next, Question, SecurityLayer, Side, Step, World, MESSAGE_LIMIT,
+    Answer, Context, Established, Event, Mechanism, Next, Question, Side, Step, World, MESSAGE_LIMIT,
 };
 use crate::error::{Error, Failure, Malformed, Misuse, PeerMisbehaved, Policy};
+use crate::layer::{self, SharedLayer};
 use crate::mechanism;
 use crate::negotiate;
 
@@ -60,7 +61,7 @@ pub struct Session {
     errand: Errand,
     failure: Option<Box<Failure>>,
     identity: Identity,
-    layer: Option<Box<dyn SecurityLayer>>,
+    layer: Option<SharedLayer>,
 }
 
 /// The names of an exchange, as far as they are known.
@@ -96,8 +97,7 @@ impl Session {
     /// # Errors
     /// [`Policy::NoMechanism`] with the reason for each.
     pub fn negotiate(&mut self, list: &str) -> Result<&'static Mechanism, Error> {
-        self.config.peer_offers_binding =
-            negotiate::names(list).any(|name| name.len() > 5 && name[name.len() - 5..].eq_ignore_ascii_case("-PLUS"));
+        self.config.peer_offers_binding = negotiate::offers_binding(self.config.offered_mechanisms().unwrap_or(list));
         let mechanism = negotiate::choose(list, self.side, &self.config)?;
         self.mechanism = Some(mechanism);
         Ok(mechanism)
@@ -269,7 +269,7 @@ impl Session {
         let Established { last, authcid, authzid, layer } = established;
         self.identity.authcid = Some(authcid.into());
         self.identity.authzid = authzid.map(Into::into);
-        self.layer = layer;
+        self.layer = layer.zip(self.mechanism).map(|(layer, mechanism)| layer::share(layer, self.side, mechanism.name));
         self.phase = match (self.side, &last) {
             (Side::Server, Some(_)) => Phase::ServerSpokeLast,
             _ => Phase::Succeeded,
@@ -335,8 +335,8 @@ impl Session {
     }
 
     /// The security layer, once the exchange has succeeded with one.
-    pub fn layer(&mut self) -> Option<&mut Box<dyn SecurityLayer>> {
-        self.layer.as_mut()
+    pub fn layer(&self) -> Option<&SharedLayer> {
+        self.layer.as_ref()
     }
 
     /// True while the peer's next message, or the application's answer, is needed.

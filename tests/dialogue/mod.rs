@@ -137,7 +137,7 @@ pub fn session(side: Side, facts: &Facts) -> Session {
         }
     }
     if let Some((kind, hex)) = facts.text("channel-binding").and_then(|text| text.split_once(' ')) {
-        session.config.set_binding(ChannelBinding { kind: kind.into(), data: unhex(hex) });
+        session.config.set_binding(ChannelBinding { kind: kind.into(), data: unhex(hex) }).unwrap();
     }
     for (header, option) in [("service", "service"), ("host", "host"), ("external-id", "external_id")] {
         if let Some(value) = facts.text(header) {

@@ -61,6 +61,10 @@ trial 'TLS' => sub {
     print {$socket} "list-tube-used\r\n";
     is heard_tls($socket, 15), "USING default\r\n", 'and the backend answers';
   }
+  my $tls = $open->();
+  my ($bound, $auth) = login($tls, user => 'fred', pass => 'pencil', options => { externalssf => 256, tls => $tls });
+  ok $bound, 'channel binding works' or diag $auth->error, $gate->log_text;
+  is $auth->mechanism, 'SCRAM-SHA-256-PLUS', '... and is preferred';
   my $noise = connect_to("127.0.0.1:$gate->{tls_port}");
   say_raw($noise, "auth-list-mechanisms\r\n");
   unlike all_heard($noise), qr/OK/, 'nothing is said without TLS at its port';

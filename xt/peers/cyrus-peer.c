@@ -4,7 +4,8 @@
  * (client), authzid, trace, service, host, realm, sasldb (server: the user
  * file), iterations, external (the identity that TLS would have proved), allow
  * (server: the authzid that the user may take, besides its own name),
- * success_data (server: 1 if the protocol carries data with success). */
+ * success_data (server: 1 if the protocol carries data with success), binding
+ * (a type of channel binding) and binding_data (in base64). */
 #include <sasl/sasl.h>
 
 #include "wire.h"
@@ -119,6 +120,18 @@ static const char *identity(sasl_conn_t *connection, int property) {
   return sasl_getprop(connection, property, &value) == SASL_OK ? value : NULL;
 }
 
+/* libsasl2 keeps the pointer. */
+static void bind_to_channel(sasl_conn_t *connection) {
+  static sasl_channel_binding_t binding;
+  static struct message data;
+  if (!option("binding") || !option("binding_data")) return;
+  data = wire_decode(option("binding_data"));
+  binding.name = option("binding");
+  binding.data = (unsigned char *)data.data;
+  binding.len = data.length;
+  die_unless_ok("SASL_CHANNEL_BINDING", sasl_setprop(connection, SASL_CHANNEL_BINDING, &binding));
+}
+
 static sasl_conn_t *new_connection(int client) {
   const char *service = option("service"), *host = option("host");
   sasl_security_properties_t limits;
@@ -135,6 +148,7 @@ static sasl_conn_t *new_connection(int client) {
   }
   memset(&limits, 0, sizeof limits); /* maxssf 0: authentication only */
   die_unless_ok("SASL_SEC_PROPS", sasl_setprop(connection, SASL_SEC_PROPS, &limits));
+  bind_to_channel(connection);
   if (option("external")) {
     sasl_ssf_t ssf = 128;
     die_unless_ok("SASL_SSF_EXTERNAL", sasl_setprop(connection, SASL_SSF_EXTERNAL, &ssf));

@@ -3,7 +3,8 @@
  * Arguments, each key=value: role (client, server), mechanism, user, password,
  * authzid, trace, service, host, realm, iterations, external (server: the
  * identity that EXTERNAL may take), allow (server: the authzid that the user
- * may take, besides its own name). */
+ * may take, besides its own name), tls-unique and tls-exporter (channel
+ * binding data, in base64). */
 #include <gsasl.h>
 
 #include "wire.h"
@@ -30,8 +31,8 @@ static int client_answer(Gsasl_session *session, Gsasl_property property) {
     case GSASL_HOSTNAME: return give(session, property, "host", GSASL_NO_HOSTNAME);
     case GSASL_REALM: return give(session, property, "realm", GSASL_NO_CALLBACK);
     case GSASL_QOP: return gsasl_property_set(session, property, "qop-auth");
-    case GSASL_CB_TLS_UNIQUE: return GSASL_NO_CB_TLS_UNIQUE;
-    case GSASL_CB_TLS_EXPORTER: return GSASL_NO_CB_TLS_EXPORTER;
+    case GSASL_CB_TLS_UNIQUE: return give(session, property, "tls-unique", GSASL_NO_CB_TLS_UNIQUE);
+    case GSASL_CB_TLS_EXPORTER: return give(session, property, "tls-exporter", GSASL_NO_CB_TLS_EXPORTER);
     default: return GSASL_NO_CALLBACK;
   }
 }
@@ -52,8 +53,8 @@ static int server_answer(Gsasl_session *session, Gsasl_property property) {
     case GSASL_REALM: return give(session, property, "realm", GSASL_NO_CALLBACK);
     case GSASL_SCRAM_ITER: return give(session, property, "iterations", GSASL_NO_CALLBACK);
     case GSASL_QOPS: return gsasl_property_set(session, property, "qop-auth");
-    case GSASL_CB_TLS_UNIQUE: return GSASL_NO_CB_TLS_UNIQUE;
-    case GSASL_CB_TLS_EXPORTER: return GSASL_NO_CB_TLS_EXPORTER;
+    case GSASL_CB_TLS_UNIQUE: return give(session, property, "tls-unique", GSASL_NO_CB_TLS_UNIQUE);
+    case GSASL_CB_TLS_EXPORTER: return give(session, property, "tls-exporter", GSASL_NO_CB_TLS_EXPORTER);
     default: return GSASL_NO_CALLBACK;
   }
 }

@@ -43,23 +43,16 @@ static void wire_put(const char *data, size_t length) {
   }
 }
 
-/* Reads the next line; ends the program quietly when the test has hung up. */
-static struct message wire_get(void) {
-  static char line[1 << 18];
-  struct message in = {0, NULL, 0};
+static struct message wire_decode(const char *text) {
+  struct message in = {1, NULL, 0};
   unsigned long bits = 0;
   int have = 0;
   const char *at;
-  if (!fgets(line, sizeof line, stdin)) exit(0);
-  line[strcspn(line, "\r\n")] = 0;
-  in.data = wire_alloc(sizeof line);
-  in.data[0] = 0;
-  if (!strcmp(line, ".") || !strcmp(line, "go")) return in;
-  in.present = 1;
-  for (at = line; *at && *at != '='; at++) {
+  in.data = wire_alloc(strlen(text) + 1);
+  for (at = text; *at && *at != '='; at++) {
     const char *found = strchr(wire_alphabet, *at);
     if (!found) {
-      fprintf(stderr, "not base64: %s\n", line);
+      fprintf(stderr, "not base64: %s\n", text);
       exit(2);
     }
     bits = bits << 6 | (unsigned long)(found - wire_alphabet);
@@ -67,6 +60,16 @@ static struct message wire_get(void) {
   }
   in.data[in.length] = 0;
   return in;
+}
+
+/* Reads the next line; ends the program quietly when the test has hung up. */
+static struct message wire_get(void) {
+  static char line[1 << 18];
+  struct message none = {0, NULL, 0};
+  if (!fgets(line, sizeof line, stdin)) exit(0);
+  line[strcspn(line, "\r\n")] = 0;
+  if (!strcmp(line, ".") || !strcmp(line, "go")) return none;
+  return wire_decode(line);
 }
 
 static void wire_more(const char *data, size_t length) {

@@ -78,6 +78,9 @@ sub server_step {
   $out;
 }
 
+# What encode gives, without the length that stands before it on the wire.
+sub frame { $_[1] }
+
 sub server_done { !$_[1]->need_step }
 sub server_ok   { $_[1]->is_success ? 1 : 0 }
 sub client_ok   { $_[1]->code ? 0 : 1 }

@@ -29,6 +29,15 @@ sub all {
     push @l, { kind => 'memory', name => "memory, $_ $side", mech => $_, side => $side, most => 2048 }
       for qw(DIGEST-MD5 SCRAM-SHA-256);
   }
+  for my $size (64, 4096) {
+    my $least = $size == 64 ? 1.5 : 1.1;
+    push @l, { kind => 'layer', name => "encode auth-int, $size B", qop => 'auth-int', size => $size, least => $least },
+      { kind => 'layer', name => "encode rc4, $size B", qop => 'auth-conf', cipher => 'rc4', size => $size, least => $least };
+  }
+  push @l,
+    { kind => 'sealing', name => 'encode auth-int, 64 KiB / bare HMAC-MD5', qop => 'auth-int', least => 0.95 },
+    { kind => 'sealing', name => 'encode rc4, 64 KiB / bare RC4, HMAC-MD5', qop => 'auth-conf', cipher => 'rc4', least => 0.9 },
+    { kind => 'sealing', name => 'encode 3des, 64 KiB / bare 3DES', qop => 'auth-conf', cipher => '3des', least => 0.9 };
   push @l,
     { kind => 'load', name => 'load to the first PLAIN message', mech => 'PLAIN', most => 1.1 },
     { kind => 'load', name => 'load to the first SCRAM message', mech => 'SCRAM-SHA-256', most => 0.8 };

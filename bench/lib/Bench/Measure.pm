@@ -7,7 +7,7 @@ use FindBin;
 use Bench::Load;
 use Bench::Worker;
 
-my %OF = (speed => \&speed, bare => \&bare, memory => \&memory, load => \&load, growth => \&growth);
+my %OF = (speed => \&speed, bare => \&bare, memory => \&memory, load => \&load, growth => \&growth, layer => \&layer, sealing => \&sealing);
 
 # slice, rounds, quick, verbose, limits (the path of the C program), adapter => { name => object }
 sub new { my ($class, %o) = @_; bless {%o, workers => []}, $class }
@@ -70,6 +70,24 @@ sub bare {
     openssl => $openssl,
     ours => $self->worker($self->{slice}, 'ours', type => 'handshakes', mech => "SCRAM-$hash", side => 'client'),
     verifier => $self->worker($self->{slice}, 'ours', type => 'verifier', mech => "SCRAM-$hash"));
+}
+
+sub layer {
+  my ($self, $line) = @_;
+  map { $_ => $self->worker($self->{slice}, $_, type => 'layer', mech => 'DIGEST-MD5', map { $_ => $line->{$_} } qw(qop cipher size)) }
+    $self->having({ mech => 'DIGEST-MD5' });
+}
+
+# Beside what OpenSSL needs for the mere cryptography.
+sub sealing {
+  my ($self, $line) = @_;
+  my $what = $line->{cipher} || 'auth-int';
+  my %ours = $self->layer({ %$line, size => 65_536 });
+  my $openssl = sub {
+    my $t = qx($self->{limits} $what 65536 $self->{slice});
+    $? ? { error => "limits: exit $?" } : { cost => 0 + $t };
+  };
+  return (ours => $ours{ours}, openssl => $openssl);
 }
 
 # A process for each round: what one round has freed is used again by the next.

@@ -47,7 +47,7 @@ sub scram_verifier {
   sprintf 'SCRAM-%s$%d:%s$%s:%s', $h, $iters, b64($salt), b64($stored), b64($server);
 }
 
-# options: mech user pass host service iters
+# options: mech user pass host service iters; qop and cipher, what a DIGEST-MD5 server offers beside auth
 sub client { my ($class, %o) = @_; bless {%o, role => 'client', stage => 0}, $class }
 sub server { my ($class, %o) = @_; bless {%o, role => 'server', stage => 0}, $class }
 
@@ -79,7 +79,9 @@ sub start {
   return $self->{chal} = '<' . nonce() . ".1\@$self->{host}>" if $m eq 'CRAM-MD5';
   if ($m eq 'DIGEST-MD5') {
     $self->{nonce} = nonce();
-    return qq(nonce="$self->{nonce}",realm="$self->{host}",qop="auth",charset=utf-8,algorithm=md5-sess);
+    my $qop = $self->{qop} || 'auth';
+    my $layer = $qop eq 'auth' ? '' : 'maxbuf=131072,' . ($self->{cipher} ? qq(cipher="$self->{cipher}",) : '');
+    return qq(nonce="$self->{nonce}",realm="$self->{host}",qop="$qop",${layer}charset=utf-8,algorithm=md5-sess);
   }
   if ($m =~ /^SCRAM-(.*)/) {
     my ($gs2, $bare) = defined $in ? $in =~ /^([nyp][^,]*,[^,]*,)(.*)$/s : ();
@@ -161,8 +163,18 @@ sub digest_values {
   my $tail = exists $p->{authzid} ? ":$p->{authzid}" : '';
   my $realm = defined $p->{realm} ? $p->{realm} : '';
   my $a1 = md5(md5("$self->{user}:$realm:$self->{pass}") . ":$p->{nonce}:$p->{cnonce}$tail");
-  my $h1 = unpack 'H*', $a1;
-  map { md5_hex("$h1:$p->{nonce}:$p->{nc}:$p->{cnonce}:auth:" . md5_hex("$_:$p->{'digest-uri'}")) } 'AUTHENTICATE', '';
+  my $h1 = unpack 'H*', $self->{session} = $a1;
+  my $qop = $p->{qop} || 'auth';
+  my $body = $qop eq 'auth' ? '' : ':' . '0' x 32;
+  map { md5_hex("$h1:$p->{nonce}:$p->{nc}:$p->{cnonce}:$qop:" . md5_hex("$_:$p->{'digest-uri'}$body")) } 'AUTHENTICATE', '';
+}
+
+# Is this the client's first frame? Of a cipher, only its length and that it hides the text are looked at.
+sub first_frame_ok {
+  my ($self, $text, $frame) = @_;
+  return length $frame >= 16 + length $text && index($frame, $text) < 0 if $self->{cipher};
+  my $key = md5($self->{session} . 'Digest session key to client-to-server signing key magic constant');
+  return $frame eq $text . substr(hmac_md5("\0\0\0\0$text", $key), 0, 10) . "\0\1\0\0\0\0";
 }
 
 sub digest_client {
@@ -185,7 +197,7 @@ sub digest_server {
   my $p = digest_parse($in);
   for (qw(username nonce cnonce nc response digest-uri)) { return $self->finish(0) unless defined $p->{$_} }
   my ($want, $rspauth) = $self->digest_values($p);
-  $self->{proved} = $want eq $p->{response} && $p->{nonce} eq $self->{nonce} && ($p->{qop} || 'auth') eq 'auth';
+  $self->{proved} = $want eq $p->{response} && $p->{nonce} eq $self->{nonce} && ($p->{qop} || 'auth') eq ($self->{qop} || 'auth');
   $self->finish($self->{proved});
   return unless $self->{proved};
   "rspauth=$rspauth";

@@ -111,13 +111,12 @@ another plugin would send the password that this one refused to send. A program 
 names it: C<use Authen::SASL qw(Rust Perl)>.
 
 This page has what concerns the whole; L<Authen::SASL::Rust::Connection> has the methods and properties of a
-connection, and L<Authen::SASL::Rust::Error> the exception.
+connection, L<Authen::SASL::Rust::ChannelBinding> the C<-PLUS> mechanisms, and L<Authen::SASL::Rust::Error> the
+exception.
 
 =head2 Not in this version
 
-Security layers (C<encode>, C<decode> and C<securesocket> pass data through unchanged; DIGEST-MD5 offers
-C<qop=auth> only), channel binding through the Perl API (the C<-PLUS> mechanisms are known and never chosen),
-Kerberos (GSSAPI, GS2-KRB5), Cyrus plugins as mechanisms, and the AUTH line protocol.
+Kerberos (GSSAPI, GS2-KRB5), and Cyrus plugins as mechanisms.
 
 =head1 MECHANISMS
 
@@ -156,15 +155,16 @@ of a name separates them. Of this list a mechanism is a candidate if
 =item *
 
 it satisfies every security flag that is demanded (C<secflags>). C<noplaintext> is satisfied by any mechanism
-where C<externalssf> is above 0, since then TLS is below;
+where C<externalssf> is above 0, since then TLS is below (the property C<tls> sets it);
 
 =item *
 
-C<minssf> is not above C<externalssf>, as there are no security layers yet;
+C<minssf> is not above C<externalssf> and the strongest layer of the mechanism together (128 for DIGEST-MD5, else 0);
 
 =item *
 
-C<channel_binding_policy> is not C<require>;
+there is channel binding data if its name ends in C<-PLUS>, and it does if C<channel_binding_policy> is
+C<require>: see L<Authen::SASL::Rust::ChannelBinding>;
 
 =item *
 
@@ -270,6 +270,7 @@ connection waits for a callback).
     canonuser        called with 'AUTHID' or 'AUTHZID', a realm or undef, the longest length (1024), and the name;
                      returns the name to send
     language         accepted, and not used
+    channel_binding  data of the TLS connection, see Authen::SASL::Rust::ChannelBinding
 
 C<authcid> and C<authzid> win over the other names of the same value. C<pass> serves as the token only where
 every mechanism that the caller named is an OAuth one. EXTERNAL sends C<authzid> if given, else C<user>, else
@@ -284,6 +285,7 @@ nothing.
     canonuser    ($conn, 'AUTHID' or 'AUTHZID', $realm, $maxlen, $name): the canonical name; undef refuses
     realm        ($conn): the default realm, as the property realm; a string will do
     setpass      ($conn, $user, $password, $flags): for the method setpass
+    channel_binding  as a client's
 
 C<%query> has C<user>, and as far as they are known C<authname> (the authorization identity asked for) and
 C<realm>; for C<getsecret> also C<mechanism>, for C<checkpass> also C<pass>, for C<checktoken> also C<token>,
@@ -388,7 +390,7 @@ and a callback that keeps its continuation all the same, to answer later, fails 
 
 =back
 
-F<eg/deferred-answers> is a whole event loop in a page.
+F<eg/deferred-answers> is a whole event loop in a page, F<eg/event-server> a POP3 server on IO::Async.
 
 =head1 CHARACTERS
 
@@ -415,6 +417,7 @@ name of a code. It never holds a secret. C<< $conn->code >> is the number of tha
     SASL_BADPARAM        -7  a callback is missing or gave what cannot       mend the callback or option that it names
                              be used; a stored key is malformed; a step
                              while an answer is owed
+    SASL_BADMAC          -9  a frame of the security layer was changed       close the connection
     SASL_BADSERV        -10  the server could not prove that it knows        do not go on: it may be an impostor
                              the password
     SASL_NOTINIT        -12  server_step before server_start                 mend the program
@@ -424,7 +427,7 @@ name of a code. It never holds a secret. C<< $conn->code >> is the number of tha
                              as the other
     SASL_TOOWEAK        -15  the server names fewer iterations than          min_iterations, if you trust that server
                              min_iterations
-    SASL_BADBINDING     -32  channel binding was demanded or does not        see channel_binding_policy
+    SASL_BADBINDING     -32  channel binding was demanded or does not        see Authen::SASL::Rust::ChannelBinding
                              match
 
 "Wrong password" and "unknown user" are one text on purpose. With C<die_on_failure> a failure dies instead,
@@ -541,7 +544,7 @@ it.
 
 =item *
 
-LOGIN, SCRAM and the OAuth mechanisms have a server side. There are no security layers in this version.
+LOGIN, SCRAM and the OAuth mechanisms have a server side.
 
 =back
 
@@ -566,7 +569,7 @@ A client and a server may live in one process.
 
 =head1 SEE ALSO
 
-L<Authen::SASL>, L<Authen::SASL::Rust::Connection>, L<Authen::SASL::Rust::Error>; RFC 4422 (SASL), RFC 5802
+L<Authen::SASL>, L<Authen::SASL::Rust::Connection>, L<Authen::SASL::Rust::ChannelBinding>, L<Authen::SASL::Rust::Error>; RFC 4422 (SASL), RFC 5802
 (SCRAM). The programs in F<eg/> run as they stand.
 
 =head1 LICENSE

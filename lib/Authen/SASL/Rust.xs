@@ -33,6 +33,7 @@ struct reply_s {
 #include "xs/values.h"
 #include "xs/connection.h"
 #include "xs/ask.h"
+#include "xs/layer.h"
 
 MODULE = Authen::SASL::Rust  PACKAGE = Authen::SASL::Rust
 
@@ -180,6 +181,32 @@ _set(self, name, value)
     XPUSHs(boolSV(known));
 
 void
+_add_binding(self, kind, data)
+    SV *self
+    SV *kind
+    SV *data
+  PREINIT:
+    asr_slice type, bytes, reason;
+  PPCODE:
+    type = characters(aTHX_ kind);
+    bytes = octets(aTHX_ data);
+    reason = asr_bind(connection_of(aTHX_ self)->rust, type, bytes);
+    if (reason.ptr) croak("%" SVf, SVfARG(text_or_undef(aTHX_ reason)));
+
+void
+_unbind(conn)
+    conn_t *conn
+  CODE:
+    asr_unbind(conn->rust);
+
+void
+_tls_ssf(conn, bits)
+    conn_t *conn
+    U32 bits
+  CODE:
+    asr_tls_ssf(conn->rust, bits);
+
+void
 _pick(self, name)
     SV *self
     SV *name
@@ -213,3 +240,123 @@ _side(conn)
     conn_t *conn
   PPCODE:
     mXPUSHi(conn->flags & IS_SERVER);
+
+void
+encode(self, data, ...)
+    SV *self
+    SV *data
+  ALIAS:
+    decode = 1
+  PREINIT:
+    SV *out;
+  PPCODE:
+    out = through_layer(aTHX_ self, data, (bool)ix);
+    if (!out) XSRETURN_EMPTY;
+    XPUSHs(out);
+
+void
+_layered(conn)
+    conn_t *conn
+  PPCODE:
+    XPUSHs(boolSV(asr_layered(conn->rust)));
+
+MODULE = Authen::SASL::Rust  PACKAGE = Authen::SASL::Rust::Layer
+
+void
+_own(self, conn)
+    SV *self
+    conn_t *conn
+  PREINIT:
+    const asr_layer *layer;
+  CODE:
+    if (!SvROK(self)) croak("a reference was expected");
+    layer = asr_layer_share(conn->rust);
+    if (!layer) croak("there is no security layer");
+    attach(aTHX_ SvRV(self), &layer_vtbl, layer);
+
+void
+_frames(self, data, offset, length)
+    SV *self
+    SV *data
+    size_t offset
+    size_t length
+  PREINIT:
+    asr_slice in, out;
+    asr_bytes *owner;
+  PPCODE:
+    in = octets(aTHX_ data);
+    if (!in.ptr || offset > in.len || length > in.len - offset) croak("Offset outside string");
+    in.ptr += offset;
+    in.len = length;
+    owner = asr_layer_frame(layer_of(aTHX_ self), in, &out);
+    if (!owner) XSRETURN_UNDEF;
+    mXPUSHp(out.ptr, out.len);
+    asr_bytes_free(owner);
+
+bool
+_feed(self, bytes)
+    SV *self
+    SV *bytes
+  PREINIT:
+    asr_slice in;
+  CODE:
+    in = octets(aTHX_ bytes);
+    RETVAL = asr_layer_feed(layer_of(aTHX_ self), in);
+  OUTPUT:
+    RETVAL
+
+size_t
+_ready(self)
+    SV *self
+  ALIAS:
+    _wanted = 1
+  CODE:
+    RETVAL = ix ? asr_layer_wanted(layer_of(aTHX_ self)) : asr_layer_ready(layer_of(aTHX_ self));
+  OUTPUT:
+    RETVAL
+
+size_t
+_find(self, separator)
+    SV *self
+    SV *separator
+  PREINIT:
+    asr_slice what;
+  CODE:
+    what = octets(aTHX_ separator);
+    RETVAL = asr_layer_find(layer_of(aTHX_ self), what);
+  OUTPUT:
+    RETVAL
+
+size_t
+_take(self, buffer, length, offset)
+    SV *self
+    SV *buffer
+    size_t length
+    IV offset
+  PREINIT:
+    const asr_layer *layer;
+  CODE:
+    layer = layer_of(aTHX_ self);
+    RETVAL = asr_layer_ready(layer);
+    if (RETVAL > length) RETVAL = length;
+    read_into(aTHX_ layer, buffer, RETVAL, offset);
+  OUTPUT:
+    RETVAL
+
+void
+_cut(self)
+    SV *self
+  CODE:
+    asr_layer_cut(layer_of(aTHX_ self));
+
+void
+_error(self)
+    SV *self
+  PREINIT:
+    asr_slice text;
+    asr_text *owner;
+  PPCODE:
+    owner = asr_layer_error(layer_of(aTHX_ self), &text);
+    if (!owner) XSRETURN_UNDEF;
+    XPUSHs(text_or_undef(aTHX_ text));
+    asr_text_free(owner);

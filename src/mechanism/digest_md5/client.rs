@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::config::Config;
-use crate::contract::{Context, Established, Event, Property, Question, State, Step};
+use crate::contract::{Context, Established, Event, Property, Question, Side, State, Step};
 use crate::error::{Application, Error, PeerMisbehaved};
 use crate::secret::{ct_eq, Secret};
 use crate::wire::digest;
@@ -35,6 +35,7 @@ struct AwaitProof {
     proof: [u8; 32],
     session_key: SessionKey,
     protection: Protection,
+    server_max_buf: u32,
     authcid: String,
     authzid: Option<String>,
 }
@@ -85,6 +86,7 @@ impl State for AwaitRealm {
             None => None,
         };
         let protection = challenge.offer.choose(cx.config)?;
+        let server_max_buf = challenge.offer.max_buf;
         let exchange = Exchange {
             authcid,
             authzid,
@@ -105,7 +107,10 @@ impl State for AwaitRealm {
         if message.len() >= RESPONSE_LIMIT {
             return Err(unusable("response", "is longer than 4095 bytes (RFC 2831 section 2.1.2)"));
         }
-        Ok(Step::Send(message, Box::new(AwaitProof { proof, session_key, protection, authcid, authzid })))
+        Ok(Step::Send(
+            message,
+            Box::new(AwaitProof { proof, session_key, protection, server_max_buf, authcid, authzid }),
+        ))
     }
 }
 
@@ -121,7 +126,7 @@ impl State for AwaitProof {
         }
         Ok(Step::Done(Established {
             last: None,
-            layer: self.protection.layer(&self.session_key),
+            layer: self.protection.layer(Side::Client, &self.session_key, self.server_max_buf)?,
             authcid: self.authcid,
             authzid: self.authzid,
         }))

@@ -131,6 +131,9 @@ impl Response {
         if let Some(cipher) = self.protection.cipher {
             printer.token("cipher", cipher.name().as_bytes());
         }
+        if let Some(max_buf) = self.protection.max_buf() {
+            printer.token("maxbuf", max_buf.to_string().as_bytes());
+        }
         if let Some(authzid) = &self.authzid {
             printer.quoted("authzid", authzid);
         }

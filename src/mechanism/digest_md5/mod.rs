@@ -5,12 +5,16 @@
 //!
 //! - `messages`: the three messages, parsed and printed;
 //! - `protection`: quality of protection, offered and chosen;
+//! - `layer`: what is done to the traffic afterwards;
 //! - `response`: the digests;
 //! - `client`, `server`: the states.
 
 #[cfg(test)]
 mod attacks;
 mod client;
+mod layer;
+#[cfg(test)]
+mod layer_tests;
 mod messages;
 mod protection;
 mod response;
@@ -24,7 +28,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     name: "DIGEST-MD5",
     first: Side::Server,
     rank: 30,
-    max_ssf: 0,
+    max_ssf: 128,
     security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NOANONYMOUS).and(SecurityFlags::MUTUAL_AUTH),
     client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
     server_needs: Abilities::CREDENTIALS,

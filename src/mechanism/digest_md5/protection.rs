@@ -2,13 +2,16 @@
 //! (RFC 2831 §2.1.1, `qop`, `cipher` and `maxbuf`).
 
 use crate::config::Config;
-use crate::contract::SecurityLayer;
+use crate::contract::{SecurityLayer, Side};
 use crate::error::{Error, Malformed, Policy};
 
+use super::layer::{self, Layer};
 use super::response::SessionKey;
 
 /// The peer's longest frame where it names none (RFC 2831 §2.1.1).
 const DEFAULT_MAX_BUF: u32 = 65536;
+/// A `maxbuf` is bigger than 16 (RFC 2831 §2.1.1): what protection adds, and one byte.
+const LEAST_MAX_BUF: u32 = 17;
 
 /// Quality of protection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +63,31 @@ impl Cipher {
         }
     }
 
+    /// Strength in bits, as Cyrus SASL counts them.
+    pub fn ssf(self) -> u32 {
+        match self {
+            Cipher::Rc4 => 128,
+            Cipher::TripleDes => 112,
+            Cipher::Rc4With56 => 56,
+            Cipher::Des => 55,
+            Cipher::Rc4With40 => 40,
+        }
+    }
+
+    /// Bytes of H(A1) that its key is derived from (RFC 2831 §2.4).
+    pub fn key_bytes(self) -> usize {
+        match self {
+            Cipher::Rc4With40 => 5,
+            Cipher::Rc4With56 => 7,
+            Cipher::Rc4 | Cipher::TripleDes | Cipher::Des => 16,
+        }
+    }
+
+    /// True for DES and triple DES, which pad.
+    pub fn is_block(self) -> bool {
+        matches!(self, Cipher::Des | Cipher::TripleDes)
+    }
+
     pub fn find(name: &[u8]) -> Option<Cipher> {
         Cipher::ALL.into_iter().find(|cipher| cipher.name().as_bytes().eq_ignore_ascii_case(name))
     }
@@ -75,9 +103,47 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// What this side can: so far no layer.
-    pub fn ours(_config: &Config) -> Self {
-        Offer { qops: Qop::Auth as u8, ciphers: 0, max_buf: DEFAULT_MAX_BUF }
+    /// What this side can and may: minssf and maxssf less what TLS gives already, a server's
+    /// `no_integrity` and `no_confidentiality`, and room to receive the shortest frame.
+    pub fn ours(config: &Config) -> Self {
+        let least = config.min_ssf.saturating_sub(config.external_ssf);
+        let most = config.max_ssf().saturating_sub(config.external_ssf);
+        let allowed = |ssf: u32| {
+            let switched_off = match ssf {
+                0 => false,
+                1 => config.no_integrity,
+                _ => config.no_integrity || config.no_confidentiality,
+            };
+            (least..=most).contains(&ssf) && !switched_off && (ssf == 0 || config.max_buf >= LEAST_MAX_BUF)
+        };
+        let usable = |cipher: &Cipher| allowed(cipher.ssf()) && layer::max_plaintext(Some(*cipher), config.max_buf) > 0;
+        let ciphers = Cipher::ALL.into_iter().filter(usable).fold(0, |set, cipher| set | cipher as u8);
+        let mut qops = 0;
+        for (qop, has) in [(Qop::Auth, allowed(0)), (Qop::Integrity, allowed(1)), (Qop::Confidentiality, ciphers != 0)]
+        {
+            qops |= if has { qop as u8 } else { 0 };
+        }
+        Offer { qops, ciphers, max_buf: config.max_buf }
+    }
+
+    /// A server's offer. It names a little less than it receives, since clients of Authen::SASL::Perl
+    /// cut plaintext to exactly what is named, and forget what protection adds.
+    ///
+    /// # Errors
+    /// If the policy leaves nothing to offer.
+    pub fn of_server(config: &Config) -> Result<Self, Error> {
+        const FORGOTTEN: u32 = 32;
+        let mut offer = Offer::ours(config);
+        if offer.qops == 0 {
+            return Err(Policy::Strength(
+                "no quality of protection is left by minssf, maxssf, externalssf, maxbuf, no_integrity and no_confidentiality",
+            )
+            .into());
+        }
+        if offer.max_buf >= 8 * FORGOTTEN {
+            offer.max_buf -= FORGOTTEN;
+        }
+        Ok(offer)
     }
 
     /// What a challenge offers. Unknown words are ignored; a missing `qop` is `auth`.
@@ -98,6 +164,10 @@ impl Offer {
         self.qops & qop as u8 != 0
     }
 
+    pub fn has_cipher(&self, cipher: Cipher) -> bool {
+        self.ciphers & cipher as u8 != 0
+    }
+
     /// The value of `qop`.
     pub fn qops(&self) -> String {
         list(Qop::ALL.into_iter().filter(|qop| self.has(*qop)).map(Qop::name))
@@ -105,26 +175,41 @@ impl Offer {
 
     /// The value of `cipher`, if there is any cipher.
     pub fn ciphers(&self) -> Option<String> {
-        let names = Cipher::ALL.into_iter().filter(|cipher| self.ciphers & *cipher as u8 != 0).map(Cipher::name);
+        let names = Cipher::ALL.into_iter().filter(|cipher| self.has_cipher(*cipher)).map(Cipher::name);
         (self.ciphers != 0).then(|| list(names))
     }
 
-    /// The value of `maxbuf`, where it is not the default.
+    /// The value of `maxbuf`, where a layer is offered and it is not the default.
     pub fn max_buf(&self) -> Option<u32> {
-        (self.max_buf != DEFAULT_MAX_BUF).then_some(self.max_buf)
+        (self.qops != Qop::Auth as u8 && self.max_buf != DEFAULT_MAX_BUF).then_some(self.max_buf)
     }
 
-    /// A client's choice among what the server offers: the strongest that both can.
+    /// A client's choice among what the server offers: the strongest that both can and may.
     ///
     /// # Errors
     /// If there is none.
     pub fn choose(&self, config: &Config) -> Result<Protection, Error> {
         let ours = Offer::ours(config);
-        let qop = Qop::ALL.into_iter().rev().find(|qop| self.has(*qop) && ours.has(*qop));
-        let Some(qop) = qop else {
-            return Err(Policy::Strength("the server offers no quality of protection (qop) that this side has").into());
+        let fits = |cipher: &Cipher| layer::max_plaintext(Some(*cipher), self.max_buf) > 0;
+        let ciphers = Cipher::ALL.into_iter().filter(|cipher| self.has_cipher(*cipher) && ours.has_cipher(*cipher));
+        let strongest = ciphers.filter(fits).max_by_key(|cipher| cipher.ssf());
+        let both = |qop: Qop| self.has(qop) && ours.has(qop);
+        let (qop, cipher) = if both(Qop::Confidentiality) && strongest.is_some() {
+            (Qop::Confidentiality, strongest)
+        } else if both(Qop::Integrity) {
+            (Qop::Integrity, None)
+        } else if both(Qop::Auth) {
+            (Qop::Auth, None)
+        } else {
+            return Err(Policy::Strength(if ours.qops == Qop::Auth as u8 && config.max_ssf() == 0 {
+                "the server offers no quality of protection without a layer, and this side may have no layer (property \
+                 maxssf is 0, as it is by default for protocols whose programs know of none)"
+            } else {
+                "the server offers no quality of protection (qop, cipher) that this side has and minssf and maxssf allow"
+            })
+            .into());
         };
-        Ok(Protection { qop, cipher: None, max_out: self.max_buf })
+        Ok(Protection { qop, cipher, max_buf: ours.max_buf })
     }
 }
 
@@ -132,24 +217,50 @@ fn list(names: impl Iterator<Item = &'static str>) -> String {
     names.collect::<Vec<_>>().join(",")
 }
 
-/// What was agreed on.
+/// What a client's response names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Protection {
     pub qop: Qop,
     pub cipher: Option<Cipher>,
-    /// Longest frame that the peer receives.
-    pub max_out: u32,
+    /// Longest frame that the client receives.
+    pub max_buf: u32,
 }
 
 impl Protection {
-    /// What a response names. A missing `qop` is `auth`.
+    /// A missing `qop` is `auth`.
     pub fn parsed(qop: Option<Qop>, cipher: Option<Cipher>, max_buf: Option<u32>) -> Self {
-        Protection { qop: qop.unwrap_or(Qop::Auth), cipher, max_out: max_buf.unwrap_or(DEFAULT_MAX_BUF) }
+        Protection { qop: qop.unwrap_or(Qop::Auth), cipher, max_buf: max_buf.unwrap_or(DEFAULT_MAX_BUF) }
     }
 
-    /// The security layer, keyed by H(A1) (RFC 2831 §2.3, §2.4).
-    pub fn layer(&self, _session_key: &SessionKey) -> Option<Box<dyn SecurityLayer>> {
-        None
+    /// The value of `maxbuf`, where there is a layer and it is not the default.
+    pub fn max_buf(&self) -> Option<u32> {
+        (self.qop != Qop::Auth && self.max_buf != DEFAULT_MAX_BUF).then_some(self.max_buf)
+    }
+
+    /// The security layer, keyed by H(A1) (RFC 2831 §2.3, §2.4). `server_max_buf` is the longest frame
+    /// that the server receives.
+    ///
+    /// # Errors
+    /// If the peer receives frames that are too short for any message.
+    pub fn layer(
+        &self,
+        side: Side,
+        session_key: &SessionKey,
+        server_max_buf: u32,
+    ) -> Result<Option<Box<dyn SecurityLayer>>, Error> {
+        let cipher = match self.qop {
+            Qop::Auth => return Ok(None),
+            Qop::Integrity => None,
+            Qop::Confidentiality => self.cipher,
+        };
+        let (sent, received) = match side {
+            Side::Client => (server_max_buf, self.max_buf),
+            Side::Server => (self.max_buf, server_max_buf),
+        };
+        if layer::max_plaintext(cipher, sent) == 0 {
+            return Err(Policy::Strength("the peer's maxbuf leaves no room for a message").into());
+        }
+        Ok(Some(Box::new(Layer::new(side, cipher, session_key, sent, received))))
     }
 }
 
@@ -160,5 +271,5 @@ pub fn max_buf(value: &[u8]) -> Result<u32, Malformed> {
         return Err(wrong);
     }
     let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-    number.filter(|n| (17..=0xFF_FFFF).contains(n)).ok_or(wrong)
+    number.filter(|n| (LEAST_MAX_BUF..=0xFF_FFFF).contains(n)).ok_or(wrong)
 }

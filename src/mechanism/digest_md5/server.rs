@@ -1,14 +1,14 @@
 //! The server of DIGEST-MD5.
 
 use crate::config::Config;
-use crate::contract::{Context, Established, Event, Question, State, Step};
+use crate::contract::{Context, Established, Event, Question, Side, State, Step};
 use crate::error::{Application, Error, Malformed, PeerMisbehaved, Refused};
 use crate::secret::ct_eq;
 use crate::store::verifier;
 use crate::wire::digest;
 
 use super::messages::{print_response_auth, Challenge, Response, CHALLENGE_LIMIT};
-use super::protection::{Offer, Protection};
+use super::protection::{Offer, Protection, Qop};
 use super::response::{Exchange, Proof};
 
 const MESSAGE: &str = "digest-response";
@@ -40,7 +40,7 @@ impl State for AwaitBegin {
         let challenge = Challenge {
             realms: realm.into_iter().collect(),
             nonce: cx.world.random.nonce()?.into_bytes(),
-            offer: Offer::ours(cx.config),
+            offer: Offer::of_server(cx.config)?,
             utf8: true,
         };
         let message = challenge.print();
@@ -67,6 +67,10 @@ impl State for AwaitResponse {
         }
         if !self.offer.has(protection.qop) {
             return Err(misbehaved(PeerMisbehaved::NotOffered("qop")));
+        }
+        let enciphered = protection.cipher.is_some_and(|cipher| self.offer.has_cipher(cipher));
+        if protection.qop == Qop::Confidentiality && !enciphered {
+            return Err(misbehaved(PeerMisbehaved::NotOffered("cipher")));
         }
         check_digest_uri(&response.digest_uri, cx.config)?;
         let (realm, named) = match self.realm {
@@ -146,7 +150,7 @@ impl State for AwaitCredential {
         }
         Ok(Step::Done(Established {
             last: Some(print_response_auth(&exchange.proof(Proof::Server, &session_key))),
-            layer: protection.layer(&session_key),
+            layer: protection.layer(Side::Server, &session_key, cx.config.max_buf)?,
             authcid: exchange.authcid,
             authzid: exchange.authzid,
         }))

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::own_family;
+use super::{downgrade, own_family};
 use crate::config::{BindingPolicy, Config};
 use crate::contract::{Context, Established, Event, KeyId, Property, Question, State, Step};
 use crate::crypto::hash::{Digest, Hash};
@@ -79,13 +79,13 @@ impl State for AwaitValues {
 /// offered a -PLUS and the caller took another mechanism all the same, `y` would be a lie that every
 /// honest server must punish; that caller declines channel binding, and `n` says so.
 fn flag(config: &Config, plus: bool) -> Result<Flag<'_>, Error> {
-    match config.bindings().first() {
+    match config.bindings().next() {
         Some(binding) if plus => Ok(Flag::Bound(&binding.kind)),
         None if plus => Err(Policy::ChannelBindingRequired("there is no channel binding data").into()),
         _ if config.binding_policy == BindingPolicy::Require => {
             Err(Policy::ChannelBindingRequired("this mechanism has none").into())
         }
-        Some(_) if !config.peer_offers_binding => Ok(Flag::Unoffered),
+        _ if !config.binding_data().is_empty() && !config.peer_offers_binding => Ok(Flag::Unoffered),
         _ => Ok(Flag::Unsupported),
     }
 }
@@ -116,6 +116,7 @@ impl State for AwaitServerFirst {
         let ours = ClientFirst::parse(&sent)?;
         let theirs = ServerFirst::parse(bytes)?;
         check_server_first(&ours, &theirs, cx.config)?;
+        downgrade::check(theirs.extensions, hash, cx.config)?;
         let (keys, fresh) = keys(hash, &ours.name, password, &theirs, cx);
 
         let mut binding = sent[..ours.header_len].to_vec();

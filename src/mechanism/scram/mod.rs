@@ -14,6 +14,7 @@
 //! ```
 
 mod client;
+mod downgrade;
 mod server;
 #[cfg(test)]
 mod tests;

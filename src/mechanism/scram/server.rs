@@ -5,12 +5,13 @@
 
 use std::borrow::Cow;
 
-use super::own_family;
+use super::{downgrade, own_family};
 use crate::config::{BindingPolicy, Config};
 use crate::contract::{Context, Established, Event, Question, State, Step, World};
 use crate::crypto::hash::{Digest, Hash};
 use crate::crypto::scram::Keys;
 use crate::error::{Application, Error, Malformed, PeerMisbehaved, Policy, Refused};
+use crate::negotiate;
 use crate::secret::{ct_eq, Secret};
 use crate::store::verifier::Verifier;
 use crate::wire::gs2::{Flag, Header};
@@ -75,13 +76,19 @@ fn check_flag(header: &Header<'_>, plus: bool, config: &Config) -> Result<(), Er
             None => misbehaved(PeerMisbehaved::ChannelBindingUnsupported),
         },
         Flag::Bound(_) => misbehaved(PeerMisbehaved::Rule("it binds to a channel (p=) in a mechanism without -PLUS")),
-        Flag::Unoffered if !config.bindings().is_empty() => misbehaved(PeerMisbehaved::Downgrade),
+        Flag::Unoffered if offers_binding(config) => misbehaved(PeerMisbehaved::Downgrade),
         _ if plus => misbehaved(PeerMisbehaved::Rule("it binds to no channel in a -PLUS mechanism")),
         _ if config.binding_policy == BindingPolicy::Require => {
             Err(Policy::ChannelBindingRequired("the client's first message has none").into())
         }
         _ => Ok(()),
     }
+}
+
+/// Whether this server offers -PLUS: by its own word, else as soon as it is able to. A server that is
+/// made for the one mechanism which the client chose knows no more than that.
+fn offers_binding(config: &Config) -> bool {
+    config.offered_mechanisms().map_or(config.binds(), negotiate::offers_binding)
 }
 
 impl State for AwaitCredential {
@@ -114,8 +121,9 @@ impl State for AwaitCredential {
         };
         let mut nonce = cx.world.random.nonce()?;
         nonce.insert_str(0, first.nonce);
-        let theirs = ServerFirst { nonce: Cow::Owned(nonce), salt, iterations, extensions: "" };
-        let mut message = Vec::with_capacity(theirs.nonce.len() + theirs.salt.len() * 2 + 24);
+        let extension = downgrade::attribute(hash, cx.config).unwrap_or_default();
+        let theirs = ServerFirst { nonce: Cow::Owned(nonce), salt, iterations, extensions: &extension };
+        let mut message = Vec::with_capacity(theirs.nonce.len() + theirs.salt.len() * 2 + extension.len() + 24);
         theirs.print(&mut message);
         let said = [&self.first[..], b",", &message].concat().into_boxed_slice();
         // A message of the peer is at most MESSAGE_LIMIT long, so its length fits.

@@ -217,6 +217,25 @@ sub others {
       }
       delete $sasl->{conn};
     }],
+    (map {
+      my ($name, $value) = @$_;
+      ["channel binding: $name", sub {
+        quietly(sub {
+          my $c = client('SCRAM-SHA-1-PLUS SCRAM-SHA-1', @NAMES, channel_binding => { ldap => 'x' });
+          $c->property(channel_binding => $value);
+          $c->client_start;
+          $c->property(channel_binding => undef, offered_bindings => ['ldap'], offered_mechanisms => 'SCRAM-SHA-1');
+          $c->client_start;
+          $c->callback(channel_binding => $value);
+        });
+        quietly(sub { client('SCRAM-SHA-1-PLUS', @NAMES, channel_binding => $value)->client_start });
+      }]
+    } (
+      ['a hash', { 'tls-unique' => 'x', ldap => "\xFF\0" }], ['code', sub { 'x' x 32 }], ['code that dies', sub { die "no\n" }],
+      ['no data', { a => '' }], ['a wrong type', { 'a,b' => 'x' }], ['a wide character', { a => "\x{263A}" }],
+      ['a reference', { a => [] }], ['a string', 'x'],
+    )),
+    ['tls that is none', sub { quietly(sub { $conn->property(tls => []) }) }],
     ['global_listmech', sub { my @x = Authen::SASL::Rust->global_listmech }],
   );
 }

@@ -30,7 +30,7 @@ sub client {
   $callback{authzid} = delete $callback{authname} if $arg{mechanism} eq 'EXTERNAL';
   delete $callback{$_} for grep { !defined $callback{$_} } keys %callback;
   my $sasl = Authen::SASL->new(mechanism => $arg{mechanism}, callback => \%callback);
-  my $conn = $sasl->client_new(@arg{qw(service host)});
+  my $conn = $sasl->client_new(@arg{qw(service host)}, $arg{options} || ());
   return bless {conn => $conn, role => 'client', convention => 'return value'}, $class;
 }
 
@@ -64,7 +64,7 @@ sub server {
     return $tell->($right ? 1 : 0, $continue);
   } if !$by_return;
   my $sasl = Authen::SASL->new(mechanism => $arg{mechanism}, callback => \%callback);
-  my $conn = $sasl->server_new(@arg{qw(service host)});
+  my $conn = $sasl->server_new(@arg{qw(service host)}, $arg{options} || ());
   $conn->property(external_id => $arg{external}) if defined $arg{external};
   return bless {conn => $conn, role => 'server', convention => $arg{convention}}, $class;
 }

@@ -11,12 +11,18 @@ use MIME::Base64 qw(encode_base64);
 
 our $BASE = 'dc=example,dc=org';
 
-# start(users => { name => password, ... }), both in characters.
+# start(users => { name => password, ... }), both in characters. With
+# certificate => TLS::Certificate and binding => tls-unique or tls-endpoint it
+# speaks StartTLS and has channel binding.
 sub prepare {
   my ($self) = @_;
   my $dir = $self->dir;
   $self->{port} = $self->free_port;
   mkdir "$dir/db" or die "$dir/db: $!";
+
+  my $tls = $self->{certificate} ? join '', map {"$_\n"}
+    'TLSCertificateFile ' . $self->{certificate}->certificate, 'TLSCertificateKeyFile ' . $self->{certificate}->key,
+    "sasl-cbinding $self->{binding}" : '';
 
   # Only the entry's owner reads it, so that a search proves who is logged in.
   $self->{conf} = $self->write_file('slapd.conf', <<"CONF");
@@ -30,7 +36,7 @@ sasl-host localhost
 sasl-secprops none
 password-hash {CLEARTEXT}
 authz-regexp uid=([^,]*),.*cn=auth uid=\$1,$BASE
-access to attrs=userPassword by anonymous auth by * none
+${tls}access to attrs=userPassword by anonymous auth by * none
 access to dn.children="$BASE" by self read by anonymous auth by * none
 access to * by * read
 database mdb

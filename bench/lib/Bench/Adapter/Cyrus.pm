@@ -58,6 +58,7 @@ sub pin {
 sub server_start { defined $_[1] && length $_[1] ? $_[0]->server_start($_[1]) : $_[0]->server_start }
 sub server_step  { $_[0]->server_step(defined $_[1] ? $_[1] : '') }
 sub client_step  { $_[0]->client_step(defined $_[1] ? $_[1] : '') }
+sub frame        { substr $_[1], 4 }
 sub server_ok    { $_[1]->code == 0 ? 1 : 0 }
 sub client_ok    { $_[1]->code >= 0 ? 1 : 0 }
 sub error        { join '; ', grep { defined } $_[1]->error }

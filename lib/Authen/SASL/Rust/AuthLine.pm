@@ -51,7 +51,8 @@ sub _new {
 sub _connection {
   my ($self, $sasl) = @_;
   my $make = "$self->{side}_new";
-  return $sasl->$make($self->{service}, $self->{host}, $self->{options});
+  # The protocol has no room for a security layer.
+  return $sasl->$make($self->{service}, $self->{host}, { %{ $self->{options} }, maxssf => 0 });
 }
 
 sub connection { return $_[0]{conn} }

@@ -43,6 +43,7 @@ sub callback {
   @{$callbacks}{ keys %new } = values %new;
   $self->_callbacks_changed if %new;
   $self->_default_realm if defined $new{realm} && $self->_side;
+  $self->_bind if exists $new{channel_binding};
   return $callbacks;
 }
 
@@ -85,12 +86,43 @@ sub _set_property {
     $self->_die_on_failure($value ? 1 : 0);
     $self->{property}{$name} = $value ? 1 : 0;
   }
-  elsif ($self->_set($name, $value)) {
+  elsif ($name eq 'channel_binding' || $name eq 'tls') {
+    $self->_bind($name => $value);
+  }
+  elsif ($self->_set($name, ref $value eq 'ARRAY' && $name =~ /\Aoffered_/ ? "@$value" : $value)) {
     delete $self->{property}{$name} if $self->{property};
+    $self->_bind if $name eq 'offered_bindings';    # code is asked for what is offered
   }
   else {
     $self->{property}{$name} = $value;
   }
+  return;
+}
+
+# Takes the channel binding data anew, where a source of them changes.
+sub _bind {
+  my ($self, @change) = @_;
+  my %from = ($self->{property} ? %{ $self->{property} } : (), @change);
+  my $callback = $self->_callbacks->{channel_binding};
+  if (!grep { defined } @from{qw(channel_binding tls)}, $callback) {
+    $self->_unbind;
+    $self->_tls_ssf(0);
+  }
+  else {
+    require Authen::SASL::Rust::ChannelBinding;
+    my $data = Authen::SASL::Rust::ChannelBinding::_of($self, $from{channel_binding}, $callback, $from{tls});
+    my $bits = defined $from{tls} ? Authen::SASL::Rust::ChannelBinding::_tls_bits($from{tls}) : 0;
+    $self->_unbind;
+    $self->_add_binding($_, $data->{$_}) for sort keys %$data;
+    $self->_tls_ssf($bits);
+  }
+  my ($name, $value) = @change or return;
+  if (defined $value) {
+    $self->{property}{$name} = $value;
+    # The handle is the program's to close.
+    if ($name eq 'tls') { require Scalar::Util; Scalar::Util::weaken($self->{property}{tls}) }
+  }
+  else { delete $self->{property}{$name} }
   return;
 }
 
@@ -147,10 +179,19 @@ sub setpass {
 sub _acceptable { return 1 }
 
 # Without a security layer the data travels as it is.
-sub encode { return $_[1] }
-sub decode { return $_[1] }
-sub securesocket { return $_[1] }
-sub tiesocket { return $_[1] }
+sub securesocket {
+  my ($self, $handle) = @_;
+  return $handle unless $self->_layered;
+  require Authen::SASL::Rust::Layer;
+  return Authen::SASL::Rust::Layer->over($self, $handle);
+}
+
+sub tiesocket {
+  my ($self, $handle) = @_;
+  return $handle unless $self->_layered;
+  require Authen::SASL::Rust::Layer;
+  return Authen::SASL::Rust::Layer->onto($self, $handle);
+}
 
 1;
 
@@ -329,13 +370,17 @@ Server: hands the three on to the callback C<setpass>. 1 or 0; 0 if there is non
     $data = $conn->encode($data)
     $data = $conn->decode($data)
 
-The security layer. There is none in this version: the data is returned unchanged.
+One message through the security layer, without the four bytes of length that stand before it on the wire (C<securesocket>
+deals with those). Without a layer (C<ssf> is 0) the data is returned unchanged. An empty list on failure: C<encode>
+takes C<maxout> bytes at most; a frame that was changed, repeated or comes out of order is an error that ends the layer
+for good. The data are bytes: a wide character dies.
 
 =head2 securesocket, tiesocket
 
     $handle = $conn->securesocket($handle)
 
-The handle, with the security layer on it. There is none in this version: the handle is returned unchanged.
+C<securesocket> returns a handle over the given one, with the security layer; without a layer the given handle itself.
+L<Authen::SASL::Rust::Layer> has what the handle can do. C<tiesocket> puts the layer on the given handle itself.
 
 =head2 property
 
@@ -354,23 +399,42 @@ The options of C<client_new> and C<server_new> have the same names.
     secflags                security flags that are demanded, separated by spaces: noplaintext noactive nodictionary
                             noanonymous forward_secrecy pass_credentials mutual_auth
     minssf                  least strength that must be reached, in bits; 0
-    maxssf                  most strength of a layer; 4294967295. Without effect while there is no layer
+    maxssf                  most strength of a layer; see below
     externalssf             strength that TLS or the socket gives already; 0. Set it to 1 or more under TLS
     min_iterations          client: fewest SCRAM iterations accepted; 4096
     max_iterations          client: most SCRAM iterations accepted; 2000000
     iterations              server: count for plain passwords and unknown users, 4096 to 100000000; 4096
     fake_salt_key           server: what the salts of plain passwords and unknown users are derived from, at least 16 bytes. Not
                             set: random for each process. It cannot be read
-    channel_binding_policy  disable, allow or require; allow. There is no binding data in this version, so require
-                            refuses every mechanism
+    channel_binding_policy  disable, allow or require; allow
     die_on_failure          1: a failed step dies with an Authen::SASL::Rust::Error; $Authen::SASL::Rust::DIE_ON_FAILURE, or 0
-    maxbuf, no_integrity, no_confidentiality   for the security layers; without effect in this version
+    maxbuf                  longest frame of a layer that this side receives, 0 to 16777215; 65536. Below 17: no layer
+    no_integrity, no_confidentiality   server: no layer, or none that enciphers
+
+Where neither C<minssf> nor C<maxssf> is set, C<maxssf> is 0 for services whose programs know no layer (acap http imap
+jabber jabber-client lmtp managesieve nntp pop pop3 sieve smtp submission xmpp, and no service at all), else 4294967295: an
+LDAP client gets the strongest layer that the server offers. To have a layer in the others, set one of the two:
+
+    my $conn = $sasl->client_new('imap', 'mail.example.org', { maxssf => 256 });
+    # ... the exchange ...
+    $socket = $conn->securesocket($socket);
+
+A layer that C<minssf> demands and cannot be had fails the exchange. C<minssf> and C<maxssf> include C<externalssf>.
 
 =head2 Names
 
     service, serverfqdn     as given to client_new or server_new; host is the same as serverfqdn
     realm                   server: the realm of DIGEST-MD5, and of a name with @; the host if not set. Client: the realm used
     external_id             server: the identity that TLS or the socket has proved, for EXTERNAL
+
+=head2 Channel binding
+
+    channel_binding         data by type, or code that gives them
+    tls                     an IO::Socket::SSL handle from which binding data and externalssf are taken
+    offered_mechanisms      what the server offers; checked by SCRAM against the server's own word
+    offered_bindings        types of channel binding that the server offers
+
+L<Authen::SASL::Rust::ChannelBinding> describes them, with examples.
 
 =head2 Of the exchange, to be read only
 
@@ -379,13 +443,12 @@ The options of C<client_new> and C<server_new> have the same names.
     authzid                 the authorization identity, if one was named
     mechname                the mechanism
     message_absent          1 if the last step had no message for the peer, 0 if it had one, even an empty one
-    ssf                     after success, the strength of the layer: 0
-    maxout                  undef, as there is no layer
+    ssf                     after success, the strength of the layer: 0 none, 1 integrity, 40, 55, 56, 112 or 128 bits
+    maxout                  most bytes of plaintext in one frame; undef without a layer
 
 =head2 Stored only
 
-C<sockname>, C<peername>, C<iplocalport>, C<ipremoteport>, C<authsource>, C<tls>, C<channel_binding> and any
-other name.
+C<sockname>, C<peername>, C<iplocalport>, C<ipremoteport>, C<authsource> and any other name.
 
 =head1 SEE ALSO
 

@@ -1,7 +1,7 @@
 //! What a hostile peer may try, each known attack under its number.
 
 use super::*;
-use crate::config::BindingPolicy;
+use crate::config::{BindingPolicy, ChannelBinding};
 use crate::crypto::pbkdf2::iterations_of;
 use crate::error::{Code, PeerMisbehaved, Policy, Refused};
 
@@ -126,9 +126,15 @@ fn cve_2026_53712() {
     }
     // A p= whose c= holds the header alone, as if the channel's data were empty.
     let (mut client, mut server) = (Party::client("SCRAM-SHA-256-PLUS"), Party::server("SCRAM-SHA-256-PLUS"));
-    client.bind("tls-exporter", b"");
-    exchange(&mut client, &mut server);
+    client.start(None);
+    server.start(Some(&client.said()));
+    client.step(&server.said());
+    let honest = String::from_utf8(client.said()).unwrap();
+    let rest = honest.split_once(',').unwrap().1;
+    assert_eq!(server.step(format!("c=cD10bHMtZXhwb3J0ZXIsLA==,{rest}").as_bytes()), Outcome::FailedWithMessage);
     assert_eq!(*misbehaved(&server), PeerMisbehaved::ChannelBindingMismatch);
+    let binding = ChannelBinding { kind: "tls-exporter".into(), data: Vec::new() };
+    assert!(client.session.config.set_binding(binding).is_err());
 }
 
 /// A man in the middle has another TLS connection with each side.

@@ -99,7 +99,7 @@ impl Party {
     }
 
     fn bind(&mut self, kind: &str, data: &[u8]) {
-        self.session.config.set_binding(ChannelBinding { kind: kind.into(), data: data.into() });
+        self.session.config.set_binding(ChannelBinding { kind: kind.into(), data: data.into() }).unwrap();
     }
 
     fn call(&mut self, act: impl FnOnce(&mut Session, &mut World<'_>) -> Outcome) -> Outcome {

@@ -1,0 +1,62 @@
+/* The security layer: of a connection, for one message; of a handle over a socket, for a stream. */
+
+static int layer_free(pTHX_ SV *sv, MAGIC *mg) {
+  PERL_UNUSED_VAR(sv);
+  if (mg->mg_ptr) asr_layer_free((const asr_layer *)mg->mg_ptr);
+  mg->mg_ptr = NULL;
+  return 0;
+}
+
+static MGVTBL layer_vtbl = { NULL, NULL, NULL, NULL, layer_free, NULL, forget_in_clone, NULL };
+
+static const asr_layer *layer_of(pTHX_ SV *sv) {
+  const asr_layer *layer = NULL;
+  if (SvROK(sv)) layer = (const asr_layer *)attached(aTHX_ SvRV(sv), &layer_vtbl);
+  if (!layer) croak("this is no live layer of Authen::SASL::Rust (made in another thread, or not by securesocket)");
+  return layer;
+}
+
+/* Encodes or decodes one message, in the memory of the scalar that is returned; NULL on failure. */
+static SV *through_layer(pTHX_ SV *self, SV *data, bool opening) {
+  asr_slice in = octets(aTHX_ data);
+  conn_t *conn = connection_of(aTHX_ self);
+  ptrdiff_t length;
+  size_t room;
+  SV *out;
+  char *buffer;
+  if (!in.ptr) return &PL_sv_undef;
+  if (!asr_layered(conn->rust)) return sv_2mortal(newSVpvn(in.ptr, in.len));
+  room = opening ? in.len : asr_room(conn->rust, in.len);
+  out = newSV_type(SVt_PV);
+  buffer = SvGROW(out, room + 1);
+  Copy(in.ptr, buffer, in.len, char);
+  Zero(buffer + in.len, room + 1 - in.len, char);
+  length = opening ? asr_decode(conn->rust, buffer, in.len) : asr_encode(conn->rust, buffer, room, in.len);
+  if (length < 0) {
+    Zero(buffer, room, char);
+    SvREFCNT_dec(out);
+    return NULL;
+  }
+  buffer[length] = '\0';
+  SvCUR_set(out, length);
+  SvPOK_only(out);
+  return sv_2mortal(out);
+}
+
+/* What sysread does to its buffer: `count` bytes at `offset`, and nothing behind. */
+static void read_into(pTHX_ const asr_layer *layer, SV *buffer, size_t count, IV offset) {
+  STRLEN have;
+  char *text;
+  if (!SvOK(buffer)) sv_setpvs(buffer, "");
+  text = SvPVbyte_force(buffer, have);
+  if (offset < 0) offset += have;
+  if (offset < 0) croak("Offset outside string");
+  text = SvGROW(buffer, (size_t)offset + count + 1);
+  if ((STRLEN)offset > have) Zero(text + have, offset - have, char);
+  count = asr_layer_read(layer, text + offset, count);
+  text[offset + count] = '\0';
+  SvCUR_set(buffer, offset + count);
+  SvPOK_only(buffer);
+  SvTAINTED_on(buffer);
+  SvSETMAGIC(buffer);
+}
