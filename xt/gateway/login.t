@@ -115,7 +115,14 @@ trial 'the client half-closes' => sub {
   is all_heard($socket), "USING default\r\n", 'and still hears the answer';
 };
 
-is $gate->figure('relaying_connections') >= 0, 1, 'the figures are served';
+trial 'the example' => sub {
+  my $said = $gate->run($^X, '-Mblib', 'eg/beanstalk-client', $address, 'fred', 'pencil', 'a body');
+  like $said, qr/\Alogged in by SCRAM-SHA3-512\nINSERTED (\d+)\nRESERVED \1 6\nDELETED\n\z/, 'logs in and works';
+  ok !eval { $gate->run($^X, '-Mblib', 'eg/beanstalk-client', $address, 'fred', 'crayon'); 1 }, 'fails with a wrong password';
+  like $@, qr/the server refused: UNAUTHORIZED/, 'and says why';
+};
+
+cmp_ok $gate->figure('relaying_connections'), '>=', 0, 'the figures are served';
 cmp_ok $gate->figure('logins_total'), '>', 15, 'they count log-ins';
 cmp_ok $gate->figure('login_failures_total'), '>', 40, 'and failures';
 ok $gate->figure_becomes(relaying_connections => 0), 'and see connections end';
