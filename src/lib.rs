@@ -8,6 +8,7 @@
 //! - [`mechanism`]: one file a mechanism, and the registry;
 //! - [`negotiate`]: which mechanism, and the reason for each one refused;
 //! - [`session`]: drives one exchange of one side;
+//! - [`authline`]: a protocol that carries exchanges over a stream of lines, both ends;
 //! - `ffi`: the C surface that the Perl extension links.
 //!
 //! ```
@@ -30,6 +31,7 @@
 //! # Ok::<(), authen_sasl_rust::error::Error>(())
 //! ```
 
+pub mod authline;
 pub mod config;
 pub mod contract;
 pub mod crypto;

@@ -82,27 +82,7 @@ impl<'f> Party<'f> {
     /// A party whose application is able to do what its facts allow.
     pub fn new(side: Side, mechanism: &str, facts: &'f Facts, random: Box<dyn Random>) -> Self {
         let world = LocalWorld::with_random(random);
-        let mut session = Session::new(side);
-        session.config.abilities = abilities(side, facts);
-        let own_option = format!("{side}-option-");
-        for (name, value) in &facts.0 {
-            let option = name.strip_prefix(&own_option).or_else(|| name.strip_prefix("option-"));
-            if let Some(option) = option {
-                let value = std::str::from_utf8(value).expect("an option in UTF-8");
-                assert_eq!(session.config.set(option, Some(value)), Ok(true), "option {option}");
-            }
-        }
-        if let Some((kind, hex)) = facts.text("channel-binding").and_then(|text| text.split_once(' ')) {
-            session.config.set_binding(ChannelBinding { kind: kind.into(), data: unhex(hex) }).unwrap();
-        }
-        for (header, option) in [("service", "service"), ("host", "host"), ("external-id", "external_id")] {
-            if let Some(value) = facts.text(header) {
-                assert_eq!(session.config.set(option, Some(value)), Ok(true));
-            }
-        }
-        if side == Side::Server {
-            session.config.set("realm", facts.text("realm")).expect("a realm");
-        }
+        let mut session = session(side, facts);
         session.pick(mechanism).unwrap_or_else(|error| panic!("{mechanism}: {error}"));
         Party { session, world, facts }
     }
@@ -144,6 +124,32 @@ impl<'f> Party<'f> {
     }
 }
 
+/// A session whose options and abilities are those that the facts tell.
+pub fn session(side: Side, facts: &Facts) -> Session {
+    let mut session = Session::new(side);
+    session.config.abilities = abilities(side, facts);
+    let own_option = format!("{side}-option-");
+    for (name, value) in &facts.0 {
+        let option = name.strip_prefix(&own_option).or_else(|| name.strip_prefix("option-"));
+        if let Some(option) = option {
+            let value = std::str::from_utf8(value).expect("an option in UTF-8");
+            assert_eq!(session.config.set(option, Some(value)), Ok(true), "option {option}");
+        }
+    }
+    if let Some((kind, hex)) = facts.text("channel-binding").and_then(|text| text.split_once(' ')) {
+        session.config.set_binding(ChannelBinding { kind: kind.into(), data: unhex(hex) }).unwrap();
+    }
+    for (header, option) in [("service", "service"), ("host", "host"), ("external-id", "external_id")] {
+        if let Some(value) = facts.text(header) {
+            assert_eq!(session.config.set(option, Some(value)), Ok(true));
+        }
+    }
+    if side == Side::Server {
+        session.config.set("realm", facts.text("realm")).expect("a realm");
+    }
+    session
+}
+
 fn abilities(side: Side, facts: &Facts) -> Abilities {
     let mut abilities = Abilities::NONE;
     match side {
@@ -175,7 +181,8 @@ fn unhex(text: &str) -> Vec<u8> {
     (0..text.len()).step_by(2).map(digits).collect()
 }
 
-fn answer(question: &Question, facts: &Facts) -> Answer {
+/// The application's answer to a question.
+pub fn answer(question: &Question, facts: &Facts) -> Answer {
     // Who is known to the server: `user` where the client's name is to be a wrong one.
     let known = facts.text("user").or(facts.text("authcid"));
     match question {

@@ -116,7 +116,7 @@ exception.
 
 =head2 Not in this version
 
-Cyrus plugins as mechanisms, and the AUTH line protocol.
+Cyrus plugins as mechanisms.
 
 =head1 MECHANISMS
 

@@ -1,0 +1,344 @@
+//! One connection: AUTH until it has succeeded, then the relay.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use authen_sasl_rust::authline::reply::Word;
+use authen_sasl_rust::authline::server::{Event, Server};
+use authen_sasl_rust::config::ChannelBinding;
+use authen_sasl_rust::contract::{Abilities, Answer, Question};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{timeout, timeout_at};
+use tracing::{debug, info, warn};
+use zeroize::Zeroize;
+
+use crate::access::backend_of;
+use crate::gate::{Gate, Live};
+use crate::gauges::{count, Held};
+use crate::relay::{close, relay, Stream};
+use crate::settings::Address;
+use crate::throttle::{Place, TurnedAway};
+use crate::tls;
+
+/// How long a client that was refused may take to read it.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Who is at the other end, for limits and logs.
+#[derive(Clone)]
+pub struct Peer {
+    pub address: Option<IpAddr>,
+    pub text: String,
+}
+
+/// What the transport gives already.
+#[derive(Default)]
+struct Security {
+    strength: u32,
+    binding: Option<ChannelBinding>,
+}
+
+/// The connection to the backend.
+enum Backend {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// A client that is in.
+struct Entered {
+    backend: Backend,
+    /// What it has sent behind its authentication.
+    early: Vec<u8>,
+}
+
+/// Serves a client on TCP, with or without TLS.
+pub async fn serve_tcp(gate: Arc<Gate>, stream: TcpStream, peer: Peer, with_tls: bool) {
+    let live = gate.live();
+    let Some(place) = admit(&gate, &live, &peer) else { return };
+    set_options(&stream);
+    let deadline = Instant::now() + live.settings.limits.login();
+    if !with_tls {
+        return serve(gate, live, stream, Security::default(), peer, place, deadline).await;
+    }
+    let Some(acceptor) = live.tls.clone() else {
+        warn!(peer = peer.text, "there is no certificate any more: the connection is closed");
+        return;
+    };
+    let held = Held::new(&gate.gauges.waiting);
+    let shaken = Box::pin(timeout_at(deadline.into(), acceptor.accept(stream))).await;
+    drop(held);
+    match shaken {
+        Err(_) => {
+            count(&gate.gauges.late);
+            debug!(peer = peer.text, "no TLS handshake in time");
+        }
+        Ok(Err(error)) => {
+            count(&gate.gauges.broken);
+            debug!(peer = peer.text, %error, "the TLS handshake has failed");
+        }
+        Ok(Ok(stream)) => {
+            let connection = stream.get_ref().1;
+            let security = Security { strength: tls::strength(connection), binding: tls::binding(connection) };
+            serve(gate, live, stream, security, peer, place, deadline).await;
+        }
+    }
+}
+
+/// Serves a client on a Unix socket: nobody listens there.
+pub async fn serve_unix(gate: Arc<Gate>, stream: UnixStream, peer: Peer) {
+    let live = gate.live();
+    let Some(place) = admit(&gate, &live, &peer) else { return };
+    let deadline = Instant::now() + live.settings.limits.login();
+    serve(gate, live, stream, Security { strength: 1, binding: None }, peer, place, deadline).await;
+}
+
+/// A place for the connection, unless its address has had too many. `None` inside is a client without an address.
+fn admit(gate: &Gate, live: &Live, peer: &Peer) -> Option<Option<Place>> {
+    let Some(address) = peer.address else { return Some(None) };
+    match gate.throttle.enter(address, &live.settings.limits, Instant::now()) {
+        Ok(place) => Some(Some(place)),
+        Err(reason) => {
+            count(&gate.gauges.turned_away);
+            match reason {
+                TurnedAway::TooManyFailures => warn!(peer = peer.text, "turned away: too many failures"),
+                TurnedAway::TooManyWaiting => warn!(peer = peer.text, "turned away: too many waiting connections"),
+            }
+            None
+        }
+    }
+}
+
+async fn serve<S: Stream>(
+    gate: Arc<Gate>,
+    live: Arc<Live>,
+    mut stream: S,
+    security: Security,
+    peer: Peer,
+    place: Option<Place>,
+    deadline: Instant,
+) {
+    // Boxed, and gone when the relay begins: an idle connection pays for its relay alone.
+    let entered = Box::pin(enter(&gate, live, &mut stream, security, peer, place, deadline)).await;
+    let Some(Entered { backend, early }) = entered else { return };
+    let _held = Held::new(&gate.gauges.relaying);
+    let counters = (&gate.gauges.bytes_in, &gate.gauges.bytes_out);
+    let ended = match backend {
+        Backend::Tcp(mut backend) => relay(&mut stream, &mut backend, early, counters).await,
+        Backend::Unix(mut backend) => relay(&mut stream, &mut backend, early, counters).await,
+    };
+    if let Err(error) = ended {
+        debug!(%error, "a relayed connection was broken");
+    }
+}
+
+async fn enter<S: Stream>(
+    gate: &Gate,
+    live: Arc<Live>,
+    stream: &mut S,
+    security: Security,
+    peer: Peer,
+    place: Option<Place>,
+    deadline: Instant,
+) -> Option<Entered> {
+    let _held = Held::new(&gate.gauges.waiting);
+    let mut login = Login::new(gate, live, security, &peer, place.as_ref());
+    match timeout_at(deadline.into(), login.run(stream)).await {
+        Ok(entered) => entered,
+        Err(_) => {
+            count(&gate.gauges.late);
+            debug!(peer = peer.text, "not authenticated in time");
+            None
+        }
+    }
+}
+
+/// The dialogue before the relay.
+struct Login<'g> {
+    gate: &'g Gate,
+    live: Arc<Live>,
+    peer: &'g Peer,
+    place: Option<&'g Place>,
+    /// `None` while another thread has it.
+    server: Option<Box<Server>>,
+    failures: u32,
+}
+
+impl<'g> Login<'g> {
+    fn new(gate: &'g Gate, live: Arc<Live>, security: Security, peer: &'g Peer, place: Option<&'g Place>) -> Self {
+        let settings = &live.settings;
+        let mut server = Box::new(Server::new(&live.mechanisms).with_token_limit(settings.limits.token_bytes));
+        let config = &mut server.session.config;
+        config.service = settings.service.as_str().into();
+        config.host = settings.host.as_str().into();
+        config.abilities = Abilities::CREDENTIALS;
+        config.iterations = live.users.iterations;
+        config.external_ssf = security.strength;
+        if !settings.plaintext {
+            config.secflags = authen_sasl_rust::contract::SecurityFlags::NOPLAINTEXT;
+        }
+        if let Some(binding) = security.binding {
+            if let Err(error) = config.set_binding(binding) {
+                debug!(peer = peer.text, %error, "no channel binding");
+            }
+        }
+        Login { gate, live, peer, place, server: Some(server), failures: 0 }
+    }
+
+    /// Until the client is in, or the connection of no more use.
+    async fn run<S: Stream>(&mut self, stream: &mut S) -> Option<Entered> {
+        let mut buffer = vec![0; 4096];
+        let entered = self.talk(stream, &mut buffer).await;
+        buffer.zeroize();
+        entered
+    }
+
+    async fn talk<S: Stream>(&mut self, stream: &mut S, buffer: &mut [u8]) -> Option<Entered> {
+        loop {
+            let size = match stream.read(buffer).await {
+                Ok(0) => return None,
+                Ok(size) => size,
+                Err(error) => {
+                    debug!(peer = self.peer.text, %error, "broken before it was authenticated");
+                    return None;
+                }
+            };
+            let mut input = &buffer[..size];
+            loop {
+                let server = self.server.as_mut()?;
+                let event = self.live.with_world(|world| server.receive(&mut input, world));
+                let event = match event {
+                    Event::Ask => self.answer().await?,
+                    event => event,
+                };
+                let mut backend = None;
+                let goes_on = match event {
+                    Event::Read => true,
+                    Event::Authenticated => {
+                        backend = self.reach().await;
+                        backend.is_some()
+                    }
+                    event => self.goes_on(event),
+                };
+                let server = self.server.as_mut()?;
+                let output = server.output();
+                if !output.is_empty() && (stream.write_all(&output).await.is_err() || stream.flush().await.is_err()) {
+                    return None;
+                }
+                if let Some(backend) = backend {
+                    return Some(Entered { backend, early: input.to_vec() });
+                }
+                if !goes_on {
+                    close(stream, LINGER).await;
+                    return None;
+                }
+                if input.is_empty() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Answers the core's question. A password costs a key derivation, which is done beside the threads that relay.
+    async fn answer(&mut self) -> Option<Event> {
+        let server = self.server.as_mut()?;
+        let mechanism = server.session.mechanism().map_or("", |mechanism| mechanism.name);
+        let Some(Question::Credentials { authcid, .. }) = server.question() else {
+            warn!(peer = self.peer.text, "the core asks what the gateway cannot answer");
+            return None;
+        };
+        let key = Answer::Credential(self.live.users.key(authcid, mechanism));
+        if mechanism.starts_with("SCRAM-") {
+            return Some(self.live.with_world(|world| server.answer(key, world)));
+        }
+        let _permit = self.gate.derivations.acquire().await.ok()?;
+        let (mut server, live) = (self.server.take()?, self.live.clone());
+        let derived = tokio::task::spawn_blocking(move || {
+            let event = live.with_world(|world| server.answer(key, world));
+            (server, event)
+        });
+        let (server, event) = derived.await.ok()?;
+        self.server = Some(server);
+        Some(event)
+    }
+
+    /// The client is who it says: may it reach a backend, and can that be reached?
+    async fn reach(&mut self) -> Option<Backend> {
+        let server = self.server.as_mut()?;
+        let user = server.identity().authcid.as_deref().unwrap_or_default().to_owned();
+        let mechanism = server.session.mechanism().map_or("", |mechanism| mechanism.name);
+        let settings = &self.live.settings;
+        let Some(name) = backend_of(&settings.access, &user) else {
+            server.refuse(Word::Unauthorized);
+            count(&self.gate.gauges.failures);
+            warn!(peer = self.peer.text, ?user, mechanism, "authenticated, and no rule lets this user in");
+            return None;
+        };
+        let address = settings.backends.get(name).unwrap_or(&settings.backend);
+        let connected = match timeout(settings.limits.backend(), connect(address)).await {
+            Ok(connected) => connected.map_err(|error| error.to_string()),
+            Err(_) => Err("no answer in time".into()),
+        };
+        match connected {
+            Ok(backend) => {
+                server.accept();
+                count(&self.gate.gauges.logins);
+                info!(peer = self.peer.text, ?user, mechanism, backend = name, "authenticated");
+                Some(backend)
+            }
+            Err(error) => {
+                server.refuse(Word::InternalError);
+                count(&self.gate.gauges.backend_errors);
+                warn!(backend = %address, error, "the backend cannot be reached");
+                None
+            }
+        }
+    }
+
+    /// Counts and logs an event; false if the connection is to be closed.
+    fn goes_on(&mut self, event: Event) -> bool {
+        let peer = self.peer.text.as_str();
+        match event {
+            Event::Failed(failure) => {
+                count(&self.gate.gauges.failures);
+                warn!(peer, error = %failure, "not authenticated");
+                if let Some(place) = self.place {
+                    place.failed(Instant::now());
+                }
+                self.failures += 1;
+                self.failures < self.live.settings.limits.failures_per_connection
+            }
+            Event::Command(_) => {
+                debug!(peer, "a command before authentication");
+                false
+            }
+            Event::Broken(fault) => {
+                count(&self.gate.gauges.broken);
+                debug!(peer, error = %fault, "no AUTH");
+                false
+            }
+            _ => false,
+        }
+    }
+}
+
+async fn connect(address: &Address) -> std::io::Result<Backend> {
+    match address {
+        Address::Tcp(place) | Address::Tls(place) => {
+            let stream = TcpStream::connect(place.as_str()).await?;
+            set_options(&stream);
+            Ok(Backend::Tcp(stream))
+        }
+        Address::Unix(path) => UnixStream::connect(path).await.map(Backend::Unix),
+    }
+}
+
+/// Small messages go at once; a peer that has vanished is noticed.
+fn set_options(stream: &TcpStream) {
+    let keepalive =
+        socket2::TcpKeepalive::new().with_time(Duration::from_secs(120)).with_interval(Duration::from_secs(30));
+    let kept = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive);
+    if let Err(error) = stream.set_nodelay(true).and(kept) {
+        debug!(%error, "a socket option could not be set");
+    }
+}

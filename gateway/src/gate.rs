@@ -1,0 +1,83 @@
+//! What all connections share.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use authen_sasl_rust::contract::World;
+use authen_sasl_rust::world::OsRandom;
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+
+use crate::gauges::Gauges;
+use crate::settings::Settings;
+use crate::throttle::Throttle;
+use crate::tls;
+use crate::users::Users;
+
+/// A configuration with all that its files hold; a reload makes a new one.
+pub struct Live {
+    pub settings: Settings,
+    pub users: Users,
+    pub tls: Option<TlsAcceptor>,
+    /// What is offered, as far as the users' keys allow.
+    pub mechanisms: String,
+}
+
+impl Live {
+    /// Reads everything that the settings name.
+    pub fn load(settings: Settings) -> Result<Self, String> {
+        settings.check()?;
+        let path: PathBuf = settings.users.clone().unwrap_or_default();
+        let users = Users::read(&path, settings.salt_key.as_deref())?;
+        let mechanisms = users.usable(&settings.mechanisms);
+        if mechanisms.is_empty() {
+            return Err(format!("no user has a stored key for any of the mechanisms {}", settings.mechanisms));
+        }
+        let tls = match (&settings.tls.certificate, &settings.tls.key) {
+            (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key)?),
+            (None, None) => None,
+            _ => return Err("a certificate and its key belong together".into()),
+        };
+        Ok(Live { settings, users, tls, mechanisms })
+    }
+
+    /// Lends the core its world, for one call.
+    pub fn with_world<R>(&self, call: impl FnOnce(&mut World<'_>) -> R) -> R {
+        call(&mut World {
+            random: &mut OsRandom,
+            keys: None,
+            fake_salt_key: self.users.salt_key.expose(),
+            lookups: &self.users.lookups,
+        })
+    }
+}
+
+/// The gateway.
+pub struct Gate {
+    live: RwLock<Arc<Live>>,
+    pub throttle: Arc<Throttle>,
+    pub gauges: Gauges,
+    /// Key derivations at once: one for each thread, so that passwords do not starve the relays.
+    pub derivations: Semaphore,
+}
+
+impl Gate {
+    pub fn new(live: Live, threads: usize) -> Self {
+        Gate {
+            live: RwLock::new(Arc::new(live)),
+            throttle: Arc::default(),
+            gauges: Gauges::default(),
+            derivations: Semaphore::new(threads),
+        }
+    }
+
+    /// The configuration of this moment.
+    pub fn live(&self) -> Arc<Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// New connections get this one; those that are there keep theirs.
+    pub fn replace(&self, live: Live) {
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+    }
+}

@@ -1,0 +1,83 @@
+//! What the gateway counts, in the text format of Prometheus.
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+/// All counters and gauges.
+#[derive(Default)]
+pub struct Gauges {
+    pub accepted: AtomicU64,
+    pub turned_away: AtomicU64,
+    pub logins: AtomicU64,
+    pub failures: AtomicU64,
+    pub broken: AtomicU64,
+    pub late: AtomicU64,
+    pub backend_errors: AtomicU64,
+    pub reloads: AtomicU64,
+    pub reload_errors: AtomicU64,
+    pub bytes_in: AtomicU64,
+    pub bytes_out: AtomicU64,
+    pub waiting: AtomicI64,
+    pub relaying: AtomicI64,
+}
+
+/// Counts one up.
+pub fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Holds a gauge one higher while it lives.
+pub struct Held<'g>(&'g AtomicI64);
+
+impl<'g> Held<'g> {
+    pub fn new(gauge: &'g AtomicI64) -> Self {
+        gauge.fetch_add(1, Ordering::Relaxed);
+        Held(gauge)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Gauges {
+    /// The text that a scraper reads.
+    pub fn text(&self) -> String {
+        let counters = [
+            ("connections_total", "Connections accepted.", &self.accepted),
+            ("turned_away_total", "Connections closed at once because of a limit.", &self.turned_away),
+            ("logins_total", "Clients authenticated.", &self.logins),
+            ("login_failures_total", "Exchanges that failed.", &self.failures),
+            ("protocol_errors_total", "Connections whose bytes were no AUTH.", &self.broken),
+            ("login_timeouts_total", "Connections that did not authenticate in time.", &self.late),
+            ("backend_errors_total", "Connections to a backend that could not be made.", &self.backend_errors),
+            ("reloads_total", "Configurations loaded again.", &self.reloads),
+            ("reload_errors_total", "Configurations that could not be loaded again.", &self.reload_errors),
+            ("client_bytes_total", "Bytes relayed from clients to backends.", &self.bytes_in),
+            ("backend_bytes_total", "Bytes relayed from backends to clients.", &self.bytes_out),
+        ];
+        let gauges = [
+            ("unauthenticated_connections", "Connections that are not authenticated yet.", &self.waiting),
+            ("relaying_connections", "Authenticated connections.", &self.relaying),
+        ];
+        let mut text = String::new();
+        for (name, help, value) in counters {
+            let value = value.load(Ordering::Relaxed);
+            // Writing to a String cannot fail.
+            let _ = write!(
+                text,
+                "# HELP sasl_gate_{name} {help}\n# TYPE sasl_gate_{name} counter\nsasl_gate_{name} {value}\n"
+            );
+        }
+        for (name, help, value) in gauges {
+            let value = value.load(Ordering::Relaxed);
+            let _ = write!(
+                text,
+                "# HELP sasl_gate_{name} {help}\n# TYPE sasl_gate_{name} gauge\nsasl_gate_{name} {value}\n"
+            );
+        }
+        text
+    }
+}

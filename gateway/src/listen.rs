@@ -1,0 +1,170 @@
+//! Sockets: those of the clients, and that of the scraper.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener};
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use crate::connection::{serve_tcp, serve_unix, Peer};
+use crate::gate::Gate;
+use crate::gauges::count;
+use crate::settings::{Address, Settings};
+
+/// Connections that the system holds until they are accepted.
+const BACKLOG: u32 = 4096;
+
+/// A socket that clients connect to.
+pub enum Socket {
+    Tcp(TcpListener, bool),
+    Unix(UnixListener, PathBuf),
+}
+
+/// Opens all sockets, or none.
+pub fn open(settings: &Settings) -> Result<Vec<Socket>, String> {
+    settings.listen.iter().map(|address| open_one(address).map_err(|error| format!("{address}: {error}"))).collect()
+}
+
+fn open_one(address: &Address) -> std::io::Result<Socket> {
+    let socket = match address {
+        Address::Tcp(place) => Socket::Tcp(bind(place)?, false),
+        Address::Tls(place) => Socket::Tcp(bind(place)?, true),
+        Address::Unix(path) => {
+            // A file that nobody listens at is left from before.
+            if std::os::unix::net::UnixStream::connect(path)
+                .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+            {
+                std::fs::remove_file(path)?;
+            }
+            Socket::Unix(UnixListener::bind(path)?, path.clone())
+        }
+    };
+    match &socket {
+        Socket::Tcp(listener, with_tls) => {
+            info!(address = %listener.local_addr()?, tls = with_tls, "listening");
+        }
+        Socket::Unix(_, path) => info!(address = %path.display(), "listening"),
+    }
+    Ok(socket)
+}
+
+fn bind(place: &str) -> std::io::Result<TcpListener> {
+    let mut last = None;
+    for address in std::net::ToSocketAddrs::to_socket_addrs(place)? {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| std::io::Error::other("the name has no address")))
+}
+
+impl Socket {
+    /// Accepts until `stopped`; the socket is closed then.
+    pub async fn accept(self, gate: Arc<Gate>, mut stopped: watch::Receiver<bool>) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.next(&gate) => accepted,
+                _ = stopped.changed() => break,
+            };
+            if let Err(error) = accepted {
+                // Too many open files, mostly: connections that end make room.
+                error!(%error, "a connection cannot be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        if let Socket::Unix(_, path) = &self {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    async fn next(&self, gate: &Arc<Gate>) -> std::io::Result<()> {
+        match self {
+            Socket::Tcp(listener, with_tls) => {
+                let (stream, address) = listener.accept().await?;
+                if has_room(gate) {
+                    let peer = Peer { address: Some(address.ip()), text: address.to_string() };
+                    tokio::spawn(serve_tcp(gate.clone(), stream, peer, *with_tls));
+                }
+            }
+            Socket::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                if has_room(gate) {
+                    let text = match stream.peer_cred() {
+                        Ok(credentials) => format!("uid {}", credentials.uid()),
+                        Err(_) => "unix".into(),
+                    };
+                    tokio::spawn(serve_unix(gate.clone(), stream, Peer { address: None, text }));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn has_room(gate: &Gate) -> bool {
+    count(&gate.gauges.accepted);
+    let now = gate.gauges.waiting.load(Ordering::Relaxed) + gate.gauges.relaying.load(Ordering::Relaxed);
+    let room = usize::try_from(now).unwrap_or(0) < gate.live().settings.limits.connections;
+    if !room {
+        count(&gate.gauges.turned_away);
+        warn!("turned away: limits.connections is reached");
+    }
+    room
+}
+
+/// Serves the figures by as much HTTP as a scraper needs.
+pub async fn serve_metrics(
+    gate: Arc<Gate>,
+    address: SocketAddr,
+    mut stopped: watch::Receiver<bool>,
+) -> Result<(), String> {
+    let listener = TcpListener::bind(address).await.map_err(|error| format!("metrics at {address}: {error}"))?;
+    if let Ok(address) = listener.local_addr() {
+        info!(%address, "metrics");
+    }
+    tokio::spawn(async move {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                _ = stopped.changed() => return,
+            };
+            if let Ok((stream, _)) = accepted {
+                let gate = gate.clone();
+                tokio::spawn(async move {
+                    // A scraper that is slow or gone asks again.
+                    let _ = tokio::time::timeout(Duration::from_secs(5), answer(stream, &gate)).await;
+                });
+            }
+        }
+    });
+    Ok(())
+}
+
+async fn answer(mut stream: TcpStream, gate: &Gate) -> std::io::Result<()> {
+    let mut request = Vec::new();
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") && request.len() < 8192 {
+        let mut buffer = [0; 1024];
+        match stream.read(&mut buffer).await? {
+            0 => return Ok(()),
+            size => request.extend_from_slice(&buffer[..size]),
+        }
+    }
+    let (status, body) = match request.starts_with(b"GET /metrics ") {
+        true => ("200 OK", gate.gauges.text()),
+        false => ("404 Not Found", "GET /metrics\n".into()),
+    };
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all([head, body].concat().as_bytes()).await?;
+    stream.shutdown().await
+}

@@ -1,0 +1,142 @@
+//! `sasl-gate`: SASL in front of beanstalkd, or of another server of a protocol without authentication.
+//!
+//! It speaks the AUTH line protocol (`docs/auth-line-protocol.md`) until a client has authenticated
+//! itself, then relays bytes to the backend. `docs/sasl-gate.1.md` is its manual.
+
+mod access;
+mod connection;
+mod gate;
+mod gauges;
+mod listen;
+mod options;
+mod passwd;
+mod relay;
+mod settings;
+mod throttle;
+mod tls;
+mod users;
+
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use tokio::signal::unix::{signal, Signal, SignalKind};
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use gate::{Gate, Live};
+use gauges::count;
+use options::{Command, Options};
+use settings::Log;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    if let Some(Command::Passwd(wanted)) = &options.command {
+        return finish(passwd::run(wanted));
+    }
+    finish(run(options))
+}
+
+fn finish(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sasl-gate: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: Options) -> Result<(), String> {
+    let live = Live::load(options.settings()?)?;
+    if options.check {
+        println!("sasl-gate: {} users, mechanisms {}: the configuration is good", live.users.count(), live.mechanisms);
+        return Ok(());
+    }
+    match live.settings.log {
+        Log::Text => tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init(),
+        Log::Json => tracing_subscriber::fmt().json().with_writer(std::io::stderr).init(),
+    }
+    // Each connection needs two files, and the usual limit is 1024.
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) if (limit as usize) < live.settings.limits.connections.saturating_mul(2) => {
+            info!(limit, "fewer files may be open than limits.connections needs");
+        }
+        Ok(_) => {}
+        Err(error) => warn!(%error, "the limit of open files cannot be raised"),
+    }
+    let threads =
+        live.settings.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(2);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .map_err(|error| format!("the threads cannot be started: {error}"))?;
+    let result = runtime.block_on(serve(options, live, threads));
+    // What is still relaying after the drain is cut off.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(options: Options, live: Live, threads: usize) -> Result<(), String> {
+    let handler = |kind| signal(kind).map_err(|error| format!("a signal cannot be caught: {error}"));
+    let (mut hangup, mut terminate, mut interrupt) =
+        (handler(SignalKind::hangup())?, handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+    let settings = live.settings.clone();
+    let gate = Arc::new(Gate::new(live, threads));
+    let (stop, stopped) = watch::channel(false);
+    let sockets = listen::open(&settings)?;
+    for socket in sockets {
+        tokio::spawn(socket.accept(gate.clone(), stopped.clone()));
+    }
+    if let Some(address) = settings.metrics {
+        listen::serve_metrics(gate.clone(), address, stopped.clone()).await?;
+    }
+    info!(users = gate.live().users.count(), mechanisms = gate.live().mechanisms, "ready");
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => reload(&options, &gate),
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    // The sockets close, and those who are in may finish.
+    let _ = stop.send(true);
+    drain(&gate, &mut terminate, &mut interrupt).await;
+    Ok(())
+}
+
+fn reload(options: &Options, gate: &Gate) {
+    let old = gate.live();
+    match options.settings().and_then(Live::load) {
+        Ok(live) => {
+            if live.settings.listen != old.settings.listen || live.settings.metrics != old.settings.metrics {
+                warn!("addresses to listen at change with a restart only");
+            }
+            info!(users = live.users.count(), mechanisms = live.mechanisms, "reloaded");
+            gate.replace(live);
+            count(&gate.gauges.reloads);
+        }
+        Err(error) => {
+            count(&gate.gauges.reload_errors);
+            error!(error, "not reloaded, the configuration from before stays");
+        }
+    }
+}
+
+async fn drain(gate: &Gate, terminate: &mut Signal, interrupt: &mut Signal) {
+    let connections =
+        || gate.gauges.relaying.load(Ordering::Relaxed).saturating_add(gate.gauges.waiting.load(Ordering::Relaxed));
+    let end = Instant::now() + gate.live().settings.limits.drain();
+    info!(connections = connections(), "draining");
+    while connections() > 0 && Instant::now() < end {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(50)) => {}
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    info!(connections = connections(), "ending");
+}

@@ -1,0 +1,189 @@
+//! Bytes both ways between two streams.
+//!
+//! A relay holds no buffer while nothing flows: each thread has one, which is lent to the relay that
+//! is awake. What the other side does not take at once is kept until it does, and nothing more is read
+//! meanwhile, so a slow reader slows the writer down and not the gateway.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{ready, Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+/// How much is read at once.
+const LENT: usize = 64 * 1024;
+
+/// How long the client may still talk after the backend has ended.
+const LINGER: Duration = Duration::from_secs(2);
+
+thread_local! {
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; LENT].into_boxed_slice());
+}
+
+/// A stream to be relayed.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// One direction.
+struct Flow<'c> {
+    kept: Vec<u8>,
+    sent: usize,
+    unflushed: bool,
+    ended: bool,
+    done: bool,
+    counter: &'c AtomicU64,
+}
+
+impl<'c> Flow<'c> {
+    fn new(first: Vec<u8>, counter: &'c AtomicU64) -> Self {
+        Flow { kept: first, sent: 0, unflushed: false, ended: false, done: false, counter }
+    }
+
+    fn poll<A: Stream, B: Stream>(&mut self, from: &mut A, to: &mut B, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.done {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            while self.sent < self.kept.len() {
+                let written = ready!(Pin::new(&mut *to).poll_write(cx, &self.kept[self.sent..]))?;
+                if written == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                self.sent += written;
+                self.unflushed = true;
+                self.counter.fetch_add(written as u64, Ordering::Relaxed);
+            }
+            if !self.kept.is_empty() {
+                self.kept = Vec::new();
+                self.sent = 0;
+            }
+            if self.ended {
+                ready!(Pin::new(&mut *to).poll_shutdown(cx))?;
+                self.done = true;
+                return Poll::Ready(Ok(()));
+            }
+            match BUFFER.with_borrow_mut(|buffer| self.pass(from, to, buffer, cx))? {
+                Poll::Ready(()) => {}
+                Poll::Pending => {
+                    if self.unflushed {
+                        ready!(Pin::new(&mut *to).poll_flush(cx))?;
+                        self.unflushed = false;
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    /// Reads once, and writes at once what can be written.
+    fn pass<A: Stream, B: Stream>(
+        &mut self,
+        from: &mut A,
+        to: &mut B,
+        buffer: &mut [u8],
+        cx: &mut Context<'_>,
+    ) -> io::Result<Poll<()>> {
+        let mut read = ReadBuf::new(buffer);
+        if Pin::new(from).poll_read(cx, &mut read)?.is_pending() {
+            return Ok(Poll::Pending);
+        }
+        let filled = read.filled();
+        if filled.is_empty() {
+            self.ended = true;
+            return Ok(Poll::Ready(()));
+        }
+        let written = match Pin::new(to).poll_write(cx, filled)? {
+            Poll::Ready(written) => written,
+            Poll::Pending => 0,
+        };
+        self.unflushed |= written > 0;
+        self.counter.fetch_add(written as u64, Ordering::Relaxed);
+        if written < filled.len() {
+            self.kept = filled[written..].to_vec();
+        }
+        Ok(Poll::Ready(()))
+    }
+}
+
+/// Relays until the backend has ended, or either side has failed. `early` is what the client has sent already.
+pub async fn relay<C: Stream, B: Stream>(
+    client: &mut C,
+    backend: &mut B,
+    early: Vec<u8>,
+    counters: (&AtomicU64, &AtomicU64),
+) -> io::Result<()> {
+    let mut up = Flow::new(early, counters.0);
+    let mut down = Flow::new(Vec::new(), counters.1);
+    poll_fn(|cx| {
+        if let Poll::Ready(Err(error)) = up.poll(client, backend, cx) {
+            // The backend's last words may still be on their way.
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                return Poll::Ready(Err(error));
+            }
+            up.done = true;
+        }
+        down.poll(backend, client, cx)
+    })
+    .await?;
+    if !up.ended {
+        discard(client, LINGER).await;
+    }
+    Ok(())
+}
+
+/// Closes without loss: a socket that is closed while unread bytes wait is reset, and takes with it what the
+/// peer has not read yet.
+pub async fn close<S: Stream>(stream: &mut S, linger: Duration) {
+    if stream.shutdown().await.is_ok() {
+        discard(stream, linger).await;
+    }
+}
+
+async fn discard<S: Stream>(stream: &mut S, time: Duration) {
+    let mut buffer = [0; 1024];
+    let reading = async { while matches!(stream.read(&mut buffer).await, Ok(1..)) {} };
+    // Late or not, the connection is closed now.
+    let _ = tokio::time::timeout(time, reading).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything arrives in order through small pipes, the early bytes first; the end is passed on.
+    #[tokio::test]
+    async fn all_bytes_arrive_through_narrow_pipes() {
+        let (mut outer, mut client) = tokio::io::duplex(7);
+        let (mut backend, inner) = tokio::io::duplex(5);
+        let counters = (AtomicU64::new(0), AtomicU64::new(0));
+        let sent: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
+        let echo = tokio::spawn(async move {
+            let (mut read, mut write) = tokio::io::split(inner);
+            tokio::io::copy(&mut read, &mut write).await.unwrap();
+            write.shutdown().await.unwrap();
+        });
+        let expected = [b"early".to_vec(), sent.clone()].concat();
+        let talk = tokio::spawn(async move {
+            let (mut read, mut write) = tokio::io::split(&mut outer);
+            let writing = async {
+                write.write_all(&sent).await.unwrap();
+                write.shutdown().await.unwrap();
+            };
+            let mut back = Vec::new();
+            let (_, read) = tokio::join!(writing, read.read_to_end(&mut back));
+            read.unwrap();
+            back
+        });
+        relay(&mut client, &mut backend, b"early".to_vec(), (&counters.0, &counters.1)).await.unwrap();
+        drop(client);
+        assert!(talk.await.unwrap() == expected);
+        echo.await.unwrap();
+        assert_eq!(counters.0.into_inner(), expected.len() as u64);
+        assert_eq!(counters.1.into_inner(), expected.len() as u64);
+    }
+}

@@ -1,0 +1,138 @@
+//! Limits for each address: failures, and connections that are not authenticated yet.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::settings::Limits;
+
+/// Above so many addresses, those without any business are forgotten.
+const SWEEP: usize = 4096;
+
+#[derive(Debug, Default)]
+struct Entry {
+    waiting: usize,
+    failures: u32,
+    /// When the first of these failures was.
+    since: Option<Instant>,
+}
+
+/// Every address that has business with the gateway. An IPv6 address counts as its /64.
+#[derive(Debug, Default)]
+pub struct Throttle(Mutex<HashMap<IpAddr, Entry>>);
+
+/// A place among the connections of an address that are not authenticated; given back when dropped.
+#[derive(Debug)]
+pub struct Place {
+    throttle: Arc<Throttle>,
+    address: IpAddr,
+}
+
+/// Why an address is turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnedAway {
+    TooManyFailures,
+    TooManyWaiting,
+}
+
+impl Throttle {
+    /// Gives a connection of this address its place, if it may have one.
+    pub fn enter(self: &Arc<Self>, address: IpAddr, limits: &Limits, now: Instant) -> Result<Place, TurnedAway> {
+        let address = group(address);
+        let mut entries = self.lock();
+        let window = Duration::from_secs(limits.failure_window);
+        if entries.len() > SWEEP {
+            entries.retain(|_, entry| entry.waiting > 0 || !entry.is_over(window, now));
+        }
+        let entry = entries.entry(address).or_default();
+        if entry.is_over(window, now) {
+            entry.failures = 0;
+            entry.since = None;
+        }
+        if entry.failures >= limits.failures_per_address {
+            return Err(TurnedAway::TooManyFailures);
+        }
+        if entry.waiting >= limits.unauthenticated_per_address {
+            return Err(TurnedAway::TooManyWaiting);
+        }
+        entry.waiting += 1;
+        Ok(Place { throttle: self.clone(), address })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Entry>> {
+        // Counters are whole after any of the lines above.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn is_over(&self, window: Duration, now: Instant) -> bool {
+        self.since.is_none_or(|since| now.saturating_duration_since(since) >= window)
+    }
+}
+
+impl Place {
+    /// This address has failed to authenticate.
+    pub fn failed(&self, now: Instant) {
+        if let Some(entry) = self.throttle.lock().get_mut(&self.address) {
+            entry.failures = entry.failures.saturating_add(1);
+            entry.since.get_or_insert(now);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut entries = self.throttle.lock();
+        if let Some(entry) = entries.get_mut(&self.address) {
+            entry.waiting = entry.waiting.saturating_sub(1);
+            if entry.waiting == 0 && entry.since.is_none() {
+                entries.remove(&self.address);
+            }
+        }
+    }
+}
+
+fn group(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(six) => match six.to_ipv4_mapped() {
+            Some(four) => four.into(),
+            None => IpAddr::V6((u128::from(six) & !u128::from(u64::MAX)).into()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_shut_an_address_out_for_a_while() {
+        let throttle = Arc::new(Throttle::default());
+        let limits = Limits { failures_per_address: 2, unauthenticated_per_address: 2, ..Limits::default() };
+        let (one, other): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let now = Instant::now();
+        let place = throttle.enter(one, &limits, now).unwrap();
+        let second = throttle.enter("::ffff:192.0.2.1".parse().unwrap(), &limits, now).unwrap();
+        assert_eq!(throttle.enter(one, &limits, now).unwrap_err(), TurnedAway::TooManyWaiting);
+        drop(second);
+        place.failed(now);
+        assert!(throttle.enter(one, &limits, now).is_ok());
+        place.failed(now);
+        drop(place);
+        assert_eq!(throttle.enter(one, &limits, now).unwrap_err(), TurnedAway::TooManyFailures);
+        assert!(throttle.enter(other, &limits, now).is_ok());
+        let later = now + Duration::from_secs(limits.failure_window);
+        assert!(throttle.enter(one, &limits, later).is_ok());
+        assert!(throttle.lock().is_empty());
+    }
+
+    #[test]
+    fn ipv6_counts_by_network() {
+        let group_of = |text: &str| group(text.parse().unwrap());
+        assert_eq!(group_of("2001:db8::1"), group_of("2001:db8::ffff:1"));
+        assert_ne!(group_of("2001:db8::1"), group_of("2001:db8:0:1::1"));
+    }
+}

@@ -1,0 +1,243 @@
+//! The server's end of a connection.
+
+use super::decoder::{Decoder, Message};
+use super::reply::{Reply, Word};
+use super::request::Request;
+use super::{without_layer, Fault, TOKEN_LIMIT};
+use crate::contract::{Answer, Question, Side, World};
+use crate::error::{Error, Failure, Misuse, Policy};
+use crate::negotiate;
+use crate::secret::Secret;
+use crate::session::{Identity, Outcome, Session};
+
+/// What a server's caller has to do next. [`Server::output`] is to be sent whatever it is.
+#[derive(Debug)]
+pub enum Event {
+    /// All input was taken, more is needed.
+    Read,
+    /// [`Server::question`] waits for [`Server::answer`].
+    Ask,
+    /// The client has authenticated itself, and waits for [`Server::accept`] or [`Server::refuse`].
+    Authenticated,
+    /// An exchange has failed; the client was told. It may try again unless [`Server::close`] is called.
+    Failed(Box<Failure>),
+    /// A command that needs authentication, or its first bytes. The client was told, and the dialogue is
+    /// over: what belongs to the command cannot be told from what follows it.
+    Command(Vec<u8>),
+    /// The client's bytes are no dialogue of this protocol. It was told, and the dialogue is over.
+    Broken(Fault),
+    /// The dialogue is over: the client has quit, or one of the above, or [`Server::close`].
+    Closed,
+    /// The client is authenticated and accepted: what else it sends is no part of the dialogue.
+    Open,
+}
+
+enum Phase {
+    /// Waits for a request; true inside of an exchange.
+    Request(bool),
+    Application,
+    Verdict,
+    Open,
+    Closed,
+}
+
+/// One connection's dialogue, from its first byte until the client is authenticated.
+pub struct Server {
+    decoder: Decoder<Request>,
+    /// The exchange: set its options before the first byte.
+    pub session: Session,
+    mechanisms: Box<str>,
+    output: Vec<u8>,
+    phase: Phase,
+}
+
+impl Server {
+    /// Offers these mechanisms (names separated by spaces), as far as the session's options allow.
+    pub fn new(mechanisms: &str) -> Self {
+        Server {
+            decoder: Decoder::new(TOKEN_LIMIT),
+            session: Session::new(Side::Server),
+            mechanisms: mechanisms.into(),
+            output: Vec::new(),
+            phase: Phase::Request(false),
+        }
+    }
+
+    /// Reads tokens of at most so many bytes.
+    pub fn with_token_limit(mut self, bytes: usize) -> Self {
+        self.decoder = Decoder::new(bytes);
+        self
+    }
+
+    /// Takes bytes from the front of `input` until there is something to do. Bytes that are left there
+    /// come after the event: give them to the next call, or, after [`Event::Open`], to whom the
+    /// connection belongs now.
+    pub fn receive(&mut self, input: &mut &[u8], world: &mut World<'_>) -> Event {
+        loop {
+            let exchanging = match self.phase {
+                Phase::Request(exchanging) => exchanging,
+                Phase::Application => return Event::Ask,
+                Phase::Verdict => return Event::Authenticated,
+                Phase::Open => return Event::Open,
+                Phase::Closed => return Event::Closed,
+            };
+            let event = match self.decoder.next(input) {
+                Ok(None) => return Event::Read,
+                Ok(Some(request)) => self.request(request, exchanging, world),
+                Err(fault) => {
+                    self.end(fault.into());
+                    return Event::Broken(fault);
+                }
+            };
+            if let Some(event) = event {
+                return event;
+            }
+        }
+    }
+
+    fn request(&mut self, request: Request, exchanging: bool, world: &mut World<'_>) -> Option<Event> {
+        match request {
+            Request::List => {
+                let usable = negotiate::usable(&self.mechanisms, Side::Server, &self.session.config);
+                let names: Vec<&str> = usable.iter().map(|mechanism| mechanism.name).collect();
+                self.reply(&Reply::Ok(Some(Secret::from(names.join(" ")))));
+                None
+            }
+            Request::Start { mechanism, initial } => {
+                self.session.unpick();
+                self.session.reset();
+                if !negotiate::names(&self.mechanisms).any(|name| name.eq_ignore_ascii_case(&mechanism)) {
+                    let reason = format!("{mechanism} is not offered");
+                    return Some(self.failed(Policy::NoMechanism(reason).into()));
+                }
+                if let Err(error) = self.session.pick(&mechanism) {
+                    return Some(self.failed(error));
+                }
+                without_layer(&mut self.session.config);
+                let outcome = self.session.start(initial.as_ref().map(Secret::expose), world);
+                self.after(outcome)
+            }
+            Request::Step(_) if !exchanging => Some(self.failed(Error::Misuse(Misuse::NotStarted))),
+            Request::Step(data) => {
+                let outcome = self.session.step(data.expose(), world);
+                self.after(outcome)
+            }
+            Request::Quit => {
+                self.phase = Phase::Closed;
+                Some(Event::Closed)
+            }
+            Request::Unknown(_) => {
+                self.reply(&Reply::Word(Word::UnknownCommand));
+                None
+            }
+            Request::Other(line) => {
+                self.end(Word::Unauthorized);
+                Some(Event::Command(line))
+            }
+        }
+    }
+
+    /// The question that the application must answer.
+    pub fn question(&self) -> Option<&Question> {
+        self.session.question()
+    }
+
+    /// Gives the application's answer. `Read` here means that [`Server::receive`] goes on.
+    pub fn answer(&mut self, answer: Answer, world: &mut World<'_>) -> Event {
+        if !matches!(self.phase, Phase::Application) {
+            return self.now();
+        }
+        let outcome = self.session.answer(answer, world);
+        self.after(outcome).unwrap_or(Event::Read)
+    }
+
+    /// What the session's outcome means here; `None` if the dialogue goes on.
+    fn after(&mut self, outcome: Outcome) -> Option<Event> {
+        match outcome {
+            Outcome::Ask => {
+                self.phase = Phase::Application;
+                Some(Event::Ask)
+            }
+            Outcome::Send | Outcome::Absent if self.session.is_success() => {
+                self.phase = Phase::Verdict;
+                Some(Event::Authenticated)
+            }
+            Outcome::Send => {
+                let challenge = Secret::new(self.session.message());
+                self.reply(&Reply::Continue(challenge));
+                self.phase = Phase::Request(true);
+                None
+            }
+            // A mechanism's last word on a failure has no place in this protocol: UNAUTHORIZED says it.
+            Outcome::Failed | Outcome::FailedWithMessage => Some(self.unauthorized()),
+            Outcome::Absent | Outcome::Over | Outcome::Busy => Some(self.failed(Error::Misuse(Misuse::NotStarted))),
+        }
+    }
+
+    /// The client is welcome: says so, with the mechanism's last message if it has one.
+    pub fn accept(&mut self) {
+        if matches!(self.phase, Phase::Verdict) {
+            let last = (!self.session.message_absent()).then(|| Secret::new(self.session.message()));
+            self.reply(&Reply::Ok(last));
+            self.phase = Phase::Open;
+        }
+    }
+
+    /// The client is who it says and is not let in all the same: `Unauthorized` if it never will be,
+    /// `InternalError` if it cannot be now. The dialogue is over.
+    pub fn refuse(&mut self, word: Word) {
+        if matches!(self.phase, Phase::Verdict) {
+            self.end(word);
+        }
+    }
+
+    /// Ends the dialogue at once.
+    pub fn close(&mut self) {
+        self.phase = Phase::Closed;
+    }
+
+    /// Who was authenticated, once [`Event::Authenticated`] has come.
+    pub fn identity(&self) -> &Identity {
+        self.session.identity()
+    }
+
+    /// Takes the bytes to be sent.
+    pub fn output(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.output)
+    }
+
+    fn now(&self) -> Event {
+        match self.phase {
+            Phase::Request(_) => Event::Read,
+            Phase::Application => Event::Ask,
+            Phase::Verdict => Event::Authenticated,
+            Phase::Open => Event::Open,
+            Phase::Closed => Event::Closed,
+        }
+    }
+
+    fn failed(&mut self, error: Error) -> Event {
+        self.session.abort(error);
+        self.unauthorized()
+    }
+
+    fn unauthorized(&mut self) -> Event {
+        self.reply(&Reply::Word(Word::Unauthorized));
+        self.phase = Phase::Request(false);
+        let failure = self.session.failure().cloned().unwrap_or(Failure {
+            side: Side::Server,
+            mechanism: None,
+            error: Error::Misuse(Misuse::NotStarted),
+        });
+        Event::Failed(Box::new(failure))
+    }
+
+    fn end(&mut self, word: Word) {
+        self.reply(&Reply::Word(word));
+        self.phase = Phase::Closed;
+    }
+
+    fn reply(&mut self, reply: &Reply) {
+        self.output.extend_from_slice(&reply.to_bytes());
+    }
+}

@@ -1,0 +1,144 @@
+# The AUTH line protocol: both ends against each other and against what may go wrong.
+
+use strict;
+use warnings;
+use Test::More;
+use Authen::SASL qw(Rust);
+use Authen::SASL::Rust::AuthLine;
+
+my @ALL = split / /, Authen::SASL::Rust->global_listmech;
+
+sub client_sasl {
+  my (%arg) = @_;
+  my $mechanism = delete $arg{mechanism};
+  my %callback = (user => 'fred', pass => 'pencil', token => 'abc', %arg);
+  return Authen::SASL->new(defined $mechanism ? (mechanism => $mechanism) : (), callback => \%callback);
+}
+
+sub server_sasl {
+  my ($mechanism) = @_;
+  return Authen::SASL->new(mechanism => $mechanism, callback => {
+    getsecret => sub { $_[1]{user} eq 'fred' ? 'pencil' : undef },
+    checktoken => sub { $_[1]{token} eq 'abc' ? 'fred' : undef },
+  });
+}
+
+sub client { return Authen::SASL::Rust::AuthLine->client(sasl => client_sasl(@_)) }
+
+sub server {
+  my ($mechanism) = @_;
+  return Authen::SASL::Rust::AuthLine->server(sasl => server_sasl($mechanism), options => { external_id => 'fred' });
+}
+
+# Lets both ends talk in pieces of at most so many bytes, to the end.
+sub talk {
+  my ($client, $server, $piece) = @_;
+  my ($up, $down) = ($client->begin, '');
+  while (length $up || length $down) {
+    $down .= $server->feed(substr $up, 0, $piece, '') if length $up;
+    $up .= $client->feed(substr $down, 0, $piece, '') if length $down;
+  }
+  return;
+}
+
+for my $mechanism (grep { !/-PLUS\z/ } @ALL) {
+  for my $piece (1, 3, 10_000) {
+    my ($client, $server) = (client(mechanism => $mechanism), server($mechanism));
+    talk($client, $server, $piece);
+    ok $client->is_done, "$mechanism by $piece: the client is in" or diag $client->error;
+    ok $server->is_done, '... and the server knows' or diag $server->error;
+    is $client->mechanism, $mechanism, '... by this mechanism';
+    is $server->user, $mechanism eq 'ANONYMOUS' ? 'anonymous' : 'fred', '... as the right user';
+  }
+  next if $mechanism =~ /\A(?:ANONYMOUS|EXTERNAL)\z/;
+  for my $wrong ([pass => 'crayon', token => 'x'], [user => 'nobody', token => 'x']) {
+    my ($client, $server) = (client(mechanism => $mechanism, @$wrong), server($mechanism));
+    talk($client, $server, 10_000);
+    ok $client->is_failed && !$client->is_done, "$mechanism: @$wrong are refused";
+    like $client->error, qr/\A\Q$mechanism\E client: .*SASL_BADAUTH|UNAUTHORIZED/, '... with a reason';
+    ok !$server->is_done && $server->failures == 1, '... on the server too' or diag $server->error;
+  }
+}
+
+{
+  my $client = client();
+  my $server = server('PLAIN SCRAM-SHA-256 ANONYMOUS');
+  talk($client, $server, 10_000);
+  is $client->mechanism, 'SCRAM-SHA-256', 'the strongest that is offered is taken';
+}
+
+# What a server says, by the book.
+my $LOGIN = "auth-start PLAIN 12\r\n\0fred\0pencil\r\n";
+my @SERVER = (
+  ["auth-list-mechanisms\r\n", "OK 19\r\nSCRAM-SHA-256 PLAIN\r\n"],
+  ["auth-start PLAIN\r\nauth-step 12\r\n\0fred\0pencil\r\n", "CONTINUE 0\r\n\r\nOK\r\n"],
+  ["auth-start PLAIN 0\r\n\r\n$LOGIN", "UNAUTHORIZED\r\nOK\r\n"],
+  ["auth-start CRAM-MD5\r\nauth-step 0\r\n\r\n", "UNAUTHORIZED\r\nUNAUTHORIZED\r\n"],
+  ["auth-frobnicate 3\r\nquit\r\n$LOGIN", "UNKNOWN_COMMAND\r\n"],
+  ["put 0 0 60 40\r\n$LOGIN", "UNAUTHORIZED\r\n"],
+  ["auth-step 99999999\r\n", "TOO_BIG\r\n"],
+  ["auth-start PLAIN 11\r\n\0fred\0pencil\r\n", "EXPECTED_CRLF\r\n"],
+  map { ["$_\r\n$LOGIN", "BAD_FORMAT\r\n"] } 'auth-start', 'auth-start plain', 'auth-start PLAIN -1',
+    'auth-start PLAIN 01', 'auth-start  3', 'auth-step', 'auth-step -1', 'auth-step 1 1', 'auth-list-mechanisms x',
+    'auth-start ' . 'A' x 33, 'x' x 223, "auth-step 1\n",
+);
+for my $case (@SERVER) {
+  my ($said, $heard) = @$case;
+  for my $piece (1, 10_000) {
+    my $server = server('SCRAM-SHA-256 PLAIN');
+    my ($rest, $out) = ($said, '');
+    $out .= $server->feed(substr $rest, 0, $piece, '') while length $rest;
+    (my $name = substr $said, 0, 40) =~ s/[^ -~]/?/g;
+    is $out, $heard, "$name: by $piece";
+  }
+}
+{
+  my $server = server('PLAIN');
+  is $server->feed("${LOGIN}put 0 0 60 5\r\nhe"), "OK\r\n", 'commands may follow at once';
+  is $server->rest, "put 0 0 60 5\r\nhe", '... and are not lost';
+  ok !eval { $server->feed("\x{263a}"); 1 }, 'text is no bytes';
+}
+
+# What a client makes of servers that are not what they should be.
+my $OFFER = "OK 13\r\nSCRAM-SHA-256\r\n";
+for my $case (
+  ["UNKNOWN_COMMAND\r\n", qr/does not know AUTH.*plain beanstalkd/],
+  ["OK\r\n", qr/answered 'OK' where/],
+  ["OK 5\r\nPLAIN\r\n", qr/the server offers PLAIN, and SCRAM-SHA-256 is wanted/],
+  ["OK 0\r\n\r\n", qr/the server offers none/],
+  ["${OFFER}OK\r\n", qr/without its proof/],
+  ["${OFFER}OK 0\r\n\r\n", qr/SCRAM-SHA-256 client/],
+  ["${OFFER}UNAUTHORIZED\r\n", qr/the server refused: UNAUTHORIZED/],
+  ["${OFFER}INTERNAL_ERROR\r\n", qr/cannot do it now/],
+  ["${OFFER}CONTINUE -1\r\n", qr/number of bytes/],
+  ["HELLO\e[1m\r\n", qr/answered 'HELLO\?\[1m'/],
+  ['x' x 300, qr/longer than 224/],
+  ["OK 99999999\r\n", qr/limit is 65536/],
+) {
+  my ($said, $error) = @$case;
+  my $client = client(mechanism => 'SCRAM-SHA-256');
+  $client->begin;
+  $client->feed($said);
+  ok $client->is_failed, 'the client fails';
+  like $client->error, $error, '... with the right reason';
+}
+
+# An application that answers later.
+{
+  my ($answer, $later);
+  my $server = Authen::SASL::Rust::AuthLine->server(
+    sasl => Authen::SASL->new(mechanism => 'PLAIN', callback => { checkpass => sub { $answer = $_[2]; return } }),
+    on_reply => sub { $later .= $_[0]->output },
+  );
+  is $server->feed("${LOGIN}stats\r\n"), '', 'no reply before the answer';
+  ok $answer, '... for which the application was asked';
+  $answer->(1);
+  is $later, "OK\r\n", 'the reply comes with the answer';
+  ok $server->is_done, '... the client is in';
+  is $server->rest, "stats\r\n", '... and what follows was kept';
+}
+
+ok !eval { Authen::SASL::Rust::AuthLine->client(sasl => client_sasl(), nosuch => 1) }, 'unknown arguments die';
+like $@, qr/nosuch/, '... by name';
+
+done_testing;

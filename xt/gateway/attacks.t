@@ -1,0 +1,143 @@
+# What clients and backends may do wrong to sasl-gate, by accident or on purpose.
+
+use strict;
+use warnings;
+use Test::More;
+use Authen::SASL qw(Rust);
+use Server::Beanstalkd ();
+use Server::JobTalk qw(connect_to login logs_in say_raw heard heard_line all_heard job_works);
+use Server::SaslGate ();
+use Server::Trial qw(trial);
+use Time::HiRes qw(sleep time);
+
+my $LOGIN = "auth-start PLAIN 12\r\n\0fred\0pencil\r\n";
+my $beanstalkd = Server::Beanstalkd->start;
+my $gate = Server::SaslGate->start(
+  backend => "127.0.0.1:$beanstalkd->{port}",
+  lines => "plaintext = true\n",
+  limits => "login_seconds = 2\nfailures_per_address = 1000\nunauthenticated_per_address = 40\nbackend_seconds = 1\n",
+);
+my $address = "127.0.0.1:$gate->{port}";
+
+sub still_works {
+  my ($socket, $auth) = login(connect_to($address), user => 'fred', pass => 'pencil');
+  my $wrong = $socket ? job_works($socket) : $auth->error;
+  return is $wrong, '', 'the gateway still works';
+}
+
+for my $case (
+  ["auth-step 65537\r\n", "TOO_BIG\r\n"],
+  ["auth-start PLAIN 999999999\r\n", "TOO_BIG\r\n"],
+  ["auth-start PLAIN 9999999999\r\n", "BAD_FORMAT\r\n"],
+  ["auth-start PLAIN -1\r\n", "BAD_FORMAT\r\n"],
+  ["auth-start PLAIN 12\n", "BAD_FORMAT\r\n"],
+  ["auth-start PLAIN 11\r\n\0fred\0pencil\r\n", "EXPECTED_CRLF\r\n"],
+  ['x' x 100_000, "BAD_FORMAT\r\n"],
+  ["\x16\x03\x01\x02\x00\x01" x 200 . "\n", "BAD_FORMAT\r\n"],
+  ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "UNAUTHORIZED\r\n"],
+  ["put 0 0 60 " . length($LOGIN) . "\r\n$LOGIN\r\n", "UNAUTHORIZED\r\n"],
+  ["auth-start PLAIN 12\r\n\0fred\0crayon\r\nput 0 0 60 36\r\n$LOGIN\r\n", "UNAUTHORIZED\r\nUNAUTHORIZED\r\n"],
+  ["quit\r\n", ''],
+  ["auth-nonsense\r\nquit\r\n", "UNKNOWN_COMMAND\r\n"],
+  [join('', map { "auth-start PLAIN 12\r\n\0fred\0crayo$_\r\n" } 0 .. 8), "UNAUTHORIZED\r\n" x 3],
+) {
+  my ($said, $expected) = @$case;
+  (my $name = substr $said, 0, 50) =~ s/[^ -~]+/ /g;
+  trial "$name" => sub {
+    my $socket = connect_to($address);
+    say_raw($socket, $said);
+    is all_heard($socket), $expected, 'the reply, and the end';
+  };
+}
+still_works();
+
+trial 'each byte alone' => sub {
+  my $socket = connect_to($address);
+  for my $byte (split //, "auth-list-mechanisms\r\n$LOGIN" . "list-tube-used\r\n") { say_raw($socket, $byte); sleep 0.002 }
+  is heard_line($socket) . heard_line($socket) . heard_line($socket) . heard_line($socket),
+    "OK 19\r\nSCRAM-SHA-256 PLAIN\r\nOK\r\nUSING default\r\n", 'is enough';
+};
+
+# Whoever says nothing, or goes on saying too little, is closed in time.
+trial 'silence and slowness' => sub {
+  my @socket = map { connect_to($address) } 1 .. 3;
+  my $begin = time;
+  say_raw($socket[1], 'auth-start PLAIN 12');
+  while (time - $begin < 3) {
+    last unless say_raw($socket[2], 'a');
+    sleep 0.2;
+  }
+  for my $socket (@socket[0, 1]) { is all_heard($socket, 3), '', 'closed without a word' }
+  cmp_ok time - $begin, '<', 5, 'in time';
+  ok defined all_heard($socket[2], 3), 'the slow one too';
+  ok $gate->figure('login_timeouts_total') >= 2, 'the figures tell';
+};
+
+trial 'connections that are not authenticated are limited' => sub {
+  my @socket = map { connect_to($address) } 1 .. 60;
+  sleep 0.3;
+  my $open = $gate->figure('unauthenticated_connections');
+  is $open, 40, 'so many and no more';
+  cmp_ok $gate->figure('turned_away_total'), '>=', 20, 'the others are turned away';
+  undef @socket;
+  ok $gate->figure_becomes(unauthenticated_connections => 0), 'those who leave give their place back';
+  still_works();
+};
+
+# Noise, the same in each run.
+trial 'garbage' => sub {
+  srand 20_001;
+  for my $round (1 .. 60) {
+    my $socket = connect_to($address);
+    my $noise = join '', map { chr int rand 256 } 1 .. int rand 2000;
+    say_raw($socket, ('', 'auth-start PLAIN ', "auth-start PLAIN 500\r\n", "auth-step 3\r\n")[$round % 4] . $noise);
+    shutdown $socket, 1;
+    my $heard = all_heard($socket, 5);
+    return fail "round $round: " . (defined $heard ? $heard : 'no end')
+      unless defined $heard && $heard =~ /\A(?:(?:UNAUTHORIZED|BAD_FORMAT|EXPECTED_CRLF|UNKNOWN_COMMAND|TOO_BIG)\r\n)*\z/;
+  }
+  pass 'gets refusals only';
+  still_works();
+};
+
+trial 'a client that does not read' => sub {
+  my ($socket) = login(connect_to($address), user => 'fred', pass => 'pencil');
+  my $before = $gate->figure('backend_bytes_total');
+  $socket->blocking(0);
+  my $asked = 0;
+  for (1 .. 20_000) { $asked += syswrite($socket, "stats\r\n") || 0 }
+  sleep 0.5;
+  my ($kib) = do { open my $file, '<', '/proc/' . $gate->pid . '/status' or die; grep { /VmRSS/ } <$file> };
+  cmp_ok $kib =~ /(\d+)/ ? $1 : 1e9, '<', 60_000, 'does not fill the gateway: ' . $kib;
+  still_works();
+};
+
+trial 'a backend that dies in the middle' => sub {
+  my ($socket) = login(connect_to($address), user => 'fred', pass => 'pencil');
+  is job_works($socket), '', 'a job works';
+  $beanstalkd->stop;
+  is all_heard($socket, 5), '', 'its end is passed on';
+  my ($in, $auth) = login(connect_to($address), user => 'fred', pass => 'pencil');
+  ok !$in, 'while it is down nobody comes in';
+  like $auth->error, qr/cannot do it now \(INTERNAL_ERROR\)/, 'and is told why';
+  my ($wrong, $refused) = login(connect_to($address), user => 'fred', pass => 'crayon');
+  like $refused->error, qr/UNAUTHORIZED/, 'a wrong password is told from that';
+  $beanstalkd = Server::Beanstalkd->start(port => $beanstalkd->{port});
+  still_works();
+};
+
+trial 'too many failures' => sub {
+  $gate->configure(limits => "failures_per_address = 4\nfailure_window = 2\n");
+  $gate->signal('HUP');
+  ok $gate->figure_becomes(reloads_total => 1), 'limits are loaded again';
+  sleep 0.1;
+  for my $try (1 .. 4) { login(connect_to($address), user => 'fred', pass => 'crayon') }
+  is all_heard(connect_to($address)), '', 'the address is shut out';
+  ok logs_in($gate->dir . '/socket', user => 'fred', pass => 'pencil'), 'the Unix socket is not';
+  sleep 2.1;
+  still_works();
+};
+
+unlike $gate->log_text, qr/panicked|pencil/, 'no panic, no password in the log';
+
+done_testing;

@@ -1,0 +1,135 @@
+# sasl-gate from its start to its end: configuration, rules, TLS, reload and drain.
+
+use strict;
+use warnings;
+use Test::More;
+use Authen::SASL qw(Rust);
+use IO::Socket::SSL ();
+use Server::Beanstalkd ();
+use Server::JobTalk qw(connect_to login logs_in say_raw heard heard_line all_heard job_works);
+use Server::SaslGate ();
+use Server::Trial qw(trial);
+use Time::HiRes qw(sleep time);
+
+my $first = Server::Beanstalkd->start;
+my $second = Server::Beanstalkd->start;
+my $gate = Server::SaslGate->start(
+  backend => "127.0.0.1:$first->{port}",
+  tls => 1,
+  users => { fred => ['pencil'], 'worker-1' => ['stone'], stranger => ['glass'] },
+  limits => "drain_seconds = 3\n",
+  tables => "[backends]\nlow = '127.0.0.1:$second->{port}'\n"
+    . "[[access]]\nusers = ['worker-*']\nbackend = 'low'\n[[access]]\nusers = ['fred', 'anna']\n",
+);
+my $address = "127.0.0.1:$gate->{port}";
+
+sub current_jobs {
+  my ($beanstalkd) = @_;
+  my $socket = connect_to("127.0.0.1:$beanstalkd->{port}");
+  say_raw($socket, "stats\r\nquit\r\n");
+  return all_heard($socket) =~ /^total-jobs: (\d+)/m ? $1 : undef;
+}
+
+trial 'rules' => sub {
+  for my $case (['fred', 'pencil', 1, 0], ['worker-1', 'stone', 0, 1]) {
+    my ($user, $pass, @more) = @$case;
+    my @before = map { current_jobs($_) } $first, $second;
+    my ($socket, $auth) = login(connect_to($address), user => $user, pass => $pass);
+    is job_works($socket), '', "$user works";
+    is_deeply [map { current_jobs($_) } $first, $second], [$before[0] + $more[0], $before[1] + $more[1]],
+      '... at the right backend';
+  }
+  my ($socket, $auth) = login(connect_to($address), user => 'stranger', pass => 'glass');
+  ok !$socket, 'whom no rule names is not let in';
+  like $auth->error, qr/UNAUTHORIZED/, '... with the same word as a wrong password';
+};
+
+trial 'TLS' => sub {
+  my $open = sub {
+    return IO::Socket::SSL->new(PeerAddr => "127.0.0.1:$gate->{tls_port}", SSL_ca_file => $gate->dir . '/cert.pem',
+      SSL_verifycn_name => 'localhost', SSL_verifycn_scheme => 'none') || die "TLS: $IO::Socket::SSL::SSL_ERROR";
+  };
+  my $raw = $open->();
+  print {$raw} "auth-list-mechanisms\r\n";
+  is heard_tls($raw, 47), "OK 38\r\nSCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN\r\n", 'channel binding and PLAIN are offered';
+  my ($plain) = login(connect_to($address), mechanism => 'PLAIN', user => 'fred', pass => 'pencil');
+  ok !$plain, 'PLAIN is not, without TLS';
+  for my $mechanism ('PLAIN', 'SCRAM-SHA-256') {
+    my ($socket, $auth) = login($open->(), mechanism => $mechanism, user => 'fred', pass => 'pencil',
+      options => { externalssf => 256, channel_binding_policy => 'disable' });
+    ok $socket, "$mechanism works" or diag $auth->error, $gate->log_text;
+    print {$socket} "list-tube-used\r\n";
+    is heard_tls($socket, 15), "USING default\r\n", 'and the backend answers';
+  }
+  my $tls = $open->();
+  my ($bound, $auth) = login($tls, user => 'fred', pass => 'pencil', options => { externalssf => 256, tls => $tls });
+  ok $bound, 'channel binding works' or diag $auth->error, $gate->log_text;
+  is $auth->mechanism, 'SCRAM-SHA-256-PLUS', '... and is preferred';
+  my $noise = connect_to("127.0.0.1:$gate->{tls_port}");
+  say_raw($noise, "auth-list-mechanisms\r\n");
+  unlike all_heard($noise), qr/OK/, 'nothing is said without TLS at its port';
+};
+
+sub heard_tls {
+  my ($socket, $size) = @_;
+  my $all = '';
+  while (length $all < $size) { $socket->sysread($all, $size - length $all, length $all) or last }
+  return $all;
+}
+
+trial 'reload while clients are in' => sub {
+  my ($before) = login(connect_to($address), user => 'fred', pass => 'pencil');
+  $gate->write_users({ fred => ['crayon'], anna => ['bell'] });
+  $gate->signal('HUP');
+  ok $gate->figure_becomes(reloads_total => 1), 'it has been loaded';
+  is job_works($before), '', 'who is in stays in';
+  ok !logs_in($address, user => 'fred', pass => 'pencil'), 'the old password is not taken any more';
+  ok logs_in($address, user => 'fred', pass => 'crayon'), 'the new one is';
+  ok logs_in($address, user => 'anna', pass => 'bell'), 'the new user is';
+  $gate->write_file('users', "fred:hunter2\n");
+  $gate->signal('HUP');
+  ok $gate->figure_becomes(reload_errors_total => 1), 'a wrong file is refused';
+  ok $gate->logs('line 1: no stored key'), 'with its line';
+  unlike $gate->log_text, qr/hunter2/, 'and without its secret';
+  ok logs_in($address, user => 'anna', pass => 'bell'), 'the configuration from before stays';
+};
+
+trial '--check' => sub {
+  my @check = ($gate->binary, '--config', $gate->dir . '/gate.toml', '--check');
+  ok !eval { $gate->run(@check); 1 }, 'fails on a wrong file of users';
+  like $@, qr/users: line 1/, '... and names the line';
+  $gate->write_users({ fred => ['crayon'] });
+  like $gate->run(@check), qr/1 users, mechanisms .*SCRAM-SHA-256.*good/, 'succeeds on a good one';
+  ok !eval { $gate->run(@check, '--backend', 'nowhere'); 1 }, 'and knows addresses';
+  like $gate->run($gate->binary, '--help'), qr/--users.*--listen.*--backend.*--check.*SIGHUP/s, '--help has all';
+};
+
+trial 'several gateways share nothing' => sub {
+  my $other = Server::SaslGate->start(backend => "127.0.0.1:$first->{port}");
+  my $port = $other->{port};
+  my @socket = map { (login(connect_to("127.0.0.1:$_->[0]"), user => 'fred', pass => $_->[1]))[0] }
+    [$gate->{port}, 'crayon'], [$port, 'pencil'];
+  say_raw($socket[0], "put 0 0 60 1\r\nx\r\n");
+  like heard_line($socket[0]), qr/\AINSERTED/, 'a job put through one';
+  say_raw($socket[1], "reserve-with-timeout 5\r\n");
+  like heard_line($socket[1]), qr/\ARESERVED/, 'is reserved through the other';
+};
+
+# Those who are in finish their work, others find the door shut; who does not finish is cut off.
+trial 'drain' => sub {
+  my ($working) = login(connect_to($address), user => 'fred', pass => 'crayon');
+  my ($waiting) = login(connect_to($address), user => 'fred', pass => 'crayon');
+  my $begin = time;
+  $gate->signal('TERM');
+  ok $gate->logs('draining'), 'it drains';
+  sleep 0.3;
+  ok !IO::Socket::INET->new(PeerAddr => $address, Timeout => 2), 'nobody comes in any more';
+  is job_works($working), '', 'who is in works on';
+  close $working;
+  is all_heard($waiting, 8), '', 'who stays is cut off';
+  cmp_ok time - $begin, '>', 2.5, 'but not before the time is over';
+  cmp_ok time - $begin, '<', 6, 'nor long after it';
+};
+unlike $gate->log_text, qr/panicked|pencil|crayon/, 'no panic, no password in the log';
+
+done_testing;

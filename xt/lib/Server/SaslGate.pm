@@ -1,0 +1,123 @@
+package Server::SaslGate;
+
+# Our own gateway, built from gateway/ of this working copy.
+
+use strict;
+use warnings;
+use Cwd ();
+use Time::HiRes qw(sleep);
+use parent 'Server::Daemon';
+
+my $BUILT;
+
+# The folder of the built programs. Cargo is asked once; it knows whether there is something to do.
+sub built {
+  $BUILT ||= do {
+    my $target = $ENV{CARGO_TARGET_DIR} ? "$ENV{CARGO_TARGET_DIR}/gateway" : Cwd::getcwd() . '/gateway/target';
+    system(qw(cargo build --quiet --release --locked --bins --examples --manifest-path gateway/Cargo.toml),
+      '--target-dir', $target) == 0 or die "gateway/ cannot be built\n";
+    "$target/release";
+  };
+  return $BUILT;
+}
+
+sub binary { return built() . '/sasl-gate' }
+sub load { return built() . '/examples/gate-load' }
+
+sub prepare {
+  my ($self) = @_;
+  $self->{port} = $self->free_port;
+  $self->{metrics} = $self->free_port;
+  $self->write_users($self->{users} || { fred => ['pencil'] });
+  my $listen = "'127.0.0.1:$self->{port}', 'unix:" . $self->dir . "/socket'";
+  my $tls = '';
+  if ($self->{tls}) {
+    $self->{tls_port} = $self->free_port;
+    $self->run(qw(openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost
+      -addext subjectAltName=DNS:localhost), '-keyout', $self->dir . '/key.pem', '-out', $self->dir . '/cert.pem');
+    $listen .= ", 'tls:127.0.0.1:$self->{tls_port}'";
+    $tls = "[tls]\ncertificate = '" . $self->dir . "/cert.pem'\nkey = '" . $self->dir . "/key.pem'\n";
+  }
+  $self->{head} = "listen = [$listen]\nusers = '" . $self->dir . "/users'\nmetrics = '127.0.0.1:$self->{metrics}'\n";
+  $self->{tail} = $tls;
+  $self->configure;
+  return;
+}
+
+# Writes the configuration anew, with what the test wants of it: lines of TOML before any table, and tables.
+sub configure {
+  my ($self, %change) = @_;
+  @$self{ keys %change } = values %change;
+  my $limits = $self->{limits} || '';
+  return $self->write_file('gate.toml', $self->{head} . "backend = '$self->{backend}'\n" . ($self->{lines} || '')
+      . "[limits]\n$limits\n$self->{tail}" . ($self->{tables} || ''));
+}
+
+# Users with their passwords, each with the mechanisms that its keys are for.
+sub write_users {
+  my ($self, $users) = @_;
+  my $lines = '';
+  for my $name (sort keys %$users) {
+    my ($password, @mechanism) = @{ $users->{$name} };
+    $lines .= $self->passwd($name, $password, $_) for @mechanism ? @mechanism : 'SCRAM-SHA-256';
+  }
+  $self->write_file('users', $lines);
+  return;
+}
+
+# The line that the program itself makes of a password.
+sub passwd {
+  my ($self, $name, $password, $mechanism) = @_;
+  $self->write_file('password', "$password\n");
+  my $path = $self->dir . '/password';
+  my $line = $self->run('/bin/sh', '-c', 'exec "$0" passwd --mechanism "$2" "$1" < "$3"', $self->binary, $name,
+    $mechanism, $path);
+  unlink $path;
+  return $line;
+}
+
+sub command {
+  my ($self) = @_;
+  return ($self->binary, '--config', $self->dir . '/gate.toml');
+}
+
+sub addresses {
+  my ($self) = @_;
+  return "127.0.0.1:$self->{metrics}";
+}
+
+# The gateway's own process, a child of the keeper.
+sub pid {
+  my ($self) = @_;
+  open my $file, '<', "/proc/$self->{keeper}/task/$self->{keeper}/children" or die "no keeper: $!";
+  my ($pid) = split / /, <$file> // '';
+  return $pid;
+}
+
+sub signal {
+  my ($self, $name) = @_;
+  kill $name, $self->pid or die "kill: $!";
+  return;
+}
+
+# A figure of the metrics endpoint.
+sub figure {
+  my ($self, $name) = @_;
+  my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$self->{metrics}", Timeout => 5) or die "metrics: $@";
+  print {$socket} "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  local $/;
+  my ($value) = <$socket> =~ /^sasl_gate_\Q$name\E (-?\d+)$/m;
+  return $value;
+}
+
+# Waits for a figure to become what it must.
+sub figure_becomes {
+  my ($self, $name, $value) = @_;
+  for my $try (1 .. 100) {
+    return 1 if $self->figure($name) == $value;
+    sleep 0.05;
+  }
+  return;
+}
+
+1;
