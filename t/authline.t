@@ -6,7 +6,8 @@ use Test::More;
 use Authen::SASL qw(Rust);
 use Authen::SASL::Rust::AuthLine;
 
-my @ALL = split / /, Authen::SASL::Rust->global_listmech;
+# Kerberos needs a realm: xt/kerberos has one.
+my @ALL = grep { !/\AGS/ } split / /, Authen::SASL::Rust->global_listmech;
 
 sub client_sasl {
   my (%arg) = @_;
