@@ -137,4 +137,15 @@ subtest 'channel binding' => sub {
   is $sasl->client_new('ldap', 'localhost', {%with, %{$bound->('a')}})->mechanism, 'GS2-KRB5-PLUS', 'and with binding data';
 };
 
+# Authen::SASL::Perl takes a credential as the password. To ignore it would be to log in as somebody else.
+for my $mechanism (qw(GSSAPI GSS-SPNEGO GS2-KRB5)) {
+  my $credential = bless \(my $handle = 1), 'GSSAPI::Cred';
+  for my $pass ($credential, sub { $credential }) {
+    my $client = party('client', $mechanism, callback => {pass => $pass});
+    is($client->{conn}->client_start, undef, "$mechanism: a credential object is refused");
+    like($client->{conn}->error, qr/^$mechanism client: a callback .*(?:string).* \(SASL_BADPARAM\)\z/, 'with the reason');
+  }
+  ok(both_done(talk($mechanism, {callback => {pass => 'of no use'}}, {})), "$mechanism: a password is ignored");
+}
+
 done_testing;

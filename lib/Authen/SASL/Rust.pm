@@ -229,8 +229,8 @@ C<GSS-SPNEGO> is Microsoft's own way, with the same tickets and the same result.
 
 The properties C<ccache>, C<keytab>, C<principal> and C<delegate> (L<Authen::SASL::Rust::Connection/Kerberos>) say which
 credentials are used, if they are not the environment's (C<KRB5CCNAME>, C<KRB5_KTNAME>, C<KRB5_CLIENT_KTNAME>). A
-client asks the callback C<authname> for the authorization identity and no other; C<pass> is not asked, and so a GSSAPI::Cred
-object, as Authen::SASL::Perl takes it there, has no effect: name its cache in C<ccache>.
+client asks the callback C<authname> for the authorization identity. A password from C<pass> is ignored; a GSSAPI::Cred object,
+which Authen::SASL::Perl takes there, is refused: name its cache in C<ccache>.
 
 On a server C<authuser> is the local name of the principal, by the rules C<auth_to_local> of krb5.conf (C<fred@EXAMPLE.ORG> of the
 default realm is C<fred>), or else the whole principal. C<canonuser> may change it and C<authorize> is asked as ever.

@@ -28,9 +28,13 @@ pub fn begin(dialect: Dialect) -> Next {
 
 impl State for AwaitBegin {
     fn step(self: Box<Self>, _: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
-        Ok(Step::Ask(Question::Values(&[Property::Authzid]), Box::new(AwaitValues(self.0))))
+        Ok(Step::Ask(Question::Values(WANTED), Box::new(AwaitValues(self.0))))
     }
 }
+
+/// A password is of no use here and is dropped. It is asked for since Authen::SASL::Perl takes a credential in
+/// its place: the boundary refuses an object, where ignoring it would log in as somebody else.
+pub const WANTED: &[Property] = &[Property::Authzid, Property::Password];
 
 /// The authorization identity that the application names.
 pub fn authzid(event: Event<'_>) -> Result<Option<String>, Error> {

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 
 use crate::config::Config;
-use crate::contract::{Context, Established, Event, Next, Property, Question, Side, State, Step};
+use crate::contract::{Context, Established, Event, Next, Question, Side, State, Step};
 use crate::error::{Error, Malformed, PeerMisbehaved, Policy};
 use crate::gssapi::{flag, Acceptor, Initiator, Progress, Speaking};
 use crate::negotiate;
 use crate::wire::gs2::{Flag, Header};
 
-use super::client::authzid;
+use super::client::{authzid, WANTED};
 use super::{credentials, service};
 
 /// The DER of Kerberos' object identifier, which begins its initial token (RFC 2743 §3.1).
@@ -79,7 +79,7 @@ fn with_header(token: &[u8]) -> Vec<u8> {
 
 impl State for AwaitBegin {
     fn step(self: Box<Self>, _: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
-        Ok(Step::Ask(Question::Values(&[Property::Authzid]), Box::new(AwaitValues)))
+        Ok(Step::Ask(Question::Values(WANTED), Box::new(AwaitValues)))
     }
 }
 
