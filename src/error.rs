@@ -168,7 +168,7 @@ pub enum Refused {
     #[error("authentication failed: wrong password or unknown user")]
     Credentials,
     /// The authentication was right, and does not allow this authorization identity.
-    #[error("'{authcid}' may not act as '{authzid}' (the authorize callback decides)")]
+    #[error("'{}' may not act as '{}' (the authorize callback decides)", shown(authcid), shown(authzid))]
     Authorization {
         /// The authentication identity.
         authcid: String,
@@ -390,6 +390,11 @@ impl std::error::Error for Failure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.error)
     }
+}
+
+/// A name as it may be shown, which may be of the peer's making: at most 200 characters, none of control.
+fn shown(name: &str) -> String {
+    name.chars().take(200).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 /// What of a peer's own words may be shown: printable ASCII, at most 200 bytes.

@@ -329,7 +329,6 @@ impl Party {
                 let (first, second) = (honest(self), honest(self));
                 let outcome = self.session.answer(first, &mut self.world.lend());
                 if outcome != Outcome::Ask {
-                    self.check(outcome);
                     assert_eq!(self.session.answer(second, &mut self.world.lend()), Outcome::Over);
                     return outcome;
                 }
@@ -362,8 +361,9 @@ impl Party {
         if self.run.failed {
             assert!(!session.is_success() && !session.need_step() && session.layer().is_none());
             let text = session.failure().map(ToString::to_string).unwrap_or_default();
-            assert!(text.len() < 2000 && !text.contains(&self.facts.secret()), "{text}");
-            assert!(!text.contains(&self.facts.client_secret()), "{text}");
+            // It is for a log: one line, of bounded length, without a secret.
+            assert!(text.len() < 2000 && !text.contains(char::is_control), "{text:?}");
+            assert!(!text.contains(&self.facts.secret()) && !text.contains(&self.facts.client_secret()), "{text}");
         }
         assert!(!session.is_success() || !session.need_step());
     }
