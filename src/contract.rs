@@ -65,10 +65,18 @@ pub struct Mechanism {
     pub server_needs: Abilities,
     /// True if a client derives keys that are worth remembering ([`DerivedKeys`]).
     pub derives_keys: bool,
+    /// Why this machine does not have it for that side of a connection; `None` if it does. Those that need nothing of
+    /// the machine say [`available`].
+    pub unavailable: fn(Side, &Config) -> Option<String>,
     /// Makes a client's first state.
     pub client: fn() -> Next,
     /// Makes a server's first state.
     pub server: fn() -> Next,
+}
+
+/// The [`Mechanism::unavailable`] of a mechanism that is there on every machine.
+pub fn available(_: Side, _: &Config) -> Option<String> {
+    None
 }
 
 /// A state of one side, named for what it waits for: `AwaitServerFirst`, `AwaitVerdict`.

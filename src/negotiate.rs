@@ -39,9 +39,7 @@ pub fn refusal(mechanism: &Mechanism, side: Side, config: &Config) -> Option<Str
             (needs != Abilities::NONE && !config.abilities.intersects(needs)).then(|| callbacks(needs).join(" or "))
         }
     };
-    missing
-        .map(|names| format!("there is no callback {names}"))
-        .or_else(|| mechanism::unavailable(mechanism, side, config))
+    missing.map(|names| format!("there is no callback {names}")).or_else(|| (mechanism.unavailable)(side, config))
 }
 
 fn missing_answers(needs: Abilities, has: Abilities) -> Option<String> {

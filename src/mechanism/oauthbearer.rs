@@ -6,7 +6,9 @@
 
 use std::borrow::Cow;
 
-use crate::contract::{Abilities, Context, Established, Event, Mechanism, Property, Question, Side, State, Step};
+use crate::contract::{
+    available, Abilities, Context, Established, Event, Mechanism, Property, Question, Side, State, Step,
+};
 use crate::error::{Application, Error, Malformed, PeerMisbehaved};
 use crate::wire::{gs2, json, kvpairs};
 
@@ -21,6 +23,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     client_needs: Abilities::TOKEN,
     server_needs: Abilities::CHECK_TOKEN,
     derives_keys: false,
+    unavailable: available,
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitMessage),
 };

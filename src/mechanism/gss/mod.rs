@@ -21,6 +21,7 @@ const fn mechanism(
     name: &'static str,
     rank: u8,
     max_ssf: u32,
+    unavailable: fn(Side, &Config) -> Option<String>,
     client: fn() -> Next,
     server: fn() -> Next,
 ) -> Mechanism {
@@ -33,17 +34,25 @@ const fn mechanism(
         client_needs: Abilities::NONE,
         server_needs: Abilities::NONE,
         derives_keys: false,
+        unavailable,
         client,
         server,
     }
 }
 
-pub static GS2_KRB5_PLUS: Mechanism = mechanism("GS2-KRB5-PLUS", 84, 0, || gs2::client(), || gs2::server());
+pub static GS2_KRB5_PLUS: Mechanism =
+    mechanism("GS2-KRB5-PLUS", 84, 0, kerberos_lacks, || gs2::client(), || gs2::server());
 pub static GSSAPI: Mechanism =
-    mechanism("GSSAPI", 83, 256, || client::begin(Dialect::Gssapi), || server::begin(Dialect::Gssapi));
-pub static GSS_SPNEGO: Mechanism =
-    mechanism("GSS-SPNEGO", 82, 256, || client::begin(Dialect::Spnego), || server::begin(Dialect::Spnego));
-pub static GS2_KRB5: Mechanism = mechanism("GS2-KRB5", 81, 0, || gs2::client(), || gs2::server());
+    mechanism("GSSAPI", 83, 256, kerberos_lacks, || client::begin(Dialect::Gssapi), || server::begin(Dialect::Gssapi));
+pub static GSS_SPNEGO: Mechanism = mechanism(
+    "GSS-SPNEGO",
+    82,
+    256,
+    spnego_lacks,
+    || client::begin(Dialect::Spnego),
+    || server::begin(Dialect::Spnego),
+);
+pub static GS2_KRB5: Mechanism = mechanism("GS2-KRB5", 81, 0, kerberos_lacks, || gs2::client(), || gs2::server());
 
 /// What comes around the tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,14 +72,17 @@ impl Dialect {
     }
 }
 
-/// Why this mechanism cannot be used on this machine; `None` for all that need no Kerberos. A client without a
-/// ticket and a server without keys are told here, so that the next mechanism of a list gets its turn.
-pub fn unavailable(mechanism: &Mechanism, side: Side, config: &Config) -> Option<String> {
-    let speaking = match mechanism.name {
-        "GSSAPI" | "GS2-KRB5" | "GS2-KRB5-PLUS" => Speaking::Kerberos,
-        "GSS-SPNEGO" => Speaking::Spnego,
-        _ => return None,
-    };
+fn kerberos_lacks(side: Side, config: &Config) -> Option<String> {
+    lacking(Speaking::Kerberos, side, config)
+}
+
+fn spnego_lacks(side: Side, config: &Config) -> Option<String> {
+    lacking(Speaking::Spnego, side, config)
+}
+
+/// What this machine or connection lacks. A client without a ticket and a server without keys are told here, so that
+/// the next mechanism of a list gets its turn.
+fn lacking(speaking: Speaking, side: Side, config: &Config) -> Option<String> {
     if !gssapi::is_present() {
         return Some(
             "there is no GSS-API library: neither libgssapi_krb5.so.2 of MIT Kerberos (Debian: libgssapi-krb5-2) nor libgssapi.so.3 of Heimdal"
