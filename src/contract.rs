@@ -132,6 +132,17 @@ pub struct Established {
     pub authzid: Option<String>,
     /// The security layer that was negotiated.
     pub layer: Option<Box<dyn SecurityLayer>>,
+    /// Server: what the client has delegated, if the server wants it. The session stores it once the client is authorized.
+    pub delegated: Option<Box<dyn Delegated>>,
+}
+
+/// Credentials with which a server may act for its client.
+pub trait Delegated: Send {
+    /// Stores them in the credentials cache of that name, in place of what it holds.
+    ///
+    /// # Errors
+    /// If they cannot be stored there.
+    fn store(&self, ccache: &str) -> Result<(), Error>;
 }
 
 /// A negotiated security layer: one message in, one frame out and back, in place and without the

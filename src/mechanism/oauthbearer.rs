@@ -66,7 +66,7 @@ impl State for AwaitValues {
         kvpairs::push(&mut message, "auth", &["Bearer ", token.expose_str().unwrap_or_default()]);
         message.push(kvpairs::SEPARATOR);
         let authcid = authcid.or_else(|| authzid.clone()).unwrap_or_default();
-        let established = Established { last: Some(message), authcid, authzid, layer: None };
+        let established = Established { last: Some(message), authcid, authzid, ..Established::default() };
         // RFC 7628 §3.2.3: a single 0x01 answers the error object.
         Ok(Step::DoneUnlessRefused(established, Box::new(bearer::AwaitRefusal { dummy: b"\x01", token })))
     }

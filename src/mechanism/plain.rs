@@ -59,7 +59,7 @@ impl State for AwaitValues {
         message.extend_from_slice(authcid.as_bytes());
         message.push(0);
         message.extend_from_slice(password.expose());
-        Ok(Step::Done(Established { last: Some(message), authcid, authzid, layer: None }))
+        Ok(Step::Done(Established { last: Some(message), authcid, authzid, ..Established::default() }))
     }
 }
 

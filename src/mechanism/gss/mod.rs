@@ -7,9 +7,9 @@ mod layer;
 mod server;
 
 use crate::config::Config;
-use crate::contract::{Abilities, Mechanism, Next, SecurityFlags, Side};
-use crate::error::Error;
-use crate::gssapi::{self, Credentials, Name, Speaking, Store};
+use crate::contract::{Abilities, Established, Mechanism, Next, SecurityFlags, SecurityLayer, Side};
+use crate::error::{Error, Policy, Refused};
+use crate::gssapi::{self, flag, Acceptor, Client, Credentials, Name, SecurityContext, Speaking, Store};
 
 const SECURITY: SecurityFlags = SecurityFlags::NOPLAINTEXT
     .and(SecurityFlags::NOACTIVE)
@@ -121,6 +121,37 @@ fn credentials(side: Side, speaking: Speaking, config: &Config) -> Result<Creden
         Err(error) if speaking == Speaking::Spnego => Err(acquire(Speaking::Kerberos).err().unwrap_or(error)),
         result => result,
     }
+}
+
+/// A server's context, to begin with.
+fn acceptor(speaking: Speaking, binding: Option<Vec<u8>>, config: &Config) -> Result<Acceptor, Error> {
+    let credentials = credentials(Side::Server, speaking, config)?;
+    let about = format!("{}@{}", config.service, config.host);
+    Acceptor::new(about, credentials, binding, config.delegated_ccache().is_some())
+}
+
+/// The context once it is complete, and the client, who must be somebody and must delegate where the server insists on it.
+fn accepted(acceptor: Acceptor, config: &Config) -> Result<(SecurityContext, Client), Error> {
+    let (context, client) = acceptor.finish();
+    if context.flags() & flag::ANONYMOUS != 0 {
+        return Err(Refused::Credentials.into());
+    }
+    let insists = config.delegated_ccache().is_some() && config.secflags.contains(SecurityFlags::PASS_CREDENTIALS);
+    if insists && client.delegated.is_none() {
+        return Err(Policy::NothingDelegated.into());
+    }
+    Ok((context, client))
+}
+
+/// A server's result.
+fn established(
+    client: Client,
+    last: Option<Vec<u8>>,
+    authzid: Option<String>,
+    layer: Option<Box<dyn SecurityLayer>>,
+) -> Established {
+    let delegated = client.delegated.map(|credentials| Box::new(credentials) as _);
+    Established { last, authcid: client.authcid, authzid, layer, delegated }
 }
 
 /// The channel binding of contexts that have no header to bind: the one that Active Directory asks for.
