@@ -133,6 +133,9 @@ pub enum PeerMisbehaved {
     /// `c=` does not repeat the GS2 header and channel binding (RFC 5802 §6).
     #[error("the channel binding does not match: a man in the middle, or another TLS connection")]
     ChannelBindingMismatch,
+    /// The library does not say that a context is bound to the GS2 header (RFC 5801 §5.1).
+    #[error("the library does not confirm that it is bound to the GS2 header: the client has not bound it, or this library is older than MIT Kerberos 1.19 or Heimdal 8")]
+    BindingUnconfirmed,
     /// The client believes that we offer no -PLUS, and we do (RFC 5802 §6).
     #[error("the client says that this server offers no channel binding, which it does: the list of mechanisms was changed on the way")]
     Downgrade,
@@ -333,6 +336,7 @@ impl Error {
             Error::PeerMisbehaved { reason, .. } => match reason {
                 PeerMisbehaved::ServerProof | PeerMisbehaved::ServerProofMissing => Code::BadServ,
                 PeerMisbehaved::ChannelBindingMismatch
+                | PeerMisbehaved::BindingUnconfirmed
                 | PeerMisbehaved::ChannelBindingUnsupported
                 | PeerMisbehaved::Downgrade
                 | PeerMisbehaved::OffersChanged

@@ -34,6 +34,9 @@ sub _take {
   return {state => $state, message => $sent, error => $conn->error};
 }
 
+# After the exchange: user, authuser, ...
+sub name { my ($self, $property) = @_; return $self->{conn}->property($property) }
+
 sub agreed {
   my ($self) = @_;
   return join ' ', map { $self->{conn}->property($_) // 0 } qw(ssf maxout);
