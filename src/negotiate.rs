@@ -36,7 +36,7 @@ pub fn refusal(mechanism: &Mechanism, side: Side, config: &Config) -> Option<Str
         Side::Client => missing_answers(mechanism.client_needs, config.abilities),
         Side::Server => {
             let needs = mechanism.server_needs;
-            (needs != Abilities::NONE && !config.abilities.intersects(needs)).then(|| callbacks(needs).join(" or "))
+            (needs != Abilities::NONE && !config.answered().intersects(needs)).then(|| callbacks(needs).join(" or "))
         }
     };
     missing
