@@ -1,6 +1,8 @@
 //! Options and properties of one connection, by the names that callers use.
 
-use crate::contract::{Abilities, SecurityFlags};
+use std::sync::Arc;
+
+use crate::contract::{Abilities, Accounts, SecurityFlags};
 use crate::error::{Application, Error};
 use crate::secret::Secret;
 
@@ -78,6 +80,8 @@ struct Rare {
     offered_mechanisms: Option<Box<str>>,
     offered_bindings: Option<Box<str>>,
     tls_ssf: u32,
+    accounts: Option<Arc<dyn Accounts>>,
+    auxprop: Vec<Box<str>>,
 }
 
 impl Default for Config {
@@ -133,6 +137,26 @@ impl Config {
     /// Kerberos: a client lets the server act for it.
     pub fn delegate(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.delegate)
+    }
+
+    /// Who answers a server's questions where its application has no callback.
+    pub fn accounts(&self) -> Option<&Arc<dyn Accounts>> {
+        self.rare.as_ref()?.accounts.as_ref()
+    }
+
+    /// Sets or takes away the accounts of a server.
+    pub fn set_accounts(&mut self, accounts: Option<Arc<dyn Accounts>>) {
+        self.rare().accounts = accounts;
+    }
+
+    /// The properties of a user that a server's application wants to know after success.
+    pub fn auxprop(&self) -> &[Box<str>] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.auxprop)
+    }
+
+    /// What is answered at all, by the application or by the accounts.
+    pub fn answered(&self) -> Abilities {
+        self.accounts().map_or(self.abilities, |accounts| self.abilities.and(accounts.abilities()))
     }
 
     /// Kerberos: where a server stores what its client delegates to it; by default nowhere.
@@ -307,6 +331,7 @@ impl Config {
                 self.rare().delegated_ccache = value.map(str::to_owned);
             }
             "external_id" => self.rare().external_id = value.map(str::to_owned),
+            "auxprop" => self.rare().auxprop = words(value.unwrap_or("")).map(Into::into).collect(),
             "fake_salt_key" => {
                 if value.is_some_and(|v| v.len() < 16) {
                     return Err(option("fake_salt_key", "at least 16 bytes"));
@@ -351,6 +376,7 @@ impl Config {
             "delegate" => u8::from(self.delegate()).to_string(),
             "delegated_ccache" => self.delegated_ccache()?.to_owned(),
             "external_id" => self.external_id()?.to_owned(),
+            "auxprop" => self.auxprop().join(" "),
             "offered_mechanisms" => self.offered_mechanisms()?.to_owned(),
             "offered_bindings" => self.offered_bindings()?.to_owned(),
             _ => return None,

@@ -5,7 +5,7 @@ mod application;
 
 use crate::config::Config;
 use crate::contract::{
-    Answer, Context, Established, Event, Mechanism, Next, Question, Side, Step, World, MESSAGE_LIMIT,
+    Answer, Context, Established, Event, Mechanism, Next, Properties, Question, Side, Step, World, MESSAGE_LIMIT,
 };
 use crate::error::{Error, Failure, Malformed, Misuse, PeerMisbehaved, Policy};
 use crate::layer::{self, SharedLayer};
@@ -62,6 +62,7 @@ pub struct Session {
     failure: Option<Box<Failure>>,
     identity: Identity,
     layer: Option<SharedLayer>,
+    properties: Option<Box<Properties>>,
     delegated: bool,
 }
 
@@ -90,6 +91,7 @@ impl Session {
             failure: None,
             identity: Identity::default(),
             layer: None,
+            properties: None,
             delegated: false,
         }
     }
@@ -203,7 +205,7 @@ impl Session {
             }
             Phase::Finishing => {
                 self.question = None;
-                self.finishing_answered(answer)
+                self.finishing_answered(answer, world)
             }
             other => {
                 self.phase = other;
@@ -232,6 +234,7 @@ impl Session {
         self.failure = None;
         self.identity = Identity::default();
         self.layer = None;
+        self.properties = None;
         self.delegated = false;
     }
 
@@ -246,10 +249,10 @@ impl Session {
                 self.message = Some(bytes);
                 Outcome::Send
             }
-            Ok(Step::Ask(question, next)) => self.ask(question, next),
+            Ok(Step::Ask(question, next)) => self.ask(question, next, world),
             Ok(Step::Done(established)) => match self.side {
                 Side::Client => self.succeed(established),
-                Side::Server => self.finish(established),
+                Side::Server => self.finish(established, world),
             },
             Ok(Step::DoneUnlessRefused(established, next)) => match self.side {
                 Side::Client => {
@@ -257,7 +260,7 @@ impl Session {
                     self.phase = Phase::SucceededUnlessRefused(next);
                     outcome
                 }
-                Side::Server => self.finish(established),
+                Side::Server => self.finish(established, world),
             },
             Ok(Step::Fail(bytes, error)) => {
                 self.fail(error);
@@ -341,6 +344,11 @@ impl Session {
     /// The names of the exchange.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// The properties of the user that a server's application wanted to know, once it has succeeded.
+    pub fn properties(&self) -> Option<&Properties> {
+        self.properties.as_deref().filter(|_| self.is_success())
     }
 
     /// The security layer, once the exchange has succeeded with one.
