@@ -19,18 +19,20 @@ my $side = eval { Peer::OurLayer->$role(%option) };
 my $refusal = $@;
 
 my $started;
+my %task = (
+  encode => sub { return $side->seal($_[0]) },
+  decode => sub { return $side->unseal($_[0]) },
+  tell => sub { return {state => 'more', message => $side->agreed} },
+  step => sub { return $started++ ? $side->step($_[0]) : $side->start($_[0]) },
+);
 while (defined(my $line = <STDIN>)) {
-  my ($task, $word) = $line =~ /\A(?:(encode|decode|tell) )?(\S+)$/ or die "what is '$line'?\n";
+  my ($name, $word) = $line =~ /\A(?:(encode|decode|tell) )?(\S+)$/ or die "what is '$line'?\n";
   my $message = $word =~ /\A(?:\.|go)\z/ ? undef : $word eq '=' ? '' : decode_base64($word);
-  my $done = !$side
-    ? {state => 'fail', error => $refusal}
-    : !$task         ? ($started++ ? $side->step($message) : $side->start($message))
-    : $task eq 'tell'   ? {state => 'more', message => $side->agreed}
-    : $task eq 'encode' ? $side->seal($message)
-    :                     $side->unseal($message);
-  $done->{error} =~ s/\s+/ /g if defined $done->{error};
-  print join(' ', $done->{state}, written($done->{message}),
-    $done->{state} eq 'fail' ? $done->{error} : $done->{state} eq 'done' ? map { written($side->name($_)) } qw(authcid user) : ()), "\n";
+  my $come_to = $side ? $task{$name || 'step'}->($message) : {state => 'fail', error => $refusal};
+  my @more;
+  @more = $come_to->{error} =~ s/\s+/ /gr if $come_to->{state} eq 'fail';
+  @more = map { written($side->name($_)) } qw(authcid user) if $come_to->{state} eq 'done';
+  print join(' ', $come_to->{state}, written($come_to->{message}), @more), "\n";
 }
 
 sub written {
