@@ -58,14 +58,15 @@ subtest 'StartTLS' => sub {
   my $certificate = TLS::Certificate->new;
   my $tls = Server::Slapd->start(users => {fred => 'of no use here'}, certificate => $certificate, binding => 'tls-endpoint');
   (my $there = $tls->uri) =~ s/127\.0\.0\.1/localhost/;
-  for my $mechanism (qw(GSSAPI GSS-SPNEGO)) {
+  for my $case (map { my $name = $_; map { [$name, @$_] } [], [maxssf => 0] } qw(GSSAPI GSS-SPNEGO)) {
+    my ($mechanism, @property) = @$case;
     my $ldap = Net::LDAP->new($there, timeout => 20) or die "$there: $@";
     my $start = $ldap->start_tls(verify => 'none');
     is $start->code, LDAP_SUCCESS, 'StartTLS' or return diag $start->error;
     my $conn = Authen::SASL->new(mechanism => $mechanism)
-      ->client_new('ldap', 'localhost', {ccache => $fred, tls => $ldap->socket});
+      ->client_new('ldap', 'localhost', {ccache => $fred, tls => $ldap->socket, @property});
     my $bind = $ldap->bind('', sasl => $conn);
-    is $bind->code, LDAP_SUCCESS, "$mechanism: bind succeeds" or return diag $bind->error, ' ', $conn->error || '';
+    is $bind->code, LDAP_SUCCESS, "@$case: bind succeeds" or return diag $bind->error, ' ', $conn->error || '';
     is $conn->property('ssf'), 0, 'without a layer';
     is $ldap->who_am_i->response, 'dn:' . $tls->dn('fred'), 'who am I';
   }
