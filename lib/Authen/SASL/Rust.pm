@@ -225,7 +225,7 @@ Directory takes no second encryption and may ask for a channel binding, make the
     my $conn = $sasl->client_new('ldap', 'dc1.example.org', { tls => $ldap->socket });
     my $bind = $ldap->bind('', sasl => $conn);
 
-C<GSS-SPNEGO> is Microsoft's own way, with the same tickets and the same result.
+C<GSS-SPNEGO> is Microsoft's own way, with the same tickets and the same result. F<eg/directory-search> does all of this.
 
 The properties C<ccache>, C<keytab>, C<principal> and C<delegate> (L<Authen::SASL::Rust::Connection/Kerberos>) say which
 credentials are used, if they are not the environment's (C<KRB5CCNAME>, C<KRB5_KTNAME>, C<KRB5_CLIENT_KTNAME>). A
