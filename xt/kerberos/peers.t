@@ -58,8 +58,11 @@ for my $mechanism (qw(GSSAPI GSS-SPNEGO)) {
   }
 }
 
-cell('GSSAPI, authzid', 'client', 'Peer::Cyrus', 'GSSAPI', {maxssf => 0, authzid => 'barney'}, {allow => 'barney'}, 0);
-cell('GSSAPI, authzid', 'server', 'Peer::Cyrus', 'GSSAPI', {maxssf => 0, allow => 'barney'}, {authzid => 'barney'}, 0);
+for my $mechanism (qw(GSSAPI GS2-KRB5)) {
+  my ($asks, $allows) = ({authzid => 'barney'}, {allow => 'barney'});
+  cell("$mechanism, authzid", 'client', 'Peer::Cyrus', $mechanism, {maxssf => 0, %$asks}, $allows, 0);
+  cell("$mechanism, authzid", 'server', 'Peer::Cyrus', $mechanism, {maxssf => 0, %$allows}, {user => 'fred', %$asks}, 0);
+}
 cell('GS2-KRB5', $_, 'Peer::Cyrus', 'GS2-KRB5', {maxssf => 0}, {}, 0) for qw(client server);
 
 # Channel binding. libsasl2's GSSAPI takes the data as OpenLDAP gives them, with the type in front.
