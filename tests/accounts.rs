@@ -88,8 +88,8 @@ fn login(mechanism: &str, server: &mut Session, values: &[(Property, &str)]) -> 
             false => server.start(Some(&message), &mut world.lend()),
         };
         started = true;
-        if reply == Outcome::Send && server.need_step() || reply == Outcome::Send && client.need_step() {
-            outcome = client.step(&server.message().to_vec(), &mut world.lend());
+        if reply == Outcome::Send && (server.need_step() || client.need_step()) {
+            outcome = client.step(server.message(), &mut world.lend());
         }
         if !server.need_step() {
             return reply;

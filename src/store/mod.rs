@@ -1,4 +1,5 @@
-//! Where secrets come from besides the application's own words: stored keys and remembered keys.
+//! Where secrets come from besides the application's own words: stored keys, files of them, and remembered keys.
 
 pub mod keys;
+pub mod users;
 pub mod verifier;
