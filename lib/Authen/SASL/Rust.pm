@@ -111,7 +111,8 @@ another plugin would send the password that this one refused to send. A program 
 names it: C<use Authen::SASL qw(Rust Perl)>.
 
 This page has what concerns the whole; L<Authen::SASL::Rust::Connection> has the methods and properties of a
-connection, L<Authen::SASL::Rust::ChannelBinding> the C<-PLUS> mechanisms, and L<Authen::SASL::Rust::Error> the
+connection, L<Authen::SASL::Rust::Accounts> servers whose users stand in a file or behind saslauthd,
+L<Authen::SASL::Rust::ChannelBinding> the C<-PLUS> mechanisms, and L<Authen::SASL::Rust::Error> the
 exception.
 
 =head2 Not in this version
@@ -172,7 +173,7 @@ C<require>: see L<Authen::SASL::Rust::ChannelBinding>;
 
 =item *
 
-the callbacks that it needs exist. They are not called for the choice;
+the callbacks that it needs exist, or accounts that answer in their place. They are not called for the choice;
 
 =item *
 
@@ -657,8 +658,8 @@ a program says nothing, only services whose programs know layers get one.
 
 =item *
 
-Nothing of libsasl2 is used: no plugins, no F<sasldb>, no configuration files, no saslauthd. A server asks its
-callbacks.
+Nothing of libsasl2 is used: no plugins, no F<sasldb>, no configuration files. A server asks its callbacks, or its accounts:
+a file of users, or saslauthd.
 
 =item *
 
@@ -672,8 +673,8 @@ A client and a server may live in one process.
 
 =head1 SEE ALSO
 
-L<Authen::SASL>, L<Authen::SASL::Rust::Connection>, L<Authen::SASL::Rust::ChannelBinding>, L<Authen::SASL::Rust::Error>; RFC 4422 (SASL), RFC 5802
-(SCRAM). The programs in F<eg/> run as they stand.
+L<Authen::SASL>, L<Authen::SASL::Rust::Connection>, L<Authen::SASL::Rust::Accounts>, L<sasl-rust-passwd>,
+L<Authen::SASL::Rust::ChannelBinding>, L<Authen::SASL::Rust::Error>; RFC 4422 (SASL), RFC 5802 (SCRAM). The programs in F<eg/> run as they stand.
 
 =head1 LICENSE
 
