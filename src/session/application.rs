@@ -68,7 +68,7 @@ impl Session {
             },
             (Errand::Compare(password), Answer::Credential(stored)) => {
                 let iterations = self.config.iterations;
-                match verifier::check_password(stored.as_ref(), &password, iterations, world.lookups) {
+                match verifier::check_password(stored, &password, iterations, world.lookups) {
                     Ok(same) => self.advance(next, Event::Answered(Answer::Verdict(same)), world),
                     Err(error) => self.fail(error),
                 }
