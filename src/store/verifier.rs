@@ -20,7 +20,7 @@ use crate::crypto::scram::{family, Keys};
 use crate::error::{Application, Error};
 use crate::secret::{ct_eq, Secret};
 use crate::wire::saslprep;
-use crate::wire::scram::{base64, number};
+use crate::wire::scram::{base64, number, SALT_LIMIT};
 use crate::world::OsRandom;
 
 /// A stored key, read.
@@ -72,7 +72,8 @@ impl Verifier {
         let [iterations, salt, stored_key, server_key] = parts.ok_or_else(|| wrong(malformed(spelling)))?;
         let iterations =
             number(iterations).ok_or_else(|| wrong("a stored key whose iteration count is no number in its range"))?;
-        let salt = base64(salt).ok_or_else(|| wrong("a stored key whose salt is not valid base64"))?.into();
+        let salt = base64(salt).filter(|salt| salt.len() <= SALT_LIMIT);
+        let salt = salt.ok_or_else(|| wrong("a stored key whose salt is not base64 of 1 to 1023 bytes"))?.into();
         let key = |text| {
             let key = base64(text).map(Secret::from);
             key.filter(|key| key.expose().len() == hash.size())
@@ -97,10 +98,10 @@ impl Verifier {
     ///
     /// # Errors
     /// [`Application::Unusable`] if the password cannot be prepared as a stored string (RFC 4013 §2.5),
-    /// [`Application::Option`] for an empty salt or a count that is not 1 to 2147483647.
+    /// [`Application::Option`] for a salt that is empty or above [`SALT_LIMIT`], or a count that is not 1 to 2147483647.
     pub fn make(hash: Hash, password: &str, salt: &[u8], iterations: u32) -> Result<Self, Error> {
-        if salt.is_empty() {
-            return Err(Application::Option { name: "salt", range: "at least one byte" }.into());
+        if salt.is_empty() || salt.len() > SALT_LIMIT {
+            return Err(Application::Option { name: "salt", range: "1 to 1023 bytes" }.into());
         }
         if iterations == 0 || iterations > i32::MAX as u32 {
             return Err(Application::Option { name: "iterations", range: "a number from 1 to 2147483647" }.into());
