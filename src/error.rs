@@ -179,7 +179,7 @@ pub enum Refused {
     #[error("authentication failed: wrong password or unknown user")]
     Credentials,
     /// The authentication was right, and does not allow this authorization identity.
-    #[error("'{authcid}' may not act as '{authzid}' (the authorize callback decides)")]
+    #[error("'{}' may not act as '{}' (the authorize callback decides)", name(authcid), name(authzid))]
     Authorization {
         /// The authentication identity.
         authcid: String,
@@ -486,7 +486,15 @@ impl std::error::Error for Failure {
     }
 }
 
-/// What of a peer's own words may be shown: printable ASCII, at most 200 bytes.
+/// A name as it may be shown: without control characters, and not at length.
+fn name(name: &str) -> String {
+    name.chars().take(SHOWN_LIMIT).map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// What of a peer's own words is repeated in an error text, at most, in bytes.
+pub const SHOWN_LIMIT: usize = 200;
+
+/// What of a peer's own words may be shown: printable ASCII, at most [`SHOWN_LIMIT`] bytes.
 pub fn printable(peer_text: &[u8]) -> String {
-    peer_text.iter().take(200).map(|&b| if (0x20..0x7f).contains(&b) { char::from(b) } else { '?' }).collect()
+    peer_text.iter().take(SHOWN_LIMIT).map(|&b| if (0x20..0x7f).contains(&b) { char::from(b) } else { '?' }).collect()
 }
