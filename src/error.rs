@@ -179,7 +179,7 @@ pub enum Refused {
     #[error("authentication failed: wrong password or unknown user")]
     Credentials,
     /// The authentication was right, and does not allow this authorization identity.
-    #[error("'{}' may not act as '{}' (the authorize callback decides)", name(authcid), name(authzid))]
+    #[error("'{}' may not act as '{}' (the authorize callback decides)", shown(authcid), shown(authzid))]
     Authorization {
         /// The authentication identity.
         authcid: String,
@@ -486,8 +486,8 @@ impl std::error::Error for Failure {
     }
 }
 
-/// A name as it may be shown: without control characters, and not at length.
-fn name(name: &str) -> String {
+/// A name as it may be shown, which may be of the peer's making: without control characters, and not at length.
+fn shown(name: &str) -> String {
     name.chars().take(SHOWN_LIMIT).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
