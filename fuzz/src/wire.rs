@@ -7,6 +7,7 @@ use authen_sasl_rust::error::printable;
 use authen_sasl_rust::mechanism::fuzzing as digest_md5;
 use authen_sasl_rust::negotiate;
 use authen_sasl_rust::secret::Secret;
+use authen_sasl_rust::store::users::Users;
 use authen_sasl_rust::store::verifier::{Spelling, Verifier};
 use authen_sasl_rust::wire::digest::{self, Directives, Printer};
 use authen_sasl_rust::wire::gs2::Header;
@@ -34,6 +35,7 @@ pub const PARSERS: &[(&str, Parser)] = &[
     ("verifier", stored_key),
     ("numbers", numbers),
     ("lists", lists),
+    ("users", users),
 ];
 
 fn text(bytes: &[u8]) -> Cow<'_, str> {
@@ -220,4 +222,22 @@ fn lists(bytes: &[u8]) {
     assert_eq!(negotiate::offers_binding(&text), names.iter().any(plus));
     let words: Vec<&str> = words(&text).collect();
     assert_eq!(authen_sasl_rust::config::words(&words.join(",")).collect::<Vec<_>>(), words);
+}
+
+/// A users' file: what a change leaves alone stays as it is.
+fn users(bytes: &[u8]) {
+    let Ok(users) = Users::parse(&Secret::new(bytes)) else { return };
+    let printed = users.print();
+    let again = Users::parse(&printed).expect("what was printed");
+    assert_eq!(text(again.print().expose()), text(printed.expose()));
+    assert_eq!(again.list(), users.list());
+    assert_eq!(users.list().len(), users.count());
+    for user in users.list() {
+        assert_eq!(again.find(user.name), Some(user));
+    }
+    let Some(name) = users.list().first().map(|user| user.name.to_owned()) else { return };
+    let disabled = again.with_disabled(&name, true).expect("a change of one user");
+    assert!(disabled.find(&name).is_some_and(|user| user.disabled));
+    let without = disabled.without(&name).expect("a change of one user");
+    assert!(without.find(&name).is_none() && without.count() + 1 == users.count());
 }
