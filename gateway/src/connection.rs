@@ -1,6 +1,6 @@
 //! One connection: AUTH until it has succeeded, then the relay.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -53,9 +53,10 @@ struct Entered {
 }
 
 /// Serves a client on TCP, with or without TLS.
-pub async fn serve_tcp(gate: Arc<Gate>, stream: TcpStream, peer: Peer, with_tls: bool) {
+pub async fn serve_tcp(gate: &Gate, stream: TcpStream, address: SocketAddr, with_tls: bool) {
     let live = gate.live();
-    let Some(place) = admit(&gate, &live, &peer) else { return };
+    let peer = Peer { address: Some(address.ip()), text: address.to_string() };
+    let Some(place) = admit(gate, &live, &peer) else { return };
     set_options(&stream);
     let deadline = Instant::now() + live.settings.limits.login();
     if !with_tls {
@@ -86,9 +87,11 @@ pub async fn serve_tcp(gate: Arc<Gate>, stream: TcpStream, peer: Peer, with_tls:
 }
 
 /// Serves a client on a Unix socket: nobody listens there.
-pub async fn serve_unix(gate: Arc<Gate>, stream: UnixStream, peer: Peer) {
+pub async fn serve_unix(gate: &Gate, stream: UnixStream) {
     let live = gate.live();
-    let Some(place) = admit(&gate, &live, &peer) else { return };
+    let text = stream.peer_cred().map_or("unix".into(), |credentials| format!("uid {}", credentials.uid()));
+    let peer = Peer { address: None, text };
+    let Some(place) = admit(gate, &live, &peer) else { return };
     let deadline = Instant::now() + live.settings.limits.login();
     serve(gate, live, stream, Security { strength: 1, binding: None }, peer, place, deadline).await;
 }
@@ -110,7 +113,7 @@ fn admit(gate: &Gate, live: &Live, peer: &Peer) -> Option<Option<Place>> {
 }
 
 async fn serve<S: Stream>(
-    gate: Arc<Gate>,
+    gate: &Gate,
     live: Arc<Live>,
     mut stream: S,
     security: Security,
@@ -119,7 +122,7 @@ async fn serve<S: Stream>(
     deadline: Instant,
 ) {
     // Boxed, and gone when the relay begins: an idle connection pays for its relay alone.
-    let entered = Box::pin(enter(&gate, live, &mut stream, security, peer, place, deadline)).await;
+    let entered = Box::pin(enter(gate, live, &mut stream, security, peer, place, deadline)).await;
     let Some(Entered { backend, early }) = entered else { return };
     let _held = Held::new(&gate.gauges.relaying);
     let counters = (&gate.gauges.bytes_in, &gate.gauges.bytes_out);

@@ -1,6 +1,7 @@
 //! What all connections share.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use authen_sasl_rust::contract::World;
@@ -57,6 +58,7 @@ pub struct Gate {
     live: RwLock<Arc<Live>>,
     pub throttle: Arc<Throttle>,
     pub gauges: Gauges,
+    seats: AtomicUsize,
     /// Key derivations at once: one for each thread, so that passwords do not starve the relays.
     pub derivations: Semaphore,
 }
@@ -67,8 +69,14 @@ impl Gate {
             live: RwLock::new(Arc::new(live)),
             throttle: Arc::default(),
             gauges: Gauges::default(),
+            seats: AtomicUsize::new(0),
             derivations: Semaphore::new(threads),
         }
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.seats.load(Ordering::Relaxed)
     }
 
     /// The configuration of this moment.
@@ -79,5 +87,23 @@ impl Gate {
     /// New connections get this one; those that are there keep theirs.
     pub fn replace(&self, live: Live) {
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+    }
+}
+
+/// One of the `limits.connections` that a gateway has at once; given back when dropped.
+pub struct Seat(pub Arc<Gate>);
+
+impl Seat {
+    /// `None` if all are taken.
+    pub fn take(gate: &Arc<Gate>) -> Option<Self> {
+        let limit = gate.live().settings.limits.connections;
+        let free = |taken: usize| (taken < limit).then_some(taken + 1);
+        gate.seats.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free).ok().map(|_| Seat(gate.clone()))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.seats.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -15,9 +15,9 @@ mod settings;
 mod throttle;
 mod tls;
 mod users;
+mod workers;
 
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,7 @@ use gate::{Gate, Live};
 use gauges::count;
 use options::{Command, Options};
 use settings::Log;
+use workers::Workers;
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -69,18 +70,14 @@ fn run(options: Options) -> Result<(), String> {
     }
     let threads =
         live.settings.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(2);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .enable_all()
-        .build()
-        .map_err(|error| format!("the threads cannot be started: {error}"))?;
-    let result = runtime.block_on(serve(options, live, threads));
+    let cannot_start = |error| format!("the threads cannot be started: {error}");
+    let workers = Arc::new(Workers::start(threads).map_err(cannot_start)?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
     // What is still relaying after the drain is cut off.
-    runtime.shutdown_background();
-    result
+    runtime.block_on(serve(options, live, threads, workers))
 }
 
-async fn serve(options: Options, live: Live, threads: usize) -> Result<(), String> {
+async fn serve(options: Options, live: Live, threads: usize, workers: Arc<Workers>) -> Result<(), String> {
     let handler = |kind| signal(kind).map_err(|error| format!("a signal cannot be caught: {error}"));
     let (mut hangup, mut terminate, mut interrupt) =
         (handler(SignalKind::hangup())?, handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
@@ -89,7 +86,7 @@ async fn serve(options: Options, live: Live, threads: usize) -> Result<(), Strin
     let (stop, stopped) = watch::channel(false);
     let sockets = listen::open(&settings)?;
     for socket in sockets {
-        tokio::spawn(socket.accept(gate.clone(), stopped.clone()));
+        tokio::spawn(socket.accept(gate.clone(), workers.clone(), stopped.clone()));
     }
     if let Some(address) = settings.metrics {
         listen::serve_metrics(gate.clone(), address, stopped.clone()).await?;
@@ -127,16 +124,14 @@ fn reload(options: &Options, gate: &Gate) {
 }
 
 async fn drain(gate: &Gate, terminate: &mut Signal, interrupt: &mut Signal) {
-    let connections =
-        || gate.gauges.relaying.load(Ordering::Relaxed).saturating_add(gate.gauges.waiting.load(Ordering::Relaxed));
     let end = Instant::now() + gate.live().settings.limits.drain();
-    info!(connections = connections(), "draining");
-    while connections() > 0 && Instant::now() < end {
+    info!(connections = gate.connections(), "draining");
+    while gate.connections() > 0 && Instant::now() < end {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(50)) => {}
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
     }
-    info!(connections = connections(), "ending");
+    info!(connections = gate.connections(), "ending");
 }
