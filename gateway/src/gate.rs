@@ -1,26 +1,26 @@
 //! What all connections share.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use authen_sasl_rust::contract::World;
 use authen_sasl_rust::world::OsRandom;
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use crate::accounts::Accounts;
 use crate::gauges::Gauges;
 use crate::settings::Settings;
 use crate::throttle::Throttle;
 use crate::tls;
-use crate::users::Users;
 
 /// A configuration with all that its files hold; a reload makes a new one.
 pub struct Live {
     pub settings: Settings,
-    pub users: Users,
+    pub accounts: Accounts,
     pub tls: Option<TlsAcceptor>,
-    /// What is offered, as far as the users' keys allow.
+    pub backend_tls: Option<TlsConnector>,
+    /// What is offered, as far as the accounts allow.
     pub mechanisms: String,
 }
 
@@ -28,18 +28,18 @@ impl Live {
     /// Reads everything that the settings name.
     pub fn load(settings: Settings) -> Result<Self, String> {
         settings.check()?;
-        let path: PathBuf = settings.users.clone().unwrap_or_default();
-        let users = Users::read(&path, settings.salt_key.as_deref())?;
-        let mechanisms = users.usable(&settings.mechanisms);
+        let accounts = Accounts::read(&settings)?;
+        let mechanisms = accounts.usable(&settings.mechanisms);
         if mechanisms.is_empty() {
-            return Err(format!("no user has a stored key for any of the mechanisms {}", settings.mechanisms));
+            return Err(format!("nobody can use any of the mechanisms {}", settings.mechanisms));
         }
         let tls = match (&settings.tls.certificate, &settings.tls.key) {
-            (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key)?),
+            (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key, &settings.tls)?),
             (None, None) => None,
             _ => return Err("a certificate and its key belong together".into()),
         };
-        Ok(Live { settings, users, tls, mechanisms })
+        let backend_tls = settings.backend_tls.ca.as_deref().map(tls::connector).transpose()?;
+        Ok(Live { settings, accounts, tls, backend_tls, mechanisms })
     }
 
     /// Lends the core its world, for one call.
@@ -47,8 +47,8 @@ impl Live {
         call(&mut World {
             random: &mut OsRandom,
             keys: None,
-            fake_salt_key: self.users.salt_key.expose(),
-            lookups: &self.users.lookups,
+            fake_salt_key: self.accounts.users.salt_key.expose(),
+            lookups: &self.accounts.users.lookups,
         })
     }
 }

@@ -10,10 +10,11 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+use crate::address::Address;
 use crate::connection::{serve_tcp, serve_unix};
 use crate::gate::{Gate, Seat};
 use crate::gauges::count;
-use crate::settings::{Address, Settings};
+use crate::settings::Settings;
 use crate::workers::Workers;
 
 /// Connections that the system holds until they are accepted.

@@ -1,19 +1,26 @@
 //! `sasl-gate`: SASL in front of beanstalkd, or of another server of a protocol without authentication.
 //!
 //! It speaks the AUTH line protocol (`docs/auth-line-protocol.md`) until a client has authenticated
-//! itself, then relays bytes to the backend. `docs/sasl-gate.1.md` is its manual.
+//! itself, then relays bytes to the backend. `docs/sasl-gate.pod` is its manual.
 
 mod access;
+mod accounts;
+mod address;
+mod backend;
 mod connection;
 mod gate;
 mod gauges;
+mod identity;
+mod lines;
 mod listen;
 mod options;
 mod passwd;
+mod passwords;
 mod relay;
 mod settings;
 mod throttle;
 mod tls;
+mod tokens;
 mod users;
 mod workers;
 
@@ -34,10 +41,11 @@ use workers::Workers;
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    if let Some(Command::Passwd(wanted)) = &options.command {
-        return finish(passwd::run(wanted));
-    }
-    finish(run(options))
+    finish(match &options.command {
+        Some(Command::Passwd(wanted)) => passwd::run(wanted),
+        Some(Command::Token(wanted)) => tokens::make(wanted),
+        None => run(options),
+    })
 }
 
 fn finish(result: Result<(), String>) -> ExitCode {
@@ -53,7 +61,11 @@ fn finish(result: Result<(), String>) -> ExitCode {
 fn run(options: Options) -> Result<(), String> {
     let live = Live::load(options.settings()?)?;
     if options.check {
-        println!("sasl-gate: {} users, mechanisms {}: the configuration is good", live.users.count(), live.mechanisms);
+        println!(
+            "sasl-gate: {} users, mechanisms {}: the configuration is good",
+            live.accounts.users.count(),
+            live.mechanisms
+        );
         return Ok(());
     }
     match live.settings.log {
@@ -91,7 +103,7 @@ async fn serve(options: Options, live: Live, threads: usize, workers: Arc<Worker
     if let Some(address) = settings.metrics {
         listen::serve_metrics(gate.clone(), address, stopped.clone()).await?;
     }
-    info!(users = gate.live().users.count(), mechanisms = gate.live().mechanisms, "ready");
+    info!(users = gate.live().accounts.users.count(), mechanisms = gate.live().mechanisms, "ready");
     loop {
         tokio::select! {
             _ = hangup.recv() => reload(&options, &gate),
@@ -112,7 +124,7 @@ fn reload(options: &Options, gate: &Gate) {
             if live.settings.listen != old.settings.listen || live.settings.metrics != old.settings.metrics {
                 warn!("addresses to listen at change with a restart only");
             }
-            info!(users = live.users.count(), mechanisms = live.mechanisms, "reloaded");
+            info!(users = live.accounts.users.count(), mechanisms = live.mechanisms, "reloaded");
             gate.replace(live);
             count(&gate.gauges.reloads);
         }
