@@ -13,6 +13,8 @@ mod gauges;
 mod identity;
 mod lines;
 mod listen;
+#[cfg(test)]
+mod manual;
 mod options;
 mod passwd;
 mod passwords;

@@ -16,15 +16,20 @@ const LISTEN: &str = "127.0.0.1:11301";
 #[command(
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "\
+    after_help = "All settings: --help. The manual: sasl-gate(1).",
+    after_long_help = concat!(
+        "\
 Addresses are host:port, tls:host:port or unix:/path.
 
-Signals: SIGHUP loads users, certificate and limits again; SIGTERM stops listening, lets those who are in \
-finish, and ends.
+Signals: SIGHUP loads settings and files again; SIGTERM stops listening, lets those who are in finish, and ends.
 
 Example:
   sasl-gate passwd fred >> users
-  sasl-gate --users users --backend 127.0.0.1:11300"
+  sasl-gate --users users --backend 127.0.0.1:11300
+
+",
+        include_str!("../contrib/sasl-gate.toml")
+    )
 )]
 pub struct Options {
     #[command(subcommand)]
@@ -103,6 +108,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct NewToken {
     /// The name of the user whose it is
+    #[arg(value_name = "USER")]
     pub name: String,
 
     /// Days until it ends [default: it does not]
@@ -114,14 +120,15 @@ pub struct NewToken {
 #[derive(Debug, Args)]
 pub struct Passwd {
     /// The user's name
+    #[arg(value_name = "USER")]
     pub name: String,
 
     /// The mechanism that the line is for
-    #[arg(short, long, default_value = "SCRAM-SHA-256")]
+    #[arg(short, long, value_name = "NAME", default_value = "SCRAM-SHA-256")]
     pub mechanism: String,
 
     /// Iterations of the key derivation
-    #[arg(short, long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(4096..=2_000_000))]
+    #[arg(short, long, value_name = "NUMBER", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(4096..=2_000_000))]
     pub iterations: u32,
 }
 
