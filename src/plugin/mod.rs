@@ -10,3 +10,6 @@ mod options;
 mod propctx;
 mod text;
 mod utils;
+
+#[cfg(test)]
+mod tests;
