@@ -235,11 +235,18 @@ pub trait Accounts: Send + Sync + fmt::Debug {
     /// [`Abilities::CANONICALIZE`] and [`Abilities::AUTHORIZE`].
     fn abilities(&self) -> Abilities;
 
-    /// Answers a question of one of these kinds. An unknown user is an answer, as a refusal is.
+    /// Answers a question of one of these kinds, asked for a mechanism: a SCRAM server wants the verifier of
+    /// its own hash. An unknown user is an answer, as a refusal is.
     ///
     /// # Errors
     /// [`Error::Outside`] when there is no answer: the store is unreadable, the daemon silent.
-    fn answer(&self, question: &Question, config: &Config) -> Result<Answer, Error>;
+    fn answer(&self, question: &Question, mechanism: &'static Mechanism, config: &Config) -> Result<Answer, Error>;
+
+    /// Why a mechanism whose questions it answers cannot be offered all the same, for instance because
+    /// there are verifiers where a password is needed.
+    fn unfit(&self, _mechanism: &'static Mechanism) -> Option<String> {
+        None
+    }
 
     /// Looks up the properties that the application has asked for. One that the user lacks is left out.
     ///

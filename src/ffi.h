@@ -1,4 +1,4 @@
-/* The C surface of the Rust core; src/ffi.rs is its other half and says what each function does. */
+/* The C surface of the Rust core; src/ffi.rs with src/ffi/ is its other half and says what each function does. */
 #ifndef AUTHEN_SASL_RUST_FFI_H
 #define AUTHEN_SASL_RUST_FFI_H
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use authen_sasl_rust::config::Config;
-use authen_sasl_rust::contract::{Abilities, Account, Accounts, Answer, Properties, Property, Question, Side, Values};
+use authen_sasl_rust::contract::{
+    Abilities, Account, Accounts, Answer, Mechanism, Properties, Property, Question, Side, Values,
+};
 use authen_sasl_rust::error::{Code, Error};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::{Outcome, Session};
@@ -21,13 +23,14 @@ impl Accounts for Fred {
         self.abilities
     }
 
-    fn answer(&self, question: &Question, _config: &Config) -> Result<Answer, Error> {
+    fn answer(&self, question: &Question, mechanism: &'static Mechanism, _config: &Config) -> Result<Answer, Error> {
         if self.broken {
             return Err(Error::outside(Code::Unavail, "accounts of the test: no disk"));
         }
         Ok(match question {
             Question::Canonicalize { name, .. } => Answer::Text(Some(name.to_lowercase())),
             Question::Credentials { authcid, .. } => {
+                assert!(mechanism.server_needs.contains(Abilities::CREDENTIALS));
                 Answer::Credential((authcid == "fred").then(|| Secret::new(b"pencil")))
             }
             Question::CheckPassword { authcid, password, .. } => {
@@ -36,6 +39,10 @@ impl Accounts for Fred {
             Question::Authorize { authzid, .. } => Answer::Verdict(authzid == "mail"),
             _ => panic!("a question that these accounts do not answer"),
         })
+    }
+
+    fn unfit(&self, mechanism: &'static Mechanism) -> Option<String> {
+        (mechanism.name == "DIGEST-MD5").then(|| "the accounts of the test refuse it".into())
     }
 
     fn properties(&self, wanted: &[Box<str>], of: Account<'_>, _config: &Config) -> Result<Properties, Error> {
@@ -156,6 +163,17 @@ fn accounts_offer_what_they_can_answer() {
     assert!(server.negotiate("PLAIN").is_ok());
     let error = server.negotiate("SCRAM-SHA-256").expect_err("no credentials").to_string();
     assert!(error.contains("there is no callback getsecret"), "{error}");
+    let error = server.negotiate("DIGEST-MD5").expect_err("no credentials").to_string();
+    assert!(error.contains("there is no callback getsecret"), "{error}");
+}
+
+#[test]
+fn accounts_may_refuse_a_mechanism_that_the_application_serves() {
+    let mut server = server(ALL, false);
+    let error = server.negotiate("DIGEST-MD5").expect_err("unfit").to_string();
+    assert!(error.contains("DIGEST-MD5: the accounts of the test refuse it"), "{error}");
+    server.config.abilities = Abilities::CREDENTIALS;
+    assert!(server.negotiate("DIGEST-MD5").is_ok());
 }
 
 #[test]

@@ -59,9 +59,10 @@ impl Session {
         self.errand = errand;
         self.phase = phase;
         let ability = ability_for(&question);
-        if let Some(accounts) = self.config.accounts().filter(|_| !self.config.abilities.contains(ability)) {
+        let accounts = self.config.accounts().filter(|_| !self.config.abilities.contains(ability));
+        if let (Some(accounts), Some(mechanism)) = (accounts, self.mechanism) {
             if accounts.abilities().contains(ability) {
-                return match accounts.answer(&question, &self.config) {
+                return match accounts.answer(&question, mechanism, &self.config) {
                     Ok(answer) => self.answer(answer, world),
                     Err(error) => self.fail(error),
                 };
