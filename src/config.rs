@@ -76,6 +76,7 @@ struct Rare {
     keytab: Option<String>,
     principal: Option<String>,
     delegate: bool,
+    delegated_ccache: Option<String>,
     offered_mechanisms: Option<Box<str>>,
     offered_bindings: Option<Box<str>>,
     tls_ssf: u32,
@@ -156,6 +157,11 @@ impl Config {
     /// What is answered at all, by the application or by the accounts.
     pub fn answered(&self) -> Abilities {
         self.accounts().map_or(self.abilities, |accounts| self.abilities.and(accounts.abilities()))
+    }
+
+    /// Kerberos: where a server stores what its client delegates to it; by default nowhere.
+    pub fn delegated_ccache(&self) -> Option<&str> {
+        self.rare.as_ref()?.delegated_ccache.as_deref()
     }
 
     /// What the salts of users without one are derived from, if the application set it.
@@ -318,6 +324,12 @@ impl Config {
             "keytab" => self.rare().keytab = value.map(str::to_owned),
             "principal" => self.rare().principal = value.map(str::to_owned),
             "delegate" => self.rare().delegate = truth(value),
+            "delegated_ccache" => {
+                if value.is_some_and(|name| name.is_empty() || name.contains('\0')) {
+                    return Err(option("delegated_ccache", "the name of a credentials cache"));
+                }
+                self.rare().delegated_ccache = value.map(str::to_owned);
+            }
             "external_id" => self.rare().external_id = value.map(str::to_owned),
             "auxprop" => self.rare().auxprop = words(value.unwrap_or("")).map(Into::into).collect(),
             "fake_salt_key" => {
@@ -362,6 +374,7 @@ impl Config {
             "keytab" => self.keytab()?.to_owned(),
             "principal" => self.principal()?.to_owned(),
             "delegate" => u8::from(self.delegate()).to_string(),
+            "delegated_ccache" => self.delegated_ccache()?.to_owned(),
             "external_id" => self.external_id()?.to_owned(),
             "auxprop" => self.auxprop().join(" "),
             "offered_mechanisms" => self.offered_mechanisms()?.to_owned(),
@@ -435,9 +448,13 @@ mod tests {
     #[test]
     fn options_are_read_back_and_reset() {
         let mut config = Config::default();
-        for (name, value) in
-            [("minssf", "56"), ("iterations", "10000"), ("realm", "r"), ("secflags", "noactive mutual_auth")]
-        {
+        for (name, value) in [
+            ("minssf", "56"),
+            ("iterations", "10000"),
+            ("realm", "r"),
+            ("delegated_ccache", "FILE:/tmp/c"),
+            ("secflags", "noactive mutual_auth"),
+        ] {
             assert_eq!(config.set(name, Some(value)), Ok(true));
             assert_eq!(config.get(name).as_deref(), Some(value));
             assert_eq!(config.set(name, None), Ok(true));
@@ -457,6 +474,8 @@ mod tests {
             ("secflags", "noplaintext nosuch"),
             ("channel_binding_policy", "maybe"),
             ("fake_salt_key", "short"),
+            ("delegated_ccache", ""),
+            ("delegated_ccache", "FILE:/tmp/a\0b"),
         ] {
             let error = config.set(name, Some(value)).unwrap_err();
             assert!(error.to_string().starts_with(name), "{error}");

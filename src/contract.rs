@@ -65,10 +65,18 @@ pub struct Mechanism {
     pub server_needs: Abilities,
     /// True if a client derives keys that are worth remembering ([`DerivedKeys`]).
     pub derives_keys: bool,
+    /// Why this machine does not have it for that side of a connection; `None` if it does. Those that need nothing of
+    /// the machine say [`available`].
+    pub unavailable: fn(Side, &Config) -> Option<String>,
     /// Makes a client's first state.
     pub client: fn() -> Next,
     /// Makes a server's first state.
     pub server: fn() -> Next,
+}
+
+/// The [`Mechanism::unavailable`] of a mechanism that is there on every machine.
+pub fn available(_: Side, _: &Config) -> Option<String> {
+    None
 }
 
 /// A state of one side, named for what it waits for: `AwaitServerFirst`, `AwaitVerdict`.
@@ -124,6 +132,17 @@ pub struct Established {
     pub authzid: Option<String>,
     /// The security layer that was negotiated.
     pub layer: Option<Box<dyn SecurityLayer>>,
+    /// Server: what the client has delegated, if the server wants it. The session stores it once the client is authorized.
+    pub delegated: Option<Box<dyn Delegated>>,
+}
+
+/// Credentials with which a server may act for its client.
+pub trait Delegated: Send {
+    /// Stores them in the credentials cache of that name, in place of what it holds.
+    ///
+    /// # Errors
+    /// If they cannot be stored there.
+    fn store(&self, ccache: &str) -> Result<(), Error>;
 }
 
 /// A negotiated security layer: one message in, one frame out and back, in place and without the

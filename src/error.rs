@@ -223,6 +223,9 @@ pub enum Application {
         /// What it may be.
         range: &'static str,
     },
+    /// A client's credentials cannot be stored where they should.
+    #[error("{0} (property delegated_ccache)")]
+    Cache(String),
     /// A callback could not be called, or left without an answer.
     #[error("{0}")]
     Callback(&'static str),
@@ -244,6 +247,11 @@ pub enum Policy {
     /// The security strength does not fit minssf and maxssf.
     #[error("{0}")]
     Strength(&'static str),
+    /// A server wants to act for its clients, and this one lets nobody.
+    #[error(
+        "the client has delegated no credentials, which secflags pass_credentials demands beside delegated_ccache"
+    )]
+    NothingDelegated,
 }
 
 /// Calls in the wrong order.
@@ -420,7 +428,7 @@ impl Error {
             Error::Application(_) => Code::BadParam,
             Error::Policy(Policy::NoMechanism(_)) => Code::NoMech,
             Error::Policy(Policy::ChannelBindingRequired(_)) => Code::BadBinding,
-            Error::Policy(Policy::Strength(_)) => Code::TooWeak,
+            Error::Policy(Policy::Strength(_) | Policy::NothingDelegated) => Code::TooWeak,
             Error::Misuse(Misuse::NotStarted) => Code::NotInit,
             Error::Misuse(_) => Code::BadParam,
             Error::System(_) => Code::Fail,

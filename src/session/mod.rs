@@ -63,6 +63,7 @@ pub struct Session {
     identity: Identity,
     layer: Option<SharedLayer>,
     properties: Option<Box<Properties>>,
+    delegated: bool,
 }
 
 /// The names of an exchange, as far as they are known.
@@ -91,6 +92,7 @@ impl Session {
             identity: Identity::default(),
             layer: None,
             properties: None,
+            delegated: false,
         }
     }
 
@@ -233,6 +235,7 @@ impl Session {
         self.identity = Identity::default();
         self.layer = None;
         self.properties = None;
+        self.delegated = false;
     }
 
     fn advance(&mut self, next: Next, event: Event<'_>, world: &mut World<'_>) -> Outcome {
@@ -269,7 +272,13 @@ impl Session {
     }
 
     fn succeed(&mut self, established: Established) -> Outcome {
-        let Established { last, authcid, authzid, layer } = established;
+        let Established { last, authcid, authzid, layer, delegated } = established;
+        if let (Some(credentials), Some(ccache)) = (delegated, self.config.delegated_ccache()) {
+            if let Err(error) = credentials.store(ccache) {
+                return self.fail(error);
+            }
+            self.delegated = true;
+        }
         self.identity.authcid = Some(authcid.into());
         self.identity.authzid = authzid.map(Into::into);
         self.layer = layer.zip(self.mechanism).map(|(layer, mechanism)| layer::share(layer, self.side, mechanism.name));
@@ -345,6 +354,11 @@ impl Session {
     /// The security layer, once the exchange has succeeded with one.
     pub fn layer(&self) -> Option<&SharedLayer> {
         self.layer.as_ref()
+    }
+
+    /// True if the client has delegated credentials and they were stored ([`crate::config::Config::delegated_ccache`]).
+    pub fn delegated(&self) -> bool {
+        self.delegated
     }
 
     /// True while the peer's next message, or the application's answer, is needed.

@@ -235,6 +235,17 @@ which Authen::SASL::Perl takes there, is refused: name its cache in C<ccache>.
 On a server C<authuser> is the local name of the principal, by the rules C<auth_to_local> of krb5.conf (C<fred@EXAMPLE.ORG> of the
 default realm is C<fred>), or else the whole principal. C<canonuser> may change it and C<authorize> is asked as ever.
 
+To act further on in the client's name, a server names a credentials cache. The client must have a ticket that may be
+forwarded (C<kinit -f>) and lend it (C<delegate>):
+
+    my $ccache = "FILE:/run/app/$session";
+    my $server = $sasl->server_new('http', 'www.example.org', { delegated_ccache => $ccache });
+    # ... the exchange ...
+    if ($server->property('delegated')) {
+        my $conn = $sasl->client_new('ldap', 'dc1.example.org', { ccache => $ccache });
+        my $bind = $ldap->bind('', sasl => $conn);
+    }
+
 =head1 CLASS METHODS
 
 =head2 client_new, server_new
