@@ -140,6 +140,53 @@ pub mod flag {
     pub const NOLOG: c_uint = 0x01;
 }
 
+/// `SASL_FEAT_*`.
+pub mod feature {
+    use std::ffi::c_uint;
+
+    pub const WANT_CLIENT_FIRST: c_uint = 0x0002;
+    pub const SERVER_FIRST: c_uint = 0x0010;
+    pub const CHANNEL_BINDING: c_uint = 0x0800;
+}
+
+/// `SASL_CB_DISP_*`: what a client makes of channel binding.
+pub mod disposition {
+    use std::ffi::c_uint;
+
+    pub const NONE: c_uint = 0;
+    pub const WANT: c_uint = 1;
+    pub const USED: c_uint = 2;
+}
+
+/// `SASL_SEC_*`, beside our own flags.
+pub mod security {
+    use std::ffi::c_uint;
+
+    use crate::contract::SecurityFlags;
+
+    const FLAGS: [(c_uint, SecurityFlags); 7] = [
+        (0x01, SecurityFlags::NOPLAINTEXT),
+        (0x02, SecurityFlags::NOACTIVE),
+        (0x04, SecurityFlags::NODICTIONARY),
+        (0x08, SecurityFlags::FORWARD_SECRECY),
+        (0x10, SecurityFlags::NOANONYMOUS),
+        (0x20, SecurityFlags::PASS_CREDENTIALS),
+        (0x40, SecurityFlags::MUTUAL_AUTH),
+    ];
+
+    /// Our flags for a plugin's.
+    pub fn ours(flags: c_uint) -> SecurityFlags {
+        let set = FLAGS.iter().filter(|(theirs, _)| flags & theirs != 0);
+        set.fold(SecurityFlags::NONE, |all, (_, ours)| all.and(*ours))
+    }
+
+    /// A plugin's flags for ours.
+    pub fn theirs(flags: SecurityFlags) -> c_uint {
+        let set = FLAGS.iter().filter(|(_, ours)| flags.contains(*ours));
+        set.fold(0, |all, (theirs, _)| all | theirs)
+    }
+}
+
 /// The versions of the four kinds of plugins.
 pub mod version {
     use std::ffi::c_int;

@@ -11,7 +11,7 @@ use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
-use super::abi::{code, property, Conn, Proc, Propctx, SecurityProperties, Utils};
+use super::abi::{code, property, Conn, OutParams, Proc, Propctx, SecurityProperties, Utils};
 use super::options::Options;
 use super::utils;
 
@@ -35,6 +35,11 @@ pub trait Hooks: Send {
     /// `sasl_checkpass`; a code of sasl.h.
     fn check_password(&self, _user: &[u8], _password: &[u8]) -> c_int {
         code::NOMECH
+    }
+
+    /// `canon_user` of the parameters; a code of sasl.h.
+    fn canon_user(&self, _name: &[u8], _flags: c_uint, _out: &mut OutParams) -> c_int {
+        code::BADPARAM
     }
 
     /// `sasl_auxprop_store`, or, with nothing to store, the question whether it can be done; a code of sasl.h.
@@ -129,6 +134,24 @@ thread_local! {
     static CURRENT: Cell<*const Connection> = const { Cell::new(ptr::null()) };
 }
 
+/// While it lives, plugins are called on behalf of a connection by this thread.
+pub struct Entered {
+    before: *const Connection,
+}
+
+impl Entered {
+    /// The connection lives at least as long as what is called.
+    pub fn new(connection: *const Connection) -> Self {
+        Entered { before: CURRENT.replace(connection) }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(self.before);
+    }
+}
+
 impl Connection {
     /// The connection that a plugin passes; without one, the one on whose behalf this thread has called it.
     ///
@@ -142,13 +165,7 @@ impl Connection {
 
     /// Calls a plugin on behalf of this connection.
     pub fn during<T>(&self, call: impl FnOnce() -> T) -> T {
-        struct Restore(*const Connection);
-        impl Drop for Restore {
-            fn drop(&mut self) {
-                CURRENT.set(self.0);
-            }
-        }
-        let _restore = Restore(CURRENT.replace(self));
+        let _entered = Entered::new(self);
         call()
     }
 

@@ -1,15 +1,61 @@
-//! The host of Cyrus SASL's plugins (saslplug.h), without libsasl2.
+//! Cyrus SASL's plugins (saslplug.h) as mechanisms like any other: the host that libsasl2 is for them elsewhere, without
+//! libsasl2.
+//!
+//! [`Plugins::load`] opens files and finds their mechanisms; a connection whose options have these plugins
+//! ([`crate::config::Config::set_plugins`]) may then use them by name. `docs/decisions/0007-plugins.md` has the reasons.
 #![allow(unsafe_code)]
-#![allow(dead_code)] // until the loader uses all of it
+#![allow(dead_code)] // until the accounts use all of it
 
 mod abi;
+mod client;
 mod connection;
+mod coroutine;
+mod elf;
+mod layer;
+mod loader;
 mod md5;
 mod mutex;
+mod names;
 mod options;
+mod parameters;
 mod propctx;
+mod registry;
+mod server;
 mod text;
 mod utils;
+
+use std::ffi::{c_char, c_int, c_uint};
+use std::slice;
+
+use crate::error::{Code, Error};
+
+use connection::Connection;
+
+pub use loader::{privileged, Refused};
+pub use registry::{Hosted, Plugins, Wish};
+
+/// Bytes as plugins want them, with a NUL behind.
+fn with_nul(bytes: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(bytes.len() + 1);
+    text.extend_from_slice(bytes);
+    text.push(0);
+    text
+}
+
+/// A copy of what a plugin gave; `None` for a null pointer.
+///
+/// # Safety
+/// The pointer is null or valid for that length.
+unsafe fn output(start: *const c_char, length: c_uint) -> Option<Vec<u8>> {
+    // SAFETY: the caller's promise.
+    (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start.cast::<u8>(), length as usize) }.to_vec())
+}
+
+/// The failure of a plugin's function: its code, and what the plugin has said of it.
+fn failed(result: c_int, connection: &Connection) -> Error {
+    let text = connection.take_error().unwrap_or_else(|| "the plugin gave no reason".into());
+    Error::outside(Code::of(result), text)
+}
 
 #[cfg(test)]
 mod tests;

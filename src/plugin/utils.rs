@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void, CStr};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::{ptr, slice};
 
-use super::abi::{self, callback, code, flag, property, Conn, Proc, Propctx, Utils};
+use super::abi::{self, callback, code, flag, property, Conn, OutParams, Proc, Propctx, Utils};
 use super::connection::{Connection, Reply};
 use super::{md5, mutex, propctx, text};
 use crate::error::Code;
@@ -241,6 +241,25 @@ unsafe extern "C" fn checkpass(
         match (Connection::of(conn), user, password) {
             (Some(connection), Some(user), Some(password)) => {
                 guarded(code::FAIL, || connection.hooks().check_password(user, password))
+            }
+            _ => code::BADPARAM,
+        }
+    }
+}
+
+/// For the parameters, where it stands beside the utils.
+pub unsafe extern "C" fn canon_user(
+    conn: *mut Conn,
+    name: *const c_char,
+    length: c_uint,
+    flags: c_uint,
+    out: *mut OutParams,
+) -> c_int {
+    // SAFETY: as above.
+    unsafe {
+        match (Connection::of(conn), counted(name, length), out.as_mut()) {
+            (Some(connection), Some(name), Some(out)) => {
+                guarded(code::FAIL, || connection.hooks().canon_user(name, flags, out))
             }
             _ => code::BADPARAM,
         }
