@@ -7,10 +7,15 @@
 #![allow(dead_code)] // until the accounts use all of it
 
 mod abi;
+mod accounts;
+mod auxprop;
+mod begun;
+mod canon;
 mod client;
 mod connection;
 mod coroutine;
 mod elf;
+mod inquiry;
 mod layer;
 mod loader;
 mod md5;
@@ -31,7 +36,10 @@ use crate::error::{Code, Error};
 
 use connection::Connection;
 
-pub use loader::{privileged, Refused};
+pub use accounts::CyrusAccounts;
+pub use connection::Log;
+pub use loader::{folders, privileged, Refused};
+pub use options::Options;
 pub use registry::{Hosted, Plugins, Wish};
 
 /// Bytes as plugins want them, with a NUL behind.
