@@ -68,7 +68,7 @@ impl Md5Context {
 }
 
 impl HmacMd5State {
-    /// Both hashes after the block of the key.
+    /// Both hashes after the block of the key, in network byte order as libsasl2 stores them.
     fn of(key: &[u8]) -> Self {
         let mut block = [0; 64];
         if key.len() > 64 {
@@ -83,7 +83,7 @@ impl HmacMd5State {
             let mut state = START;
             compress(&mut state, &padded);
             padded.zeroize();
-            state
+            state.map(u32::to_be)
         };
         let state = HmacMd5State { istate: prepared(0x36), ostate: prepared(0x5C) };
         block.zeroize();
@@ -91,7 +91,8 @@ impl HmacMd5State {
     }
 
     fn begin(&self) -> HmacMd5Context {
-        HmacMd5Context { ictx: Md5Context::after(self.istate, 64), octx: Md5Context::after(self.ostate, 64) }
+        let [ictx, octx] = [self.istate, self.ostate].map(|state| Md5Context::after(state.map(u32::from_be), 64));
+        HmacMd5Context { ictx, octx }
     }
 }
 

@@ -56,3 +56,6 @@ fn failed(result: c_int, connection: &Connection) -> Error {
     let text = connection.take_error().unwrap_or_else(|| "the plugin gave no reason".into());
     Error::outside(Code::of(result), text)
 }
+
+#[cfg(test)]
+mod tests;

@@ -206,6 +206,7 @@ pub unsafe extern "C" fn prop_get(pointer: *mut Propctx) -> *const Propval {
     unsafe { context(pointer) }.map_or(ptr::null(), |context| context.list.as_ptr())
 }
 
+/// How many of the names were asked for: libsasl2 counts those without values too, against its header's word.
 pub unsafe extern "C" fn prop_getnames(
     pointer: *mut Propctx,
     names: *const *const c_char,
@@ -219,8 +220,9 @@ pub unsafe extern "C" fn prop_getnames(
     // SAFETY: as above; there are as many values as names.
     for (at, name) in unsafe { pointers(names) }.enumerate() {
         // SAFETY: as above.
-        let entry = context.find(unsafe { CStr::from_ptr(name) }).map_or(END, |at| context.list[at]);
-        found += c_int::from(!entry.values.is_null());
+        let known = context.find(unsafe { CStr::from_ptr(name) });
+        found += c_int::from(known.is_some());
+        let entry = known.map_or(END, |at| context.list[at]);
         // SAFETY: as above.
         unsafe { values.add(at).write(entry) };
     }

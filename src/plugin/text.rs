@@ -4,16 +4,22 @@ use std::ffi::{c_char, c_int, c_uint, CStr};
 use std::slice;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use base64::alphabet;
 use base64::engine::general_purpose::STANDARD;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use base64::Engine;
 use zeroize::Zeroize;
 
 use super::abi::{code, property, Conn, Rand};
 use super::connection::Connection;
 
+/// Bits beyond the last byte are not looked at, as elsewhere.
+const LENIENT: GeneralPurpose =
+    GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
+
 // SAFETY of all below: a plugin passes buffers of the lengths that it names, as saslplug.h asks for.
 
-/// Encodes; a NUL follows where there is room for it.
+/// Encodes, with a NUL behind, for which there must be room.
 pub unsafe extern "C" fn encode64(
     input: *const c_char,
     length: c_uint,
@@ -29,23 +35,20 @@ pub unsafe extern "C" fn encode64(
     if let Some(written) = unsafe { written.as_mut() } {
         *written = needed as c_uint;
     }
-    if u64::from(room) < needed {
+    if u64::from(room) <= needed {
         return code::BUFOVER;
     }
-    if length > 0 {
-        // SAFETY: as above.
-        let (input, out) = unsafe { (bytes(input, length), bytes_mut(out, room)) };
-        if STANDARD.encode_slice(input, out).is_err() {
-            return code::BUFOVER;
-        }
+    // SAFETY: as above.
+    let (input, out) = unsafe { (bytes(input, length), bytes_mut(out, room)) };
+    if STANDARD.encode_slice(input, out).is_err() {
+        return code::BUFOVER;
     }
-    if u64::from(room) > needed {
-        // SAFETY: as above.
-        unsafe { out.add(needed as usize).write(0) };
-    }
+    out[needed as usize] = 0;
     code::OK
 }
 
+/// Decodes, with a NUL behind, for which there must be room. What is left of less than four characters at the end is
+/// for the next call (`SASL_CONTINUE`).
 pub unsafe extern "C" fn decode64(
     input: *const c_char,
     length: c_uint,
@@ -53,8 +56,39 @@ pub unsafe extern "C" fn decode64(
     room: c_uint,
     written: *mut c_uint,
 ) -> c_int {
-    let _ = (input, length, out, room, written);
-    code::FAIL
+    if out.is_null() || input.is_null() {
+        return code::FAIL;
+    }
+    // SAFETY: as above.
+    let (input, out) = unsafe { (bytes(input, length), bytes_mut(out, room)) };
+    if input.first() == Some(&b'\r') {
+        return code::FAIL;
+    }
+    let (mut count, mut ended) = (0, false);
+    let mut groups = input.chunks_exact(4);
+    for group in &mut groups {
+        let mut three = [0; 3];
+        let decoded = match LENIENT.decode_slice(group, &mut three) {
+            Ok(decoded) if !ended => decoded,
+            _ => return code::BADPROT,
+        };
+        ended = decoded < 3;
+        let Some((place, [_, ..])) = out[count..].split_at_mut_checked(decoded) else { return code::BUFOVER };
+        place.copy_from_slice(&three[..decoded]);
+        count += decoded;
+    }
+    if let Some(end) = out.get_mut(count) {
+        *end = 0;
+    }
+    // SAFETY: as above.
+    if let Some(written) = unsafe { written.as_mut() } {
+        *written = count as c_uint;
+    }
+    match groups.remainder() {
+        [] => code::OK,
+        _ if ended => code::BADPROT,
+        _ => code::CONTINUE,
+    }
 }
 
 /// A challenge `<random.time@host>` (RFC 2195 §2) or, without the host, `<random.time>`; its length, or 0 if it
@@ -82,9 +116,17 @@ pub unsafe extern "C" fn mkchal(conn: *mut Conn, out: *mut c_char, room: c_uint,
     challenge.len() as c_int - 1
 }
 
+/// True UTF-8 (RFC 3629) or `SASL_BADPROT`. libsasl2 lets too long forms and surrogates pass, in which two names that
+/// look alike could hide.
 pub unsafe extern "C" fn utf8verify(text: *const c_char, length: c_uint) -> c_int {
-    let _ = (text, length);
-    code::FAIL
+    if text.is_null() && length > 0 {
+        return code::BADPARAM;
+    }
+    // SAFETY: as above.
+    match std::str::from_utf8(unsafe { bytes(text, length) }) {
+        Ok(_) => code::OK,
+        Err(_) => code::BADPROT,
+    }
 }
 
 /// Random bytes of the operating system. There is no way to say that it has none, and a plugin goes on with
@@ -110,6 +152,9 @@ pub unsafe extern "C" fn erasebuffer(buffer: *mut c_char, length: c_uint) {
 }
 
 unsafe fn bytes<'a>(pointer: *const c_char, length: c_uint) -> &'a [u8] {
+    if length == 0 {
+        return &[];
+    }
     // SAFETY: as above; the callers have looked for null.
     unsafe { slice::from_raw_parts(pointer.cast(), length as usize) }
 }

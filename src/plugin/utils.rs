@@ -170,6 +170,27 @@ pub unsafe fn erased(function: *const ()) -> Proc {
     unsafe { std::mem::transmute::<*const (), Proc>(function) }
 }
 
+/// The properties that a connection may lack for now.
+const KNOWN: [c_int; 17] = [
+    property::USERNAME,
+    property::SSF,
+    property::MAXOUTBUF,
+    property::DEFUSERREALM,
+    property::CALLBACK,
+    property::IPLOCALPORT,
+    property::IPREMOTEPORT,
+    property::DELEGATEDCREDS,
+    property::SERVICE,
+    property::SERVERFQDN,
+    property::AUTHSOURCE,
+    property::MECHNAME,
+    property::AUTHUSER,
+    property::APPNAME,
+    property::GSS_PEER_NAME,
+    property::GSS_LOCAL_NAME,
+    property::AUTH_EXTERNAL,
+];
+
 unsafe extern "C" fn getprop(conn: *mut Conn, number: c_int, value: *mut *const c_void) -> c_int {
     // SAFETY: as above.
     unsafe {
@@ -178,7 +199,8 @@ unsafe extern "C" fn getprop(conn: *mut Conn, number: c_int, value: *mut *const 
         *value = found.unwrap_or(ptr::null());
         match found {
             Some(_) => code::OK,
-            None => code::NOTDONE,
+            None if KNOWN.contains(&number) => code::NOTDONE,
+            None => code::BADPARAM,
         }
     }
 }
