@@ -33,6 +33,7 @@ use connection::Connection;
 
 pub use loader::{privileged, Refused};
 pub use registry::{Hosted, Plugins, Wish};
+pub use server::set_password;
 
 /// Bytes as plugins want them, with a NUL behind.
 fn with_nul(bytes: &[u8]) -> Vec<u8> {
