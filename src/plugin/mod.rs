@@ -43,13 +43,13 @@ fn with_nul(bytes: &[u8]) -> Vec<u8> {
     text
 }
 
-/// A copy of what a plugin gave; `None` for a null pointer.
+/// What a plugin gave; `None` for a null pointer.
 ///
 /// # Safety
-/// The pointer is null or valid for that length.
-unsafe fn output(start: *const c_char, length: c_uint) -> Option<Vec<u8>> {
+/// The pointer is null or valid for that length, as long as the result is used.
+unsafe fn given<'a>(start: *const c_char, length: c_uint) -> Option<&'a [u8]> {
     // SAFETY: the caller's promise.
-    (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start.cast::<u8>(), length as usize) }.to_vec())
+    (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start.cast(), length as usize) })
 }
 
 /// The failure of a plugin's function: its code, and what the plugin has said of it.

@@ -20,7 +20,7 @@ use super::names::{self, Names};
 use super::parameters::{nothing_out, Facts};
 use super::propctx::{prop_dispose, prop_get, prop_new, prop_set};
 use super::registry::Hosted;
-use super::{failed, output, utils, with_nul};
+use super::{failed, given, utils, with_nul};
 
 /// The first state of a server.
 pub fn begin() -> Next {
@@ -427,7 +427,7 @@ impl Server {
         // SAFETY: the types are those of saslplug.h; all that is pointed to lives longer than the call.
         let result = unsafe { step(context, params, start, count, &mut out, &mut length, results) };
         // SAFETY: what the plugin sends is its own until it is called again.
-        (result, unsafe { output(out, length) })
+        (result, unsafe { given(out, length) }.map(<[u8]>::to_vec))
     }
 
     fn returned(self) -> Result<Step, Error> {
