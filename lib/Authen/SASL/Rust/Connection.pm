@@ -406,6 +406,7 @@ The options of C<client_new> and C<server_new> have the same names.
     iterations              server: count for plain passwords and unknown users, 4096 to 100000000; 4096
     fake_salt_key           server: what the salts of plain passwords and unknown users are derived from, at least 16 bytes. Not
                             set: random for each process. It cannot be read
+    auxprop                 server: the properties to look up once a user has logged in, separated by spaces
     channel_binding_policy  disable, allow or require; allow
     die_on_failure          1: a failed step dies with an Authen::SASL::Rust::Error; $Authen::SASL::Rust::DIE_ON_FAILURE, or 0
     maxbuf                  longest frame of a layer that this side receives, 0 to 16777215; 65536. Below 17: no layer
