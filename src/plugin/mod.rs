@@ -33,7 +33,23 @@ use connection::Connection;
 
 pub use loader::{privileged, Refused};
 pub use registry::{Hosted, Plugins, Wish};
-pub use server::set_password;
+pub use server::{set_password, sets_passwords};
+
+/// Asks for plugins in the environment of a program that does not do it itself: `1` for all, or names with blanks or commas between them.
+const VARIABLE: &str = "AUTHEN_SASL_RUST_PLUGINS";
+
+/// The plugins that the environment asks for, unless it is that of a program with more rights than its user's.
+pub fn from_environment() -> Option<Plugins> {
+    let wanted = std::env::var(VARIABLE).ok().filter(|_| !privileged())?;
+    let names: Vec<String> = crate::config::words(&wanted).map(str::to_owned).collect();
+    let load = match names.as_slice() {
+        [] => return None,
+        [word] if word == "0" => return None,
+        [word] if word == "1" => None,
+        _ => Some(names),
+    };
+    Plugins::load(&Wish { load, ..Wish::default() }).ok()
+}
 
 /// Bytes as plugins want them, with a NUL behind.
 fn with_nul(bytes: &[u8]) -> Vec<u8> {

@@ -27,6 +27,11 @@ pub fn begin() -> Next {
     Box::new(AwaitStart)
 }
 
+/// True if a server's mechanism is a plugin's and keeps secrets of its own.
+pub fn sets_passwords(mechanism: &'static Mechanism) -> bool {
+    Hosted::of(mechanism, Side::Server).and_then(Hosted::server).is_ok_and(|plug| plug.setpass.is_some())
+}
+
 /// Sets the secret that a server's mechanism keeps of a user, as `setpass` of saslplug.h; without a password it is taken away. `flags` are
 /// `SASL_SET_*`.
 ///
