@@ -74,6 +74,13 @@ const asr_keys *asr_keys_new(void);
 void asr_keys_free(const asr_keys *);
 void asr_use_keys(asr_handle *, const asr_keys *);
 
+/* Plugins. Without a handle: of all connections that will be made. */
+int32_t asr_plugins_load(asr_handle *, asr_slice path, asr_slice load, int32_t prefer, asr_slice options,
+                         asr_slice *out, asr_text **owner);
+void asr_plugins_none(asr_handle *);
+asr_text *asr_plugins_report(asr_slice *out);
+int32_t asr_setpass(asr_handle *, asr_slice user, asr_slice password, uint32_t flags);
+
 /* The security layer. `encode` and `decode` work in place on one message; a layer that a handle owns cuts
  * and joins frames. */
 typedef struct asr_layer asr_layer;

@@ -14,7 +14,7 @@ use super::layer::{self, Owner};
 use super::names::{self, Names};
 use super::parameters::{nothing_out, Facts};
 use super::registry::Hosted;
-use super::{failed, output, utils, with_nul};
+use super::{failed, given, utils, with_nul};
 
 /// The first state of a client.
 pub fn begin() -> Next {
@@ -169,7 +169,7 @@ impl Client {
             .connection
             .during(|| unsafe { step(context, params, start, count, prompts, &mut out, &mut length, results) });
         // SAFETY: what the plugin sends is its own until it is called again.
-        (result, unsafe { output(out, length) })
+        (result, unsafe { given(out, length) }.map(<[u8]>::to_vec))
     }
 
     /// One step: `input` is the server's message with a NUL behind it.
@@ -329,13 +329,17 @@ impl State for AwaitRealm {
 
 impl Drop for AwaitValues {
     fn drop(&mut self) {
-        self.0.take().map(Prompted::give_up);
+        if let Some(prompted) = self.0.take() {
+            prompted.give_up();
+        }
     }
 }
 
 impl Drop for AwaitRealm {
     fn drop(&mut self) {
-        self.0.take().map(Prompted::give_up);
+        if let Some(prompted) = self.0.take() {
+            prompted.give_up();
+        }
     }
 }
 

@@ -1,13 +1,14 @@
 //! A plugin's `encode` and `decode` as a security layer of ours.
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
-use std::{ptr, slice};
+use std::ptr;
 
 use crate::contract::SecurityLayer;
 use crate::error::{Code, Error, Misuse, Policy};
 
 use super::abi::{code, Decode, Encode, Iovec, OutParams};
 use super::connection::Connection;
+use super::given;
 use super::parameters::Limits;
 
 /// The length before each frame (RFC 4422 §3.7). Plugins write and read it themselves.
@@ -78,12 +79,8 @@ impl<T: Owner> Layer<T> {
             let text = connection.take_error().unwrap_or_else(|| "the plugin's security layer has failed".into());
             return Err(Error::outside(Code::of(result), text));
         }
-        if out.is_null() {
-            length = 0;
-        }
         // SAFETY: the plugin gives that many bytes, which stay until it is called again.
-        let bytes =
-            if length == 0 { &[][..] } else { unsafe { slice::from_raw_parts(out.cast::<u8>(), length as usize) } };
+        let bytes = unsafe { given(out, length) }.unwrap_or_default();
         if skipped > 0
             && bytes.first_chunk().map(|prefix| u32::from_be_bytes(*prefix) as usize + PREFIX) != Some(bytes.len())
         {

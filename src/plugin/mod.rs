@@ -41,6 +41,23 @@ pub use connection::Log;
 pub use loader::{folders, privileged, Refused};
 pub use options::Options;
 pub use registry::{Hosted, Plugins, Wish};
+pub use server::{set_password, sets_passwords};
+
+/// Asks for plugins in the environment of a program that does not do it itself: `1` for all, or names with blanks or commas between them.
+const VARIABLE: &str = "AUTHEN_SASL_RUST_PLUGINS";
+
+/// The plugins that the environment asks for, unless it is that of a program with more rights than its user's.
+pub fn from_environment() -> Option<Plugins> {
+    let wanted = std::env::var(VARIABLE).ok().filter(|_| !privileged())?;
+    let names: Vec<String> = crate::config::words(&wanted).map(str::to_owned).collect();
+    let load = match names.as_slice() {
+        [] => return None,
+        [word] if word == "0" => return None,
+        [word] if word == "1" => None,
+        _ => Some(names),
+    };
+    Plugins::load(&Wish { load, ..Wish::default() }).ok()
+}
 
 /// Bytes as plugins want them, with a NUL behind.
 fn with_nul(bytes: &[u8]) -> Vec<u8> {
@@ -50,13 +67,13 @@ fn with_nul(bytes: &[u8]) -> Vec<u8> {
     text
 }
 
-/// A copy of what a plugin gave; `None` for a null pointer.
+/// What a plugin gave; `None` for a null pointer.
 ///
 /// # Safety
-/// The pointer is null or valid for that length.
-unsafe fn output(start: *const c_char, length: c_uint) -> Option<Vec<u8>> {
+/// The pointer is null or valid for that length, as long as the result is used.
+unsafe fn given<'a>(start: *const c_char, length: c_uint) -> Option<&'a [u8]> {
     // SAFETY: the caller's promise.
-    (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start.cast::<u8>(), length as usize) }.to_vec())
+    (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start.cast(), length as usize) })
 }
 
 /// The failure of a plugin's function: its code, and what the plugin has said of it.

@@ -1,10 +1,10 @@
 //! The names of an exchange as a plugin learns and leaves them: `canon_user` and the out-parameters.
 
 use std::cell::RefCell;
-use std::ffi::{c_char, c_int, c_uint, CString};
-use std::slice;
+use std::ffi::{c_int, c_uint, CString};
 
 use super::abi::{code, flag, OutParams};
+use super::given;
 
 /// Canonical names, whose texts stay where they are as long as the exchange: a plugin keeps pointers to all of them.
 #[derive(Default)]
@@ -38,10 +38,7 @@ pub fn trimmed(name: &[u8]) -> Option<&str> {
 /// The pointers in the out-parameters are null or valid for the lengths beside them.
 pub unsafe fn identity(out: &OutParams) -> Option<(String, Option<String>)> {
     // SAFETY: the caller's promise.
-    let text = |start: *const c_char, length: c_uint| unsafe {
-        let bytes = (!start.is_null()).then(|| slice::from_raw_parts(start.cast(), length as usize))?;
-        trimmed(bytes).map(str::to_owned)
-    };
+    let text = |start, length| trimmed(unsafe { given(start, length) }?).map(str::to_owned);
     let (authcid, authzid) = (text(out.authid, out.alen)?, text(out.user, out.ulen)?);
     let other = (authzid != authcid).then_some(authzid);
     Some((authcid, other))

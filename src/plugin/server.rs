@@ -6,7 +6,9 @@ use std::ptr;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::contract::{Abilities, Account, Answer, Context, Established, Event, Next, Question, Side, State, Step};
+use crate::contract::{
+    Abilities, Account, Answer, Context, Established, Event, Mechanism, Next, Question, Side, State, Step,
+};
 use crate::error::{Application, Code, Error, PeerMisbehaved};
 use crate::secret::Secret;
 
@@ -18,11 +20,37 @@ use super::names::{self, Names};
 use super::parameters::{nothing_out, Facts};
 use super::propctx::{prop_dispose, prop_get, prop_new, prop_set};
 use super::registry::Hosted;
-use super::{failed, output, utils, with_nul};
+use super::{failed, given, utils, with_nul};
 
 /// The first state of a server.
 pub fn begin() -> Next {
     Box::new(AwaitStart)
+}
+
+/// True if a server's mechanism is a plugin's and keeps secrets of its own.
+pub fn sets_passwords(mechanism: &'static Mechanism) -> bool {
+    Hosted::of(mechanism, Side::Server).and_then(Hosted::server).is_ok_and(|plug| plug.setpass.is_some())
+}
+
+/// Sets the secret that a server's mechanism keeps of a user, as `setpass` of saslplug.h; without a password it is taken away. `flags` are
+/// `SASL_SET_*`.
+///
+/// # Errors
+/// [`Error::Outside`] if the mechanism keeps none, or it cannot be stored.
+pub fn set_password(
+    mechanism: &'static Mechanism,
+    config: &Config,
+    user: &str,
+    password: Option<&Secret>,
+    flags: u32,
+) -> Result<(), Error> {
+    let unusable = |what| Application::Unusable { what, reason: "holds a NUL character" };
+    let name = CString::new(user).map_err(|_| unusable("user name"))?;
+    if password.is_some_and(|password| password.expose().contains(&0)) {
+        return Err(unusable("password").into());
+    }
+    let server = Server::new(Hosted::of(mechanism, Side::Server)?, config)?;
+    server.set_password(&name, password, flags, config)
 }
 
 /// The property that passwords are in, of the authentication identity.
@@ -102,10 +130,10 @@ impl Shared {
             wanted.retain(|name| **name != *PASSWORD);
         }
         if !wanted.is_empty() {
-            let account = Account { authcid, authzid, realm: None };
-            let looked_up = self
-                .line
-                .with_config(|config| config.accounts().map(|accounts| accounts.properties(&wanted, account, config)));
+            let looked_up = self.line.with_config(|config| {
+                let account = Account { authzid, ..account(authcid, config) };
+                config.accounts().map(|accounts| accounts.properties(&wanted, account, config))
+            });
             match looked_up.flatten() {
                 None => {}
                 Some(Ok(properties)) => {
@@ -156,6 +184,13 @@ impl Shared {
         let result = unsafe { prop_set(self.propctx, name.as_ptr(), bytes.as_ptr().cast(), bytes.len() as c_int) };
         result == code::OK
     }
+}
+
+/// Whose account it is: a plugin that keeps secrets of its own may write this server's realm, or else its host, behind the name.
+fn account<'a>(name: &'a str, config: &'a Config) -> Account<'a> {
+    let home = config.realm().unwrap_or(&config.host);
+    let authcid = name.strip_suffix(home).and_then(|name| name.strip_suffix('@')).unwrap_or(name);
+    Account { authcid, authzid: None, realm: config.realm() }
 }
 
 struct ServerHooks(Arc<Shared>);
@@ -219,10 +254,9 @@ impl Hooks for ServerHooks {
         }
         let values: Vec<(&str, Option<&Secret>)> =
             values.iter().map(|(name, value)| (name.trim_start_matches('*'), value.as_ref())).collect();
-        let account = Account { authcid: user, authzid: None, realm: None };
-        let stored = shared
-            .line
-            .with_config(|config| config.accounts().map(|accounts| accounts.store(account, &values, config)));
+        let stored = shared.line.with_config(|config| {
+            config.accounts().map(|accounts| accounts.store(account(user, config), &values, config))
+        });
         match stored.flatten() {
             None => code::NOMECH,
             Some(Ok(())) => code::OK,
@@ -321,6 +355,30 @@ impl Server {
         })
     }
 
+    /// The plugin's own setting of passwords.
+    fn set_password(
+        &self,
+        user: &CStr,
+        password: Option<&Secret>,
+        flags: c_uint,
+        config: &Config,
+    ) -> Result<(), Error> {
+        let Some(set) = self.plug.setpass else {
+            return Err(Error::outside(Code::NoMech, "the plugin keeps no secrets of this mechanism"));
+        };
+        let text = password.map(|password| Secret::from(with_nul(password.expose())));
+        let (start, length) = text.as_ref().map_or((ptr::null(), 0), |text| {
+            (text.expose().as_ptr().cast::<c_char>(), text.expose().len() as c_uint - 1)
+        });
+        let (context, params, user) = (self.plug.glob_context, self.params.get(), user.as_ptr());
+        // SAFETY: the types are those of saslplug.h; all that is pointed to lives longer than the call.
+        let call = || unsafe { set(context, params, user, start, length, ptr::null(), 0, flags) };
+        match self.shared.line.lend(config, || self.connection.during(call)) {
+            code::OK => Ok(()),
+            result => Err(self.shared.trouble.take().unwrap_or_else(|| failed(result, &self.connection))),
+        }
+    }
+
     /// Runs a step of the plugin until it returns or asks. `input` has a NUL behind it.
     fn step(self, input: Option<Vec<u8>>, config: &Config) -> Result<Step, Error> {
         let progress = coroutine::start(self, config, move |server: &Server| {
@@ -374,7 +432,7 @@ impl Server {
         // SAFETY: the types are those of saslplug.h; all that is pointed to lives longer than the call.
         let result = unsafe { step(context, params, start, count, &mut out, &mut length, results) };
         // SAFETY: what the plugin sends is its own until it is called again.
-        (result, unsafe { output(out, length) })
+        (result, unsafe { given(out, length) }.map(<[u8]>::to_vec))
     }
 
     fn returned(self) -> Result<Step, Error> {

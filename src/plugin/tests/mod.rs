@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use libloading::{Library, Symbol};
 
+mod broken;
+
 use super::abi::{property, Utils};
 use super::connection::{NoHooks, Owned};
 

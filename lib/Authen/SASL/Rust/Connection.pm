@@ -89,6 +89,11 @@ sub _set_property {
   elsif ($name eq 'channel_binding' || $name eq 'tls') {
     $self->_bind($name => $value);
   }
+  elsif ($name eq 'plugins') {
+    require Authen::SASL::Rust::Plugins;
+    Authen::SASL::Rust::Plugins::_load($self, $value);
+    $self->{property}{plugins} = $value;
+  }
   elsif ($self->_set($name, ref $value eq 'ARRAY' && $name =~ /\Aoffered_/ ? "@$value" : $value)) {
     delete $self->{property}{$name} if $self->{property};
     $self->_bind if $name eq 'offered_bindings';    # code is asked for what is offered
@@ -171,6 +176,8 @@ sub checkpass {
 
 sub setpass {
   my ($self, $user, $password, $flags) = @_;
+  my $done = $self->_setpass($user, $password, $flags || 0);
+  return $done if $done >= 0;
   my $callback = $self->_callbacks->{setpass} or return 0;
   my ($code, @own) = ref $callback eq 'ARRAY' ? @$callback : $callback;
   return $code->($self, @own, $user, $password, $flags) ? 1 : 0;
