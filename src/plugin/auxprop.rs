@@ -42,6 +42,14 @@ impl Auxprops {
         if let Some(names) = names {
             files.sort_by_key(|file| names.iter().position(|name| **name == *file.name));
         }
+        for name in names.unwrap_or_default() {
+            let seen =
+                files.iter().any(|file| *file.name == **name) || refused.iter().any(|other| *other.name == **name);
+            if !seen {
+                let reason = "it has no auxprop plugin".to_owned();
+                refused.push(Refused { name: (*name).into(), path: PathBuf::new(), reason });
+            }
+        }
         let mut plugins = Vec::new();
         for file in files.into_iter().filter(|file| names.is_some() || file.auxprop.is_some()) {
             match begun::auxprop(file, options, log) {
@@ -125,8 +133,8 @@ impl Auxprops {
     }
 }
 
-/// True for the sql plugin with SQLite. It makes `\'` of a quote, as MySQL wants it; in SQLite that ends a text, and what
-/// follows would be a part of the statement.
+/// True for the sql plugin with SQLite. It puts a backslash before a quote and a backslash, as MySQL wants it. In SQLite the
+/// quote ends the text all the same, and what follows would be a part of the statement; and the backslash stays in the text.
 fn with_sqlite(plug: &AuxpropPlug, options: &Options) -> bool {
     // SAFETY: a plugin's name ends in a NUL and stays as long as the plugin.
     let sql = !plug.name.is_null() && unsafe { CStr::from_ptr(plug.name) }.to_bytes().eq_ignore_ascii_case(b"sql");
@@ -135,8 +143,8 @@ fn with_sqlite(plug: &AuxpropPlug, options: &Options) -> bool {
 }
 
 fn fit_for_sqlite(sqlite: bool, texts: &[&[u8]]) -> Result<(), Error> {
-    if sqlite && texts.iter().any(|text| text.contains(&b'\'')) {
-        let reason = "auxprop plugin sql cannot put a text with a quote into a statement for SQLite safely";
+    if sqlite && texts.iter().any(|text| text.contains(&b'\'') || text.contains(&b'\\')) {
+        let reason = "auxprop plugin sql cannot put a quote or a backslash into a statement for SQLite";
         return Err(Error::outside(Code::BadParam, reason));
     }
     Ok(())
