@@ -204,7 +204,8 @@ fn hosted(file: &'static File, options: &Arc<Options>, log: Option<&Log>) -> (Ve
             None => Side::Server,
         };
         let traits = (plug.max_ssf, plug.security_flags, plug.features);
-        register(&mut hosted, source, Side::Client, base, first, traits, client_needs(plug.required_prompts));
+        let needs = if base == "ANONYMOUS" { Abilities::NONE } else { client_needs(plug.required_prompts) };
+        register(&mut hosted, source, Side::Client, base, first, traits, needs);
     }
     for plug in &tables.server {
         let Some(base) = name_of(plug.mech_name) else { continue };
