@@ -4,7 +4,9 @@ use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void, CStr};
 use std::ptr;
 
-use crate::contract::{Abilities, Context, Established, Event, Next, Property, Question, Side, State, Step, Values};
+use crate::contract::{
+    Abilities, Context, Established, Event, Mechanism, Next, Property, Question, Side, State, Step, Values,
+};
 use crate::error::{Application, Code, Error};
 use crate::secret::Secret;
 
@@ -38,7 +40,8 @@ const BATCHES: [&[Property]; 8] = [
 
 /// The property that a prompt is about, and its bit in [`BATCHES`]. What ANONYMOUS calls the authentication name is
 /// its trace.
-fn property(id: c_ulong, anonymous: bool) -> Option<(Property, usize)> {
+fn property(id: c_ulong, mechanism: &Mechanism) -> Option<(Property, usize)> {
+    let anonymous = mechanism.name == "ANONYMOUS";
     match id {
         callback::AUTHNAME if !anonymous => Some((Property::Authcid, 1)),
         callback::USER | callback::AUTHNAME => Some((Property::Authzid, 2)),
@@ -50,14 +53,12 @@ fn property(id: c_ulong, anonymous: bool) -> Option<(Property, usize)> {
 struct ClientHooks {
     names: Names,
     can: Abilities,
-    anonymous: bool,
 }
 
 impl Hooks for ClientHooks {
     fn callback(&self, id: c_ulong) -> Reply {
         let answered = match id {
-            callback::USER | callback::GETREALM => true,
-            callback::AUTHNAME => self.anonymous || self.can.contains(Abilities::AUTHCID),
+            callback::USER | callback::AUTHNAME | callback::GETREALM => true,
             callback::PASS => self.can.contains(Abilities::PASSWORD),
             _ => false,
         };
@@ -85,7 +86,7 @@ struct Client {
     results: Vec<Secret>,
     connection: Owned,
     facts: Facts,
-    anonymous: bool,
+    mechanism: &'static Mechanism,
     _callbacks: Box<[Callback]>,
 }
 
@@ -115,8 +116,7 @@ impl Client {
     fn new(cx: &Context<'_, '_>) -> Result<Box<Client>, Error> {
         let hosted = Hosted::of(cx.mechanism, Side::Client)?;
         let plug = hosted.client()?;
-        let anonymous = cx.mechanism.name == "ANONYMOUS";
-        let hooks = ClientHooks { names: Names::default(), can: cx.config.abilities, anonymous };
+        let hooks = ClientHooks { names: Names::default(), can: cx.config.abilities };
         let options = cx.config.plugins().map(|plugins| plugins.options().clone()).unwrap_or_default();
         let connection = Owned::new(options, None, Box::new(hooks));
         let facts = Facts::of(cx.config, Side::Client)?;
@@ -145,7 +145,7 @@ impl Client {
             results: Vec::new(),
             connection,
             facts,
-            anonymous,
+            mechanism: cx.mechanism,
             _callbacks: callbacks,
         });
         let Some(new) = plug.mech_new else { return Err(failed(code::FAIL, &client.connection)) };
@@ -200,6 +200,11 @@ impl Client {
         let limits = self.facts.limits();
         let layer = layer::agreed(*self, &out, limits)?;
         Ok(Step::Done(Established { last, authcid, authzid, layer, ..Established::default() }))
+    }
+
+    /// A value that cannot be left empty. Who has a ticket of Kerberos needs no name.
+    fn needs(&self, property: Property) -> bool {
+        property == Property::Password || self.mechanism.client_needs.contains(Abilities(1 << property as u8))
     }
 
     /// The prompts, up to the end of their list.
@@ -259,9 +264,9 @@ impl State for AwaitServer {
 
 impl Prompted {
     fn ask(self) -> Result<Step, Error> {
-        let anonymous = self.client.anonymous;
+        let mechanism = self.client.mechanism;
         // SAFETY: as in `Client::prompts`.
-        let bits = |prompt: *mut Interact| property(unsafe { (*prompt).id }, anonymous).map_or(0, |(_, bit)| bit);
+        let bits = |prompt: *mut Interact| property(unsafe { (*prompt).id }, mechanism).map_or(0, |(_, bit)| bit);
         let wanted = self.client.prompts().fold(0, |all, prompt| all | bits(prompt));
         if wanted == 0 {
             return self.ask_realm();
@@ -284,14 +289,14 @@ impl Prompted {
         for prompt in prompts {
             // SAFETY: as in `Client::prompts`; its texts end in a NUL.
             let (id, default) = unsafe { ((*prompt).id, text((*prompt).defresult)) };
-            let asked = property(id, self.client.anonymous).map(|(property, _)| property);
+            let asked = property(id, self.client.mechanism).map(|(property, _)| property);
             let given = match asked {
                 Some(property) => self.values.take(property),
                 None => realm.clone().filter(|_| id == callback::GETREALM).map(Secret::from),
             };
             match (given.or(default.map(Secret::from)), asked) {
                 (Some(value), _) => self.client.answer(prompt, value.expose()),
-                (None, Some(property @ (Property::Authcid | Property::Password))) => {
+                (None, Some(property)) if self.client.needs(property) => {
                     self.give_up();
                     return Err(Application::Missing(property.describe()).into());
                 }

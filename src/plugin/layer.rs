@@ -71,13 +71,16 @@ impl<T: Owner> Layer<T> {
         call: impl FnOnce(*mut c_void, *mut *const c_char, *mut c_uint) -> c_int,
         to: &mut [u8],
         skipped: usize,
+        refusal: Code,
     ) -> Result<usize, Error> {
         let connection = self.owner.connection();
         let (mut out, mut length) = (ptr::null(), 0);
         let result = connection.during(|| call(self.owner.context(), &mut out, &mut length));
         if result != code::OK {
             let text = connection.take_error().unwrap_or_else(|| "the plugin's security layer has failed".into());
-            return Err(Error::outside(Code::of(result), text));
+            // Most plugins have one code for all failures.
+            let code = if result == code::FAIL { refusal } else { Code::of(result) };
+            return Err(Error::outside(code, text));
         }
         // SAFETY: the plugin gives that many bytes, which stay until it is called again.
         let bytes = unsafe { given(out, length) }.unwrap_or_default();
@@ -114,7 +117,7 @@ impl<T: Owner> SecurityLayer for Layer<T> {
         let part = Iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: length };
         let encode = self.encode;
         // SAFETY: the plugin's own function with its own context; it reads `length` bytes, which are there.
-        self.pass(|context, out, count| unsafe { encode(context, &part, 1, out, count) }, buffer, PREFIX)
+        self.pass(|context, out, count| unsafe { encode(context, &part, 1, out, count) }, buffer, PREFIX, Code::Fail)
     }
 
     fn decode(&mut self, frame: &mut [u8]) -> Result<usize, Error> {
@@ -124,6 +127,6 @@ impl<T: Owner> SecurityLayer for Layer<T> {
         let decode = self.decode;
         let (start, length) = (input.as_ptr().cast(), input.len() as c_uint);
         // SAFETY: as in `encode`.
-        self.pass(|context, out, count| unsafe { decode(context, start, length, out, count) }, frame, 0)
+        self.pass(|context, out, count| unsafe { decode(context, start, length, out, count) }, frame, 0, Code::BadMac)
     }
 }

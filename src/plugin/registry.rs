@@ -195,9 +195,17 @@ fn hosted(file: &'static File, options: &Arc<Options>, log: Option<&Log>) -> (Ve
     let mut hosted = Vec::new();
     for plug in &tables.client {
         let Some(base) = name_of(plug.mech_name) else { continue };
-        let first = if plug.features & feature::SERVER_FIRST == 0 { Side::Client } else { Side::Server };
+        // Some find out for themselves whether they speak first: DIGEST-MD5 does when it has logged in there before. A program that sends its
+        // initial response as the answer to a challenge would fail then, so what the standard says goes.
+        let undecided = plug.features & (feature::SERVER_FIRST | feature::WANT_CLIENT_FIRST) == 0;
+        let first = match mechanism::find(base).filter(|_| undecided) {
+            Some(own) => own.first,
+            None if plug.features & feature::SERVER_FIRST == 0 => Side::Client,
+            None => Side::Server,
+        };
         let traits = (plug.max_ssf, plug.security_flags, plug.features);
-        register(&mut hosted, source, Side::Client, base, first, traits, client_needs(plug.required_prompts));
+        let needs = if base == "ANONYMOUS" { Abilities::NONE } else { client_needs(plug.required_prompts) };
+        register(&mut hosted, source, Side::Client, base, first, traits, needs);
     }
     for plug in &tables.server {
         let Some(base) = name_of(plug.mech_name) else { continue };
