@@ -226,7 +226,7 @@ Directory takes no second encryption and may ask for a channel binding, make the
     my $conn = $sasl->client_new('ldap', 'dc1.example.org', { tls => $ldap->socket });
     my $bind = $ldap->bind('', sasl => $conn);
 
-C<GSS-SPNEGO> is Microsoft's own way, with the same tickets and the same result.
+C<GSS-SPNEGO> is Microsoft's own way, with the same tickets and the same result. F<eg/directory-search> does all of this.
 
 The properties C<ccache>, C<keytab>, C<principal> and C<delegate> (L<Authen::SASL::Rust::Connection/Kerberos>) say which
 credentials are used, if they are not the environment's (C<KRB5CCNAME>, C<KRB5_KTNAME>, C<KRB5_CLIENT_KTNAME>). A
@@ -234,7 +234,10 @@ client asks the callback C<authname> for the authorization identity. A password 
 which Authen::SASL::Perl takes there, is refused: name its cache in C<ccache>.
 
 On a server C<authuser> is the local name of the principal, by the rules C<auth_to_local> of krb5.conf (C<fred@EXAMPLE.ORG> of the
-default realm is C<fred>), or else the whole principal. C<canonuser> may change it and C<authorize> is asked as ever.
+default realm is C<fred>), or else the whole principal (always so with GSS-SPNEGO on Heimdal 7). C<canonuser> may change it and C<authorize> is asked as ever.
+
+Heimdal 7 takes caches and keytabs from the environment alone: with it the properties C<ccache>, C<keytab> and C<delegated_ccache>
+are refused, and so is every client by a server of GS2-KRB5.
 
 To act further on in the client's name, a server names a credentials cache. The client must have a ticket that may be
 forwarded (C<kinit -f>) and lend it (C<delegate>):

@@ -438,6 +438,7 @@ The options of C<client_new> and C<server_new> have the same names.
     channel_binding_policy  disable, allow or require; allow
     die_on_failure          1: a failed step dies with an Authen::SASL::Rust::Error; $Authen::SASL::Rust::DIE_ON_FAILURE, or 0
     maxbuf                  longest frame of a layer that this side receives, 0 to 16777215; 65536. Below 17: no layer
+                            GSS-SPNEGO tells nobody: there this side sends no longer ones (nor above 65536) and takes any
     no_integrity, no_confidentiality   server: no layer, or none that enciphers
 
 Where neither C<minssf> nor C<maxssf> is set, C<maxssf> is 0 for services whose programs know no layer (acap http imap
