@@ -152,7 +152,7 @@ impl CyrusAccounts {
                 }
                 Method::Auxprop | Method::AuxpropHashed => {
                     self.credential(authcid, None, mechanism, config).and_then(|stored| {
-                        verifier::check_password(stored.as_ref(), password, config.iterations, &self.lookups)
+                        verifier::check_password(stored, password, config.iterations, &self.lookups)
                     })
                 }
             };
