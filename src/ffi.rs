@@ -10,6 +10,7 @@
 mod accounts;
 mod answers;
 mod choice;
+mod cyrus;
 mod keys;
 mod layer;
 mod plugins;

@@ -150,11 +150,9 @@ impl CyrusAccounts {
                         Question::CheckPassword { authcid: authcid.into(), authzid: None, password: password.clone() };
                     daemon.answer(&question, mechanism, config).map(|answer| matches!(answer, Answer::Verdict(true)))
                 }
-                Method::Auxprop | Method::AuxpropHashed => {
-                    self.credential(authcid, None, mechanism, config).and_then(|stored| {
-                        verifier::check_password(stored, password, config.iterations, &self.lookups)
-                    })
-                }
+                Method::Auxprop | Method::AuxpropHashed => self
+                    .credential(authcid, None, mechanism, config)
+                    .and_then(|stored| verifier::check_password(stored, password, config.iterations, &self.lookups)),
             };
             match verdict {
                 Ok(true) => return Ok(true),

@@ -16,6 +16,7 @@ mod connection;
 mod coroutine;
 mod elf;
 mod inquiry;
+pub mod journal;
 mod layer;
 mod loader;
 mod md5;

@@ -118,7 +118,7 @@ pub fn login(mechanism: &str, server: &mut Session, authcid: &str, password: &st
         if outcome != Outcome::Send || !client.need_step() {
             break;
         }
-        reply = client.step(&server.message().to_vec(), &mut world.lend());
+        reply = client.step(server.message(), &mut world.lend());
         if !server.need_step() {
             break;
         }
