@@ -7,6 +7,23 @@ use crate::error::{Application, Error};
 use crate::plugin::Plugins;
 use crate::secret::Secret;
 
+/// Longest value of an option, and of a channel binding's data, in bytes.
+pub const VALUE_LIMIT: usize = 1 << 16;
+/// Types of channel binding that one connection can have data of; three are in use.
+pub const BINDINGS_LIMIT: usize = 16;
+/// Longest frame of a security layer that can be agreed on, in bytes: its length has three octets
+/// (RFC 4752 §3.1, RFC 2831 §2.1.1).
+pub const FRAME_LIMIT: u32 = 0xFF_FFFF;
+/// Longest frame that is received unless the caller says otherwise, in bytes (RFC 2831 §2.1.1).
+pub const DEFAULT_MAX_BUF: u32 = 65536;
+/// SCRAM's iterations: the fewest that a client accepts (RFC 7677 §4) and a server names, unless the caller
+/// says otherwise; a server cannot name fewer.
+pub const LEAST_ITERATIONS: u32 = 4096;
+/// The most that a client accepts unless the caller says otherwise: a second of work.
+pub const MOST_ITERATIONS: u32 = 2_000_000;
+/// The most that a server can be told to name: nobody waits for more.
+pub const ITERATIONS_LIMIT: u32 = 100_000_000;
+
 /// Whether channel binding is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BindingPolicy {
@@ -99,10 +116,10 @@ impl Default for Config {
             max_ssf: None,
             external_ssf: 0,
             external_ssf_given: false,
-            max_buf: 65536,
-            min_iterations: 4096,
-            max_iterations: 2_000_000,
-            iterations: 4096,
+            max_buf: DEFAULT_MAX_BUF,
+            min_iterations: LEAST_ITERATIONS,
+            max_iterations: MOST_ITERATIONS,
+            iterations: LEAST_ITERATIONS,
             binding_policy: BindingPolicy::Allow,
             no_integrity: false,
             no_confidentiality: false,
@@ -223,8 +240,8 @@ impl Config {
     /// Adds a channel binding, or replaces the one of the same type.
     ///
     /// # Errors
-    /// [`Application::Option`] for a type that could not stand in a GS2 header (RFC 5801 §4) and for
-    /// data of no bytes, which would bind to nothing.
+    /// [`Application::Option`] for a type that could not stand in a GS2 header (RFC 5801 §4), for data of no
+    /// bytes, which would bind to nothing, and above [`VALUE_LIMIT`] and [`BINDINGS_LIMIT`].
     pub fn set_binding(&mut self, binding: ChannelBinding) -> Result<(), Error> {
         let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
         if binding.kind.is_empty() || !binding.kind.bytes().all(fits) {
@@ -233,8 +250,14 @@ impl Config {
         if binding.data.is_empty() {
             return Err(option("channel_binding", "data of at least one byte for each type"));
         }
+        if binding.kind.len() > VALUE_LIMIT || binding.data.len() > VALUE_LIMIT {
+            return Err(option("channel_binding", "types and data of at most 65536 bytes"));
+        }
         let bindings = &mut self.rare().bindings;
         bindings.retain(|b| b.kind != binding.kind);
+        if bindings.len() == BINDINGS_LIMIT {
+            return Err(option("channel_binding", "data of at most 16 types"));
+        }
         bindings.push(binding);
         bindings.sort_by(|a, b| preference(&a.kind).cmp(&preference(&b.kind)).then_with(|| a.kind.cmp(&b.kind)));
         Ok(())
@@ -307,6 +330,12 @@ impl Config {
     /// [`Application::Option`] with the name and the range, for a value out of it.
     pub fn set(&mut self, name: &str, value: Option<&str>) -> Result<bool, Error> {
         let default = Config::default();
+        if value.is_some_and(|value| value.len() > VALUE_LIMIT) {
+            return match Config::default().set(name, None)? {
+                true => Err(option("an option's value", "at most 65536 bytes")),
+                false => Ok(false),
+            };
+        }
         match name {
             "service" => self.service = value.unwrap_or("").into(),
             "serverfqdn" | "host" => self.host = value.unwrap_or("").into(),
@@ -317,7 +346,7 @@ impl Config {
                 self.external_ssf = number("externalssf", value, 0, u32::MAX, below)?;
                 self.external_ssf_given = value.is_some();
             }
-            "maxbuf" => self.max_buf = number("maxbuf", value, 0, 0xFF_FFFF, default.max_buf)?,
+            "maxbuf" => self.max_buf = number("maxbuf", value, 0, FRAME_LIMIT, default.max_buf)?,
             "min_iterations" => {
                 self.min_iterations = number("min_iterations", value, 1, u32::MAX, default.min_iterations)?;
             }
@@ -325,7 +354,7 @@ impl Config {
                 self.max_iterations = number("max_iterations", value, 1, u32::MAX, default.max_iterations)?;
             }
             "iterations" => {
-                self.iterations = number("iterations", value, 4096, 100_000_000, default.iterations)?;
+                self.iterations = number("iterations", value, LEAST_ITERATIONS, ITERATIONS_LIMIT, default.iterations)?;
             }
             "secflags" => self.secflags = security_flags(value.unwrap_or(""))?,
             "channel_binding_policy" => {

@@ -25,8 +25,16 @@ use crate::config::Config;
 use crate::error::{Application, Code, Error, Malformed};
 use crate::secret::Secret;
 
-/// Longest message that is read from a peer, in bytes.
+/// Longest message that is read from a peer, in bytes. Tickets with a Windows authorization are the longest
+/// that there are, some hundred kilobytes.
 pub const MESSAGE_LIMIT: usize = 1 << 20;
+
+/// Longest name (authentication or authorization identity, host, port), in bytes, from a peer or from the
+/// application. The longest that a standard allows is XMPP's address of 3071 bytes (RFC 7622 §3.1).
+pub const NAME_LIMIT: usize = 4096;
+
+/// Longest password, token or stored key that the application gives, in bytes.
+pub const SECRET_LIMIT: usize = 1 << 16;
 
 /// One of the two sides of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -474,25 +482,26 @@ impl Values {
         self.0.iter().find(|(p, _)| *p == property).map(|(_, v)| v)
     }
 
-    /// Takes a value that the mechanism cannot do without.
+    /// Takes a secret that the mechanism cannot do without.
     ///
     /// # Errors
-    /// [`Application::Missing`] if the application gave none.
+    /// [`Application::Missing`] if the application gave none, [`Application::Unusable`] above [`SECRET_LIMIT`].
     pub fn require(&mut self, property: Property) -> Result<Secret, Error> {
-        self.take(property).ok_or_else(|| Application::Missing(property.describe()).into())
+        let value = self.take(property).ok_or(Application::Missing(property.describe()))?;
+        limited(property, value.expose(), SECRET_LIMIT, "is longer than 65536 bytes")?;
+        Ok(value)
     }
 
-    /// Takes a value as text, if there is one.
+    /// Takes a name as text, if there is one.
     ///
     /// # Errors
-    /// [`Application::Unusable`] if it is not UTF-8 (the Perl boundary always encodes).
+    /// [`Application::Unusable`] if it is not UTF-8 (the Perl boundary always encodes), or above [`NAME_LIMIT`].
     pub fn text(&mut self, property: Property) -> Result<Option<String>, Error> {
-        match self.take(property) {
-            None => Ok(None),
-            Some(value) => match value.expose_str() {
-                Some(text) => Ok(Some(text.to_owned())),
-                None => Err(Application::Unusable { what: property.describe(), reason: "is not valid UTF-8" }.into()),
-            },
+        let Some(value) = self.take(property) else { return Ok(None) };
+        limited(property, value.expose(), NAME_LIMIT, "is longer than 4096 bytes")?;
+        match value.expose_str() {
+            Some(text) => Ok(Some(text.to_owned())),
+            None => Err(Application::Unusable { what: property.describe(), reason: "is not valid UTF-8" }.into()),
         }
     }
 
@@ -507,6 +516,13 @@ impl Values {
             Some(text) => Ok(text),
         }
     }
+}
+
+fn limited(property: Property, value: &[u8], limit: usize, reason: &'static str) -> Result<(), Error> {
+    if value.len() > limit {
+        return Err(Application::Unusable { what: property.describe(), reason }.into());
+    }
+    Ok(())
 }
 
 impl<'a> Event<'a> {

@@ -6,8 +6,12 @@ use crate::contract::{Abilities, Mechanism, SecurityFlags, Side};
 use crate::error::{printable, Error, Policy};
 use crate::mechanism;
 
-/// Mechanism names that are considered, at most; the rest of a longer list is ignored.
-const NAMES_LIMIT: usize = 256;
+/// Mechanism names of a list that are considered, at most; the rest of a longer list is ignored.
+pub const NAMES_LIMIT: usize = 256;
+/// Names whose refusal has its reason in the error text, at most.
+pub const REASONS_LIMIT: usize = 32;
+/// What of an unknown name is repeated in the error text, in bytes.
+const SHOWN_LIMIT: usize = 32;
 
 /// Why this mechanism may not be used on this side of this connection; `None` if it may.
 pub fn refusal(mechanism: &'static Mechanism, side: Side, config: &Config) -> Option<String> {
@@ -130,13 +134,13 @@ pub fn choose(list: &str, side: Side, config: &Config) -> Result<&'static Mechan
 /// One clause for each name of the list.
 fn reasons(list: &str, side: Side, config: &Config) -> String {
     let clauses: Vec<String> = names(list)
-        .take(32)
+        .take(REASONS_LIMIT)
         .map(|name| match find(name, side, config) {
             Some(mechanism) => match refusal(mechanism, side, config) {
                 Some(reason) => format!("{}: {reason}", mechanism.name),
                 None => format!("{}: it is usable", mechanism.name),
             },
-            None => format!("{}: it is unknown here", printable(&name.as_bytes()[..name.len().min(32)])),
+            None => format!("{}: it is unknown here", printable(&name.as_bytes()[..name.len().min(SHOWN_LIMIT)])),
         })
         .collect();
     if clauses.is_empty() {

@@ -2,8 +2,10 @@
 //! asks of its own accord on a server (`canonuser`, `authorize`, `getsecret` in place of `checkpass`).
 //! What a server's application has no callback for, its accounts answer, if it has any.
 
-use crate::contract::{Abilities, Account, Answer, Established, Event, Next, Property, Question, Side, World};
-use crate::error::{Application, Error, Refused};
+use crate::contract::{
+    Abilities, Account, Answer, Established, Event, Next, Property, Question, Side, World, NAME_LIMIT, SECRET_LIMIT,
+};
+use crate::error::{Application, Error, Malformed, Refused};
 use crate::secret::Secret;
 use crate::store::verifier;
 
@@ -28,6 +30,9 @@ pub(super) enum Errand {
 impl Session {
     /// Puts a mechanism's question to the application.
     pub(super) fn ask(&mut self, question: Question, next: Next, world: &mut World<'_>) -> Outcome {
+        if let Some(error) = overlong(&names_of(&question)) {
+            return self.fail(error);
+        }
         if self.side == Side::Server && self.can(Abilities::CANONICALIZE) && self.identity.authcid.is_none() {
             if let Some(name) = authcid_of(&question) {
                 let canonicalize =
@@ -94,9 +99,13 @@ impl Session {
                     self.advance(next, Event::Answered(Answer::Text(Some(name))), world)
                 }
             },
+            (_, Answer::Credential(Some(stored))) if stored.expose().len() > SECRET_LIMIT => {
+                let (what, reason) = ("password or stored key that getsecret gave", "is longer than 65536 bytes");
+                self.fail(Application::Unusable { what, reason }.into())
+            }
             (Errand::Compare(password), Answer::Credential(stored)) => {
                 let iterations = self.config.iterations;
-                match verifier::check_password(stored.as_ref(), &password, iterations, world.lookups) {
+                match verifier::check_password(stored, &password, iterations, world.lookups) {
                     Ok(same) => self.advance(next, Event::Answered(Answer::Verdict(same)), world),
                     Err(error) => self.fail(error),
                 }
@@ -127,6 +136,9 @@ impl Session {
 
     /// A server's mechanism is satisfied: make the names canonical and authorize.
     pub(super) fn finish(&mut self, established: Established, world: &mut World<'_>) -> Outcome {
+        if let Some(error) = overlong(&[Some(&established.authcid), established.authzid.as_ref()]) {
+            return self.fail(error);
+        }
         let established = Box::new(established);
         if !self.can(Abilities::CANONICALIZE) {
             return self.authorize(established, world);
@@ -251,6 +263,23 @@ fn ability_for(question: &Question) -> Abilities {
         Question::Token { .. } => Abilities::CHECK_TOKEN,
         Question::Values(_) | Question::Realm { .. } => Abilities::NONE,
     }
+}
+
+/// The names that the peer has sent; a client's questions have none.
+fn names_of(question: &Question) -> [Option<&String>; 4] {
+    match question {
+        Question::CheckPassword { authcid, authzid, .. } => [Some(authcid), authzid.as_ref(), None, None],
+        Question::Credentials { authcid, authzid, realm } => [Some(authcid), authzid.as_ref(), realm.as_ref(), None],
+        Question::Token { user, host, port, .. } => [user.as_ref(), host.as_ref(), port.as_ref(), None],
+        _ => [None; 4],
+    }
+}
+
+/// What is wrong if one of the names is longer than [`NAME_LIMIT`].
+fn overlong(names: &[Option<&String>]) -> Option<Error> {
+    let found = names.iter().flatten().any(|name| name.len() > NAME_LIMIT);
+    let reason = Malformed::TooLong { field: "a name", limit: NAME_LIMIT };
+    found.then(|| Error::malformed("message", reason))
 }
 
 fn authcid_of(question: &Question) -> Option<&str> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::{compile, Folder};
 use crate::contract::{Abilities, Answer, Property, Question, Side, Values};
-use crate::error::Error;
 use crate::plugin::{Plugins, Wish};
 use crate::secret::Secret;
 use crate::session::{Outcome, Session};
