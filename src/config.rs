@@ -1,6 +1,8 @@
 //! Options and properties of one connection, by the names that callers use.
 
-use crate::contract::{Abilities, SecurityFlags};
+use std::sync::Arc;
+
+use crate::contract::{Abilities, Accounts, SecurityFlags};
 use crate::error::{Application, Error};
 use crate::secret::Secret;
 
@@ -91,9 +93,12 @@ struct Rare {
     keytab: Option<String>,
     principal: Option<String>,
     delegate: bool,
+    delegated_ccache: Option<String>,
     offered_mechanisms: Option<Box<str>>,
     offered_bindings: Option<Box<str>>,
     tls_ssf: u32,
+    accounts: Option<Arc<dyn Accounts>>,
+    auxprop: Vec<Box<str>>,
 }
 
 impl Default for Config {
@@ -149,6 +154,31 @@ impl Config {
     /// Kerberos: a client lets the server act for it.
     pub fn delegate(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.delegate)
+    }
+
+    /// Who answers a server's questions where its application has no callback.
+    pub fn accounts(&self) -> Option<&Arc<dyn Accounts>> {
+        self.rare.as_ref()?.accounts.as_ref()
+    }
+
+    /// Sets or takes away the accounts of a server.
+    pub fn set_accounts(&mut self, accounts: Option<Arc<dyn Accounts>>) {
+        self.rare().accounts = accounts;
+    }
+
+    /// The properties of a user that a server's application wants to know after success.
+    pub fn auxprop(&self) -> &[Box<str>] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.auxprop)
+    }
+
+    /// What is answered at all, by the application or by the accounts.
+    pub fn answered(&self) -> Abilities {
+        self.accounts().map_or(self.abilities, |accounts| self.abilities.and(accounts.abilities()))
+    }
+
+    /// Kerberos: where a server stores what its client delegates to it; by default nowhere.
+    pub fn delegated_ccache(&self) -> Option<&str> {
+        self.rare.as_ref()?.delegated_ccache.as_deref()
     }
 
     /// What the salts of users without one are derived from, if the application set it.
@@ -323,7 +353,14 @@ impl Config {
             "keytab" => self.rare().keytab = value.map(str::to_owned),
             "principal" => self.rare().principal = value.map(str::to_owned),
             "delegate" => self.rare().delegate = truth(value),
+            "delegated_ccache" => {
+                if value.is_some_and(|name| name.is_empty() || name.contains('\0')) {
+                    return Err(option("delegated_ccache", "the name of a credentials cache"));
+                }
+                self.rare().delegated_ccache = value.map(str::to_owned);
+            }
             "external_id" => self.rare().external_id = value.map(str::to_owned),
+            "auxprop" => self.rare().auxprop = words(value.unwrap_or("")).map(Into::into).collect(),
             "fake_salt_key" => {
                 if value.is_some_and(|v| v.len() < 16) {
                     return Err(option("fake_salt_key", "at least 16 bytes"));
@@ -366,7 +403,9 @@ impl Config {
             "keytab" => self.keytab()?.to_owned(),
             "principal" => self.principal()?.to_owned(),
             "delegate" => u8::from(self.delegate()).to_string(),
+            "delegated_ccache" => self.delegated_ccache()?.to_owned(),
             "external_id" => self.external_id()?.to_owned(),
+            "auxprop" => self.auxprop().join(" "),
             "offered_mechanisms" => self.offered_mechanisms()?.to_owned(),
             "offered_bindings" => self.offered_bindings()?.to_owned(),
             _ => return None,
@@ -438,9 +477,13 @@ mod tests {
     #[test]
     fn options_are_read_back_and_reset() {
         let mut config = Config::default();
-        for (name, value) in
-            [("minssf", "56"), ("iterations", "10000"), ("realm", "r"), ("secflags", "noactive mutual_auth")]
-        {
+        for (name, value) in [
+            ("minssf", "56"),
+            ("iterations", "10000"),
+            ("realm", "r"),
+            ("delegated_ccache", "FILE:/tmp/c"),
+            ("secflags", "noactive mutual_auth"),
+        ] {
             assert_eq!(config.set(name, Some(value)), Ok(true));
             assert_eq!(config.get(name).as_deref(), Some(value));
             assert_eq!(config.set(name, None), Ok(true));
@@ -460,6 +503,8 @@ mod tests {
             ("secflags", "noplaintext nosuch"),
             ("channel_binding_policy", "maybe"),
             ("fake_salt_key", "short"),
+            ("delegated_ccache", ""),
+            ("delegated_ccache", "FILE:/tmp/a\0b"),
         ] {
             let error = config.set(name, Some(value)).unwrap_err();
             assert!(error.to_string().starts_with(name), "{error}");

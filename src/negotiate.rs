@@ -14,7 +14,7 @@ pub const REASONS_LIMIT: usize = 32;
 const SHOWN_LIMIT: usize = 32;
 
 /// Why this mechanism may not be used on this side of this connection; `None` if it may.
-pub fn refusal(mechanism: &Mechanism, side: Side, config: &Config) -> Option<String> {
+pub fn refusal(mechanism: &'static Mechanism, side: Side, config: &Config) -> Option<String> {
     let wanted = config.secflags;
     for (name, flag) in SecurityFlags::NAMES {
         let below_tls = flag == SecurityFlags::NOPLAINTEXT && config.allows_plaintext();
@@ -40,12 +40,22 @@ pub fn refusal(mechanism: &Mechanism, side: Side, config: &Config) -> Option<Str
         Side::Client => missing_answers(mechanism.client_needs, config.abilities),
         Side::Server => {
             let needs = mechanism.server_needs;
-            (needs != Abilities::NONE && !config.abilities.intersects(needs)).then(|| callbacks(needs).join(" or "))
+            (needs != Abilities::NONE && !config.answered().intersects(needs)).then(|| callbacks(needs).join(" or "))
         }
     };
     missing
         .map(|names| format!("there is no callback {names}"))
-        .or_else(|| mechanism::unavailable(mechanism, side, config))
+        .or_else(|| unfit_accounts(mechanism, side, config))
+        .or_else(|| (mechanism.unavailable)(side, config))
+}
+
+/// Why the accounts of a server cannot serve this mechanism, where its application has no callback that does.
+fn unfit_accounts(mechanism: &'static Mechanism, side: Side, config: &Config) -> Option<String> {
+    let needs = mechanism.server_needs;
+    if side == Side::Client || needs == Abilities::NONE || config.abilities.intersects(needs) {
+        return None;
+    }
+    config.accounts()?.unfit(mechanism)
 }
 
 fn missing_answers(needs: Abilities, has: Abilities) -> Option<String> {

@@ -256,12 +256,12 @@ fn client_hears(offer: &[u8]) -> (Session, SecurityContext) {
     let mut world = LocalWorld::default();
     let token = begin(&mut client);
     let credentials = Credentials::acquire(Side::Server, Speaking::Kerberos, None, "", Store::default()).unwrap();
-    let mut rogue = Acceptor::new("ldap".into(), credentials, None).unwrap();
+    let mut rogue = Acceptor::new("ldap".into(), credentials, None, false).unwrap();
     let Progress::Complete(reply) = rogue.step(&token).unwrap() else { panic!("one token is enough") };
     assert_eq!(client.step(&reply, &mut world.lend()), Outcome::Send, "{:?}", client.failure());
     assert_eq!(client.message(), b"");
-    let (mut context, name) = rogue.finish();
-    assert_eq!(name, "fred");
+    let (mut context, found) = rogue.finish();
+    assert_eq!(found.authcid, "fred");
     let wrapped = context.wrap(false, offer).unwrap();
     client.step(&wrapped, &mut world.lend());
     (client, context)
@@ -289,5 +289,15 @@ fn an_offer_that_breaks_the_rules_is_refused() {
         let (client, mut context) = client_hears(&offer);
         assert!(client.is_success(), "{:?}", client.failure());
         assert_eq!(context.unwrap(client.message()).unwrap().0, answer, "{offer:?}");
+    }
+}
+
+/// What a client delegates is its own: a server compares the owner with the one that was authenticated.
+#[test]
+#[ignore = "needs a realm: xt/kerberos/core.t"]
+fn credentials_tell_whose_they_are() {
+    for speaking in [Speaking::Kerberos, Speaking::Spnego] {
+        let credentials = Credentials::acquire(Side::Client, speaking, None, "", Store::default()).unwrap();
+        assert_eq!(credentials.owner().unwrap(), "fred@EXAMPLE.TEST");
     }
 }

@@ -126,6 +126,7 @@ impl Handle {
                     None
                 }
             }
+            "delegated" => session.is_success().then(|| u8::from(session.delegated()).to_string()),
             "maxout" => session.layer().map(|layer| lock(layer).max_plaintext().to_string()),
             _ => session.config.get(name),
         }

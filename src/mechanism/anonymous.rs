@@ -1,7 +1,7 @@
 //! ANONYMOUS (RFC 4505): one message, the trace, which may be empty.
 
 use crate::contract::{
-    Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
+    available, Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
 };
 use crate::error::{Application, Error, Malformed};
 
@@ -14,6 +14,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     client_needs: Abilities::NONE,
     server_needs: Abilities::NONE,
     derives_keys: false,
+    unavailable: available,
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitTrace),
 };

@@ -9,7 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 
 use crate::contract::{
-    Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
+    available, Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
 };
 use crate::error::{Application, Error, Malformed, Refused};
 use crate::secret::{ct_eq, Secret};
@@ -25,6 +25,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
     server_needs: Abilities::CREDENTIALS,
     derives_keys: false,
+    unavailable: available,
     client: || Box::new(AwaitChallenge),
     server: || Box::new(AwaitBegin),
 };

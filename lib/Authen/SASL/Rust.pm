@@ -235,6 +235,17 @@ which Authen::SASL::Perl takes there, is refused: name its cache in C<ccache>.
 On a server C<authuser> is the local name of the principal, by the rules C<auth_to_local> of krb5.conf (C<fred@EXAMPLE.ORG> of the
 default realm is C<fred>), or else the whole principal. C<canonuser> may change it and C<authorize> is asked as ever.
 
+To act further on in the client's name, a server names a credentials cache. The client must have a ticket that may be
+forwarded (C<kinit -f>) and lend it (C<delegate>):
+
+    my $ccache = "FILE:/run/app/$session";
+    my $server = $sasl->server_new('http', 'www.example.org', { delegated_ccache => $ccache });
+    # ... the exchange ...
+    if ($server->property('delegated')) {
+        my $conn = $sasl->client_new('ldap', 'dc1.example.org', { ccache => $ccache });
+        my $bind = $ldap->bind('', sasl => $conn);
+    }
+
 =head1 CLASS METHODS
 
 =head2 client_new, server_new
@@ -490,6 +501,29 @@ name of a code. It never holds a secret. C<< $conn->code >> is the number of tha
                              min_iterations
     SASL_BADBINDING     -32  channel binding was demanded or does not        see Authen::SASL::Rust::ChannelBinding
                              match
+
+Accounts and plugins that a server calls may also give these; the text says who failed at what:
+
+    SASL_NOMEM               -2  out of memory
+    SASL_BUFOVER             -3  a buffer is too small
+    SASL_NOTDONE             -6  the exchange has not ended
+    SASL_TRYAGAIN            -8  a failure that may pass
+    SASL_WRONGMECH          -11  the mechanism does not do what was asked for
+    SASL_ENCRYPT            -16  encryption is needed for this mechanism
+    SASL_TRANS              -17  log in once in plain text, then the mechanism knows the user
+    SASL_EXPIRED            -18  the password has expired
+    SASL_DISABLED           -19  the account is disabled
+    SASL_NOUSER             -20  there is no such user
+    SASL_PWLOCK             -21  the password is locked
+    SASL_NOCHANGE           -22  nothing was changed, or nothing can be
+    SASL_BADVERS            -23  the versions do not match
+    SASL_UNAVAIL            -24  the server that decides cannot be reached
+    SASL_NOVERIFY           -26  the user has no verifier for this mechanism
+    SASL_WEAKPASS           -27  the new password is too weak
+    SASL_NOUSERPASS         -28  the user may set no password
+    SASL_NEED_OLD_PASSWD    -29  the old password is needed too
+    SASL_CONSTRAINT_VIOLAT  -30  the new value breaks a constraint
+    SASL_CONFIGERR         -100  the configuration is wrong
 
 "Wrong password" and "unknown user" are one text on purpose. With C<die_on_failure> a failure dies instead,
 see L</Callers that ignore failures>. What is the program's own mistake always dies: an unknown option value, a

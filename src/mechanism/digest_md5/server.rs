@@ -152,6 +152,7 @@ impl State for AwaitCredential {
             layer: protection.layer(Side::Server, &session_key, cx.config.max_buf)?,
             authcid: exchange.authcid,
             authzid: exchange.authzid,
+            ..Established::default()
         }))
     }
 }

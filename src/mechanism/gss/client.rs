@@ -103,7 +103,7 @@ impl State for AwaitToken {
         }
         let last = (!reply.is_empty()).then_some(reply);
         let layer = spnego_layer(context, cx)?;
-        Ok(Step::Done(Established { last, authcid, authzid: None, layer }))
+        Ok(Step::Done(Established { last, authcid, layer, ..Established::default() }))
     }
 }
 
@@ -148,6 +148,12 @@ impl State for AwaitOffer {
         reply.extend_from_slice(self.authzid.as_deref().unwrap_or("").as_bytes());
         let reply = self.context.wrap(false, &reply)?;
         let layer = Layer::boxed(self.context, bit, peer_max, own_max)?;
-        Ok(Step::Done(Established { last: Some(reply), authcid: self.authcid, authzid: self.authzid, layer }))
+        Ok(Step::Done(Established {
+            last: Some(reply),
+            authcid: self.authcid,
+            authzid: self.authzid,
+            layer,
+            ..Established::default()
+        }))
     }
 }

@@ -171,7 +171,7 @@ impl State for AwaitClientFinal {
         let last = ServerFinal::print_verifier(&hash.hmac(&server, auth_message));
         let authcid = saslprep::query(&first.name).map_err(|_| Refused::Credentials)?.into_owned();
         let authzid = first.header.authzid.map(Cow::into_owned);
-        Ok(Step::Done(Established { last: Some(last), authcid, authzid, layer: None }))
+        Ok(Step::Done(Established { last: Some(last), authcid, authzid, ..Established::default() }))
     }
 }
 

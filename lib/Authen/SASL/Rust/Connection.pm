@@ -58,7 +58,7 @@ sub _default_realm {
 }
 
 # Properties whose place is the core; read-only ones cannot be set.
-my %read_only = map { $_ => 1 } qw(ssf maxout mechname authcid authuser message_absent);
+my %read_only = map { $_ => 1 } qw(ssf maxout mechname authcid authuser message_absent delegated);
 
 sub property {
   my ($self, @arg) = @_;
@@ -406,6 +406,7 @@ The options of C<client_new> and C<server_new> have the same names.
     iterations              server: count for plain passwords and unknown users, 4096 to 100000000; 4096
     fake_salt_key           server: what the salts of plain passwords and unknown users are derived from, at least 16 bytes. Not
                             set: random for each process. It cannot be read
+    auxprop                 server: the properties to look up once a user has logged in, separated by spaces
     channel_binding_policy  disable, allow or require; allow
     die_on_failure          1: a failed step dies with an Authen::SASL::Rust::Error; $Authen::SASL::Rust::DIE_ON_FAILURE, or 0
     maxbuf                  longest frame of a layer that this side receives, 0 to 16777215; 65536. Below 17: no layer
@@ -433,6 +434,12 @@ A layer that C<minssf> demands and cannot be had fails the exchange. C<minssf> a
     keytab                  server: where its keys are; KRB5_KTNAME, or the system's. Client: keys to get tickets with
     principal               whose credentials are used. Not set: a client's default ones; a server's for service and host
     delegate                client: 1 lets the server act in its name, with a ticket that may be forwarded; 0
+    delegated_ccache        server: the credentials cache in which it stores what the client delegates, FILE:/run/app/fred for
+                            instance. Not set: nothing is kept
+
+What was in the cache C<delegated_ccache> is overwritten, once the client is authorized; nobody else can read a file. If it cannot be
+written the exchange fails. A client that delegates nothing is as welcome as any, and the cache stays as it was: the property
+C<delegated> tells. A server that cannot do without adds C<< secflags => 'pass_credentials' >>, which refuses such a client.
 
 =head2 Channel binding
 
@@ -452,6 +459,7 @@ L<Authen::SASL::Rust::ChannelBinding> describes them, with examples.
     message_absent          1 if the last step had no message for the peer, 0 if it had one, even an empty one
     ssf                     after success, the strength of the layer: 0 none, 1 integrity, else bits of the key, at most 256
     maxout                  most bytes of plaintext in one frame; undef without a layer
+    delegated               server, after success: 1 if the client has delegated credentials and they are in delegated_ccache, else 0
 
 =head2 Stored only
 
