@@ -1,8 +1,27 @@
 //! Options and properties of one connection, by the names that callers use.
 
-use crate::contract::{Abilities, SecurityFlags};
+use std::sync::Arc;
+
+use crate::contract::{Abilities, Accounts, SecurityFlags};
 use crate::error::{Application, Error};
 use crate::secret::Secret;
+
+/// Longest value of an option, and of a channel binding's data, in bytes.
+pub const VALUE_LIMIT: usize = 1 << 16;
+/// Types of channel binding that one connection can have data of; three are in use.
+pub const BINDINGS_LIMIT: usize = 16;
+/// Longest frame of a security layer that can be agreed on, in bytes: its length has three octets
+/// (RFC 4752 §3.1, RFC 2831 §2.1.1).
+pub const FRAME_LIMIT: u32 = 0xFF_FFFF;
+/// Longest frame that is received unless the caller says otherwise, in bytes (RFC 2831 §2.1.1).
+pub const DEFAULT_MAX_BUF: u32 = 65536;
+/// SCRAM's iterations: the fewest that a client accepts (RFC 7677 §4) and a server names, unless the caller
+/// says otherwise; a server cannot name fewer.
+pub const LEAST_ITERATIONS: u32 = 4096;
+/// The most that a client accepts unless the caller says otherwise: a second of work.
+pub const MOST_ITERATIONS: u32 = 2_000_000;
+/// The most that a server can be told to name: nobody waits for more.
+pub const ITERATIONS_LIMIT: u32 = 100_000_000;
 
 /// Whether channel binding is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,9 +93,12 @@ struct Rare {
     keytab: Option<String>,
     principal: Option<String>,
     delegate: bool,
+    delegated_ccache: Option<String>,
     offered_mechanisms: Option<Box<str>>,
     offered_bindings: Option<Box<str>>,
     tls_ssf: u32,
+    accounts: Option<Arc<dyn Accounts>>,
+    auxprop: Vec<Box<str>>,
 }
 
 impl Default for Config {
@@ -90,10 +112,10 @@ impl Default for Config {
             max_ssf: None,
             external_ssf: 0,
             external_ssf_given: false,
-            max_buf: 65536,
-            min_iterations: 4096,
-            max_iterations: 2_000_000,
-            iterations: 4096,
+            max_buf: DEFAULT_MAX_BUF,
+            min_iterations: LEAST_ITERATIONS,
+            max_iterations: MOST_ITERATIONS,
+            iterations: LEAST_ITERATIONS,
             binding_policy: BindingPolicy::Allow,
             no_integrity: false,
             no_confidentiality: false,
@@ -134,6 +156,31 @@ impl Config {
         self.rare.as_ref().is_some_and(|rare| rare.delegate)
     }
 
+    /// Who answers a server's questions where its application has no callback.
+    pub fn accounts(&self) -> Option<&Arc<dyn Accounts>> {
+        self.rare.as_ref()?.accounts.as_ref()
+    }
+
+    /// Sets or takes away the accounts of a server.
+    pub fn set_accounts(&mut self, accounts: Option<Arc<dyn Accounts>>) {
+        self.rare().accounts = accounts;
+    }
+
+    /// The properties of a user that a server's application wants to know after success.
+    pub fn auxprop(&self) -> &[Box<str>] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.auxprop)
+    }
+
+    /// What is answered at all, by the application or by the accounts.
+    pub fn answered(&self) -> Abilities {
+        self.accounts().map_or(self.abilities, |accounts| self.abilities.and(accounts.abilities()))
+    }
+
+    /// Kerberos: where a server stores what its client delegates to it; by default nowhere.
+    pub fn delegated_ccache(&self) -> Option<&str> {
+        self.rare.as_ref()?.delegated_ccache.as_deref()
+    }
+
     /// What the salts of users without one are derived from, if the application set it.
     pub fn fake_salt_key(&self) -> Option<&Secret> {
         self.rare.as_ref()?.fake_salt_key.as_ref()
@@ -167,8 +214,8 @@ impl Config {
     /// Adds a channel binding, or replaces the one of the same type.
     ///
     /// # Errors
-    /// [`Application::Option`] for a type that could not stand in a GS2 header (RFC 5801 §4) and for
-    /// data of no bytes, which would bind to nothing.
+    /// [`Application::Option`] for a type that could not stand in a GS2 header (RFC 5801 §4), for data of no
+    /// bytes, which would bind to nothing, and above [`VALUE_LIMIT`] and [`BINDINGS_LIMIT`].
     pub fn set_binding(&mut self, binding: ChannelBinding) -> Result<(), Error> {
         let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'-';
         if binding.kind.is_empty() || !binding.kind.bytes().all(fits) {
@@ -177,8 +224,14 @@ impl Config {
         if binding.data.is_empty() {
             return Err(option("channel_binding", "data of at least one byte for each type"));
         }
+        if binding.kind.len() > VALUE_LIMIT || binding.data.len() > VALUE_LIMIT {
+            return Err(option("channel_binding", "types and data of at most 65536 bytes"));
+        }
         let bindings = &mut self.rare().bindings;
         bindings.retain(|b| b.kind != binding.kind);
+        if bindings.len() == BINDINGS_LIMIT {
+            return Err(option("channel_binding", "data of at most 16 types"));
+        }
         bindings.push(binding);
         bindings.sort_by(|a, b| preference(&a.kind).cmp(&preference(&b.kind)).then_with(|| a.kind.cmp(&b.kind)));
         Ok(())
@@ -251,6 +304,12 @@ impl Config {
     /// [`Application::Option`] with the name and the range, for a value out of it.
     pub fn set(&mut self, name: &str, value: Option<&str>) -> Result<bool, Error> {
         let default = Config::default();
+        if value.is_some_and(|value| value.len() > VALUE_LIMIT) {
+            return match Config::default().set(name, None)? {
+                true => Err(option("an option's value", "at most 65536 bytes")),
+                false => Ok(false),
+            };
+        }
         match name {
             "service" => self.service = value.unwrap_or("").into(),
             "serverfqdn" | "host" => self.host = value.unwrap_or("").into(),
@@ -261,7 +320,7 @@ impl Config {
                 self.external_ssf = number("externalssf", value, 0, u32::MAX, below)?;
                 self.external_ssf_given = value.is_some();
             }
-            "maxbuf" => self.max_buf = number("maxbuf", value, 0, 0xFF_FFFF, default.max_buf)?,
+            "maxbuf" => self.max_buf = number("maxbuf", value, 0, FRAME_LIMIT, default.max_buf)?,
             "min_iterations" => {
                 self.min_iterations = number("min_iterations", value, 1, u32::MAX, default.min_iterations)?;
             }
@@ -269,7 +328,7 @@ impl Config {
                 self.max_iterations = number("max_iterations", value, 1, u32::MAX, default.max_iterations)?;
             }
             "iterations" => {
-                self.iterations = number("iterations", value, 4096, 100_000_000, default.iterations)?;
+                self.iterations = number("iterations", value, LEAST_ITERATIONS, ITERATIONS_LIMIT, default.iterations)?;
             }
             "secflags" => self.secflags = security_flags(value.unwrap_or(""))?,
             "channel_binding_policy" => {
@@ -294,7 +353,14 @@ impl Config {
             "keytab" => self.rare().keytab = value.map(str::to_owned),
             "principal" => self.rare().principal = value.map(str::to_owned),
             "delegate" => self.rare().delegate = truth(value),
+            "delegated_ccache" => {
+                if value.is_some_and(|name| name.is_empty() || name.contains('\0')) {
+                    return Err(option("delegated_ccache", "the name of a credentials cache"));
+                }
+                self.rare().delegated_ccache = value.map(str::to_owned);
+            }
             "external_id" => self.rare().external_id = value.map(str::to_owned),
+            "auxprop" => self.rare().auxprop = words(value.unwrap_or("")).map(Into::into).collect(),
             "fake_salt_key" => {
                 if value.is_some_and(|v| v.len() < 16) {
                     return Err(option("fake_salt_key", "at least 16 bytes"));
@@ -337,7 +403,9 @@ impl Config {
             "keytab" => self.keytab()?.to_owned(),
             "principal" => self.principal()?.to_owned(),
             "delegate" => u8::from(self.delegate()).to_string(),
+            "delegated_ccache" => self.delegated_ccache()?.to_owned(),
             "external_id" => self.external_id()?.to_owned(),
+            "auxprop" => self.auxprop().join(" "),
             "offered_mechanisms" => self.offered_mechanisms()?.to_owned(),
             "offered_bindings" => self.offered_bindings()?.to_owned(),
             _ => return None,
@@ -409,9 +477,13 @@ mod tests {
     #[test]
     fn options_are_read_back_and_reset() {
         let mut config = Config::default();
-        for (name, value) in
-            [("minssf", "56"), ("iterations", "10000"), ("realm", "r"), ("secflags", "noactive mutual_auth")]
-        {
+        for (name, value) in [
+            ("minssf", "56"),
+            ("iterations", "10000"),
+            ("realm", "r"),
+            ("delegated_ccache", "FILE:/tmp/c"),
+            ("secflags", "noactive mutual_auth"),
+        ] {
             assert_eq!(config.set(name, Some(value)), Ok(true));
             assert_eq!(config.get(name).as_deref(), Some(value));
             assert_eq!(config.set(name, None), Ok(true));
@@ -431,6 +503,8 @@ mod tests {
             ("secflags", "noplaintext nosuch"),
             ("channel_binding_policy", "maybe"),
             ("fake_salt_key", "short"),
+            ("delegated_ccache", ""),
+            ("delegated_ccache", "FILE:/tmp/a\0b"),
         ] {
             let error = config.set(name, Some(value)).unwrap_err();
             assert!(error.to_string().starts_with(name), "{error}");

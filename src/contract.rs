@@ -22,11 +22,19 @@ use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
 
 use crate::config::Config;
-use crate::error::{Application, Error, Malformed};
+use crate::error::{Application, Code, Error, Malformed};
 use crate::secret::Secret;
 
-/// Longest message that is read from a peer, in bytes.
+/// Longest message that is read from a peer, in bytes. Tickets with a Windows authorization are the longest
+/// that there are, some hundred kilobytes.
 pub const MESSAGE_LIMIT: usize = 1 << 20;
+
+/// Longest name (authentication or authorization identity, host, port), in bytes, from a peer or from the
+/// application. The longest that a standard allows is XMPP's address of 3071 bytes (RFC 7622 §3.1).
+pub const NAME_LIMIT: usize = 4096;
+
+/// Longest password, token or stored key that the application gives, in bytes.
+pub const SECRET_LIMIT: usize = 1 << 16;
 
 /// One of the two sides of an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,10 +73,18 @@ pub struct Mechanism {
     pub server_needs: Abilities,
     /// True if a client derives keys that are worth remembering ([`DerivedKeys`]).
     pub derives_keys: bool,
+    /// Why this machine does not have it for that side of a connection; `None` if it does. Those that need nothing of
+    /// the machine say [`available`].
+    pub unavailable: fn(Side, &Config) -> Option<String>,
     /// Makes a client's first state.
     pub client: fn() -> Next,
     /// Makes a server's first state.
     pub server: fn() -> Next,
+}
+
+/// The [`Mechanism::unavailable`] of a mechanism that is there on every machine.
+pub fn available(_: Side, _: &Config) -> Option<String> {
+    None
 }
 
 /// A state of one side, named for what it waits for: `AwaitServerFirst`, `AwaitVerdict`.
@@ -124,6 +140,17 @@ pub struct Established {
     pub authzid: Option<String>,
     /// The security layer that was negotiated.
     pub layer: Option<Box<dyn SecurityLayer>>,
+    /// Server: what the client has delegated, if the server wants it. The session stores it once the client is authorized.
+    pub delegated: Option<Box<dyn Delegated>>,
+}
+
+/// Credentials with which a server may act for its client.
+pub trait Delegated: Send {
+    /// Stores them in the credentials cache of that name, in place of what it holds.
+    ///
+    /// # Errors
+    /// If they cannot be stored there.
+    fn store(&self, ccache: &str) -> Result<(), Error>;
 }
 
 /// A negotiated security layer: one message in, one frame out and back, in place and without the
@@ -224,6 +251,75 @@ pub trait Lookups {
     fn saw(&self, stored_key: bool);
     /// True if the last known user had a stored key.
     fn stored_keys(&self) -> bool;
+}
+
+/// A server's accounts: who answers the questions that its application has no callback for.
+///
+/// The session asks the application first; what it has no callback for goes here, and is answered at once:
+/// an implementation that reads a file or waits for a daemon bounds the time that it takes.
+pub trait Accounts: Send + Sync + fmt::Debug {
+    /// The questions that it answers: any of [`Abilities::CHECK_PASSWORD`], [`Abilities::CREDENTIALS`],
+    /// [`Abilities::CANONICALIZE`] and [`Abilities::AUTHORIZE`].
+    fn abilities(&self) -> Abilities;
+
+    /// Answers a question of one of these kinds, asked for a mechanism: a SCRAM server wants the verifier of
+    /// its own hash. An unknown user is an answer, as a refusal is.
+    ///
+    /// # Errors
+    /// [`Error::Outside`] when there is no answer: the store is unreadable, the daemon silent.
+    fn answer(&self, question: &Question, mechanism: &'static Mechanism, config: &Config) -> Result<Answer, Error>;
+
+    /// Why a mechanism whose questions it answers cannot be offered all the same, for instance because
+    /// there are verifiers where a password is needed.
+    fn unfit(&self, _mechanism: &'static Mechanism) -> Option<String> {
+        None
+    }
+
+    /// Looks up the properties that the application has asked for. One that the user lacks is left out.
+    ///
+    /// # Errors
+    /// As [`Accounts::answer`].
+    fn properties(&self, _wanted: &[Box<str>], _of: Account<'_>, _config: &Config) -> Result<Properties, Error> {
+        Ok(Properties::default())
+    }
+
+    /// Sets properties of a user, or takes away those whose value is `None`.
+    ///
+    /// # Errors
+    /// [`Error::Outside`] if it cannot be done, or not here at all.
+    fn store(&self, _of: Account<'_>, _values: &[(&str, Option<&Secret>)], _config: &Config) -> Result<(), Error> {
+        Err(Error::outside(Code::NoChange, "these accounts cannot be changed"))
+    }
+}
+
+/// Whose properties are looked up. The names are canonical.
+#[derive(Debug, Clone, Copy)]
+pub struct Account<'a> {
+    /// Authentication identity.
+    pub authcid: &'a str,
+    /// Authorization identity, if it is another.
+    pub authzid: Option<&'a str>,
+    /// The realm, where the mechanism has one.
+    pub realm: Option<&'a str>,
+}
+
+/// Properties of a user by name, each with its values in order.
+#[derive(Debug, Default)]
+pub struct Properties(Vec<(Box<str>, Vec<Secret>)>);
+
+impl Properties {
+    /// Adds values to a property.
+    pub fn add(&mut self, name: &str, values: impl IntoIterator<Item = Secret>) {
+        match self.0.iter_mut().find(|(n, _)| **n == *name) {
+            Some((_, known)) => known.extend(values),
+            None => self.0.push((name.into(), values.into_iter().collect())),
+        }
+    }
+
+    /// The values of a property; none if the user lacks it.
+    pub fn get(&self, name: &str) -> &[Secret] {
+        self.0.iter().find(|(n, _)| **n == *name).map_or(&[], |(_, values)| values)
+    }
 }
 
 /// Values that a client's application may be asked for. Their order is that of the bits of
@@ -383,25 +479,26 @@ impl Values {
         self.0.iter().find(|(p, _)| *p == property).map(|(_, v)| v)
     }
 
-    /// Takes a value that the mechanism cannot do without.
+    /// Takes a secret that the mechanism cannot do without.
     ///
     /// # Errors
-    /// [`Application::Missing`] if the application gave none.
+    /// [`Application::Missing`] if the application gave none, [`Application::Unusable`] above [`SECRET_LIMIT`].
     pub fn require(&mut self, property: Property) -> Result<Secret, Error> {
-        self.take(property).ok_or_else(|| Application::Missing(property.describe()).into())
+        let value = self.take(property).ok_or(Application::Missing(property.describe()))?;
+        limited(property, value.expose(), SECRET_LIMIT, "is longer than 65536 bytes")?;
+        Ok(value)
     }
 
-    /// Takes a value as text, if there is one.
+    /// Takes a name as text, if there is one.
     ///
     /// # Errors
-    /// [`Application::Unusable`] if it is not UTF-8 (the Perl boundary always encodes).
+    /// [`Application::Unusable`] if it is not UTF-8 (the Perl boundary always encodes), or above [`NAME_LIMIT`].
     pub fn text(&mut self, property: Property) -> Result<Option<String>, Error> {
-        match self.take(property) {
-            None => Ok(None),
-            Some(value) => match value.expose_str() {
-                Some(text) => Ok(Some(text.to_owned())),
-                None => Err(Application::Unusable { what: property.describe(), reason: "is not valid UTF-8" }.into()),
-            },
+        let Some(value) = self.take(property) else { return Ok(None) };
+        limited(property, value.expose(), NAME_LIMIT, "is longer than 4096 bytes")?;
+        match value.expose_str() {
+            Some(text) => Ok(Some(text.to_owned())),
+            None => Err(Application::Unusable { what: property.describe(), reason: "is not valid UTF-8" }.into()),
         }
     }
 
@@ -416,6 +513,13 @@ impl Values {
             Some(text) => Ok(text),
         }
     }
+}
+
+fn limited(property: Property, value: &[u8], limit: usize, reason: &'static str) -> Result<(), Error> {
+    if value.len() > limit {
+        return Err(Application::Unusable { what: property.describe(), reason }.into());
+    }
+    Ok(())
 }
 
 impl<'a> Event<'a> {

@@ -46,6 +46,14 @@ pub enum Error {
     /// The GSS-API library refused.
     #[error("{0}")]
     Gss(Box<crate::gssapi::GssFailure>),
+    /// What was called on behalf of the exchange failed: an account store, a daemon, a plugin.
+    #[error("{text}")]
+    Outside {
+        /// The code that it gave, or that fits.
+        code: Code,
+        /// Who failed at what, and why; no secret.
+        text: Box<str>,
+    },
 }
 
 /// Ways in which a peer's message can fail to parse.
@@ -133,6 +141,9 @@ pub enum PeerMisbehaved {
     /// `c=` does not repeat the GS2 header and channel binding (RFC 5802 §6).
     #[error("the channel binding does not match: a man in the middle, or another TLS connection")]
     ChannelBindingMismatch,
+    /// The library does not say that a context is bound to the GS2 header (RFC 5801 §5.1).
+    #[error("the library does not confirm that it is bound to the GS2 header: the client has not bound it, or this library is older than MIT Kerberos 1.19 or Heimdal 8")]
+    BindingUnconfirmed,
     /// The client believes that we offer no -PLUS, and we do (RFC 5802 §6).
     #[error("the client says that this server offers no channel binding, which it does: the list of mechanisms was changed on the way")]
     Downgrade,
@@ -168,7 +179,7 @@ pub enum Refused {
     #[error("authentication failed: wrong password or unknown user")]
     Credentials,
     /// The authentication was right, and does not allow this authorization identity.
-    #[error("'{authcid}' may not act as '{authzid}' (the authorize callback decides)")]
+    #[error("'{}' may not act as '{}' (the authorize callback decides)", shown(authcid), shown(authzid))]
     Authorization {
         /// The authentication identity.
         authcid: String,
@@ -215,6 +226,9 @@ pub enum Application {
         /// What it may be.
         range: &'static str,
     },
+    /// A client's credentials cannot be stored where they should.
+    #[error("{0} (property delegated_ccache)")]
+    Cache(String),
     /// A callback could not be called, or left without an answer.
     #[error("{0}")]
     Callback(&'static str),
@@ -236,6 +250,11 @@ pub enum Policy {
     /// The security strength does not fit minssf and maxssf.
     #[error("{0}")]
     Strength(&'static str),
+    /// A server wants to act for its clients, and this one lets nobody.
+    #[error(
+        "the client has delegated no credentials, which secflags pass_credentials demands beside delegated_ccache"
+    )]
+    NothingDelegated,
 }
 
 /// Calls in the wrong order.
@@ -256,7 +275,7 @@ pub enum Misuse {
     SeveralMechanisms,
 }
 
-/// The codes of sasl.h that we use, as every other implementation numbers them.
+/// The codes of sasl.h, as every other implementation numbers them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 #[non_exhaustive]
@@ -265,16 +284,26 @@ pub enum Code {
     Ok = 0,
     /// A failure that has no code of its own.
     Fail = -1,
+    /// Out of memory.
+    NoMem = -2,
+    /// A buffer is too small.
+    BufOver = -3,
     /// No mechanism fits.
     NoMech = -4,
     /// The peer broke the protocol.
     BadProt = -5,
+    /// The exchange has not ended.
+    NotDone = -6,
     /// Wrong parameter of the caller.
     BadParam = -7,
+    /// A failure that may pass.
+    TryAgain = -8,
     /// A frame of a security layer is damaged.
     BadMac = -9,
     /// The server failed mutual authentication.
     BadServ = -10,
+    /// The mechanism does not do what was asked for.
+    WrongMech = -11,
     /// The call came before the exchange began.
     NotInit = -12,
     /// Authentication failed.
@@ -283,27 +312,85 @@ pub enum Code {
     NoAuthz = -14,
     /// Too weak for the policy.
     TooWeak = -15,
+    /// Encryption is needed for this mechanism.
+    Encrypt = -16,
+    /// One login in plain text would make the user known to this mechanism.
+    Trans = -17,
+    /// The password has expired.
+    Expired = -18,
+    /// The account is disabled.
+    Disabled = -19,
+    /// There is no such user.
+    NoUser = -20,
+    /// The password is locked.
+    PwLock = -21,
+    /// What was asked for changes nothing, or cannot be changed.
+    NoChange = -22,
+    /// The versions do not match.
+    BadVers = -23,
+    /// The server that decides cannot be reached.
+    Unavail = -24,
+    /// The user has no verifier for this mechanism.
+    NoVerify = -26,
+    /// The new password is too weak.
+    WeakPass = -27,
+    /// The user may set no password.
+    NoUserPass = -28,
+    /// The old password is needed too.
+    NeedOldPasswd = -29,
+    /// The new value breaks a constraint.
+    ConstraintViolat = -30,
     /// Channel binding failed.
     BadBinding = -32,
+    /// The configuration is wrong.
+    ConfigErr = -100,
 }
 
 impl Code {
+    /// All of them, each with its name in sasl.h.
+    const NAMES: [(Code, &'static str); 32] = [
+        (Code::Ok, "SASL_OK"),
+        (Code::Fail, "SASL_FAIL"),
+        (Code::NoMem, "SASL_NOMEM"),
+        (Code::BufOver, "SASL_BUFOVER"),
+        (Code::NoMech, "SASL_NOMECH"),
+        (Code::BadProt, "SASL_BADPROT"),
+        (Code::NotDone, "SASL_NOTDONE"),
+        (Code::BadParam, "SASL_BADPARAM"),
+        (Code::TryAgain, "SASL_TRYAGAIN"),
+        (Code::BadMac, "SASL_BADMAC"),
+        (Code::BadServ, "SASL_BADSERV"),
+        (Code::WrongMech, "SASL_WRONGMECH"),
+        (Code::NotInit, "SASL_NOTINIT"),
+        (Code::BadAuth, "SASL_BADAUTH"),
+        (Code::NoAuthz, "SASL_NOAUTHZ"),
+        (Code::TooWeak, "SASL_TOOWEAK"),
+        (Code::Encrypt, "SASL_ENCRYPT"),
+        (Code::Trans, "SASL_TRANS"),
+        (Code::Expired, "SASL_EXPIRED"),
+        (Code::Disabled, "SASL_DISABLED"),
+        (Code::NoUser, "SASL_NOUSER"),
+        (Code::PwLock, "SASL_PWLOCK"),
+        (Code::NoChange, "SASL_NOCHANGE"),
+        (Code::BadVers, "SASL_BADVERS"),
+        (Code::Unavail, "SASL_UNAVAIL"),
+        (Code::NoVerify, "SASL_NOVERIFY"),
+        (Code::WeakPass, "SASL_WEAKPASS"),
+        (Code::NoUserPass, "SASL_NOUSERPASS"),
+        (Code::NeedOldPasswd, "SASL_NEED_OLD_PASSWD"),
+        (Code::ConstraintViolat, "SASL_CONSTRAINT_VIOLAT"),
+        (Code::BadBinding, "SASL_BADBINDING"),
+        (Code::ConfigErr, "SASL_CONFIGERR"),
+    ];
+
     /// The name in sasl.h.
     pub fn name(self) -> &'static str {
-        match self {
-            Code::Ok => "SASL_OK",
-            Code::Fail => "SASL_FAIL",
-            Code::NoMech => "SASL_NOMECH",
-            Code::BadProt => "SASL_BADPROT",
-            Code::BadParam => "SASL_BADPARAM",
-            Code::BadMac => "SASL_BADMAC",
-            Code::BadServ => "SASL_BADSERV",
-            Code::NotInit => "SASL_NOTINIT",
-            Code::BadAuth => "SASL_BADAUTH",
-            Code::NoAuthz => "SASL_NOAUTHZ",
-            Code::TooWeak => "SASL_TOOWEAK",
-            Code::BadBinding => "SASL_BADBINDING",
-        }
+        Self::NAMES.iter().find(|(code, _)| *code == self).map_or("SASL_FAIL", |(_, name)| name)
+    }
+
+    /// The code of that number; [`Code::Fail`] for a number that sasl.h does not know.
+    pub fn of(number: i32) -> Self {
+        Self::NAMES.iter().map(|(code, _)| *code).find(|code| *code as i32 == number).unwrap_or(Code::Fail)
     }
 }
 
@@ -318,6 +405,11 @@ impl Error {
         Error::PeerMisbehaved { message, reason }
     }
 
+    /// A failure of what was called on behalf of the exchange.
+    pub fn outside(code: Code, text: impl Into<Box<str>>) -> Self {
+        Error::Outside { code, text: text.into() }
+    }
+
     /// The code that a C program would see.
     pub fn code(&self) -> Code {
         match self {
@@ -325,6 +417,7 @@ impl Error {
             Error::PeerMisbehaved { reason, .. } => match reason {
                 PeerMisbehaved::ServerProof | PeerMisbehaved::ServerProofMissing => Code::BadServ,
                 PeerMisbehaved::ChannelBindingMismatch
+                | PeerMisbehaved::BindingUnconfirmed
                 | PeerMisbehaved::ChannelBindingUnsupported
                 | PeerMisbehaved::Downgrade
                 | PeerMisbehaved::OffersChanged
@@ -339,11 +432,12 @@ impl Error {
             Error::Application(_) => Code::BadParam,
             Error::Policy(Policy::NoMechanism(_)) => Code::NoMech,
             Error::Policy(Policy::ChannelBindingRequired(_)) => Code::BadBinding,
-            Error::Policy(Policy::Strength(_)) => Code::TooWeak,
+            Error::Policy(Policy::Strength(_) | Policy::NothingDelegated) => Code::TooWeak,
             Error::Misuse(Misuse::NotStarted) => Code::NotInit,
             Error::Misuse(_) => Code::BadParam,
             Error::System(_) => Code::Fail,
             Error::Gss(failure) => failure.code(),
+            Error::Outside { code, .. } => *code,
         }
     }
 }
@@ -392,7 +486,15 @@ impl std::error::Error for Failure {
     }
 }
 
-/// What of a peer's own words may be shown: printable ASCII, at most 200 bytes.
+/// A name as it may be shown, which may be of the peer's making: without control characters, and not at length.
+fn shown(name: &str) -> String {
+    name.chars().take(SHOWN_LIMIT).map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+/// What of a peer's own words is repeated in an error text, at most, in bytes.
+pub const SHOWN_LIMIT: usize = 200;
+
+/// What of a peer's own words may be shown: printable ASCII, at most [`SHOWN_LIMIT`] bytes.
 pub fn printable(peer_text: &[u8]) -> String {
-    peer_text.iter().take(200).map(|&b| if (0x20..0x7f).contains(&b) { char::from(b) } else { '?' }).collect()
+    peer_text.iter().take(SHOWN_LIMIT).map(|&b| if (0x20..0x7f).contains(&b) { char::from(b) } else { '?' }).collect()
 }

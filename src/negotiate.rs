@@ -6,11 +6,15 @@ use crate::contract::{Abilities, Mechanism, SecurityFlags, Side};
 use crate::error::{printable, Error, Policy};
 use crate::mechanism;
 
-/// Mechanism names that are considered, at most; the rest of a longer list is ignored.
-const NAMES_LIMIT: usize = 256;
+/// Mechanism names of a list that are considered, at most; the rest of a longer list is ignored.
+pub const NAMES_LIMIT: usize = 256;
+/// Names whose refusal has its reason in the error text, at most.
+pub const REASONS_LIMIT: usize = 32;
+/// What of an unknown name is repeated in the error text, in bytes.
+const SHOWN_LIMIT: usize = 32;
 
 /// Why this mechanism may not be used on this side of this connection; `None` if it may.
-pub fn refusal(mechanism: &Mechanism, side: Side, config: &Config) -> Option<String> {
+pub fn refusal(mechanism: &'static Mechanism, side: Side, config: &Config) -> Option<String> {
     let wanted = config.secflags;
     for (name, flag) in SecurityFlags::NAMES {
         let below_tls = flag == SecurityFlags::NOPLAINTEXT && config.allows_plaintext();
@@ -36,12 +40,22 @@ pub fn refusal(mechanism: &Mechanism, side: Side, config: &Config) -> Option<Str
         Side::Client => missing_answers(mechanism.client_needs, config.abilities),
         Side::Server => {
             let needs = mechanism.server_needs;
-            (needs != Abilities::NONE && !config.abilities.intersects(needs)).then(|| callbacks(needs).join(" or "))
+            (needs != Abilities::NONE && !config.answered().intersects(needs)).then(|| callbacks(needs).join(" or "))
         }
     };
     missing
         .map(|names| format!("there is no callback {names}"))
-        .or_else(|| mechanism::unavailable(mechanism, side, config))
+        .or_else(|| unfit_accounts(mechanism, side, config))
+        .or_else(|| (mechanism.unavailable)(side, config))
+}
+
+/// Why the accounts of a server cannot serve this mechanism, where its application has no callback that does.
+fn unfit_accounts(mechanism: &'static Mechanism, side: Side, config: &Config) -> Option<String> {
+    let needs = mechanism.server_needs;
+    if side == Side::Client || needs == Abilities::NONE || config.abilities.intersects(needs) {
+        return None;
+    }
+    config.accounts()?.unfit(mechanism)
 }
 
 fn missing_answers(needs: Abilities, has: Abilities) -> Option<String> {
@@ -108,13 +122,13 @@ pub fn choose(list: &str, side: Side, config: &Config) -> Result<&'static Mechan
 /// One clause for each name of the list.
 fn reasons(list: &str, side: Side, config: &Config) -> String {
     let clauses: Vec<String> = names(list)
-        .take(32)
+        .take(REASONS_LIMIT)
         .map(|name| match mechanism::find(name) {
             Some(mechanism) => match refusal(mechanism, side, config) {
                 Some(reason) => format!("{}: {reason}", mechanism.name),
                 None => format!("{}: it is usable", mechanism.name),
             },
-            None => format!("{}: it is unknown here", printable(&name.as_bytes()[..name.len().min(32)])),
+            None => format!("{}: it is unknown here", printable(&name.as_bytes()[..name.len().min(SHOWN_LIMIT)])),
         })
         .collect();
     if clauses.is_empty() {

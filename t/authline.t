@@ -139,6 +139,25 @@ for my $case (
   is $server->rest, "stats\r\n", '... and what follows was kept';
 }
 
+# A client that goes on talking while the application thinks: one request waits, more is too much.
+for my $more (224 + 65536 + 2, 224 + 65536 + 3) {
+  my ($answer, $later) = (undef, '');
+  my $server = Authen::SASL::Rust::AuthLine->server(
+    sasl => Authen::SASL->new(mechanism => 'PLAIN', callback => { checkpass => sub { $answer = $_[2]; return } }),
+    on_reply => sub { $later .= $_[0]->output },
+  );
+  $server->feed($LOGIN);
+  my $fits = $more == 224 + 65536 + 2;
+  is $server->feed('x' x $more), $fits ? '' : "TOO_BIG\r\n", "$more bytes while an answer is under way";
+  is $server->feed('x'), $fits ? "TOO_BIG\r\n" : '', '... and one more';
+  ok $server->is_failed, '... are too many';
+  like $server->error, qr/more than one request/, '... which it says';
+  is length $server->{in}, 0, '... and keeps nothing of';
+  $answer->(1);
+  is $later, '', 'an answer that comes then changes nothing';
+  ok $server->is_failed && !$server->is_done, '... neither does it let the client in';
+}
+
 ok !eval { Authen::SASL::Rust::AuthLine->client(sasl => client_sasl(), nosuch => 1) }, 'unknown arguments die';
 like $@, qr/nosuch/, '... by name';
 

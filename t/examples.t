@@ -73,7 +73,7 @@ sub mail_server {
   return ($pid, $out, $port);
 }
 
-for my $module (qw(Rust Rust/Connection Rust/Error)) {
+for my $module (qw(Rust Rust/Accounts Rust/Connection Rust/Error)) {
   my @programs = pod_programs("lib/Authen/SASL/$module.pm");
   ok(scalar @programs, "$module.pm has programs");
   check_program("$module.pm, program $_", $programs[$_ - 1]) for 1 .. @programs;

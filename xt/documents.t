@@ -13,6 +13,7 @@ my %module = (
   'Authen::SASL::Rust' => 'lib/Authen/SASL/Rust.pm',
   'Authen::SASL::Rust::Connection' => 'lib/Authen/SASL/Rust/Connection.pm',
   'Authen::SASL::Rust::ChannelBinding' => 'lib/Authen/SASL/Rust/ChannelBinding.pm',
+  'Authen::SASL::Rust::Accounts' => 'lib/Authen/SASL/Rust/Accounts.pm',
   'Authen::SASL::Rust::Error' => 'lib/Authen/SASL/Rust/Error.pm',
 );
 my $sources = join '', map { slurp($_) } glob('src/*.rs src/*/*.rs src/*/*/*.rs src/*/*/*/*.rs tests/*.rs');
@@ -52,8 +53,8 @@ subtest 'the table of mechanisms' => sub {
 };
 
 subtest 'the table of errors' => sub {
-  my %number = $manual =~ /^    (SASL_[A-Z]+) +(-?\d+) /mg;
-  my %name = $sources =~ /Code::(\w+) => "(SASL_\w+)"/g;
+  my %number = $manual =~ /^    (SASL_[A-Z_]+) +(-?\d+) /mg;
+  my %name = $sources =~ /Code::(\w+), "(SASL_\w+)"/g;
   my %code = map { /^ +(\w+) = (-?\d+),$/ && $name{$1} ? ($name{$1}, $2) : () } split /\n/, $sources;
   is_deeply(\%number, \%code, 'has each code with its number');
 };

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use crate::error::Error;
 use crate::layer::{lock, SharedLayer, Stream};
 
-use super::{shielded, Handle, Slice};
+use super::{shielded, Handle, Slice, DEFECT};
 
 /// Bit 0: data is protected by a layer. Bit 1: the layer has ended by an error.
 ///
@@ -212,7 +212,7 @@ unsafe fn owned(layer: *const Mutex<Stream>) -> SharedLayer {
 /// Runs `work` on the layer; a panic ends it.
 fn guarded<T>(layer: &SharedLayer, work: impl FnOnce(&mut Stream) -> Result<T, Error>) -> Result<T, Error> {
     let mut stream = lock(layer);
-    let defect = Error::System("internal error: a defect of this library, please report it");
+    let defect = Error::System(DEFECT);
     let result = shielded(Err(defect.clone()), || work(&mut stream));
     if result.as_ref().err() == Some(&defect) {
         stream.break_with(defect);

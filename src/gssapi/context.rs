@@ -4,8 +4,9 @@ use std::ffi::c_int;
 use std::ptr;
 
 use crate::contract::Side;
-use crate::error::{Error, Malformed};
+use crate::error::{Error, Malformed, PeerMisbehaved};
 
+use super::credentials::CANNOT_STORE;
 use super::raw::{self, Buffer, BufferSet, ChannelBindings, Functions, Handle, Word};
 use super::{required, Call, Credentials, Name, Owned, Speaking, CONTINUE_NEEDED, ERROR, OUT_OF_ORDER};
 
@@ -47,8 +48,17 @@ pub struct Acceptor {
     about: String,
     credentials: Credentials,
     binding: Option<Vec<u8>>,
-    local: Option<String>,
-    principal: String,
+    wants_delegated: bool,
+    client: Client,
+}
+
+/// Who was authenticated.
+#[derive(Default)]
+pub struct Client {
+    /// The local name if the library's rules give one, else the principal.
+    pub authcid: String,
+    /// What was delegated, if that was wanted.
+    pub delegated: Option<Credentials>,
 }
 
 /// Only `application_data` is set, as all bindings to TLS have it (RFC 5801 §5.1, RFC 5929).
@@ -145,10 +155,19 @@ impl Acceptor {
     /// `about` is the service in words.
     ///
     /// # Errors
-    /// If there is no library.
-    pub fn new(about: String, credentials: Credentials, binding: Option<Vec<u8>>) -> Result<Self, Error> {
-        let context = SecurityContext { gss: required()?, handle: ptr::null_mut(), side: Side::Server, flags: 0 };
-        Ok(Acceptor { context, about, credentials, binding, local: None, principal: String::new() })
+    /// If there is no library, or it cannot store the credentials that are wanted.
+    pub fn new(
+        about: String,
+        credentials: Credentials,
+        binding: Option<Vec<u8>>,
+        wants_delegated: bool,
+    ) -> Result<Self, Error> {
+        let gss = required()?;
+        if wants_delegated && gss.gss_store_cred_into.is_none() {
+            return Err(CANNOT_STORE);
+        }
+        let context = SecurityContext { gss, handle: ptr::null_mut(), side: Side::Server, flags: 0 };
+        Ok(Acceptor { context, about, credentials, binding, wants_delegated, client: Client::default() })
     }
 
     /// Takes the initiator's token.
@@ -160,6 +179,7 @@ impl Acceptor {
         let mut input = Buffer::of(token);
         let mut bound = self.binding.as_deref().map(bindings);
         let mut source = Name { gss, handle: ptr::null_mut() };
+        let mut delegated = Credentials { gss, handle: ptr::null_mut() };
         let mut out = Owned::new(gss);
         let mut minor = 0;
         // SAFETY: the credentials are alive; the buffers and bindings live for the call; null means none.
@@ -175,7 +195,7 @@ impl Acceptor {
                 &mut out.buffer,
                 &mut self.context.flags,
                 ptr::null_mut(),
-                ptr::null_mut(),
+                if self.wants_delegated { &mut delegated.handle } else { ptr::null_mut() },
             )
         };
         let call = Call { gss, side: Side::Server, doing: "accepting a client for", about: &self.about };
@@ -184,8 +204,15 @@ impl Acceptor {
         if major & CONTINUE_NEEDED != 0 {
             return Ok(Progress::Continue(token));
         }
-        self.principal = source.display(call)?;
-        self.local = source.local();
+        let principal = source.display(call)?;
+        if !delegated.handle.is_null() {
+            if delegated.owner()? != principal {
+                let rule = "the client has delegated the credentials of somebody else";
+                return Err(Error::misbehaved("token", PeerMisbehaved::Rule(rule)));
+            }
+            self.client.delegated = Some(delegated);
+        }
+        self.client.authcid = source.local().unwrap_or(principal);
         Ok(Progress::Complete(token))
     }
 
@@ -194,9 +221,9 @@ impl Acceptor {
         self.context.flags
     }
 
-    /// The context, and who was authenticated: the local name if the library's rules give one, else the principal.
-    pub fn finish(self) -> (SecurityContext, String) {
-        (self.context, self.local.unwrap_or(self.principal))
+    /// The context, and who was authenticated.
+    pub fn finish(self) -> (SecurityContext, Client) {
+        (self.context, self.client)
     }
 }
 

@@ -4,17 +4,22 @@
 //! and contexts belong to whoever holds them and are released with them.
 #![allow(unsafe_code)]
 
+mod context;
+mod credentials;
 mod raw;
 mod status;
 
-use std::ffi::{c_int, CString};
+use std::ffi::c_int;
 use std::ptr;
 use std::sync::OnceLock;
 
 use crate::contract::Side;
 use crate::error::{printable, Application, Error};
 
-use raw::{Buffer, Functions, Handle, KeyValue, KeyValueSet, Oid, OidSet, Word};
+use raw::{Buffer, Functions, Handle, Oid, Word};
+
+pub use context::{Acceptor, Client, Initiator, Progress, SecurityContext};
+pub use credentials::{Credentials, Store};
 pub use status::GssFailure;
 
 /// Flags of a context (RFC 2744 §5.19, RFC 4121; the last one of MIT and RFC draft kitten).
@@ -61,8 +66,6 @@ const CONTINUE_NEEDED: Word = 1;
 const OUT_OF_ORDER: Word = 0b1_1110;
 /// The error bits of a major status.
 const ERROR: Word = 0xffff_0000;
-const INITIATE: c_int = 1;
-const ACCEPT: c_int = 2;
 const GSS_CODE: c_int = 1;
 const MECHANISM_CODE: c_int = 2;
 
@@ -233,92 +236,3 @@ impl Drop for Name {
         }
     }
 }
-
-/// Where credentials are looked for; what is `None` is the library's own choice, the environment's included.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Store<'a> {
-    /// Credentials cache of a client, `FILE:/tmp/krb5cc_1000` for instance.
-    pub ccache: Option<&'a str>,
-    /// Key table: of a server its keys, of a client those that it gets tickets with.
-    pub keytab: Option<&'a str>,
-}
-
-/// Credentials (`gss_cred_id_t`).
-pub struct Credentials {
-    gss: &'static Functions,
-    handle: Handle,
-}
-
-// SAFETY: credentials have no ties to a thread; MIT and Heimdal lock those that are shared, and here they have one owner.
-unsafe impl Send for Credentials {}
-
-impl Credentials {
-    /// Those of the name, or the default ones.
-    ///
-    /// # Errors
-    /// If there are none, or the library cannot look elsewhere than in the default place.
-    pub fn acquire(
-        side: Side,
-        speaking: Speaking,
-        name: Option<&Name>,
-        about: &str,
-        store: Store<'_>,
-    ) -> Result<Credentials, Error> {
-        let gss = required()?;
-        let usage = if side == Side::Client { INITIATE } else { ACCEPT };
-        let keytab_key = if side == Side::Client { c"client_keytab" } else { c"keytab" };
-        let mut texts = Vec::new();
-        for (key, value) in [(c"ccache", store.ccache), (keytab_key, store.keytab)] {
-            if let Some(value) = value {
-                let value = CString::new(value)
-                    .map_err(|_| Application::Option { name: "ccache or keytab", range: "a name without NUL" })?;
-                texts.push((key, value));
-            }
-        }
-        let elements: Vec<KeyValue> =
-            texts.iter().map(|(key, value)| KeyValue { key: key.as_ptr(), value: value.as_ptr() }).collect();
-        let place = KeyValueSet { count: elements.len() as Word, elements: elements.as_ptr() };
-        let mut mechanisms = OidSet { count: 1, elements: speaking.oid().pointer() };
-        let desired = name.map_or(ptr::null_mut(), |name| name.handle);
-        let mut found = Credentials { gss, handle: ptr::null_mut() };
-        let (mut minor, none) = (0, ptr::null_mut());
-        let major = if elements.is_empty() {
-            // SAFETY: the name is alive, the other pointers are to live variables; null pointers ask for nothing.
-            unsafe {
-                let acquire = gss.gss_acquire_cred;
-                acquire(&mut minor, desired, 0, &mut mechanisms, usage, &mut found.handle, none, ptr::null_mut())
-            }
-        } else {
-            let Some(acquire) = gss.gss_acquire_cred_from else {
-                return Err(Error::System("this GSS-API library knows of no ccache and keytab but its own"));
-            };
-            let found = &mut found.handle;
-            // SAFETY: as above; the texts of the set live until the end of this function.
-            unsafe { acquire(&mut minor, desired, 0, &mut mechanisms, usage, &place, found, none, ptr::null_mut()) }
-        };
-        Call { gss, side, doing: "looking for credentials", about }.check(major, minor)?;
-        Ok(found)
-    }
-
-    /// Asks that contexts get no layer unless one is asked for; a library that cannot is left alone.
-    pub fn without_layers(&mut self) {
-        let (mut minor, mut empty) = (0, Buffer::EMPTY);
-        if let Some(set) = self.gss.gss_set_cred_option {
-            // SAFETY: the credentials are alive, the option is static and takes an empty value.
-            unsafe { set(&mut minor, &mut self.handle, raw::NO_CI_FLAGS.pointer(), &mut empty) };
-        }
-    }
-}
-
-impl Drop for Credentials {
-    fn drop(&mut self) {
-        let mut minor = 0;
-        if !self.handle.is_null() {
-            // SAFETY: the credentials are the library's own and not released yet.
-            unsafe { (self.gss.gss_release_cred)(&mut minor, &mut self.handle) };
-        }
-    }
-}
-
-mod context;
-pub use context::{Acceptor, Initiator, Progress, SecurityContext};

@@ -135,6 +135,7 @@ functions! {
         fn gss_release_buffer(*mut Word, *mut Buffer);
         fn gss_acquire_cred(*mut Word, Handle, Word, *mut OidSet, c_int, *mut Handle, *mut *mut OidSet, *mut Word);
         fn gss_release_cred(*mut Word, *mut Handle);
+        fn gss_inquire_cred(*mut Word, Handle, *mut Handle, *mut Word, *mut c_int, *mut *mut OidSet);
         fn gss_init_sec_context(
             *mut Word, Handle, *mut Handle, Handle, *mut Oid, Word, Word, *mut ChannelBindings, *mut Buffer,
             *mut *mut Oid, *mut Buffer, *mut Word, *mut Word,
@@ -155,6 +156,9 @@ functions! {
     optional {
         fn gss_acquire_cred_from(
             *mut Word, Handle, Word, *mut OidSet, c_int, *const KeyValueSet, *mut Handle, *mut *mut OidSet, *mut Word,
+        );
+        fn gss_store_cred_into(
+            *mut Word, Handle, c_int, *mut Oid, Word, Word, *const KeyValueSet, *mut *mut OidSet, *mut c_int,
         );
         fn gss_localname(*mut Word, Handle, *mut Oid, *mut Buffer);
         fn gss_inquire_sec_context_by_oid(*mut Word, Handle, *mut Oid, *mut *mut BufferSet);

@@ -7,7 +7,7 @@ use crate::error::Error;
 
 use super::check_length;
 
-/// Room that one frame leaves behind, at most: an idle connection holds no more.
+/// Room that one frame leaves behind, at most, in bytes: an idle connection holds no more.
 const KEPT: usize = 4096;
 
 /// What has come from the peer. One buffer holds plaintext that waits for its reader and, behind it,
@@ -55,14 +55,17 @@ impl Incoming {
         &self.data[self.read..self.ready]
     }
 
+    /// Gives room back once half of all was read, so that a reader who always leaves something behind does
+    /// not let it grow, and few bytes are moved.
     pub fn consume(&mut self, count: usize) {
         self.read += count.min(self.ready - self.read);
-        if self.read == self.ready {
-            self.data.drain(..self.ready);
-            (self.read, self.ready) = (0, 0);
-            if self.data.is_empty() {
-                self.data.shrink_to(KEPT);
-            }
+        if self.read == self.ready || self.read >= KEPT.max(self.data.len() / 2) {
+            self.data.drain(..self.read);
+            self.ready -= self.read;
+            self.read = 0;
+        }
+        if self.data.is_empty() {
+            self.data.shrink_to(KEPT);
         }
     }
 

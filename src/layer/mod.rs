@@ -16,7 +16,16 @@ pub struct Stream {
     side: Side,
     mechanism: &'static str,
     incoming: Incoming,
+    sought: Sought,
     broken: Option<Error>,
+}
+
+/// What was searched for last, and the bytes of plaintext that it does not end in. Without it a line that comes
+/// in many frames would be searched from its beginning as often.
+#[derive(Default)]
+struct Sought {
+    separator: Box<[u8]>,
+    in_vain: usize,
 }
 
 /// A layer belongs to the connection and to each handle that was put over a socket; a new exchange
@@ -39,7 +48,7 @@ const FRAME: &str = "frame of the security layer";
 impl Stream {
     /// A layer that nothing has gone through.
     pub fn new(layer: Box<dyn SecurityLayer>, side: Side, mechanism: &'static str) -> Self {
-        Stream { layer, side, mechanism, incoming: Incoming::default(), broken: None }
+        Stream { layer, side, mechanism, incoming: Incoming::default(), sought: Sought::default(), broken: None }
     }
 
     /// Its security strength factor.
@@ -127,15 +136,21 @@ impl Stream {
     }
 
     /// How many bytes of plaintext end with the first `separator`; 0 if none does.
-    pub fn find(&self, separator: &[u8]) -> usize {
+    pub fn find(&mut self, separator: &[u8]) -> usize {
         let Some(&last) = separator.last() else { return 0 };
-        let plaintext = self.plaintext();
+        if *self.sought.separator != *separator {
+            self.sought = Sought { separator: separator.into(), in_vain: 0 };
+        }
+        let plaintext = self.incoming.plaintext();
         let ends = |at: &usize| plaintext[*at] == last && plaintext[..=*at].ends_with(separator);
-        (0..plaintext.len()).find(ends).map_or(0, |at| at + 1)
+        let found = (self.sought.in_vain..plaintext.len()).find(ends);
+        self.sought.in_vain = found.unwrap_or(plaintext.len());
+        found.map_or(0, |at| at + 1)
     }
 
     /// The first `count` bytes of the plaintext were read.
     pub fn consume(&mut self, count: usize) {
+        self.sought.in_vain = self.sought.in_vain.saturating_sub(count);
         self.incoming.consume(count);
     }
 

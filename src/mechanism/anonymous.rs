@@ -1,7 +1,7 @@
 //! ANONYMOUS (RFC 4505): one message, the trace, which may be empty.
 
 use crate::contract::{
-    Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
+    available, Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
 };
 use crate::error::{Application, Error, Malformed};
 
@@ -14,6 +14,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     client_needs: Abilities::NONE,
     server_needs: Abilities::NONE,
     derives_keys: false,
+    unavailable: available,
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitTrace),
 };
@@ -34,7 +35,8 @@ impl State for AwaitBegin {
 impl State for AwaitValues {
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
         let trace = event.values()?.text(Property::Authzid)?.unwrap_or_default();
-        if let Some(reason) = unfit(&trace) {
+        if check(&trace).is_err() {
+            let reason = "is longer than 255 characters or holds a control character (RFC 4505 section 2)";
             return Err(Application::Unusable { what: "trace (callback authname)", reason }.into());
         }
         Ok(Step::Done(Established {
@@ -50,18 +52,19 @@ impl State for AwaitTrace {
         let bytes = event.received("message")?;
         let trace =
             std::str::from_utf8(bytes).map_err(|_| Error::malformed("message", Malformed::Utf8("the trace")))?;
-        if unfit(trace).is_some() {
-            return Err(Error::malformed("message", Malformed::Character("the trace (RFC 4505 section 2)")));
-        }
+        check(trace).map_err(|reason| Error::malformed("message", reason))?;
         // The trace names nobody: it is for the log, and no authorization may rest on it.
         Ok(Step::Done(Established { authcid: "anonymous".into(), ..Established::default() }))
     }
 }
 
 /// RFC 4505 §2: at most 255 characters, without control characters (stringprep profile "trace").
-fn unfit(trace: &str) -> Option<&'static str> {
+fn check(trace: &str) -> Result<(), Malformed> {
     if trace.chars().count() > TRACE_LIMIT {
-        return Some("is longer than 255 characters (RFC 4505 section 2)");
+        return Err(Malformed::Unexpected("the trace is longer than 255 characters (RFC 4505 section 2)"));
     }
-    trace.chars().any(char::is_control).then_some("holds a control character (RFC 4505 section 3)")
+    if trace.chars().any(char::is_control) {
+        return Err(Malformed::Character("the trace (RFC 4505 section 2)"));
+    }
+    Ok(())
 }

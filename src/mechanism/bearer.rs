@@ -128,9 +128,15 @@ impl State for AwaitRefusal {
     }
 }
 
+/// Longest error object that is read, in bytes.
+const OBJECT_LIMIT: usize = 1 << 16;
+
 impl AwaitRefusal {
     /// Status, scope and configuration of the error object; of a server's other words nothing is repeated.
     fn reason(&self, object: &[u8]) -> String {
+        if object.len() > OBJECT_LIMIT {
+            return format!("its error object is longer than {OBJECT_LIMIT} bytes");
+        }
         let text = std::str::from_utf8(object).unwrap_or_default();
         let Some(status) = json::member(text, "status") else {
             return "it sent no error object (RFC 7628 section 3.2.2)".into();

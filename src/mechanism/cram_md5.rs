@@ -9,7 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 
 use crate::contract::{
-    Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
+    available, Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
 };
 use crate::error::{Application, Error, Malformed, Refused};
 use crate::secret::{ct_eq, Secret};
@@ -25,6 +25,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
     server_needs: Abilities::CREDENTIALS,
     derives_keys: false,
+    unavailable: available,
     client: || Box::new(AwaitChallenge),
     server: || Box::new(AwaitBegin),
 };
@@ -125,15 +126,14 @@ impl State for AwaitCredential {
     /// An unknown user, or one without a password, costs the same work and hears the same refusal.
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let stored = event.credential()?.filter(|stored| !stored.is_empty());
-        let expected = match &stored {
-            Some(stored) => {
-                let password = verifier::plain_password(stored)?;
-                cx.world.lookups.saw(false);
-                digest(&self.challenge, password)?
-            }
-            None => digest(&self.challenge, &Secret::new(b"nobody's password"))?,
-        };
-        if !ct_eq(&expected, &self.digest) || stored.is_none() {
+        let known = stored.is_some();
+        let stored = stored.unwrap_or_else(|| Secret::new(verifier::NOBODYS_PASSWORD));
+        let password = verifier::plain_password(&stored)?;
+        if known {
+            cx.world.lookups.saw(false);
+        }
+        let expected = digest(&self.challenge, password)?;
+        if !(ct_eq(&expected, &self.digest) & known) {
             return Err(Refused::Credentials.into());
         }
         Ok(Step::Done(Established { authcid: self.authcid, ..Established::default() }))

@@ -1,7 +1,7 @@
 //! EXTERNAL (RFC 4422, appendix A): the identity was proved outside SASL, by TLS or the socket.
 
 use crate::contract::{
-    Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
+    available, Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
 };
 use crate::error::{Application, Error, Malformed, Refused};
 
@@ -14,6 +14,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     client_needs: Abilities::NONE,
     server_needs: Abilities::NONE,
     derives_keys: false,
+    unavailable: available,
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitIdentity),
 };

@@ -2,7 +2,7 @@
 //! below TLS. Superseded by PLAIN; many SMTP servers know nothing else.
 
 use crate::contract::{
-    Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
+    available, Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
 };
 use crate::error::{Application, Error, Malformed, Refused};
 use crate::secret::Secret;
@@ -17,6 +17,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
     server_needs: Abilities::CHECK_PASSWORD.and(Abilities::CREDENTIALS),
     derives_keys: false,
+    unavailable: available,
     client: || Box::new(AwaitNamePrompt),
     server: || Box::new(AwaitBegin),
 };

@@ -9,6 +9,8 @@ mod bearer;
 mod cram_md5;
 mod digest_md5;
 mod external;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gss;
 mod login;
 mod oauthbearer;
@@ -44,10 +46,8 @@ pub static ALL: &[&Mechanism] = &[
     &anonymous::MECHANISM,
 ];
 
-/// Those of the system's Kerberos; [`unavailable`] tells whether there is one.
+/// Those of the system's Kerberos; [`Mechanism::unavailable`] tells whether there is one.
 pub static KERBEROS: &[&Mechanism] = &[&gss::GS2_KRB5_PLUS, &gss::GSSAPI, &gss::GSS_SPNEGO, &gss::GS2_KRB5];
-
-pub use gss::unavailable;
 
 /// All that this machine has.
 pub fn present() -> impl Iterator<Item = &'static Mechanism> {

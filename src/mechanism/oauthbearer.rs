@@ -6,7 +6,9 @@
 
 use std::borrow::Cow;
 
-use crate::contract::{Abilities, Context, Established, Event, Mechanism, Property, Question, Side, State, Step};
+use crate::contract::{
+    available, Abilities, Context, Established, Event, Mechanism, Property, Question, Side, State, Step,
+};
 use crate::error::{Application, Error, Malformed, PeerMisbehaved};
 use crate::wire::{gs2, json, kvpairs};
 
@@ -21,6 +23,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     client_needs: Abilities::TOKEN,
     server_needs: Abilities::CHECK_TOKEN,
     derives_keys: false,
+    unavailable: available,
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitMessage),
 };
@@ -63,7 +66,7 @@ impl State for AwaitValues {
         kvpairs::push(&mut message, "auth", &["Bearer ", token.expose_str().unwrap_or_default()]);
         message.push(kvpairs::SEPARATOR);
         let authcid = authcid.or_else(|| authzid.clone()).unwrap_or_default();
-        let established = Established { last: Some(message), authcid, authzid, layer: None };
+        let established = Established { last: Some(message), authcid, authzid, ..Established::default() };
         // RFC 7628 §3.2.3: a single 0x01 answers the error object.
         Ok(Step::DoneUnlessRefused(established, Box::new(bearer::AwaitRefusal { dummy: b"\x01", token })))
     }

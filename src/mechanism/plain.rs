@@ -1,7 +1,7 @@
 //! PLAIN (RFC 4616): the password in clear, for use below TLS.
 
 use crate::contract::{
-    Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
+    available, Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
 };
 use crate::error::{Application, Error, Malformed, Refused};
 use crate::secret::Secret;
@@ -16,6 +16,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
     server_needs: Abilities::CHECK_PASSWORD.and(Abilities::CREDENTIALS),
     derives_keys: false,
+    unavailable: available,
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitMessage),
 };
@@ -58,7 +59,7 @@ impl State for AwaitValues {
         message.extend_from_slice(authcid.as_bytes());
         message.push(0);
         message.extend_from_slice(password.expose());
-        Ok(Step::Done(Established { last: Some(message), authcid, authzid, layer: None }))
+        Ok(Step::Done(Established { last: Some(message), authcid, authzid, ..Established::default() }))
     }
 }
 

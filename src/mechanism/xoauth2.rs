@@ -1,7 +1,9 @@
 //! XOAUTH2, Google's forerunner of OAUTHBEARER ("OAuth 2.0 Mechanism" in the Gmail API's
 //! documentation): a user name and a bearer token, for use below TLS.
 
-use crate::contract::{Abilities, Context, Established, Event, Mechanism, Property, Question, Side, State, Step};
+use crate::contract::{
+    available, Abilities, Context, Established, Event, Mechanism, Property, Question, Side, State, Step,
+};
 use crate::error::{Error, Malformed};
 use crate::wire::{json, kvpairs};
 
@@ -16,6 +18,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     client_needs: Abilities::AUTHCID.and(Abilities::TOKEN),
     server_needs: Abilities::CHECK_TOKEN,
     derives_keys: false,
+    unavailable: available,
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitMessage),
 };

@@ -1,8 +1,11 @@
 //! The application's part in an exchange: questions of the mechanism, and those that the session
 //! asks of its own accord on a server (`canonuser`, `authorize`, `getsecret` in place of `checkpass`).
+//! What a server's application has no callback for, its accounts answer, if it has any.
 
-use crate::contract::{Abilities, Answer, Established, Event, Next, Property, Question, Side, World};
-use crate::error::{Application, Error, Refused};
+use crate::contract::{
+    Abilities, Account, Answer, Established, Event, Next, Property, Question, Side, World, NAME_LIMIT, SECRET_LIMIT,
+};
+use crate::error::{Application, Error, Malformed, Refused};
 use crate::secret::Secret;
 use crate::store::verifier;
 
@@ -24,35 +27,53 @@ pub(super) enum Errand {
 
 impl Session {
     /// Puts a mechanism's question to the application.
-    pub(super) fn ask(&mut self, question: Question, next: Next) -> Outcome {
+    pub(super) fn ask(&mut self, question: Question, next: Next, world: &mut World<'_>) -> Outcome {
+        if let Some(error) = overlong(&names_of(&question)) {
+            return self.fail(error);
+        }
         if self.side == Side::Server && self.can(Abilities::CANONICALIZE) && self.identity.authcid.is_none() {
             if let Some(name) = authcid_of(&question) {
                 let canonicalize =
                     Question::Canonicalize { authzid: false, name: name.to_owned(), realm: self.realm_of(&question) };
-                return self.put(canonicalize, Errand::Canonicalize(Box::new(question)), Phase::Application(next));
+                return self.put(
+                    canonicalize,
+                    Errand::Canonicalize(Box::new(question)),
+                    Phase::Application(next),
+                    world,
+                );
             }
         }
-        self.put_or_replace(question, next)
+        self.put_or_replace(question, next, world)
     }
 
-    fn put_or_replace(&mut self, question: Question, next: Next) -> Outcome {
+    fn put_or_replace(&mut self, question: Question, next: Next, world: &mut World<'_>) -> Outcome {
         if let Question::Credentials { realm: Some(realm), .. } = &question {
             self.identity.realm = Some(realm.as_str().into());
         }
         match question {
-            Question::CheckPassword { authcid, authzid, password } if !self.can(Abilities::CHECK_PASSWORD) => {
+            Question::CheckPassword { authcid, authzid, password } if !self.checks_passwords() => {
                 let realm = self.config.realm().map(str::to_owned);
                 let credentials = Question::Credentials { authcid, authzid, realm };
-                self.put(credentials, Errand::Compare(password), Phase::Application(next))
+                self.put(credentials, Errand::Compare(password), Phase::Application(next), world)
             }
-            question => self.put(question, Errand::None, Phase::Application(next)),
+            question => self.put(question, Errand::None, Phase::Application(next), world),
         }
     }
 
-    fn put(&mut self, question: Question, errand: Errand, phase: Phase) -> Outcome {
-        self.question = Some(Box::new(question));
+    fn put(&mut self, question: Question, errand: Errand, phase: Phase, world: &mut World<'_>) -> Outcome {
         self.errand = errand;
         self.phase = phase;
+        let ability = ability_for(&question);
+        let accounts = self.config.accounts().filter(|_| !self.config.abilities.contains(ability));
+        if let (Some(accounts), Some(mechanism)) = (accounts, self.mechanism) {
+            if accounts.abilities().contains(ability) {
+                return match accounts.answer(&question, mechanism, &self.config) {
+                    Ok(answer) => self.answer(answer, world),
+                    Err(error) => self.fail(error),
+                };
+            }
+        }
+        self.question = Some(Box::new(question));
         Outcome::Ask
     }
 
@@ -63,12 +84,16 @@ impl Session {
                 None => self.fail(Refused::Credentials.into()),
                 Some(name) => {
                     self.identity.authcid = Some(name.as_str().into());
-                    self.put_or_replace(renamed(*question, name), next)
+                    self.put_or_replace(renamed(*question, name), next, world)
                 }
             },
+            (_, Answer::Credential(Some(stored))) if stored.expose().len() > SECRET_LIMIT => {
+                let (what, reason) = ("password or stored key that getsecret gave", "is longer than 65536 bytes");
+                self.fail(Application::Unusable { what, reason }.into())
+            }
             (Errand::Compare(password), Answer::Credential(stored)) => {
                 let iterations = self.config.iterations;
-                match verifier::check_password(stored.as_ref(), &password, iterations, world.lookups) {
+                match verifier::check_password(stored, &password, iterations, world.lookups) {
                     Ok(same) => self.advance(next, Event::Answered(Answer::Verdict(same)), world),
                     Err(error) => self.fail(error),
                 }
@@ -98,68 +123,86 @@ impl Session {
     }
 
     /// A server's mechanism is satisfied: make the names canonical and authorize.
-    pub(super) fn finish(&mut self, established: Established) -> Outcome {
+    pub(super) fn finish(&mut self, established: Established, world: &mut World<'_>) -> Outcome {
+        if let Some(error) = overlong(&[Some(&established.authcid), established.authzid.as_ref()]) {
+            return self.fail(error);
+        }
         let established = Box::new(established);
         if !self.can(Abilities::CANONICALIZE) {
-            return self.authorize(established);
+            return self.authorize(established, world);
         }
         match self.identity.authcid.take() {
             // The name was made canonical before its secret was looked up.
-            Some(name) => self.finish_authzid(Box::new(Established { authcid: name.into(), ..*established })),
+            Some(name) => self.finish_authzid(Box::new(Established { authcid: name.into(), ..*established }), world),
             None => {
                 let question = self.canonicalize(false, established.authcid.clone());
-                self.put(question, Errand::FinishAuthcid(established), Phase::Finishing)
+                self.put(question, Errand::FinishAuthcid(established), Phase::Finishing, world)
             }
         }
     }
 
-    fn finish_authzid(&mut self, established: Box<Established>) -> Outcome {
+    fn finish_authzid(&mut self, established: Box<Established>, world: &mut World<'_>) -> Outcome {
         match &established.authzid {
-            None => self.authorize(established),
+            None => self.authorize(established, world),
             Some(name) => {
                 let question = self.canonicalize(true, name.clone());
-                self.put(question, Errand::FinishAuthzid(established), Phase::Finishing)
+                self.put(question, Errand::FinishAuthzid(established), Phase::Finishing, world)
             }
         }
     }
 
     /// May the authenticated identity act as the one that it names? The default is: only as itself.
-    fn authorize(&mut self, established: Box<Established>) -> Outcome {
-        let Some(authzid) = &established.authzid else { return self.succeed(*established) };
+    fn authorize(&mut self, established: Box<Established>, world: &mut World<'_>) -> Outcome {
+        let Some(authzid) = &established.authzid else { return self.enter(*established) };
         let authcid = &established.authcid;
         if authzid == authcid {
-            return self.succeed(*established);
+            return self.enter(*established);
         }
         if self.can(Abilities::AUTHORIZE) {
             let question =
                 Question::Authorize { authcid: authcid.clone(), authzid: authzid.clone(), realm: self.realm() };
-            return self.put(question, Errand::FinishAuthorize(established), Phase::Finishing);
+            return self.put(question, Errand::FinishAuthorize(established), Phase::Finishing, world);
         }
         let at = |domain: &str| {
             !domain.is_empty()
                 && authzid.strip_prefix(authcid.as_str()).and_then(|r| r.strip_prefix('@')) == Some(domain)
         };
         if at(&self.config.host) || self.realm().is_some_and(|realm| at(&realm)) {
-            return self.succeed(*established);
+            return self.enter(*established);
         }
         self.refuse_authorization(&established)
     }
 
+    /// The user is in: the properties that the application wants of it are looked up.
+    fn enter(&mut self, established: Established) -> Outcome {
+        let wanted = self.config.auxprop();
+        if let Some(accounts) = self.config.accounts().filter(|_| !wanted.is_empty()) {
+            let (authcid, authzid) = (established.authcid.as_str(), established.authzid.as_deref());
+            let realm = self.realm();
+            let account = Account { authcid, authzid, realm: realm.as_deref() };
+            match accounts.properties(wanted, account, &self.config) {
+                Ok(properties) => self.properties = Some(Box::new(properties)),
+                Err(error) => return self.fail(error),
+            }
+        }
+        self.succeed(established)
+    }
+
     /// The answer to a question that the session asked after the mechanism's end.
-    pub(super) fn finishing_answered(&mut self, answer: Answer) -> Outcome {
+    pub(super) fn finishing_answered(&mut self, answer: Answer, world: &mut World<'_>) -> Outcome {
         match (std::mem::replace(&mut self.errand, Errand::None), answer) {
             (Errand::FinishAuthcid(mut established), Answer::Text(Some(name))) if !name.is_empty() => {
                 established.authcid = name;
-                self.finish_authzid(established)
+                self.finish_authzid(established, world)
             }
             (Errand::FinishAuthzid(mut established), Answer::Text(Some(name))) if !name.is_empty() => {
                 established.authzid = Some(name);
-                self.authorize(established)
+                self.authorize(established, world)
             }
             (Errand::FinishAuthcid(_) | Errand::FinishAuthzid(_), Answer::Text(_)) => {
                 self.fail(Refused::Credentials.into())
             }
-            (Errand::FinishAuthorize(established), Answer::Verdict(true)) => self.succeed(*established),
+            (Errand::FinishAuthorize(established), Answer::Verdict(true)) => self.enter(*established),
             (Errand::FinishAuthorize(established), Answer::Verdict(false)) => self.refuse_authorization(&established),
             _ => self.fail(Application::WrongAnswer.into()),
         }
@@ -175,7 +218,15 @@ impl Session {
     }
 
     fn can(&self, ability: Abilities) -> bool {
-        self.config.abilities.contains(ability)
+        self.config.answered().contains(ability)
+    }
+
+    /// True if a password is given to somebody for a verdict. Where the application has getsecret
+    /// and no checkpass, its word counts before the accounts'.
+    fn checks_passwords(&self) -> bool {
+        let own = self.config.abilities;
+        own.contains(Abilities::CHECK_PASSWORD)
+            || !own.contains(Abilities::CREDENTIALS) && self.can(Abilities::CHECK_PASSWORD)
     }
 
     fn realm(&self) -> Option<String> {
@@ -188,6 +239,35 @@ impl Session {
             _ => self.realm(),
         }
     }
+}
+
+/// Who can answer this question of a server; a client's application answers for itself.
+fn ability_for(question: &Question) -> Abilities {
+    match question {
+        Question::CheckPassword { .. } => Abilities::CHECK_PASSWORD,
+        Question::Credentials { .. } => Abilities::CREDENTIALS,
+        Question::Authorize { .. } => Abilities::AUTHORIZE,
+        Question::Canonicalize { .. } => Abilities::CANONICALIZE,
+        Question::Token { .. } => Abilities::CHECK_TOKEN,
+        Question::Values(_) | Question::Realm { .. } => Abilities::NONE,
+    }
+}
+
+/// The names that the peer has sent; a client's questions have none.
+fn names_of(question: &Question) -> [Option<&String>; 4] {
+    match question {
+        Question::CheckPassword { authcid, authzid, .. } => [Some(authcid), authzid.as_ref(), None, None],
+        Question::Credentials { authcid, authzid, realm } => [Some(authcid), authzid.as_ref(), realm.as_ref(), None],
+        Question::Token { user, host, port, .. } => [user.as_ref(), host.as_ref(), port.as_ref(), None],
+        _ => [None; 4],
+    }
+}
+
+/// What is wrong if one of the names is longer than [`NAME_LIMIT`].
+fn overlong(names: &[Option<&String>]) -> Option<Error> {
+    let found = names.iter().flatten().any(|name| name.len() > NAME_LIMIT);
+    let reason = Malformed::TooLong { field: "a name", limit: NAME_LIMIT };
+    found.then(|| Error::malformed("message", reason))
 }
 
 fn authcid_of(question: &Question) -> Option<&str> {

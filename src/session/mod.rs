@@ -5,7 +5,7 @@ mod application;
 
 use crate::config::Config;
 use crate::contract::{
-    Answer, Context, Established, Event, Mechanism, Next, Question, Side, Step, World, MESSAGE_LIMIT,
+    Answer, Context, Established, Event, Mechanism, Next, Properties, Question, Side, Step, World, MESSAGE_LIMIT,
 };
 use crate::error::{Error, Failure, Malformed, Misuse, PeerMisbehaved, Policy};
 use crate::layer::{self, SharedLayer};
@@ -62,6 +62,8 @@ pub struct Session {
     failure: Option<Box<Failure>>,
     identity: Identity,
     layer: Option<SharedLayer>,
+    properties: Option<Box<Properties>>,
+    delegated: bool,
 }
 
 /// The names of an exchange, as far as they are known.
@@ -89,6 +91,8 @@ impl Session {
             failure: None,
             identity: Identity::default(),
             layer: None,
+            properties: None,
+            delegated: false,
         }
     }
 
@@ -201,7 +205,7 @@ impl Session {
             }
             Phase::Finishing => {
                 self.question = None;
-                self.finishing_answered(answer)
+                self.finishing_answered(answer, world)
             }
             other => {
                 self.phase = other;
@@ -230,6 +234,8 @@ impl Session {
         self.failure = None;
         self.identity = Identity::default();
         self.layer = None;
+        self.properties = None;
+        self.delegated = false;
     }
 
     fn advance(&mut self, next: Next, event: Event<'_>, world: &mut World<'_>) -> Outcome {
@@ -243,10 +249,10 @@ impl Session {
                 self.message = Some(bytes);
                 Outcome::Send
             }
-            Ok(Step::Ask(question, next)) => self.ask(question, next),
+            Ok(Step::Ask(question, next)) => self.ask(question, next, world),
             Ok(Step::Done(established)) => match self.side {
                 Side::Client => self.succeed(established),
-                Side::Server => self.finish(established),
+                Side::Server => self.finish(established, world),
             },
             Ok(Step::DoneUnlessRefused(established, next)) => match self.side {
                 Side::Client => {
@@ -254,7 +260,7 @@ impl Session {
                     self.phase = Phase::SucceededUnlessRefused(next);
                     outcome
                 }
-                Side::Server => self.finish(established),
+                Side::Server => self.finish(established, world),
             },
             Ok(Step::Fail(bytes, error)) => {
                 self.fail(error);
@@ -266,7 +272,13 @@ impl Session {
     }
 
     fn succeed(&mut self, established: Established) -> Outcome {
-        let Established { last, authcid, authzid, layer } = established;
+        let Established { last, authcid, authzid, layer, delegated } = established;
+        if let (Some(credentials), Some(ccache)) = (delegated, self.config.delegated_ccache()) {
+            if let Err(error) = credentials.store(ccache) {
+                return self.fail(error);
+            }
+            self.delegated = true;
+        }
         self.identity.authcid = Some(authcid.into());
         self.identity.authzid = authzid.map(Into::into);
         self.layer = layer.zip(self.mechanism).map(|(layer, mechanism)| layer::share(layer, self.side, mechanism.name));
@@ -334,9 +346,19 @@ impl Session {
         &self.identity
     }
 
+    /// The properties of the user that a server's application wanted to know, once it has succeeded.
+    pub fn properties(&self) -> Option<&Properties> {
+        self.properties.as_deref().filter(|_| self.is_success())
+    }
+
     /// The security layer, once the exchange has succeeded with one.
     pub fn layer(&self) -> Option<&SharedLayer> {
         self.layer.as_ref()
+    }
+
+    /// True if the client has delegated credentials and they were stored ([`crate::config::Config::delegated_ccache`]).
+    pub fn delegated(&self) -> bool {
+        self.delegated
     }
 
     /// True while the peer's next message, or the application's answer, is needed.

@@ -18,9 +18,9 @@ use crate::contract::{Lookups, Random};
 use crate::crypto::hash::Hash;
 use crate::crypto::scram::{family, Keys};
 use crate::error::{Application, Error};
-use crate::secret::Secret;
+use crate::secret::{ct_eq, Secret};
 use crate::wire::saslprep;
-use crate::wire::scram::{base64, number};
+use crate::wire::scram::{base64, number, SALT_LIMIT};
 use crate::world::OsRandom;
 
 /// A stored key, read.
@@ -72,7 +72,8 @@ impl Verifier {
         let [iterations, salt, stored_key, server_key] = parts.ok_or_else(|| wrong(malformed(spelling)))?;
         let iterations =
             number(iterations).ok_or_else(|| wrong("a stored key whose iteration count is no number in its range"))?;
-        let salt = base64(salt).ok_or_else(|| wrong("a stored key whose salt is not valid base64"))?.into();
+        let salt = base64(salt).filter(|salt| salt.len() <= SALT_LIMIT);
+        let salt = salt.ok_or_else(|| wrong("a stored key whose salt is not base64 of 1 to 1023 bytes"))?.into();
         let key = |text| {
             let key = base64(text).map(Secret::from);
             key.filter(|key| key.expose().len() == hash.size())
@@ -97,10 +98,10 @@ impl Verifier {
     ///
     /// # Errors
     /// [`Application::Unusable`] if the password cannot be prepared as a stored string (RFC 4013 §2.5),
-    /// [`Application::Option`] for an empty salt or a count that is not 1 to 2147483647.
+    /// [`Application::Option`] for a salt that is empty or above [`SALT_LIMIT`], or a count that is not 1 to 2147483647.
     pub fn make(hash: Hash, password: &str, salt: &[u8], iterations: u32) -> Result<Self, Error> {
-        if salt.is_empty() {
-            return Err(Application::Option { name: "salt", range: "at least one byte" }.into());
+        if salt.is_empty() || salt.len() > SALT_LIMIT {
+            return Err(Application::Option { name: "salt", range: "1 to 1023 bytes" }.into());
         }
         if iterations == 0 || iterations > i32::MAX as u32 {
             return Err(Application::Option { name: "iterations", range: "a number from 1 to 2147483647" }.into());
@@ -202,36 +203,74 @@ pub fn make_text(
     Ok(Verifier::make(hash, password, salt.unwrap_or(&random), iterations)?.print(spelling))
 }
 
-/// Is `password`, as received, the one that `stored` was made of? `None` is an unknown user, who
-/// costs as much as the last known one: nothing for a password, and for a stored key a
-/// derivation of `iterations`.
+/// What stands for the password of a user that does not exist: the same is done with it as with a known
+/// user's, so that time tells nothing of who is known.
+pub const NOBODYS_PASSWORD: &[u8] = b"nobody's one";
+
+/// The same where a stored key does too: what stands is of the kind that the last known user had. Of a key,
+/// count and salt are the caller's to choose; nobody knows what its zeros are the hash of.
+pub fn nobodys(hash: Hash, lookups: &dyn Lookups) -> Secret {
+    Secret::new(if lookups.stored_keys() { nobodys_key(hash).as_bytes() } else { NOBODYS_PASSWORD })
+}
+
+/// Written down, since to put it together would take time that a known user's key does not.
+fn nobodys_key(hash: Hash) -> &'static str {
+    macro_rules! key {
+        ($name:literal, $zeros:literal) => {
+            concat!("SCRAM-", $name, "$4096:bm9ib2R5J3Mgb3duIHNhbA==$", $zeros, ":", $zeros)
+        };
+    }
+    match hash {
+        Hash::Sha1 => key!("SHA-1", "AAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+        Hash::Sha224 => key!("SHA-224", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="),
+        Hash::Sha256 => key!("SHA-256", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+        Hash::Sha384 => key!("SHA-384", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+        Hash::Sha512 => {
+            key!("SHA-512", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==")
+        }
+        Hash::Sha3_512 => {
+            key!("SHA3-512", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==")
+        }
+    }
+}
+
+/// Is `password`, as received, the one that `stored` was made of? `None` is an unknown user, who costs
+/// as much as the last known one: for a stored key a derivation of `iterations`.
 ///
 /// # Errors
 /// When `stored` begins like a stored key and is none.
 pub fn check_password(
-    stored: Option<&Secret>,
+    stored: Option<Secret>,
     password: &Secret,
     iterations: u32,
     lookups: &dyn Lookups,
 ) -> Result<bool, Error> {
+    // Nobody has an empty password.
+    let stored = stored.filter(|stored| !stored.is_empty());
+    let known = stored.is_some();
+    let stored = stored.unwrap_or_else(|| nobodys(Hash::Sha256, lookups));
     let theirs = prepared(password);
-    let Some(stored) = stored else {
-        if lookups.stored_keys() {
-            let password = theirs.as_ref().unwrap_or(password);
-            // The result is of no use, the time is.
-            std::hint::black_box(Keys::derive(Hash::Sha256, password.expose(), b"nobody's salt...", iterations));
-        }
-        return Ok(false);
-    };
-    if let Some(verifier) = Verifier::read(stored)? {
-        lookups.saw(true);
-        return Ok(verifier.is_of(theirs.as_ref().unwrap_or(password).expose()) && theirs.is_some());
+    let verifier = Verifier::read(&stored)?;
+    if known {
+        lookups.saw(verifier.is_some());
     }
-    lookups.saw(false);
-    Ok(match (prepared(stored), theirs) {
-        (Some(ours), Some(theirs)) => ours.ct_eq(theirs.expose()),
-        _ => stored.ct_eq(password.expose()) && !stored.is_empty(),
-    })
+    let same = match (verifier, prepared(&stored), theirs) {
+        (Some(mut verifier), _, theirs) => {
+            if !known {
+                verifier.iterations = iterations;
+            }
+            verifier.is_of(theirs.as_ref().unwrap_or(password).expose()) & theirs.is_some()
+        }
+        (None, Some(ours), Some(theirs)) => same(&ours, &theirs),
+        (None, ..) => same(&stored, password),
+    };
+    Ok(same & known)
+}
+
+/// Compares by digests, since the time of a comparison depends on the lengths, and that of a stored
+/// password is nobody's business.
+fn same(a: &Secret, b: &Secret) -> bool {
+    ct_eq(&Hash::Sha256.digest(a.expose()), &Hash::Sha256.digest(b.expose()))
 }
 
 /// Prepared with SASLprep; `None` where that cannot be.
@@ -271,7 +310,7 @@ mod tests {
 
     fn check(stored: Option<&str>, password: &str, lookups: &LookupMemory) -> Result<bool, Error> {
         let stored = stored.map(|text| Secret::new(text.as_bytes()));
-        check_password(stored.as_ref(), &Secret::new(password.as_bytes()), 4096, lookups)
+        check_password(stored, &Secret::new(password.as_bytes()), 4096, lookups)
     }
 
     #[test]
@@ -393,6 +432,21 @@ mod tests {
         assert_eq!(cost(None), 4096);
         assert_eq!(cost(Some("pencil")), 0);
         assert_eq!(cost(None), 0);
+    }
+
+    #[test]
+    fn what_stands_for_nobody_is_read_as_what_it_stands_for() {
+        let lookups = LookupMemory::new();
+        for hash in Hash::ALL {
+            lookups.saw(false);
+            assert!(Verifier::read(&nobodys(hash, &lookups)).unwrap().is_none());
+            lookups.saw(true);
+            assert_eq!(Verifier::read(&nobodys(hash, &lookups)).unwrap().expect("a stored key").hash, hash);
+        }
+        for stored_keys in [false, true] {
+            lookups.saw(stored_keys);
+            assert_eq!(check(None, "nobody's one", &lookups), Ok(false));
+        }
     }
 
     #[test]

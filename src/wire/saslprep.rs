@@ -4,6 +4,10 @@ use std::borrow::Cow;
 
 use stringprep::tables;
 
+/// Longest string beyond printable ASCII that is prepared, in bytes. Preparation makes up to 11 bytes of one
+/// (U+FDFA is 18 characters in NFKC).
+pub const PREPARED_LIMIT: usize = 4096;
+
 /// Why a string cannot be prepared. The texts follow a noun, as in *the password …*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unprepared {
@@ -15,6 +19,8 @@ pub enum Unprepared {
     Unassigned,
     /// Nothing is left, or there was nothing.
     Empty,
+    /// Above [`PREPARED_LIMIT`].
+    TooLong,
 }
 
 impl Unprepared {
@@ -25,6 +31,7 @@ impl Unprepared {
             Unprepared::Bidirectional => "mixes writing directions (RFC 4013 section 2.4)",
             Unprepared::Unassigned => "holds an unassigned code point (RFC 4013 section 2.5)",
             Unprepared::Empty => "is empty, or holds only characters that SASLprep removes",
+            Unprepared::TooLong => "is longer than 4096 bytes, and not printable ASCII alone",
         }
     }
 }
@@ -53,6 +60,9 @@ fn prepare(text: &str, allow_unassigned: bool) -> Result<Cow<'_, str>, Unprepare
     // Printable ASCII is its own preparation; this is nearly every string.
     if text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
         return Ok(Cow::Borrowed(text));
+    }
+    if text.len() > PREPARED_LIMIT {
+        return Err(Unprepared::TooLong);
     }
     let mapped = text.chars().filter(|&c| !tables::commonly_mapped_to_nothing(c)).map(|c| {
         if tables::non_ascii_space_character(c) {

@@ -21,6 +21,11 @@ pub const CLIENT_FINAL: &str = "client-final-message";
 /// See [`CLIENT_FIRST`].
 pub const SERVER_FINAL: &str = "server-final-message";
 
+/// Longest nonce of one side, in bytes; together they are twice as long.
+pub const NONCE_LIMIT: usize = 1024;
+/// Longest salt, in bytes: a whole number of base64's groups.
+pub const SALT_LIMIT: usize = 1023;
+
 /// Attributes that RFC 5802 §5.1 names: where one of them stands as an extension, the order is wrong.
 const ATTRIBUTES: &[u8] = b"anmrcsipve";
 
@@ -48,7 +53,7 @@ impl<'a> ClientFirst<'a> {
         let mut fields = Fields::of(bare, CLIENT_FIRST)?;
         let name = fields.take(b'n', "the user name (n=)")?;
         let name = saslname::unescape(name, "the user name (n=)").map_err(|reason| fields.malformed(reason))?;
-        let nonce = fields.take_nonce()?;
+        let nonce = fields.take_nonce(NONCE_LIMIT)?;
         fields.only_extensions()?;
         Ok(ClientFirst { header, header_len: text.len() - bare.len(), name, nonce })
     }
@@ -83,8 +88,13 @@ impl<'a> ServerFirst<'a> {
     /// As [`ClientFirst::parse`].
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let mut fields = Fields::of(text(bytes, SERVER_FIRST)?, SERVER_FIRST)?;
-        let nonce = Cow::Borrowed(fields.take_nonce()?);
-        let salt = fields.take_base64(b's', "the salt (s=)")?;
+        let nonce = Cow::Borrowed(fields.take_nonce(2 * NONCE_LIMIT)?);
+        let salt = fields.take(b's', "the salt (s=)")?;
+        // Before memory is taken for it.
+        if salt.len() > SALT_LIMIT / 3 * 4 {
+            return Err(fields.malformed(Malformed::TooLong { field: "the salt (s=)", limit: SALT_LIMIT }));
+        }
+        let salt = base64(salt).ok_or_else(|| fields.malformed(Malformed::Base64("the salt (s=)")))?;
         let count = fields.take(b'i', "the iteration count (i=)")?;
         let iterations =
             number(count).ok_or_else(|| fields.malformed(Malformed::Number("the iteration count (i=)")))?;
@@ -133,7 +143,7 @@ impl<'a> ClientFinal<'a> {
         let proof = base64(proof).ok_or_else(|| malformed(Malformed::Base64("the proof (p=)")))?;
         let mut fields = Fields::of(without_proof, CLIENT_FINAL)?;
         let binding = fields.take_base64(b'c', "the channel binding (c=)")?;
-        let nonce = fields.take_nonce()?;
+        let nonce = fields.take_nonce(2 * NONCE_LIMIT)?;
         fields.only_extensions()?;
         Ok(ClientFinal { binding, nonce, proof, without_proof: without_proof.as_bytes() })
     }
@@ -265,8 +275,11 @@ impl<'a> Fields<'a> {
     }
 
     /// `nonce = "r=" 1*printable`, without comma.
-    fn take_nonce(&mut self) -> Result<&'a str, Error> {
+    fn take_nonce(&mut self, limit: usize) -> Result<&'a str, Error> {
         let nonce = self.take(b'r', "the nonce (r=)")?;
+        if nonce.len() > limit {
+            return Err(self.malformed(Malformed::TooLong { field: "the nonce (r=)", limit }));
+        }
         if !nonce.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(self.malformed(Malformed::Character("the nonce (r=)")));
         }

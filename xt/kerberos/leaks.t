@@ -9,14 +9,15 @@ use Server::Kdc  ();
 
 my $kdc = Server::Kdc->start(principals => [qw(fred ldap/localhost)]);
 $ENV{KRB5_KTNAME} = $kdc->keytab('ldap/localhost');
-$ENV{KRB5CCNAME} = $kdc->ccache('fred');
+$ENV{KRB5CCNAME} = $kdc->ccache('fred', '-f');
+my $delegated = 'FILE:' . $kdc->dir . '/delegated';
 $ENV{KRB5RCACHENAME} = 'none:';
 
 sub exchange {
-  my ($mechanism, $service, $damage) = @_;
+  my ($mechanism, $service, $damage, $delegate) = @_;
   my $sasl = Authen::SASL->new(mechanism => $mechanism, callback => {});
-  my $client = $sasl->client_new($service, 'localhost', {});
-  my $server = $sasl->server_new('ldap', 'localhost', {});
+  my $client = $sasl->client_new($service, 'localhost', {delegate => $delegate});
+  my $server = $sasl->server_new('ldap', 'localhost', {delegated_ccache => $delegate ? $delegated : undef});
   my $message = $client->client_start;
   return 0 if $client->error;
   $message = substr $message, 0, 50 if $damage;
@@ -36,6 +37,7 @@ sub resident {
 
 for my $case (
   (map { ["$_ that succeeds", 1, $_, 'ldap', 0] } qw(GSSAPI GSS-SPNEGO GS2-KRB5)),
+  (map { ["$_ with delegation", 1, $_, 'ldap', 0, 1] } qw(GSSAPI GSS-SPNEGO)),
   ['a damaged token', 0, 'GSSAPI', 'ldap', 1],
   ['a service that the KDC has not', 0, 'GSSAPI', 'nosuch', 0],
 ) {

@@ -10,7 +10,8 @@ use Server::Kdc ();
 
 my $kdc = Server::Kdc->start(principals => [qw(fred ldap/localhost)]);
 $ENV{KRB5_KTNAME} = $kdc->keytab('ldap/localhost');
-$ENV{KRB5CCNAME} = $kdc->ccache('fred');
+$ENV{KRB5CCNAME} = $kdc->ccache('fred', '-f');
+$ENV{DELEGATED} = 'FILE:' . $kdc->dir . '/delegated';
 $ENV{KRB5RCACHENAME} = 'none:';
 
 my $program = <<'PERL';
@@ -21,8 +22,8 @@ my $good = 0;
 for my $mechanism (qw(GSSAPI GSS-SPNEGO GS2-KRB5)) {
   for my $length (undef, 0, 3, 4, 20, 300) {
     my $sasl = Authen::SASL->new(mechanism => $mechanism, callback => {});
-    my $client = $sasl->client_new('ldap', 'localhost', {});
-    my $server = $sasl->server_new('ldap', 'localhost', {});
+    my $client = $sasl->client_new('ldap', 'localhost', {delegate => 1});
+    my $server = $sasl->server_new('ldap', 'localhost', {delegated_ccache => $ENV{DELEGATED}});
     my $message = $client->client_start;
     $message = substr $message, 0, $length if defined $length;
     $message = $server->server_start($message);
@@ -32,6 +33,7 @@ for my $mechanism (qw(GSSAPI GSS-SPNEGO GS2-KRB5)) {
       $message = $server->server_step($message);
     }
     next if !$client->is_success || !$server->is_success;
+    die 'no delegation' if !$server->property('delegated');
     $good++;
     next if !$client->property('ssf');
     my $text = 'x' x 1000;

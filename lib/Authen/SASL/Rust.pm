@@ -111,7 +111,8 @@ another plugin would send the password that this one refused to send. A program 
 names it: C<use Authen::SASL qw(Rust Perl)>.
 
 This page has what concerns the whole; L<Authen::SASL::Rust::Connection> has the methods and properties of a
-connection, L<Authen::SASL::Rust::ChannelBinding> the C<-PLUS> mechanisms, and L<Authen::SASL::Rust::Error> the
+connection, L<Authen::SASL::Rust::Accounts> servers whose users stand in a file or behind saslauthd,
+L<Authen::SASL::Rust::ChannelBinding> the C<-PLUS> mechanisms, and L<Authen::SASL::Rust::Error> the
 exception.
 
 =head2 Not in this version
@@ -172,7 +173,7 @@ C<require>: see L<Authen::SASL::Rust::ChannelBinding>;
 
 =item *
 
-the callbacks that it needs exist. They are not called for the choice;
+the callbacks that it needs exist, or accounts that answer in their place. They are not called for the choice;
 
 =item *
 
@@ -225,7 +226,7 @@ Directory takes no second encryption and may ask for a channel binding, make the
     my $conn = $sasl->client_new('ldap', 'dc1.example.org', { tls => $ldap->socket });
     my $bind = $ldap->bind('', sasl => $conn);
 
-C<GSS-SPNEGO> is Microsoft's own way, with the same tickets and the same result.
+C<GSS-SPNEGO> is Microsoft's own way, with the same tickets and the same result. F<eg/directory-search> does all of this.
 
 The properties C<ccache>, C<keytab>, C<principal> and C<delegate> (L<Authen::SASL::Rust::Connection/Kerberos>) say which
 credentials are used, if they are not the environment's (C<KRB5CCNAME>, C<KRB5_KTNAME>, C<KRB5_CLIENT_KTNAME>). A
@@ -233,7 +234,21 @@ client asks the callback C<authname> for the authorization identity. A password 
 which Authen::SASL::Perl takes there, is refused: name its cache in C<ccache>.
 
 On a server C<authuser> is the local name of the principal, by the rules C<auth_to_local> of krb5.conf (C<fred@EXAMPLE.ORG> of the
-default realm is C<fred>), or else the whole principal. C<canonuser> may change it and C<authorize> is asked as ever.
+default realm is C<fred>), or else the whole principal (always so with GSS-SPNEGO on Heimdal 7). C<canonuser> may change it and C<authorize> is asked as ever.
+
+Heimdal 7 takes caches and keytabs from the environment alone: with it the properties C<ccache>, C<keytab> and C<delegated_ccache>
+are refused, and so is every client by a server of GS2-KRB5.
+
+To act further on in the client's name, a server names a credentials cache. The client must have a ticket that may be
+forwarded (C<kinit -f>) and lend it (C<delegate>):
+
+    my $ccache = "FILE:/run/app/$session";
+    my $server = $sasl->server_new('http', 'www.example.org', { delegated_ccache => $ccache });
+    # ... the exchange ...
+    if ($server->property('delegated')) {
+        my $conn = $sasl->client_new('ldap', 'dc1.example.org', { ccache => $ccache });
+        my $bind = $ldap->bind('', sasl => $conn);
+    }
 
 =head1 CLASS METHODS
 
@@ -491,6 +506,29 @@ name of a code. It never holds a secret. C<< $conn->code >> is the number of tha
     SASL_BADBINDING     -32  channel binding was demanded or does not        see Authen::SASL::Rust::ChannelBinding
                              match
 
+Accounts and plugins that a server calls may also give these; the text says who failed at what:
+
+    SASL_NOMEM               -2  out of memory
+    SASL_BUFOVER             -3  a buffer is too small
+    SASL_NOTDONE             -6  the exchange has not ended
+    SASL_TRYAGAIN            -8  a failure that may pass
+    SASL_WRONGMECH          -11  the mechanism does not do what was asked for
+    SASL_ENCRYPT            -16  encryption is needed for this mechanism
+    SASL_TRANS              -17  log in once in plain text, then the mechanism knows the user
+    SASL_EXPIRED            -18  the password has expired
+    SASL_DISABLED           -19  the account is disabled
+    SASL_NOUSER             -20  there is no such user
+    SASL_PWLOCK             -21  the password is locked
+    SASL_NOCHANGE           -22  nothing was changed, or nothing can be
+    SASL_BADVERS            -23  the versions do not match
+    SASL_UNAVAIL            -24  the server that decides cannot be reached
+    SASL_NOVERIFY           -26  the user has no verifier for this mechanism
+    SASL_WEAKPASS           -27  the new password is too weak
+    SASL_NOUSERPASS         -28  the user may set no password
+    SASL_NEED_OLD_PASSWD    -29  the old password is needed too
+    SASL_CONSTRAINT_VIOLAT  -30  the new value breaks a constraint
+    SASL_CONFIGERR         -100  the configuration is wrong
+
 "Wrong password" and "unknown user" are one text on purpose. With C<die_on_failure> a failure dies instead,
 see L</Callers that ignore failures>. What is the program's own mistake always dies: an unknown option value, a
 wide character in a message, a connection of another thread.
@@ -620,8 +658,8 @@ a program says nothing, only services whose programs know layers get one.
 
 =item *
 
-Nothing of libsasl2 is used: no plugins, no F<sasldb>, no configuration files, no saslauthd. A server asks its
-callbacks.
+Nothing of libsasl2 is used: no plugins, no F<sasldb>, no configuration files. A server asks its callbacks, or its accounts:
+a file of users, or saslauthd.
 
 =item *
 
@@ -635,8 +673,8 @@ A client and a server may live in one process.
 
 =head1 SEE ALSO
 
-L<Authen::SASL>, L<Authen::SASL::Rust::Connection>, L<Authen::SASL::Rust::ChannelBinding>, L<Authen::SASL::Rust::Error>; RFC 4422 (SASL), RFC 5802
-(SCRAM). The programs in F<eg/> run as they stand.
+L<Authen::SASL>, L<Authen::SASL::Rust::Connection>, L<Authen::SASL::Rust::Accounts>, L<sasl-rust-passwd>,
+L<Authen::SASL::Rust::ChannelBinding>, L<Authen::SASL::Rust::Error>; RFC 4422 (SASL), RFC 5802 (SCRAM). The programs in F<eg/> run as they stand.
 
 =head1 LICENSE
 

@@ -125,10 +125,10 @@ impl State for AwaitProof {
             return Err(Error::misbehaved(MESSAGE, PeerMisbehaved::ServerProof));
         }
         Ok(Step::Done(Established {
-            last: None,
             layer: self.protection.layer(Side::Client, &self.session_key, self.server_max_buf)?,
             authcid: self.authcid,
             authzid: self.authzid,
+            ..Established::default()
         }))
     }
 }

@@ -15,14 +15,14 @@ mod client;
 mod layer;
 #[cfg(test)]
 mod layer_tests;
-mod messages;
+pub(super) mod messages;
 mod protection;
 mod response;
 mod server;
 #[cfg(test)]
 mod tests;
 
-use crate::contract::{Abilities, Mechanism, SecurityFlags, Side};
+use crate::contract::{available, Abilities, Mechanism, SecurityFlags, Side};
 
 pub static MECHANISM: Mechanism = Mechanism {
     name: "DIGEST-MD5",
@@ -33,6 +33,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
     server_needs: Abilities::CREDENTIALS,
     derives_keys: false,
+    unavailable: available,
     client: || Box::new(client::AwaitChallenge),
     server: || Box::new(server::AwaitBegin),
 };

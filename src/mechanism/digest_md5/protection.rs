@@ -1,15 +1,13 @@
 //! Quality of protection: what a server offers, and what a client chooses of it
 //! (RFC 2831 §2.1.1, `qop`, `cipher` and `maxbuf`).
 
-use crate::config::Config;
+use crate::config::{Config, DEFAULT_MAX_BUF, FRAME_LIMIT};
 use crate::contract::{SecurityLayer, Side};
 use crate::error::{Error, Malformed, Policy};
 
 use super::layer::{self, Layer};
 use super::response::SessionKey;
 
-/// The peer's longest frame where it names none (RFC 2831 §2.1.1).
-const DEFAULT_MAX_BUF: u32 = 65536;
 /// A `maxbuf` is bigger than 16 (RFC 2831 §2.1.1): what protection adds, and one byte.
 const LEAST_MAX_BUF: u32 = 17;
 
@@ -271,5 +269,5 @@ pub fn max_buf(value: &[u8]) -> Result<u32, Malformed> {
         return Err(wrong);
     }
     let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-    number.filter(|n| (LEAST_MAX_BUF..=0xFF_FFFF).contains(n)).ok_or(wrong)
+    number.filter(|n| (LEAST_MAX_BUF..=FRAME_LIMIT).contains(n)).ok_or(wrong)
 }

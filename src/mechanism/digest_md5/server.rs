@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::contract::{Context, Established, Event, Question, Side, State, Step};
 use crate::error::{Application, Error, Malformed, PeerMisbehaved, Refused};
-use crate::secret::ct_eq;
+use crate::secret::{ct_eq, Secret};
 use crate::store::verifier;
 use crate::wire::digest;
 
@@ -136,16 +136,15 @@ impl State for AwaitCredential {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let AwaitCredential { exchange, response, protection } = *self;
         let stored = event.credential()?.filter(|stored| !stored.is_empty());
-        let session_key = match &stored {
-            Some(stored) => {
-                let password = verifier::plain_password(stored)?;
-                cx.world.lookups.saw(false);
-                exchange.session_key(password.expose())
-            }
-            None => exchange.session_key(b"nobody's password"),
-        };
+        let known = stored.is_some();
+        let stored = stored.unwrap_or_else(|| Secret::new(verifier::NOBODYS_PASSWORD));
+        let password = verifier::plain_password(&stored)?;
+        if known {
+            cx.world.lookups.saw(false);
+        }
+        let session_key = exchange.session_key(password.expose());
         let expected = exchange.proof(Proof::Client, &session_key);
-        if !ct_eq(&expected, &response) || stored.is_none() {
+        if !(ct_eq(&expected, &response) & known) {
             return Err(Refused::Credentials.into());
         }
         Ok(Step::Done(Established {
@@ -153,6 +152,7 @@ impl State for AwaitCredential {
             layer: protection.layer(Side::Server, &session_key, cx.config.max_buf)?,
             authcid: exchange.authcid,
             authzid: exchange.authzid,
+            ..Established::default()
         }))
     }
 }

@@ -10,7 +10,7 @@ use crate::negotiate;
 use crate::wire::gs2::{Flag, Header};
 
 use super::client::{authzid, WANTED};
-use super::{credentials, service};
+use super::{accepted, acceptor, credentials, established, service};
 
 /// The DER of Kerberos' object identifier, which begins its initial token (RFC 2743 §3.1).
 const OID: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02";
@@ -122,7 +122,7 @@ impl State for AwaitToken {
         if context.flags() & flag::MUTUAL == 0 {
             return Err(Error::misbehaved("token", PeerMisbehaved::ServerProofMissing));
         }
-        Ok(Step::Done(Established { last, authcid, authzid: self.authzid, layer: None }))
+        Ok(Step::Done(Established { last, authcid, authzid: self.authzid, ..Established::default() }))
     }
 }
 
@@ -153,33 +153,31 @@ impl State for AwaitMessage {
         let Some(binding) = bound(header, kind, cx.config) else {
             return Err(misbehaved(PeerMisbehaved::ChannelBindingUnsupported));
         };
-        let credentials = credentials(Side::Server, Speaking::Kerberos, cx.config)?;
-        let about = format!("{}@{}", cx.config.service, cx.config.host);
-        let acceptor = Acceptor::new(about, credentials, Some(binding))?;
+        let acceptor = acceptor(Speaking::Kerberos, Some(binding), cx.config)?;
         let authzid = parsed.authzid.map(Cow::into_owned);
-        Box::new(AwaitNext { acceptor, authzid }).take(&with_header(token))
+        Box::new(AwaitNext { acceptor, authzid }).take(&with_header(token), cx)
     }
 }
 
 impl AwaitNext {
-    fn take(mut self: Box<Self>, token: &[u8]) -> Result<Step, Error> {
+    fn take(mut self: Box<Self>, token: &[u8], cx: &Context<'_, '_>) -> Result<Step, Error> {
         let reply = match self.acceptor.step(token)? {
             Progress::Continue(reply) => return Ok(Step::Send(reply, self)),
             Progress::Complete(reply) => reply,
         };
         // Libraries let a client without any binding pass; the header must be bound all the same.
         if self.acceptor.flags() & flag::CHANNEL_BOUND == 0 {
-            return Err(Error::misbehaved("token", PeerMisbehaved::ChannelBindingMismatch));
+            return Err(Error::misbehaved("token", PeerMisbehaved::BindingUnconfirmed));
         }
-        let (_, authcid) = self.acceptor.finish();
+        let (_, client) = accepted(self.acceptor, cx.config)?;
         let last = (!reply.is_empty()).then_some(reply);
-        Ok(Step::Done(Established { last, authcid, authzid: self.authzid, layer: None }))
+        Ok(Step::Done(established(client, last, self.authzid, None)))
     }
 }
 
 impl State for AwaitNext {
-    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
-        self.take(event.received("token")?)
+    fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
+        self.take(event.received("token")?, cx)
     }
 }
 

@@ -1,12 +1,12 @@
 //! The server of GSSAPI (RFC 4752 §3.2) and GSS-SPNEGO.
 
-use crate::contract::{Context, Established, Event, Next, Side, State, Step};
-use crate::error::{Error, Malformed, PeerMisbehaved, Refused};
-use crate::gssapi::{flag, Acceptor, Progress, SecurityContext};
+use crate::contract::{Context, Event, Next, State, Step};
+use crate::error::{Error, Malformed, PeerMisbehaved};
+use crate::gssapi::{flag, Acceptor, Client, Progress, SecurityContext};
 
 use super::client::spnego_layer;
 use super::layer::{self, Layer, Limits};
-use super::{credentials, end_point, Dialect};
+use super::{accepted, acceptor, end_point, established, Dialect};
 
 struct AwaitFirst(Dialect);
 
@@ -25,7 +25,7 @@ struct AwaitSelection {
 
 struct Accepted {
     context: SecurityContext,
-    authcid: String,
+    client: Client,
 }
 
 pub fn begin(dialect: Dialect) -> Next {
@@ -34,9 +34,7 @@ pub fn begin(dialect: Dialect) -> Next {
 
 impl State for AwaitFirst {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
-        let credentials = credentials(Side::Server, self.0.speaking(), cx.config)?;
-        let about = format!("{}@{}", cx.config.service, cx.config.host);
-        let acceptor = Acceptor::new(about, credentials, end_point(cx.config))?;
+        let acceptor = acceptor(self.0.speaking(), end_point(cx.config), cx.config)?;
         Box::new(AwaitToken { dialect: self.0, acceptor }).step(event, cx)
     }
 }
@@ -51,16 +49,13 @@ impl State for AwaitToken {
             Progress::Continue(reply) => return Ok(Step::Send(reply, self)),
             Progress::Complete(reply) => reply,
         };
-        if self.acceptor.flags() & flag::ANONYMOUS != 0 {
-            return Err(Refused::Credentials.into());
-        }
-        let (context, authcid) = self.acceptor.finish();
+        let (context, client) = accepted(self.acceptor, cx.config)?;
         if self.dialect == Dialect::Spnego {
             let layer = spnego_layer(context, cx)?;
             let last = (!reply.is_empty()).then_some(reply);
-            return Ok(Step::Done(Established { last, authcid, authzid: None, layer }));
+            return Ok(Step::Done(established(client, last, None, layer)));
         }
-        let accepted = Accepted { context, authcid };
+        let accepted = Accepted { context, client };
         if reply.is_empty() {
             return accepted.offer(cx);
         }
@@ -98,7 +93,7 @@ impl State for AwaitSelection {
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
         let malformed = |reason| Error::malformed("layer selection", reason);
         let misbehaved = |reason| Error::misbehaved("layer selection", reason);
-        let Accepted { mut context, authcid } = self.accepted;
+        let Accepted { mut context, client } = self.accepted;
         let (selection, _) = context.unwrap(event.received("layer selection")?)?;
         // Fewer than four bytes were read beyond their end elsewhere (CVE-2022-2469).
         let [bit, a, b, c, authzid @ ..] = &selection[..] else {
@@ -121,6 +116,6 @@ impl State for AwaitSelection {
         }
         let authzid = (!authzid.is_empty()).then(|| authzid.to_owned());
         let layer = Layer::boxed(context, *bit, peer_max, self.own_max)?;
-        Ok(Step::Done(Established { last: None, authcid, authzid, layer }))
+        Ok(Step::Done(established(client, None, authzid, layer)))
     }
 }

@@ -200,6 +200,6 @@ impl State for AwaitServerFinal {
             let id = KeyId { hash: hash.name(), authcid: &authcid, password: &password, salt: &salt, iterations };
             memory.remember(&id, keys);
         }
-        Ok(Step::Done(Established { last: None, authcid, authzid, layer: None }))
+        Ok(Step::Done(Established { authcid, authzid, ..Established::default() }))
     }
 }

@@ -19,7 +19,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use crate::contract::{Abilities, Mechanism, SecurityFlags, Side};
+use crate::contract::{available, Abilities, Mechanism, SecurityFlags, Side};
 use crate::crypto::hash::Hash;
 use crate::crypto::scram::family;
 use crate::error::Error;
@@ -62,6 +62,7 @@ const fn scram(name: &'static str, rank: u8) -> Mechanism {
         client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
         server_needs: Abilities::CREDENTIALS,
         derives_keys: true,
+        unavailable: available,
         client: || Box::new(client::AwaitBegin),
         server: || Box::new(server::AwaitClientFirst),
     }

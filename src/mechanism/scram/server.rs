@@ -13,7 +13,7 @@ use crate::crypto::scram::Keys;
 use crate::error::{Application, Error, Malformed, PeerMisbehaved, Policy, Refused};
 use crate::negotiate;
 use crate::secret::{ct_eq, Secret};
-use crate::store::verifier::Verifier;
+use crate::store::verifier::{self, Verifier};
 use crate::wire::gs2::{Flag, Header};
 use crate::wire::saslprep;
 use crate::wire::scram::{ClientFinal, ClientFirst, ServerFinal, ServerFirst, CLIENT_FINAL, CLIENT_FIRST};
@@ -31,17 +31,16 @@ struct AwaitClientFinal {
     /// `client-first-message "," server-first-message`.
     said: Box<[u8]>,
     first_len: u32,
+    /// False where the credential is nobody's.
+    known: bool,
     credential: Credential,
 }
 
-/// What is known of the user.
 enum Credential {
     /// StoredKey, then ServerKey.
     Keys(Secret),
     /// The prepared password, from which the keys are derived when they are needed.
     Password(Secret),
-    /// No such user: the same is done as was last done for one that exists.
-    Nobody { derive: bool },
 }
 
 impl State for AwaitClientFirst {
@@ -95,30 +94,28 @@ impl State for AwaitCredential {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let (hash, _) = own_family(cx.mechanism)?;
         let first = ClientFirst::parse(&self.first)?;
+        // Nobody has an empty password, here as with PLAIN.
+        let stored = event.credential()?.filter(|text| !text.is_empty());
+        let known = stored.is_some();
+        let stored = stored.unwrap_or_else(|| verifier::nobodys(hash, cx.world.lookups));
         // What is wrong with a stored credential is the operator's to know, not the peer's.
-        let (credential, salt, iterations) = match event.credential()?.filter(|text| !text.is_empty()) {
-            // Nobody has an empty password, here as with PLAIN.
-            None => (Credential::Nobody { derive: !cx.world.lookups.stored_keys() }, None, cx.config.iterations),
-            Some(text) => match Verifier::read(&text)? {
-                Some(verifier) => {
-                    let verifier = verifier.for_hash(hash)?;
-                    cx.world.lookups.saw(true);
-                    (Credential::Keys(verifier.keys), Some(verifier.salt), verifier.iterations)
-                }
-                None => {
-                    let password = prepared_password(&text)?;
-                    cx.world.lookups.saw(false);
-                    (Credential::Password(password), None, cx.config.iterations)
-                }
-            },
-        };
-        let salt = match salt {
-            Some(salt) => Cow::Owned(salt.into_vec()),
-            None => {
-                let name = saslprep::query(&first.name).unwrap_or(Cow::Borrowed(&first.name));
-                Cow::Owned(derived_salt(hash, &name, cx.config, cx.world))
+        let verifier = Verifier::read(&stored)?;
+        if known {
+            cx.world.lookups.saw(verifier.is_some());
+        }
+        let name = saslprep::query(&first.name).unwrap_or(Cow::Borrowed(&first.name));
+        // Derived for those too who have a stored one: else time would tell who has.
+        let derived = derived_salt(hash, &name, cx.config, cx.world);
+        let (credential, salt, iterations) = match verifier {
+            Some(verifier) => {
+                let Verifier { salt, iterations, keys, .. } = verifier.for_hash(hash)?;
+                let (salt, iterations) =
+                    if known { (salt.into_vec(), iterations) } else { (derived, cx.config.iterations) };
+                (Credential::Keys(keys), salt, iterations)
             }
+            None => (Credential::Password(prepared_password(&stored)?), derived, cx.config.iterations),
         };
+        let salt = Cow::Owned(salt);
         let mut nonce = cx.world.random.nonce()?;
         nonce.insert_str(0, first.nonce);
         let extension = downgrade::attribute(hash, cx.config).unwrap_or_default();
@@ -128,7 +125,7 @@ impl State for AwaitCredential {
         let said = [&self.first[..], b",", &message].concat().into_boxed_slice();
         // A message of the peer is at most MESSAGE_LIMIT long, so its length fits.
         let first_len = self.first.len() as u32;
-        Ok(Step::Send(message, Box::new(AwaitClientFinal { said, first_len, credential })))
+        Ok(Step::Send(message, Box::new(AwaitClientFinal { said, first_len, known, credential })))
     }
 }
 
@@ -152,7 +149,7 @@ impl State for AwaitClientFinal {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let bytes = event.received(CLIENT_FINAL)?;
         let (hash, _) = own_family(cx.mechanism)?;
-        let AwaitClientFinal { said, first_len, credential } = *self;
+        let AwaitClientFinal { said, first_len, known, credential } = *self;
         let (first_bytes, ours) = said.split_at(first_len as usize);
         let first = ClientFirst::parse(first_bytes)?;
         let ours = ServerFirst::parse(&ours[1..])?;
@@ -163,7 +160,7 @@ impl State for AwaitClientFinal {
         if let Err(error) = check_client_final(&message, &first, first_bytes, &ours, hash, cx.config) {
             return Ok(refuse(error));
         }
-        let (known, stored, server) = keys(hash, &credential, &ours);
+        let (stored, server) = keys(hash, &credential, &ours);
 
         let auth_message: &[&[u8]] = &[&said[first.header_len..], b",", message.without_proof];
         // The client's key follows from its proof, and its hash is what we know (RFC 5802 §3).
@@ -174,7 +171,7 @@ impl State for AwaitClientFinal {
         let last = ServerFinal::print_verifier(&hash.hmac(&server, auth_message));
         let authcid = saslprep::query(&first.name).map_err(|_| Refused::Credentials)?.into_owned();
         let authzid = first.header.authzid.map(Cow::into_owned);
-        Ok(Step::Done(Established { last: Some(last), authcid, authzid, layer: None }))
+        Ok(Step::Done(Established { last: Some(last), authcid, authzid, ..Established::default() }))
     }
 }
 
@@ -205,22 +202,18 @@ fn check_client_final(
     Ok(())
 }
 
-/// Whether the user is known, StoredKey and ServerKey.
-fn keys(hash: Hash, credential: &Credential, ours: &ServerFirst<'_>) -> (bool, Digest, Digest) {
-    let derive = |password: &[u8]| {
-        let keys = Keys::derive(hash, password, &ours.salt, ours.iterations);
-        (keys.stored, keys.server)
-    };
-    let (stored, server) = match credential {
+/// StoredKey and ServerKey.
+fn keys(hash: Hash, credential: &Credential, ours: &ServerFirst<'_>) -> (Digest, Digest) {
+    match credential {
         Credential::Keys(keys) => {
             let (stored, server) = keys.expose().split_at(hash.size().min(keys.expose().len()));
             (Digest::new(stored), Digest::new(server))
         }
-        Credential::Password(password) => derive(password.expose()),
-        Credential::Nobody { derive: true } => derive(b"nobody"),
-        Credential::Nobody { derive: false } => (hash.digest(&ours.salt), hash.digest(b"nobody")),
-    };
-    (!matches!(credential, Credential::Nobody { .. }), stored, server)
+        Credential::Password(password) => {
+            let keys = Keys::derive(hash, password.expose(), &ours.salt, ours.iterations);
+            (keys.stored, keys.server)
+        }
+    }
 }
 
 /// The failure with the words that RFC 5802 §7 has for it.

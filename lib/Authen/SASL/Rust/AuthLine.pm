@@ -94,8 +94,12 @@ sub begin {
 sub feed {
   my ($self, $bytes) = @_;
   Carp::croak('feed: bytes were expected, and this is text') if !utf8::downgrade($bytes, 1);
+  return $self->output if $self->is_closed;
   $self->{in} .= $bytes;
   $self->_read;
+  # What a client sends while the application owes an answer waits here: one request, and no more.
+  $self->_broken('TOO_BIG', 'it has sent more than one request while an answer was under way')
+    if $self->{answering} && length $self->{in} > $LINE_LIMIT + $self->{token_limit} + 2;
   return $self->output;
 }
 
@@ -354,6 +358,7 @@ sub _ask {
   $conn->$method($data, sub {
     my @message = @_;
     $self->{answering} = 0;
+    return if $self->is_closed;
     $self->_answered(@message);
     return if $now;
     $self->_read;

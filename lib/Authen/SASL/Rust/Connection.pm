@@ -58,7 +58,7 @@ sub _default_realm {
 }
 
 # Properties whose place is the core; read-only ones cannot be set.
-my %read_only = map { $_ => 1 } qw(ssf maxout mechname authcid authuser message_absent);
+my %read_only = map { $_ => 1 } qw(ssf maxout mechname authcid authuser message_absent delegated);
 
 sub property {
   my ($self, @arg) = @_;
@@ -66,7 +66,9 @@ sub property {
     my $name = $arg[0];
     return undef unless defined $name;
     return $self->{property}{$name} if $self->{property} && exists $self->{property}{$name};
-    return $self->_get($name);
+    return $self->_get($name) unless $name =~ /\Aauxprop:(.+)/s;
+    my @values = $self->_auxprop($1);
+    return wantarray ? @values : $values[0];
   }
   Carp::croak('property: names and values in pairs were expected') if @arg % 2;
   while (my ($name, $value) = splice @arg, 0, 2) {
@@ -89,13 +91,30 @@ sub _set_property {
   elsif ($name eq 'channel_binding' || $name eq 'tls') {
     $self->_bind($name => $value);
   }
-  elsif ($self->_set($name, ref $value eq 'ARRAY' && $name =~ /\Aoffered_/ ? "@$value" : $value)) {
+  elsif ($name eq 'accounts' || $name eq 'users') {
+    $self->_set_accounts($name => $value);
+  }
+  elsif ($self->_set($name, ref $value eq 'ARRAY' && $name =~ /\A(?:offered_|auxprop\z)/ ? "@$value" : $value)) {
     delete $self->{property}{$name} if $self->{property};
     $self->_bind if $name eq 'offered_bindings';    # code is asked for what is offered
   }
   else {
     $self->{property}{$name} = $value;
   }
+  return;
+}
+
+# Who answers where there is no callback: an object, or the users' file of that name.
+sub _set_accounts {
+  my ($self, $name, $value) = @_;
+  Carp::croak("$name: only a server has accounts") unless $self->_side;
+  delete @{ $self->{property} }{qw(accounts users)} if $self->{property};
+  return $self->_use_accounts unless defined $value;
+  require Authen::SASL::Rust::Accounts;
+  my $accounts = $name eq 'users' ? Authen::SASL::Rust::Accounts->_of_file($value) : $value;
+  $self->_use_accounts($accounts);
+  $self->{property}{accounts} = $accounts;
+  $self->{property}{$name} = $value;
   return;
 }
 
@@ -156,11 +175,15 @@ sub listmech {
 
 sub global_listmech { return Authen::SASL::Rust->global_listmech }
 
-# Asks the application's own checkpass callback, outside of any exchange.
+# Asks the application's own checkpass callback, or the accounts, outside of any exchange.
 sub checkpass {
   my ($self, $user, $pass) = @_;
-  my $callback = $self->_callbacks->{checkpass} or return 0;
   return 0 unless defined $pass && length $pass;
+  my $callback = $self->_callbacks->{checkpass};
+  if (!$callback) {
+    my $accounts = $self->property('accounts') or return 0;
+    return $accounts->check($user, $pass, service => scalar $self->service, realm => scalar $self->_get('realm'));
+  }
   my ($code, @own) = ref $callback eq 'ARRAY' ? @$callback : $callback;
   my @answer;
   my $returned = $code->($self, @own, { user => $user, pass => $pass }, sub { @answer = $_[0] unless @answer });
@@ -171,7 +194,11 @@ sub checkpass {
 
 sub setpass {
   my ($self, $user, $password, $flags) = @_;
-  my $callback = $self->_callbacks->{setpass} or return 0;
+  my $callback = $self->_callbacks->{setpass};
+  if (!$callback) {
+    my $accounts = $self->property('accounts') or return 0;
+    return $accounts->setpass($user, $password);
+  }
   my ($code, @own) = ref $callback eq 'ARRAY' ? @$callback : $callback;
   return $code->($self, @own, $user, $password, $flags) ? 1 : 0;
 }
@@ -356,14 +383,15 @@ As in L<Authen::SASL::Rust/global_listmech>.
 
     $yes = $conn->checkpass($user, $password)
 
-Server: asks the callback C<checkpass>, outside of any exchange. 1 or 0; 0 if there is no such callback, for
-an empty password, or if it keeps its continuation.
+Server: asks the callback C<checkpass>, or where there is none the accounts, outside of any exchange. 1 or 0; 0 if there
+is neither, for an empty password, or if the callback keeps its continuation. Accounts that have no answer die with the reason.
 
 =head2 setpass
 
     $yes = $conn->setpass($user, $password, $flags)
 
-Server: hands the three on to the callback C<setpass>. 1 or 0; 0 if there is none.
+Server: hands the three on to the callback C<setpass>, or where there is none the first two to the accounts
+(L<Authen::SASL::Rust::Accounts/setpass>). 1 or 0; 0 if there is neither. Accounts that cannot set it die with the reason.
 
 =head2 encode, decode
 
@@ -406,9 +434,11 @@ The options of C<client_new> and C<server_new> have the same names.
     iterations              server: count for plain passwords and unknown users, 4096 to 100000000; 4096
     fake_salt_key           server: what the salts of plain passwords and unknown users are derived from, at least 16 bytes. Not
                             set: random for each process. It cannot be read
+    auxprop                 server: the properties to look up once a user has logged in, separated by spaces
     channel_binding_policy  disable, allow or require; allow
     die_on_failure          1: a failed step dies with an Authen::SASL::Rust::Error; $Authen::SASL::Rust::DIE_ON_FAILURE, or 0
     maxbuf                  longest frame of a layer that this side receives, 0 to 16777215; 65536. Below 17: no layer
+                            GSS-SPNEGO tells nobody: there this side sends no longer ones (nor above 65536) and takes any
     no_integrity, no_confidentiality   server: no layer, or none that enciphers
 
 Where neither C<minssf> nor C<maxssf> is set, C<maxssf> is 0 for services whose programs know no layer (acap http imap
@@ -427,12 +457,25 @@ A layer that C<minssf> demands and cannot be had fails the exchange. C<minssf> a
     realm                   server: the realm of DIGEST-MD5, and of a name with @; the host if not set. Client: the realm used
     external_id             server: the identity that TLS or the socket has proved, for EXTERNAL
 
+=head2 Accounts of a server
+
+    accounts                who answers where there is no callback: an object of Authen::SASL::Rust::Accounts
+    users                   the same: a users' file, by its name
+    auxprop                 names of properties of the user that are looked up after a log-in: a string with spaces, or an array
+    auxprop:NAME            to be read: the values of such a property, the first as a scalar. A users' file has none
+
 =head2 Kerberos
 
     ccache                  client: the credentials cache, FILE:/tmp/krb5cc_1000 for instance; KRB5CCNAME, or the system's
     keytab                  server: where its keys are; KRB5_KTNAME, or the system's. Client: keys to get tickets with
     principal               whose credentials are used. Not set: a client's default ones; a server's for service and host
     delegate                client: 1 lets the server act in its name, with a ticket that may be forwarded; 0
+    delegated_ccache        server: the credentials cache in which it stores what the client delegates, FILE:/run/app/fred for
+                            instance. Not set: nothing is kept
+
+What was in the cache C<delegated_ccache> is overwritten, once the client is authorized; nobody else can read a file. If it cannot be
+written the exchange fails. A client that delegates nothing is as welcome as any, and the cache stays as it was: the property
+C<delegated> tells. A server that cannot do without adds C<< secflags => 'pass_credentials' >>, which refuses such a client.
 
 =head2 Channel binding
 
@@ -452,6 +495,7 @@ L<Authen::SASL::Rust::ChannelBinding> describes them, with examples.
     message_absent          1 if the last step had no message for the peer, 0 if it had one, even an empty one
     ssf                     after success, the strength of the layer: 0 none, 1 integrity, else bits of the key, at most 256
     maxout                  most bytes of plaintext in one frame; undef without a layer
+    delegated               server, after success: 1 if the client has delegated credentials and they are in delegated_ccache, else 0
 
 =head2 Stored only
 
@@ -459,6 +503,6 @@ C<sockname>, C<peername>, C<iplocalport>, C<ipremoteport>, C<authsource> and any
 
 =head1 SEE ALSO
 
-L<Authen::SASL::Rust>, L<Authen::SASL::Rust::Error>
+L<Authen::SASL::Rust>, L<Authen::SASL::Rust::Accounts>, L<Authen::SASL::Rust::Error>
 
 =cut

@@ -124,10 +124,12 @@ sub _line {
   my ($want, $separator) = (0, $/);
   ($want, $separator) = ($$separator + 0, undef) if ref $separator;
   my $paragraphs = defined $separator && $separator eq '';
+  my $leading = $paragraphs;
   my $line;
   my $filled = $self->_fill;
   while ($filled) {
-    $self->_take($line, 1, 0) while $paragraphs && $self->_find("\n") == 1;
+    $self->_take($line, 1, 0) while $leading && $self->_find("\n") == 1;
+    $leading &&= !$self->_ready;
     my $length =
         defined $separator ? $self->_find($paragraphs ? "\n\n" : $separator)
       : $want && $self->_ready >= $want ? $want

@@ -5,6 +5,7 @@ use crate::config::BindingPolicy;
 use crate::crypto::pbkdf2::iterations_of;
 use crate::error::{Application, Policy, Refused};
 use crate::mechanism;
+use crate::store::verifier::NOBODYS_PASSWORD;
 
 fn success(client: &mut Party, server: &mut Party) -> Vec<Vec<u8>> {
     let messages = exchange(client, server);
@@ -124,7 +125,7 @@ fn a_wrong_password_and_an_unknown_user_look_alike() {
 #[test]
 fn nobody_has_no_password() {
     let (mut client, mut server) = (Party::client("SCRAM-SHA-256"), Party::server("SCRAM-SHA-256"));
-    client.secret = Some(Secret::new(b"nobody"));
+    client.secret = Some(Secret::new(NOBODYS_PASSWORD));
     server.secret = None;
     exchange(&mut client, &mut server);
     assert_eq!(*server.error(), Refused::Credentials.into());

@@ -1,0 +1,134 @@
+//! The part of the C surface that deals with options and properties; the rules are those of the module above.
+
+use crate::config::{ChannelBinding, Config};
+use crate::contract::Abilities;
+use crate::error::Error;
+use crate::layer::lock;
+
+use super::{shielded, Handle, Slice, DEFECT, NONE};
+
+/// What the application can answer has changed.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_set_abilities(handle: *mut Handle, abilities: u32) {
+    // SAFETY: the module's rules.
+    let handle = unsafe { &mut *handle };
+    handle.session.config.abilities = Abilities(abilities);
+    handle.stale = true;
+}
+
+/// Gives 1 if the core knows an option of that name.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_knows(name: Slice) -> i32 {
+    // SAFETY: the module's rules.
+    let name = unsafe { name.text().unwrap_or_default() };
+    i32::from(shielded(false, || Config::default().set(&name, None) == Ok(true)))
+}
+
+/// Sets an option. Gives 1 if the core knows it, 0 if not, -1 for a wrong value, whose error text
+/// is then lent through `error`.
+///
+/// # Safety
+/// The module's rules; `error` is valid for writing.
+#[no_mangle]
+pub unsafe extern "C" fn asr_set(handle: *mut Handle, name: Slice, value: Slice, error: *mut Slice) -> i32 {
+    // SAFETY: the module's rules.
+    let (handle, name, value) = unsafe { (&mut *handle, name.text().unwrap_or_default(), value.text()) };
+    match shielded(Err(Error::System(DEFECT)), || handle.session.config.set(&name, value.as_deref())) {
+        Ok(known) => {
+            handle.stale |= known;
+            i32::from(known)
+        }
+        Err(e) => {
+            let text = handle.lend(e.to_string());
+            // SAFETY: the module's rules.
+            unsafe { error.write(text) };
+            -1
+        }
+    }
+}
+
+/// Adds channel binding data of the type `kind`. Gives null text on success, else the reason.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_bind(handle: *mut Handle, kind: Slice, data: Slice) -> Slice {
+    // SAFETY: the module's rules.
+    let (handle, kind, data) = unsafe { (&mut *handle, kind.text().unwrap_or_default(), data.bytes()) };
+    handle.stale = true;
+    let binding = ChannelBinding { kind, data: data.unwrap_or_default().into() };
+    match handle.session.config.set_binding(binding) {
+        Ok(()) => NONE,
+        Err(error) => handle.lend(error.to_string()),
+    }
+}
+
+/// Forgets all channel binding data.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_unbind(handle: *mut Handle) {
+    // SAFETY: the module's rules.
+    let handle = unsafe { &mut *handle };
+    handle.stale = true;
+    handle.session.config.forget_bindings();
+}
+
+/// The strength of the TLS connection below, in bits; 0 for none.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_tls_ssf(handle: *mut Handle, bits: u32) {
+    // SAFETY: the module's rules.
+    let handle = unsafe { &mut *handle };
+    handle.stale = true;
+    handle.session.config.set_tls_ssf(bits);
+}
+
+/// Reads an option or property of the exchange; absent for an unknown or unset one.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_get(handle: *mut Handle, name: Slice) -> Slice {
+    // SAFETY: the module's rules.
+    let (handle, name) = unsafe { (&mut *handle, name.text().unwrap_or_default()) };
+    let value = shielded(None, || handle.property(&name));
+    match value {
+        None => NONE,
+        Some(text) => handle.lend(text),
+    }
+}
+
+impl Handle {
+    fn property(&mut self, name: &str) -> Option<String> {
+        let session = &mut self.session;
+        let identity = session.identity();
+        match name {
+            "authcid" | "authuser" => identity.authcid.as_deref().map(str::to_owned),
+            "authzid" => identity.authzid.as_deref().map(str::to_owned),
+            "user" => identity.authzid.as_deref().or(identity.authcid.as_deref()).map(str::to_owned),
+            "realm" => identity.realm.as_deref().map(str::to_owned).or_else(|| session.config.get("realm")),
+            "mechname" => session.mechanism().map(|m| m.name.to_owned()),
+            "message_absent" => Some(u8::from(session.message_absent()).to_string()),
+            "ssf" => {
+                if session.is_success() {
+                    Some(session.layer().map_or(0, |layer| lock(layer).ssf()).to_string())
+                } else {
+                    None
+                }
+            }
+            "delegated" => session.is_success().then(|| u8::from(session.delegated()).to_string()),
+            "maxout" => session.layer().map(|layer| lock(layer).max_plaintext().to_string()),
+            _ => session.config.get(name),
+        }
+    }
+}
