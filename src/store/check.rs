@@ -43,7 +43,7 @@ pub fn check(
         };
     }
     match accounts.answer(&Question::Credentials { authcid, authzid: None, realm }, mechanism, config)? {
-        Answer::Credential(stored) => verifier::check_password(stored.as_ref(), password, config.iterations, lookups),
+        Answer::Credential(stored) => verifier::check_password(stored, password, config.iterations, lookups),
         _ => Err(Application::WrongAnswer.into()),
     }
 }

@@ -53,17 +53,9 @@ impl Surface {
             assert!(repeat < REPEATS, "each run leaves scalars behind, the last one {}", after - before);
             before = after;
         }
-        let counts = self.perl.reference_counts("Surface::watched");
-        let changed: Vec<_> = counts
-            .iter()
-            .zip(self.watched.borrow().iter())
-            .enumerate()
-            .filter(|(_, (now, then))| now != then)
-            .collect();
-        assert!(
-            changed.is_empty(),
-            "reference counts in @Surface::watched have changed: (index, (new, old)) {changed:?}"
-        );
+        let (now, then) = (self.perl.reference_counts("Surface::watched"), self.watched.borrow());
+        let changed: Vec<_> = now.iter().zip(then.iter()).enumerate().filter(|(_, (now, then))| now != then).collect();
+        assert!(changed.is_empty(), "reference counts in @Surface::watched: (index, (now, before)) {changed:?}");
     }
 
     fn once(&self, program: &Program) {
