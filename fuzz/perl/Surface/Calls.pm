@@ -25,7 +25,7 @@ my @properties = qw(user authuser authid authcid authzid realm service serverfqd
   offered_bindings ccache keytab principal delegate colour);
 my @plain_methods = qw(host service mechanism error code need_step is_success user callback listmech _order _acceptable _get _layered _side _callbacks
   _usable _unbind property answer setpass checkpass global_listmech);
-my %slow = map { $_ => 1 } qw(login scram_verifier _own _make_verifier can isa import);
+my %slow = map { $_ => 1 } qw(login scram_verifier _own _make_verifier bootstrap can isa import);
 
 # Every sub of ours, public or not, but those that wait for a peer, take as long as they are told, or alter what programs share.
 my @subs = map {
