@@ -146,7 +146,7 @@ sub settle {
 }
 
 sub run {
-  $SIG{__WARN__} = \&warned;
+  @SIG{qw(__WARN__ PIPE)} = (\&warned, 'IGNORE');
   if (!$unfinished) {
     $unfinished = 1;
     ($found, $torn, $at, $depth, $permitted) = (undef, undef, 0, 0, 0);
