@@ -44,13 +44,13 @@ sub prepare {
   return;
 }
 
-# Writes the configuration anew, with what the test wants of it: lines of TOML before any table, and tables.
+# Writes the configuration anew, with what the test wants of it: lines of TOML before any table, for [limits] and for [tls], and tables.
 sub configure {
   my ($self, %change) = @_;
   @$self{ keys %change } = values %change;
   my $limits = $self->{limits} || '';
   return $self->write_file('gate.toml', $self->{head} . "backend = '$self->{backend}'\n" . ($self->{lines} || '')
-      . "[limits]\n$limits\n$self->{tail}" . ($self->{tables} || ''));
+      . "[limits]\n$limits\n$self->{tail}" . ($self->{tls_lines} || '') . ($self->{tables} || ''));
 }
 
 # Users with their passwords, each with the mechanisms that its keys are for.
@@ -61,8 +61,16 @@ sub write_users {
     my ($password, @mechanism) = @{ $users->{$name} };
     $lines .= $self->passwd($name, $password, $_) for @mechanism ? @mechanism : 'SCRAM-SHA-256';
   }
-  $self->write_file('users', $lines);
+  $self->write_secret('users', $lines);
   return;
+}
+
+# A file that nobody else may read.
+sub write_secret {
+  my ($self, $name, $text) = @_;
+  my $path = $self->write_file($name, $text);
+  chmod 0600, $path or die "$path: $!";
+  return $path;
 }
 
 # The line that the program itself makes of a password.
