@@ -209,17 +209,7 @@ fn open_one(candidate: &Candidate, kind: Kind) -> Result<Option<&'static File>, 
         let name = String::from_utf8_lossy(name);
         return Err(format!("it calls libsasl2 itself ({name}), which knows nothing of this host"));
     }
-    let library = load(&path, &bytes)?;
-    let file = File {
-        name: candidate.name.clone(),
-        client: entry(&library, CLIENT),
-        server: entry(&library, SERVER),
-        canonuser: entry(&library, CANONUSER),
-        auxprop: AUXPROP.iter().find_map(|name| entry(&library, name)),
-        path: path.clone(),
-    };
-    std::mem::forget(library);
-    let file: &'static File = Box::leak(Box::new(file));
+    let file = File::load(&candidate.name, &path, &bytes)?;
     open.insert(path, file);
     Ok(Some(file))
 }
@@ -231,6 +221,28 @@ const CANONUSER: &str = "sasl_canonuser_init";
 const AUXPROP: [&str; 2] = ["sasl_auxprop_plug_init", "sasl_auxprop_init"];
 
 impl File {
+    fn load(name: &str, path: &Path, bytes: &[u8]) -> Result<&'static File, String> {
+        let library = load(path, bytes)?;
+        let file = File {
+            name: name.into(),
+            client: entry(&library, CLIENT),
+            server: entry(&library, SERVER),
+            canonuser: entry(&library, CANONUSER),
+            auxprop: AUXPROP.iter().find_map(|name| entry(&library, name)),
+            path: path.to_owned(),
+        };
+        std::mem::forget(library);
+        Ok(Box::leak(Box::new(file)))
+    }
+
+    /// The same file once more, with statics of its own.
+    ///
+    /// # Errors
+    /// In words, if it can no longer be read, or no second copy of it can be loaded.
+    pub fn again(&self) -> Result<&'static File, String> {
+        Self::load(&self.name, &self.path, &read(&self.path)?)
+    }
+
     fn has(&self, kind: Kind) -> bool {
         match kind {
             Kind::Mechanism => self.client.is_some() || self.server.is_some(),

@@ -4,13 +4,18 @@
 //! [`Plugins::load`] opens files and finds their mechanisms; a connection whose options have these plugins
 //! ([`crate::config::Config::set_plugins`]) may then use them by name. `docs/decisions/0007-plugins.md` has the reasons.
 #![allow(unsafe_code)]
-#![allow(dead_code)] // until the accounts use all of it
 
 mod abi;
+mod accounts;
+mod auxprop;
+mod begun;
+mod canon;
 mod client;
 mod connection;
 mod coroutine;
 mod elf;
+mod inquiry;
+pub mod journal;
 mod layer;
 mod loader;
 mod md5;
@@ -31,7 +36,10 @@ use crate::error::{Code, Error};
 
 use connection::Connection;
 
-pub use loader::{privileged, Refused};
+pub use accounts::CyrusAccounts;
+pub use connection::Log;
+pub use loader::{folders, privileged, Refused};
+pub use options::Options;
 pub use registry::{Hosted, Plugins, Wish};
 pub use server::{set_password, sets_passwords};
 

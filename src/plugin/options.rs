@@ -7,7 +7,7 @@ use std::fmt;
 use crate::error::{Code, Error};
 
 /// Options by name. Their values may be passwords (`sql_passwd`), so they are never printed.
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 pub struct Options(BTreeMap<Box<[u8]>, CString>);
 
 impl Options {

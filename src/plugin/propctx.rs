@@ -4,7 +4,7 @@
 //! what values it has pointed to stay until they are cleared. Names are the caller's own, as prop.h says. Values,
 //! passwords among them, are wiped when they go.
 
-use std::ffi::{c_char, c_int, c_uint, CStr};
+use std::ffi::{c_char, c_int, c_uint, CStr, CString};
 use std::{ptr, slice};
 
 use zeroize::Zeroize;
@@ -21,6 +21,8 @@ pub struct Context {
     stored: Vec<Stored>,
     /// The name that was set last.
     previous: Option<usize>,
+    /// Names that are ours.
+    names: Vec<CString>,
 }
 
 #[derive(Default)]
@@ -85,7 +87,7 @@ impl Drop for Stored {
 impl Context {
     /// A context without names.
     pub fn new() -> Box<Self> {
-        Box::new(Context { list: vec![END], stored: Vec::new(), previous: None })
+        Box::new(Context { list: vec![END], stored: Vec::new(), previous: None, names: Vec::new() })
     }
 
     /// As a plugin passes it.
@@ -93,11 +95,19 @@ impl Context {
         ptr::from_mut(self).cast()
     }
 
-    /// Adds a name, which must stay where it is as long as the context has it. All values go.
-    pub fn request(&mut self, name: &'static CStr) {
-        // SAFETY: a static text stays.
+    /// Adds a name of ours. All values go.
+    pub fn request(&mut self, name: CString) {
+        // SAFETY: the context keeps the text, which a box does not move.
         unsafe { self.request_pointer(name.as_ptr()) };
+        self.names.push(name);
         self.clear();
+    }
+
+    /// Sets the values of a name that was asked for.
+    pub fn set(&mut self, name: &CStr, value: &[u8]) {
+        if let Some(at) = self.find(name) {
+            self.add(at, Some(value));
+        }
     }
 
     /// Adds a name, if it is new.
@@ -121,6 +131,14 @@ impl Context {
             return None;
         }
         Some(self.stored[at].texts.iter().map(|text| &text[..text.len() - 1]))
+    }
+
+    /// All names and values.
+    pub fn texts(&self) -> impl Iterator<Item = &[u8]> {
+        // SAFETY: whoever has asked for a name keeps it.
+        let name = |entry: &Propval| unsafe { CStr::from_ptr(entry.name) }.to_bytes();
+        let names = self.list[..self.stored.len()].iter().map(name);
+        names.chain(self.stored.iter().flat_map(|stored| stored.texts.iter().map(|text| &text[..text.len() - 1])))
     }
 
     fn find(&self, name: &CStr) -> Option<usize> {

@@ -1,5 +1,7 @@
 //! Our functions beside libsasl2's own: a C program calls both and writes down what they give.
 
+mod canon;
+
 use std::ffi::{c_char, CString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
