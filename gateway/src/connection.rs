@@ -172,7 +172,6 @@ impl<'g> Login<'g> {
         config.service = settings.service.as_str().into();
         config.host = settings.host.as_str().into();
         config.abilities = Abilities::CREDENTIALS;
-        config.iterations = live.users.iterations;
         config.external_ssf = security.strength;
         if !settings.plaintext {
             config.secflags = authen_sasl_rust::contract::SecurityFlags::NOPLAINTEXT;
@@ -247,7 +246,7 @@ impl<'g> Login<'g> {
             warn!(peer = self.peer.text, "the core asks what the gateway cannot answer");
             return None;
         };
-        let key = Answer::Credential(self.live.users.key(authcid, mechanism));
+        let key = Answer::Credential(Some(self.live.key(authcid, mechanism)));
         if mechanism.starts_with("SCRAM-") {
             return Some(self.live.with_world(|world| server.answer(key, world)));
         }

@@ -14,7 +14,6 @@ mod relay;
 mod settings;
 mod throttle;
 mod tls;
-mod users;
 
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;

@@ -22,7 +22,7 @@ Signals: SIGHUP loads users, certificate and limits again; SIGTERM stops listeni
 finish, and ends.
 
 Example:
-  sasl-gate passwd fred >> users
+  sasl-gate passwd users fred
   sasl-gate --users users --backend 127.0.0.1:11300"
 )]
 pub struct Options {
@@ -80,23 +80,26 @@ pub struct Options {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a line for the users' file of a password
+    /// Set the password of a user, who is added if need be
     Passwd(Passwd),
 }
 
-/// Makes a line for the users' file. The password is asked for, or read from standard input.
+/// Sets a password in the users' file, which is made if need be. The password is asked for, or read from standard input.
 #[derive(Debug, Args)]
 pub struct Passwd {
+    /// The users' file
+    pub file: PathBuf,
+
     /// The user's name
     pub name: String,
 
-    /// The mechanism that the line is for
-    #[arg(short, long, default_value = "SCRAM-SHA-256")]
-    pub mechanism: String,
+    /// A mechanism to make a key for, may be repeated [default: those that the user has, or SCRAM-SHA-256]
+    #[arg(short, long, value_name = "NAME")]
+    pub mechanism: Vec<String>,
 
-    /// Iterations of the key derivation
-    #[arg(short, long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(4096..=2_000_000))]
-    pub iterations: u32,
+    /// Iterations of the key derivation [default: as the user has them, or 4096]
+    #[arg(short, long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(4096..=2_000_000))]
+    pub iterations: Option<u32>,
 }
 
 fn log(text: &str) -> Result<Log, String> {

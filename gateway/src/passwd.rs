@@ -1,22 +1,20 @@
-//! Lines for the users' file.
+//! Passwords in the users' file.
 
 use std::io::{stdin, BufRead, IsTerminal};
 
-use authen_sasl_rust::store::verifier::{make_text, Spelling};
+use authen_sasl_rust::secret::Secret;
+use authen_sasl_rust::store::users::{Expected, NewPassword, UsersFile};
 use zeroize::Zeroizing;
 
 use crate::options::Passwd;
 
-/// Prints `name:stored-key`.
+/// Sets the password of a user.
 pub fn run(wanted: &Passwd) -> Result<(), String> {
-    if wanted.name.is_empty() || wanted.name.contains([':', '\0', '\n', '\r']) || wanted.name.starts_with('#') {
-        return Err("a name is not empty, holds no colon and no end of a line, and does not begin with #".into());
-    }
-    let password = password()?;
-    let key = make_text(&wanted.mechanism, &password, None, wanted.iterations, Spelling::Rfc5803)
-        .map_err(|error| error.to_string())?;
-    println!("{}:{key}", wanted.name);
-    Ok(())
+    let file = UsersFile::new(&wanted.file).map_err(|error| error.to_string())?;
+    let password = Secret::new(password()?.as_bytes());
+    let mechanisms = (!wanted.mechanism.is_empty()).then(|| wanted.mechanism.join(" "));
+    let new = NewPassword { password: &password, mechanisms: mechanisms.as_deref(), iterations: wanted.iterations };
+    file.set_password(&wanted.name, &new, Expected::Either).map_err(|error| error.to_string())
 }
 
 fn password() -> Result<Zeroizing<String>, String> {

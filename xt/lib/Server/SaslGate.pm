@@ -56,24 +56,22 @@ sub configure {
 # Users with their passwords, each with the mechanisms that its keys are for.
 sub write_users {
   my ($self, $users) = @_;
-  my $lines = '';
+  unlink $self->dir . '/users';
   for my $name (sort keys %$users) {
     my ($password, @mechanism) = @{ $users->{$name} };
-    $lines .= $self->passwd($name, $password, $_) for @mechanism ? @mechanism : 'SCRAM-SHA-256';
+    $self->passwd($name, $password, @mechanism ? @mechanism : 'SCRAM-SHA-256');
   }
-  $self->write_file('users', $lines);
   return;
 }
 
-# The line that the program itself makes of a password.
+# The program itself sets the password.
 sub passwd {
-  my ($self, $name, $password, $mechanism) = @_;
-  $self->write_file('password', "$password\n");
-  my $path = $self->dir . '/password';
-  my $line = $self->run('/bin/sh', '-c', 'exec "$0" passwd --mechanism "$2" "$1" < "$3"', $self->binary, $name,
-    $mechanism, $path);
+  my ($self, $name, $password, @mechanism) = @_;
+  my $path = $self->write_file('password', "$password\n");
+  $self->run('/bin/sh', '-c', 'input=$1; shift; exec "$0" passwd "$@" < "$input"', $self->binary, $path, $self->dir . '/users',
+    $name, map { ('--mechanism', $_) } @mechanism);
   unlink $path;
-  return $line;
+  return;
 }
 
 sub command {
