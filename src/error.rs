@@ -192,6 +192,9 @@ pub enum Refused {
     /// The OAuth token was refused.
     #[error("the token was refused")]
     Token,
+    /// A client of Kerberos has a ticket that names nobody.
+    #[error("the client is anonymous, and this mechanism is there to tell who it is")]
+    Anonymous,
     /// Nobody proved an identity to this server (EXTERNAL).
     #[error("no identity was established outside SASL (property external_id)")]
     NoExternalIdentity,

@@ -20,8 +20,8 @@ mod slice;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, OnceLock};
 
-use crate::contract::{Abilities, Side, World};
-use crate::error::{Application, Error, Failure, Misuse};
+use crate::contract::{Abilities, Random, Side, World};
+use crate::error::{Application, Code, Error, Failure, Misuse};
 use crate::layer::lock;
 use crate::secret::Secret;
 use crate::session::{Outcome, Session};
@@ -60,16 +60,17 @@ fn shielded<T>(fallback: T, work: impl FnOnce() -> T) -> T {
 static LOOKUPS: LookupMemory = LookupMemory::new();
 static FAKE_SALT_KEY: OnceLock<Secret> = OnceLock::new();
 
-/// Random once per process and its forks. Should the system have no randomness, nonces fail and
-/// with them every exchange that would need this key.
+/// Random once per process and its forks. As long as the system has no randomness there is no key, and
+/// nonces fail, and with them every exchange that would need it.
 fn fake_salt_key() -> &'static [u8] {
-    FAKE_SALT_KEY
-        .get_or_init(|| {
-            let mut key = vec![0; 32];
-            let _ = crate::contract::Random::fill(&mut OsRandom, &mut key);
-            Secret::from(key)
-        })
-        .expose()
+    if FAKE_SALT_KEY.get().is_none() {
+        let mut key = vec![0; 32];
+        if OsRandom.fill(&mut key).is_ok() {
+            // Another thread's key, if it was faster, is as good.
+            let _ = FAKE_SALT_KEY.set(Secret::from(key));
+        }
+    }
+    FAKE_SALT_KEY.get().map_or(&[], Secret::expose)
 }
 
 impl Handle {

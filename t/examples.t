@@ -201,9 +201,10 @@ subtest 'eg/deferred-answers' => sub {
   like($out, qr/^\S+ s  wilma: SCRAM-SHA-256 client: the server refused: invalid-proof/m, 'wilma is refused');
 };
 
-subtest 'eg/ldap-bind' => sub {
-  my ($status, $out, $err) = run('', '-c', 'eg/ldap-bind');
-  like($err, qr/syntax OK/, 'compiles; it needs a server to run');
-};
+subtest "$_ compiles; it needs a server to run" => sub {
+  my ($status, $out, $err) = run('', '-c', $_);
+  like($err, qr/syntax OK/, $_);
+}
+  for qw(eg/ldap-bind eg/beanstalk-client eg/memcached-client);
 
 done_testing;

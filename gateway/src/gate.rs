@@ -1,54 +1,46 @@
 //! What all connections share.
 
-use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use authen_sasl_rust::contract::World;
-use authen_sasl_rust::mechanism;
-use authen_sasl_rust::negotiate;
-use authen_sasl_rust::secret::Secret;
-use authen_sasl_rust::store::users::{Users, UsersFile};
 use authen_sasl_rust::world::{LookupMemory, OsRandom};
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use crate::accounts::Accounts;
 use crate::gauges::Gauges;
 use crate::settings::Settings;
 use crate::throttle::Throttle;
 use crate::tls;
 
-/// Of an unknown user's key, where there is no user to be like.
-const ITERATIONS: u32 = 4096;
-
 /// A configuration with all that its files hold; a reload makes a new one.
 pub struct Live {
     pub settings: Settings,
-    pub users: Arc<Users>,
-    /// What the salts of unknown users are derived from, if not from the file.
-    salt_key: Option<Secret>,
-    lookups: LookupMemory,
+    pub accounts: Accounts,
     pub tls: Option<TlsAcceptor>,
-    /// What is offered, as far as the users' keys allow.
+    pub backend_tls: Option<TlsConnector>,
+    /// What is offered, as far as the accounts allow.
     pub mechanisms: String,
+    lookups: LookupMemory,
 }
 
 impl Live {
     /// Reads everything that the settings name.
     pub fn load(settings: Settings) -> Result<Self, String> {
         settings.check()?;
-        let path = settings.users.as_deref().unwrap_or(Path::new(""));
-        let users = UsersFile::new(path).and_then(|file| file.users()).map_err(|error| error.to_string())?;
-        let salt_key = settings.salt_key.as_deref().map(salt_key).transpose()?;
-        let mechanisms = usable(&users, &settings.mechanisms);
+        let accounts = Accounts::read(&settings)?;
+        let mechanisms = accounts.usable(&settings.mechanisms);
         if mechanisms.is_empty() {
-            return Err(format!("no user has a stored key for any of the mechanisms {}", settings.mechanisms));
+            return Err(format!("nobody can use any of the mechanisms {}", settings.mechanisms));
         }
         let tls = match (&settings.tls.certificate, &settings.tls.key) {
-            (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key)?),
+            (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key, &settings.tls)?),
             (None, None) => None,
             _ => return Err("a certificate and its key belong together".into()),
         };
-        Ok(Live { settings, users, salt_key, lookups: LookupMemory::new(), tls, mechanisms })
+        let backend_tls = settings.backend_tls.ca.as_deref().map(tls::connector).transpose()?;
+        Ok(Live { settings, accounts, tls, backend_tls, mechanisms, lookups: LookupMemory::new() })
     }
 
     /// Lends the core its world, for one call.
@@ -56,29 +48,11 @@ impl Live {
         call(&mut World {
             random: &mut OsRandom,
             keys: None,
-            fake_salt_key: self.salt_key.as_ref().map_or(&[], Secret::expose),
+            // Stored keys of unknown users come from the accounts, with their salts.
+            fake_salt_key: b"",
             lookups: &self.lookups,
         })
     }
-
-    /// The stored key of a user for a mechanism; of an unknown one it is made up.
-    pub fn key(&self, name: &str, mechanism: &str) -> Secret {
-        self.users.credential(name, mechanism, self.salt_key.as_ref(), ITERATIONS)
-    }
-}
-
-fn salt_key(path: &Path) -> Result<Secret, String> {
-    let key = std::fs::read(path).map(Secret::from).map_err(|error| format!("{}: {error}", path.display()))?;
-    if key.expose().len() < 16 {
-        return Err(format!("{}: at least 16 bytes were expected", path.display()));
-    }
-    Ok(key)
-}
-
-/// The mechanisms of the list that at least one user can use: SCRAM needs keys of its hash.
-fn usable(users: &Users, mechanisms: &str) -> String {
-    let fits = |name: &&str| mechanism::find(name).is_some_and(|found| users.unfit(found).is_none());
-    negotiate::names(mechanisms).filter(fits).collect::<Vec<_>>().join(" ")
 }
 
 /// The gateway.
@@ -86,6 +60,7 @@ pub struct Gate {
     live: RwLock<Arc<Live>>,
     pub throttle: Arc<Throttle>,
     pub gauges: Gauges,
+    seats: AtomicUsize,
     /// Key derivations at once: one for each thread, so that passwords do not starve the relays.
     pub derivations: Semaphore,
 }
@@ -96,8 +71,14 @@ impl Gate {
             live: RwLock::new(Arc::new(live)),
             throttle: Arc::default(),
             gauges: Gauges::default(),
+            seats: AtomicUsize::new(0),
             derivations: Semaphore::new(threads),
         }
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.seats.load(Ordering::Relaxed)
     }
 
     /// The configuration of this moment.
@@ -108,5 +89,23 @@ impl Gate {
     /// New connections get this one; those that are there keep theirs.
     pub fn replace(&self, live: Live) {
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+    }
+}
+
+/// One of the `limits.connections` that a gateway has at once; given back when dropped.
+pub struct Seat(pub Arc<Gate>);
+
+impl Seat {
+    /// `None` if all are taken.
+    pub fn take(gate: &Arc<Gate>) -> Option<Self> {
+        let limit = gate.live().settings.limits.connections;
+        let free = |taken: usize| (taken < limit).then_some(taken + 1);
+        gate.seats.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free).ok().map(|_| Seat(gate.clone()))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.seats.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::settings::{Address, Log, Settings};
+use crate::address::Address;
+use crate::settings::{Log, Settings};
 
 /// Where to listen if nobody says.
 const LISTEN: &str = "127.0.0.1:11301";
@@ -15,15 +16,20 @@ const LISTEN: &str = "127.0.0.1:11301";
 #[command(
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "\
+    after_help = "All settings: --help. The manual: sasl-gate(1).",
+    after_long_help = concat!(
+        "\
 Addresses are host:port, tls:host:port or unix:/path.
 
-Signals: SIGHUP loads users, certificate and limits again; SIGTERM stops listening, lets those who are in \
-finish, and ends.
+Signals: SIGHUP loads settings and files again; SIGTERM stops listening, lets those who are in finish, and ends.
 
 Example:
-  sasl-gate passwd users fred
-  sasl-gate --users users --backend 127.0.0.1:11300"
+  sasl-gate passwd --users users fred
+  sasl-gate --users users --backend 127.0.0.1:11300
+
+",
+        include_str!("../contrib/sasl-gate.toml")
+    )
 )]
 pub struct Options {
     #[command(subcommand)]
@@ -36,6 +42,10 @@ pub struct Options {
     /// The users: lines of name:SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey
     #[arg(short, long, value_name = "FILE")]
     users: Option<PathBuf>,
+
+    /// Bearer tokens: lines of name:SHA-256$hash
+    #[arg(long, value_name = "FILE")]
+    tokens: Option<PathBuf>,
 
     /// Where to listen, may be repeated [default: 127.0.0.1:11301]
     #[arg(short, long, value_name = "ADDRESS", value_parser = Address::parse)]
@@ -52,6 +62,14 @@ pub struct Options {
     /// The certificate's key, PEM
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+
+    /// Authorities of the clients' certificates, PEM; these log in by EXTERNAL
+    #[arg(long, value_name = "FILE")]
+    client_ca: Option<PathBuf>,
+
+    /// Authorities of the certificates of tls: backends, PEM
+    #[arg(long, value_name = "FILE")]
+    backend_ca: Option<PathBuf>,
 
     /// Mechanisms to offer, separated by spaces
     #[arg(long, value_name = "NAMES")]
@@ -80,24 +98,40 @@ pub struct Options {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Set the password of a user, who is added if need be
+    /// Set a user's password, or make a line for the users' file of it
     Passwd(Passwd),
+    /// Make a token, and a line for the tokens' file
+    Token(NewToken),
 }
 
-/// Sets a password in the users' file, which is made if need be. The password is asked for, or read from standard input.
+/// Makes a bearer token: itself on standard error, its line for the tokens' file on standard output.
 #[derive(Debug, Args)]
-pub struct Passwd {
-    /// The users' file
-    pub file: PathBuf,
-
-    /// The user's name
+pub struct NewToken {
+    /// The name of the user whose it is
+    #[arg(value_name = "USER")]
     pub name: String,
 
-    /// A mechanism to make a key for, may be repeated [default: those that the user has, or SCRAM-SHA-256]
-    #[arg(short, long, value_name = "NAME")]
-    pub mechanism: Vec<String>,
+    /// Days until it ends [default: it does not]
+    #[arg(short, long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub days: Option<u32>,
+}
 
-    /// Iterations of the key derivation [default: as the user has them, or 4096]
+/// Sets a user's password in the users' file, or prints a line for it. The password is asked for, or read from standard input.
+#[derive(Debug, Args)]
+pub struct Passwd {
+    /// The user's name
+    #[arg(value_name = "USER")]
+    pub name: String,
+
+    /// The users' file; it is made if it is not there [default: print the line]
+    #[arg(short, long, value_name = "FILE")]
+    pub users: Option<PathBuf>,
+
+    /// The mechanism that the key is for [default: SCRAM-SHA-256, or those that the user has keys for]
+    #[arg(short, long, value_name = "NAME")]
+    pub mechanism: Option<String>,
+
+    /// Iterations of the key derivation [default: 4096, or as the user has them]
     #[arg(short, long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(4096..=2_000_000))]
     pub iterations: Option<u32>,
 }
@@ -117,8 +151,17 @@ impl Options {
             Some(path) => Settings::read(path)?,
             None => Settings::default(),
         };
-        if let Some(path) = &self.users {
-            settings.users = Some(path.clone());
+        for (file, here) in [
+            (&self.users, &mut settings.users),
+            (&self.tokens, &mut settings.tokens),
+            (&self.certificate, &mut settings.tls.certificate),
+            (&self.key, &mut settings.tls.key),
+            (&self.client_ca, &mut settings.tls.client_ca),
+            (&self.backend_ca, &mut settings.backend_tls.ca),
+        ] {
+            if file.is_some() {
+                here.clone_from(file);
+            }
         }
         if !self.listen.is_empty() {
             settings.listen = self.listen.clone();
@@ -128,12 +171,6 @@ impl Options {
         }
         if let Some(backend) = &self.backend {
             settings.backend = backend.clone();
-        }
-        if let Some(path) = &self.certificate {
-            settings.tls.certificate = Some(path.clone());
-        }
-        if let Some(path) = &self.key {
-            settings.tls.key = Some(path.clone());
         }
         if let Some(names) = &self.mechanisms {
             settings.mechanisms = names.clone();

@@ -92,10 +92,6 @@ impl Session {
                     self.put_or_replace(renamed(*question, name), next, world)
                 }
             },
-            (_, Answer::Credential(Some(stored))) if stored.expose().len() > SECRET_LIMIT => {
-                let (what, reason) = ("password or stored key that getsecret gave", "is longer than 65536 bytes");
-                self.fail(Application::Unusable { what, reason }.into())
-            }
             (Errand::Name, Answer::Text(name)) => match name.filter(|name| !name.is_empty()) {
                 None => self.fail(Refused::Credentials.into()),
                 Some(name) => {
@@ -103,6 +99,10 @@ impl Session {
                     self.advance(next, Event::Answered(Answer::Text(Some(name))), world)
                 }
             },
+            (_, Answer::Credential(Some(stored))) if stored.expose().len() > SECRET_LIMIT => {
+                let (what, reason) = ("password or stored key that getsecret gave", "is longer than 65536 bytes");
+                self.fail(Application::Unusable { what, reason }.into())
+            }
             (Errand::Compare(password), Answer::Credential(stored)) => {
                 let iterations = self.config.iterations;
                 match verifier::check_password(stored, &password, iterations, world.lookups) {

@@ -242,7 +242,8 @@ client asks the callback C<authname> for the authorization identity. A password 
 which Authen::SASL::Perl takes there, is refused: name its cache in C<ccache>.
 
 On a server C<authuser> is the local name of the principal, by the rules C<auth_to_local> of krb5.conf (C<fred@EXAMPLE.ORG> of the
-default realm is C<fred>), or else the whole principal (always so with GSS-SPNEGO on Heimdal 7). C<canonuser> may change it and C<authorize> is asked as ever.
+default realm is C<fred>), or else the whole principal (always so with GSS-SPNEGO on Heimdal 7). A ticket that names
+nobody (C<kinit -n>) is refused. C<canonuser> may change it and C<authorize> is asked as ever.
 
 Heimdal 7 takes caches and keytabs from the environment alone: with it the properties C<ccache>, C<keytab> and C<delegated_ccache>
 are refused, and so is every client by a server of GS2-KRB5.

@@ -44,34 +44,44 @@ sub prepare {
   return;
 }
 
-# Writes the configuration anew, with what the test wants of it: lines of TOML before any table, and tables.
+# Writes the configuration anew, with what the test wants of it: lines of TOML before any table, for [limits] and for [tls], and tables.
 sub configure {
   my ($self, %change) = @_;
   @$self{ keys %change } = values %change;
   my $limits = $self->{limits} || '';
   return $self->write_file('gate.toml', $self->{head} . "backend = '$self->{backend}'\n" . ($self->{lines} || '')
-      . "[limits]\n$limits\n$self->{tail}" . ($self->{tables} || ''));
+      . "[limits]\n$limits\n$self->{tail}" . ($self->{tls_lines} || '') . ($self->{tables} || ''));
 }
 
 # Users with their passwords, each with the mechanisms that its keys are for.
 sub write_users {
   my ($self, $users) = @_;
-  unlink $self->dir . '/users';
+  my $lines = '';
   for my $name (sort keys %$users) {
     my ($password, @mechanism) = @{ $users->{$name} };
-    $self->passwd($name, $password, @mechanism ? @mechanism : 'SCRAM-SHA-256');
+    $lines .= $self->passwd($name, $password, $_) for @mechanism ? @mechanism : 'SCRAM-SHA-256';
   }
+  $self->write_secret('users', $lines);
   return;
 }
 
-# The program itself sets the password.
+# A file that nobody else may read.
+sub write_secret {
+  my ($self, $name, $text) = @_;
+  my $path = $self->write_file($name, $text);
+  chmod 0600, $path or die "$path: $!";
+  return $path;
+}
+
+# The line that the program itself makes of a password.
 sub passwd {
-  my ($self, $name, $password, @mechanism) = @_;
-  my $path = $self->write_file('password', "$password\n");
-  $self->run('/bin/sh', '-c', 'input=$1; shift; exec "$0" passwd "$@" < "$input"', $self->binary, $path, $self->dir . '/users',
-    $name, map { ('--mechanism', $_) } @mechanism);
+  my ($self, $name, $password, $mechanism) = @_;
+  $self->write_file('password', "$password\n");
+  my $path = $self->dir . '/password';
+  my $line = $self->run('/bin/sh', '-c', 'exec "$0" passwd --mechanism "$2" "$1" < "$3"', $self->binary, $name,
+    $mechanism, $path);
   unlink $path;
-  return;
+  return $line;
 }
 
 sub command {
