@@ -21,7 +21,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, OnceLock};
 
 use crate::contract::{Abilities, Random, Side, World};
-use crate::error::{Application, Code, Error, Failure, Misuse};
+use crate::error::{Application, Error, Failure, Misuse};
 use crate::layer::lock;
 use crate::secret::Secret;
 use crate::session::{Outcome, Session};
