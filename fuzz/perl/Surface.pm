@@ -39,6 +39,7 @@ my @usual = (
   qr/\AArgument ".*" isn't numeric/s,
   qr/\AOdd number of elements in/, qr/\AReference found where even-sized list expected/,
   qr/\A\w+\(\) on (?:unopened|closed) /,    # a handle that was closed
+  qr/\A(?:Redundant|Missing) argument in /, qr/\AInvalid conversion /,    # printf
   qr/\AMalformed UTF-8 character/,          # a string whose UTF-8 flag lies
   qr/\A\t\(in cleanup\) /,                  # a die in a destructor, or in a continuation that is dropped
 );
