@@ -1,14 +1,33 @@
-# No call and no failure leaks a scalar, and none leaks memory.
+# No call and no failure leaks a scalar, and none leaks memory; and every public method of every class is among the calls.
 
 use strict;
 use warnings;
 use lib 'xt/lib';
 use Test::More;
 use Test::LeakTrace qw(leaked_count);
+use Authen::SASL::Rust::AuthLine ();
 use Boundary::Calls;
+use Boundary::Methods ();
+use TLS::Certificate ();
+use TLS::Pair ();
 
-my @all = Boundary::Calls::all();
-cmp_ok(scalar @all, '>', 250, scalar(@all) . ' kinds of calls');
+my $tls = TLS::Pair->new(version => 'TLSv1_3', certificate => TLS::Certificate->new, here => 'client');
+my @all = (
+  Boundary::Calls::all(),
+  ['from_tls', sub { my $found = Authen::SASL::Rust::ChannelBinding->from_tls($tls->handle, 'client') }],
+  [
+    'from_tls of no TLS',
+    sub {
+      local $@;
+      eval { Authen::SASL::Rust::ChannelBinding->from_tls([], 'client') }
+    }
+  ],
+);
+cmp_ok(scalar @all, '>', 300, scalar(@all) . ' kinds of calls');
+
+my $methods = Boundary::Methods->watch('Authen::SASL::Rust');
+cmp_ok(scalar $methods->all, '>', 70, scalar($methods->all) . ' public methods');
+is_deeply([$methods->uncalled], [$methods->all], 'none of them is called yet');
 
 my $control = leaked_count { my $x = {}; $x->{x} = $x };
 cmp_ok($control, '>', 0, 'a leak would be seen');
@@ -16,12 +35,13 @@ cmp_ok($control, '>', 0, 'a leak would be seen');
 my $counted = 0;
 for my $call (@all) {
   my ($name, $code) = @$call;
-  $code->() for 1, 2;                   # what perl itself keeps from a first call is no leak
+  $code->() for 1, 2;    # what perl itself keeps from a first call is no leak
   my $leaked = leaked_count { $code->() };
   is($leaked, 0, $name);
   $counted++;
 }
 is($counted, scalar @all, 'all were counted');
+is_deeply([$methods->uncalled], [], 'every public method of every class was among them');
 
 # Pages of this process that are in memory, in bytes.
 sub resident {
@@ -41,10 +61,21 @@ sub grows {
 my $same = sub { $_[0] };
 my @hoard;
 cmp_ok(grows(5_000, sub { push @hoard, 'x' x 1_000 }), '>', 4_000_000, 'growth would be seen');
-cmp_ok(grows(50_000, sub { Boundary::Calls::client('PLAIN', user => 'fred', pass => sub { 'x' })->client_start }), '<', 512 * 1024,
-  '100,000 connections');
-cmp_ok(grows(5_000, sub { Boundary::Calls::exchange('CRAM-MD5', 'pencil', $same) }), '<', 512 * 1024, '10,000 exchanges');
-cmp_ok(grows(150, sub { Boundary::Calls::exchange('SCRAM-SHA-256', 'pencil', $same) }), '<', 512 * 1024, '300 exchanges of SCRAM');
+cmp_ok(
+  grows(
+    50_000,
+    sub {
+      Boundary::Calls::client('PLAIN', user => 'fred', pass => sub { 'x' })->client_start;
+    }
+  ),
+  '<',
+  512 * 1024,
+  '100,000 connections'
+);
+cmp_ok(grows(5_000, sub { Boundary::Calls::exchange('CRAM-MD5', 'pencil', $same) }), '<', 512 * 1024,
+  '10,000 exchanges');
+cmp_ok(grows(150, sub { Boundary::Calls::exchange('SCRAM-SHA-256', 'pencil', $same) }), '<', 512 * 1024,
+  '300 exchanges of SCRAM');
 my @rest = grep { $_->[0] !~ /^exchange/ } @all;
 cmp_ok(grows(30, sub { $_->[1]->() for @rest }), '<', 512 * 1024, 'every other call, 60 times');
 

@@ -43,7 +43,7 @@ pub fn lock(layer: &SharedLayer) -> MutexGuard<'_, Stream> {
 }
 
 /// The name of a frame in error texts.
-const FRAME: &str = "frame of the security layer";
+pub const FRAME: &str = "frame of the security layer";
 
 impl Stream {
     /// A layer that nothing has gone through.

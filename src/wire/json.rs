@@ -76,8 +76,11 @@ fn read_string(text: &str) -> Option<(String, &str)> {
                 'r' => '\r',
                 't' => '\t',
                 'u' => {
-                    let digits: Option<String> = (0..4).map(|_| chars.next().map(|(_, c)| c)).collect();
-                    units.push(u16::from_str_radix(&digits?, 16).ok()?);
+                    let mut unit = 0;
+                    for _ in 0..4 {
+                        unit = unit << 4 | chars.next()?.1.to_digit(16)? as u16;
+                    }
+                    units.push(unit);
                     continue;
                 }
                 c @ ('"' | '\\' | '/') => c,
@@ -143,6 +146,8 @@ mod tests {
             "{\"o\":{},\"status\":\"a\"}",
             "{\"status\":\"\\x\"}",
             "{\"status\":\"\\ud800\"}",
+            "{\"status\":\"\\u+123\"}",
+            "{\"status\":\"\\u12\"}",
             "{\"status\":\"\n\"}",
             "{,\"status\":\"a\"}",
             "{\"status\":}",

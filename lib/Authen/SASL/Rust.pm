@@ -40,6 +40,14 @@ sub scram_verifier {
   return _make_verifier($mechanism, $password, $salt, $iterations, defined $spelling ? $spelling : 'postgresql');
 }
 
+# The plugins of Cyrus SASL that new connections may use.
+sub plugins {
+  my ($class, @wish) = @_;
+  require Authen::SASL::Rust::Plugins;
+  return Authen::SASL::Rust::Plugins::_report() if !@wish;
+  return Authen::SASL::Rust::Plugins::_load(undef, @wish == 1 ? $wish[0] : {@wish});
+}
+
 # getsecret's hash as the one text that the core reads; undef if it is none.
 sub _stored_key {
   my ($hash) = @_;
@@ -114,10 +122,6 @@ This page has what concerns the whole; L<Authen::SASL::Rust::Connection> has the
 connection, L<Authen::SASL::Rust::Accounts> servers whose users stand in a file or behind saslauthd,
 L<Authen::SASL::Rust::ChannelBinding> the C<-PLUS> mechanisms, and L<Authen::SASL::Rust::Error> the
 exception.
-
-=head2 Not in this version
-
-Cyrus plugins as mechanisms.
 
 =head1 MECHANISMS
 
@@ -275,6 +279,12 @@ unknown flag or a wrong value dies.
     $names = Authen::SASL::Rust->global_listmech
 
 The names of all mechanisms that this version knows, as a list or as one string with spaces.
+
+=head2 plugins
+
+    @plugins = Authen::SASL::Rust->plugins(load => \@names, path => \@folders, ...)
+
+Loads plugins of Cyrus SASL, whose mechanisms all new connections may use from then on. See L<Authen::SASL::Rust::Plugins>.
 
 =head2 scram_verifier
 
@@ -674,7 +684,7 @@ A client and a server may live in one process.
 
 =head1 SEE ALSO
 
-L<Authen::SASL>, L<Authen::SASL::Rust::Connection>, L<Authen::SASL::Rust::Accounts>, L<sasl-rust-passwd>,
+L<Authen::SASL>, L<Authen::SASL::Rust::Connection>, L<Authen::SASL::Rust::Accounts>, L<Authen::SASL::Rust::Plugins>, L<sasl-rust-passwd>,
 L<Authen::SASL::Rust::ChannelBinding>, L<Authen::SASL::Rust::Error>; RFC 4422 (SASL), RFC 5802 (SCRAM). The programs in F<eg/> run as they stand.
 
 =head1 LICENSE

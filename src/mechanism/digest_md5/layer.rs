@@ -8,6 +8,7 @@ use crate::crypto::des::{self, Des, TripleDes};
 use crate::crypto::hmac_md5::HmacMd5;
 use crate::crypto::rc4::Rc4;
 use crate::error::{Error, Malformed, PeerMisbehaved};
+use crate::layer::FRAME;
 use crate::secret::ct_eq;
 
 use super::protection::Cipher;
@@ -18,7 +19,6 @@ const MAC: usize = 10;
 /// The message type 0x0001 and the sequence number, which are never encrypted.
 const TAIL: usize = 6;
 const TYPE: [u8; 2] = [0, 1];
-const FRAME: &str = "frame of the security layer";
 
 /// One way of the traffic.
 struct Direction {

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::contract::SecurityLayer;
 use crate::error::{Error, PeerMisbehaved, Policy};
 use crate::gssapi::SecurityContext;
+use crate::layer::FRAME;
 
 /// The bits of RFC 4752 §3.3.
 pub const NONE: u8 = 1;
@@ -140,7 +141,7 @@ impl SecurityLayer for Layer {
 
     fn decode(&mut self, frame: &mut [u8]) -> Result<usize, Error> {
         let (plaintext, encrypted) = self.context.unwrap(frame)?;
-        let misbehaved = |rule| Error::misbehaved("frame of the security layer", PeerMisbehaved::Rule(rule));
+        let misbehaved = |rule| Error::misbehaved(FRAME, PeerMisbehaved::Rule(rule));
         if self.confidential && !encrypted {
             return Err(misbehaved("it is not encrypted, as was agreed on"));
         }

@@ -6,6 +6,8 @@ package Boundary::Calls;
 use strict;
 use warnings;
 use Authen::SASL qw(Rust);
+use Boundary::Layers ();
+use Boundary::Lines  ();
 
 my $PLAIN = "\0fred\0pencil";
 my @NAMES = (user => 'fred', pass => 'pencil');
@@ -174,7 +176,7 @@ sub others {
       quietly(sub { $c->property(minssf => []) });
       quietly(sub { $c->property(ssf => 1) });
     }],
-    ['methods', sub { my @x = map { my $m = $_; $conn->$m } qw(host service mechanism error code need_step is_success user callback listmech _order) }],
+    ['methods', sub { my @x = map { my $m = $_; $conn->$m } qw(host service mechanism error code need_step is_success user callback listmech global_listmech _order) }],
     ['callbacks set', sub { my $c = client('PLAIN', @NAMES); $c->callback(user => sub { 'x' }, pass => undef, password => 'y'); $c->client_start }],
     ['a choice once more', sub { my $c = client('PLAIN ANONYMOUS', @NAMES); $c->property(secflags => 'noplaintext'); $c->client_start }],
     ['a choice that fails', sub { my $c = client('PLAIN', @NAMES); $c->property(secflags => 'noplaintext'); $c->client_start; $c->error }],
@@ -197,6 +199,11 @@ sub others {
     ['forged objects', sub { for my $forged (bless(\(my $i = 1), $class), bless({}, $class), $class, undef) {
       for my $method (qw(client_start server_step error _get)) { my $m = $class->can($method); quietly(sub { $m->($forged, 'x') }) }
     } }],
+    ['callbacks that die when they are copied', sub { quietly(sub {
+      my $sasl = Authen::SASL->new(mechanism => 'PLAIN', callback => {@NAMES});
+      tie $sasl->callback->{$_}, 'Boundary::Calls::Tied', sub { die "fetch\n" } for qw(user pass);
+      $sasl->client_new('imap', 'h');
+    }) }],
     ['no parent', sub { quietly(sub { Authen::SASL::Rust->client_new({}) }) }],
     ['characters', sub { client('PLAIN', user => "J\xFCrgen", pass => "\x{263A}", authname => 42)->client_start }],
     ['checkpass and setpass', sub {
@@ -244,6 +251,7 @@ sub others {
 sub all {
   my @groups = (
     ['exchange', exchanges()], ['callback', callbacks()], ['continuation', continuations()], ['call', others()],
+    ['layer', Boundary::Layers::all()], ['AUTH', Boundary::Lines::all()],
   );
   return map { my ($group, @calls) = @$_; map { ["$group: $_->[0]", $_->[1]] } @calls } @groups;
 }

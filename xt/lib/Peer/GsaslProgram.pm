@@ -8,9 +8,8 @@ use strict;
 use warnings;
 
 use Encode       ();
-use IO::Handle   ();
 use MIME::Base64 qw(decode_base64 encode_base64);
-use POSIX        ();
+use parent 'Peer::Child';
 
 sub name { 'the gsasl program' }
 
@@ -39,25 +38,9 @@ sub _spawn {
   );
   my @command = ('gsasl', "--$role", '--no-starttls', '--application-data',
     map {"--$_=$flag{$_}"} grep { defined $flag{$_} } sort keys %flag);
-  pipe my $child_in, my $to or die "pipe: $!";
-  pipe my $from, my $child_out or die "pipe: $!";
-  my $pid = fork;
-  die "fork: $!" unless defined $pid;
-  if (!$pid) {
-    close $_ for $to, $from;
-    open STDIN,  '<&', $child_in;
-    open STDOUT, '>&', $child_out;
-    open STDERR, '>&', $child_out;
-    $ENV{LC_ALL} = 'C.UTF-8';    # its arguments are in the locale's charset
-    exec {$command[0]} @command or do {
-      print "cannot run gsasl (of the Debian package gsasl): $!\n";
-      POSIX::_exit(127);
-    };
-  }
-  close $_ for $child_in, $child_out;
-  $to->autoflush(1);
-  return bless {pid => $pid, to => $to, from => $from, role => $role, said => [],
-    mechanism => $arg{mechanism}}, $class;
+  my $self = bless {role => $role, said => [], mechanism => $arg{mechanism}}, $class;
+  # Its arguments are in the locale's charset.
+  return $self->run(command => \@command, env => {LC_ALL => 'C.UTF-8'});
 }
 
 sub start {
@@ -132,17 +115,5 @@ sub stored_key {
 }
 
 sub diagnostics { return join '', @{$_[0]{said}} }
-
-sub end {
-  my ($self) = @_;
-  my $pid = delete $self->{pid} or return;
-  close $_ for delete @{$self}{qw(to from)};
-  local ($?, $!);
-  kill TERM => $pid;
-  waitpid $pid, 0;
-  return;
-}
-
-sub DESTROY { $_[0]->end }
 
 1;

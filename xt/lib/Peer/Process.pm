@@ -14,39 +14,13 @@ use strict;
 use warnings;
 
 use File::Temp   ();
-use IO::Handle   ();
 use MIME::Base64 qw(decode_base64 encode_base64);
-use POSIX        ();
+use parent 'Peer::Child';
 
 sub new {
   my ($class, %arg) = @_;
-  my $self = bless {label => $arg{label}, role => $arg{role}}, $class;
-  pipe my $child_in, my $to_child   or die "pipe: $!";
-  pipe my $from_child, my $child_out or die "pipe: $!";
-  $self->{stderr} = File::Temp->new;
-  my $pid = fork;
-  die "fork: $!" unless defined $pid;
-  if (!$pid) {
-    close $_ for $to_child, $from_child;
-    _become($child_in, $child_out, $self->{stderr}, $arg{env} || {}, $arg{command});
-  }
-  close $_ for $child_in, $child_out;
-  $to_child->autoflush(1);
-  @{$self}{qw(pid to from)} = ($pid, $to_child, $from_child);
-  return $self;
-}
-
-sub _become {
-  my ($in, $out, $err, $env, $command) = @_;
-  local $SIG{__DIE__};
-  open STDIN,  '<&', $in  or POSIX::_exit(126);
-  open STDOUT, '>&', $out or POSIX::_exit(126);
-  open STDERR, '>&', $err or POSIX::_exit(126);
-  $ENV{$_} = $env->{$_} for keys %$env;
-  exec {$command->[0]} @$command or do {
-    print STDERR "cannot run $command->[0]: $!\n";
-    POSIX::_exit(127);
-  };
+  my $self = bless {label => $arg{label}, role => $arg{role}, stderr => File::Temp->new}, $class;
+  return $self->run(command => $arg{command}, env => $arg{env}, errors => $self->{stderr});
 }
 
 sub start {
@@ -97,17 +71,5 @@ sub diagnostics {
   local $/;
   return scalar readline($fh) // '';
 }
-
-sub end {
-  my ($self) = @_;
-  my $pid = delete $self->{pid} or return;
-  close $_ for delete @{$self}{qw(to from)};
-  local ($?, $!);
-  kill TERM => $pid;
-  waitpid $pid, 0;
-  return;
-}
-
-sub DESTROY { $_[0]->end }
 
 1;

@@ -1,0 +1,102 @@
+# The crates that are built in: from crates.io alone, under licenses that go with ours, each in one version. What cargo-deny
+# would say, without it and without a network.
+
+use strict;
+use warnings;
+use JSON::PP qw(decode_json);
+use Test::More;
+
+my %license = map { $_ => 1 } (
+  'MIT', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'ISC', 'Zlib', '0BSD', 'Unicode-3.0',
+  'Unlicense', 'NCSA', 'Artistic-1.0-Perl'
+);
+
+# In two versions, and why. Whoever takes one out of the tree takes it out here.
+my %twice = (
+  gateway => {
+    getrandom => 'ring is still at 0.2',
+    winnow => 'toml has one version for its document, another for its parser',
+  },
+);
+
+my $registry = 'registry+https://github.com/rust-lang/crates.io-index';
+
+# An expression of SPDX, or of cargo's elder days, with a slash for OR: one alternative of which all parts will do.
+sub allowed {
+  my ($expression) = @_;
+  return '' unless defined $expression;
+  my @words = $expression =~ m{[()/]|[^\s()/]+}g;
+  my ($or, $and, $atom);
+  $atom = sub {
+    my $word = shift @words;
+    return '' unless defined $word;
+    if ($word ne '(') {
+      # An exception gives more freedom, not less.
+      splice @words, 0, 2 if @words && $words[0] eq 'WITH';
+      return $license{$word} ? 1 : '';
+    }
+    my $inside = $or->();
+    shift @words;
+    return $inside;
+  };
+  $and = sub {
+    my $good = $atom->();
+    while (@words && $words[0] eq 'AND') { shift @words; my $next = $atom->(); $good &&= $next }
+    return $good;
+  };
+  $or = sub {
+    my $good = $and->();
+    while (@words && $words[0] =~ m{\A(?:OR|/)\z}) { shift @words; my $next = $and->(); $good ||= $next }
+    return $good;
+  };
+  my $good = $or->();
+  return $good && !@words;
+}
+
+# What is wrong with a tree of crates.
+sub faults {
+  my ($packages, $reasons) = @_;
+  my (@faults, %versions);
+  for my $package (@$packages) {
+    my ($name, $version, $source) = @$package{qw(name version source)};
+    push @faults, "$name comes from " . $source if defined $source && $source ne $registry;
+    push @faults, "$name is under " . ($package->{license} // 'no license') unless allowed($package->{license});
+    push @{ $versions{$name} }, $version;
+  }
+  for my $name (sort keys %versions) {
+    push @faults, "$name is there in versions @{$versions{$name}}" if @{ $versions{$name} } > 1 && !$reasons->{$name};
+  }
+  for my $name (sort keys %$reasons) {
+    push @faults, "$name is no longer there twice" if @{ $versions{$name} || [] } < 2;
+  }
+  return @faults;
+}
+
+ok(allowed($_), "$_ will do") for 'MIT', 'MIT/Apache-2.0', 'Apache-2.0 OR GPL-3.0-only', '(MIT OR X) AND Unicode-3.0',
+  'Zlib OR Apache-2.0 OR MIT', 'Apache-2.0 AND ISC';
+ok(!allowed($_), (defined $_ ? $_ : 'none') . ' will not')
+  for 'GPL-3.0-only', 'MIT AND GPL-3.0-only', '(MIT OR X) AND X', '', undef, 'MIT X';
+{
+  my $good = { name => 'a', version => '1', source => $registry, license => 'MIT' };
+  is_deeply([faults([$good], {})], [], 'a good tree');
+  is_deeply([faults([{ %$good, source => 'git+https://example.org/a' }], {})],
+    ['a comes from git+https://example.org/a'], 'git');
+  is_deeply([faults([{ %$good, license => 'AGPL-3.0' }], {})], ['a is under AGPL-3.0'], 'a license');
+  is_deeply([faults([$good, { %$good, version => '2' }], {})], ['a is there in versions 1 2'], 'two versions');
+  is_deeply([faults([$good, { %$good, version => '2' }], { a => 'so' })], [], 'two versions with a reason');
+  is_deeply([faults([$good], { a => 'so' })], ['a is no longer there twice'], 'a reason that has gone');
+}
+
+my ($host) = qx{rustc -vV} =~ /^host: (\S+)/m;
+for my $name ('.', grep { -e "$_/Cargo.toml" } qw(gateway fuzz guest)) {
+  my $manifest = "$name/Cargo.toml";
+  # The other systems' crates were never fetched here.
+  my $json =
+    qx{cargo metadata --offline --locked --quiet --format-version 1 --filter-platform $host --manifest-path $manifest};
+  is($?, 0, "$name: cargo tells its crates") or next;
+  my $packages = decode_json($json)->{packages};
+  cmp_ok(scalar @$packages, '>', 10, scalar(@$packages) . ' crates');
+  is_deeply([faults($packages, $twice{$name} || {})], [], 'nothing is wrong with them');
+}
+
+done_testing;

@@ -1,0 +1,76 @@
+# Unsafe code stands where docs/unsafe.md lists it, in the number that it lists, and each block has its reason.
+
+use strict;
+use warnings;
+use File::Find ();
+use Test::More;
+
+# Where there may be any.
+my $allowed = qr{\Asrc/(?:ffi\.rs|ffi/|gssapi/|plugin/)};
+
+# The code of a file: without comments, strings and characters.
+sub code_of {
+  my ($text) = @_;
+  $text =~ s{
+      //[^\n]*
+    | /\*.*?\*/
+    | b?r(\#*)".*?"\1
+    | b?"(?:[^"\\]|\\.)*"
+    | b?'(?:[^'\\]|\\[^u]|\\u\{[0-9A-Fa-f]+\})'
+  }{ }gsx;
+  return $text;
+}
+
+# Blocks, functions, traits that are implemented, and foreign items.
+sub unsafe_in {
+  my ($text) = @_;
+  my $code = code_of($text);
+  my %count = (blocks => 0, functions => 0, implementations => 0);
+  $count{blocks}++ while $code =~ /\bunsafe\s*\{/g;
+  $count{functions}++ while $code =~ /\bunsafe\s+(?:extern\s+)?fn\s+\w/g;
+  $count{implementations}++ while $code =~ /\bunsafe\s+impl\b/g;
+  return \%count;
+}
+
+is_deeply(
+  unsafe_in(
+    qq{// unsafe { }\n"unsafe { }"; /* unsafe fn x */ r#"unsafe impl"#; '"'; unsafe { }; unsafe extern "C" fn f() {}\n}
+      . "type F = unsafe extern fn(u8);\nunsafe impl Send for X {}\n"
+  ),
+  { blocks => 1, functions => 1, implementations => 1 },
+  'comments, strings and types do not count'
+);
+
+my @files;
+File::Find::find({ no_chdir => 1, wanted => sub { push @files, $_ if /\.rs\z/ } }, 'src');
+my (@rows, @wrong);
+my %total = (blocks => 0, functions => 0, implementations => 0);
+for my $file (sort @files) {
+  open my $in, '<', $file or die "$file: $!";
+  my $text = do { local $/; <$in> };
+  my $count = unsafe_in($text);
+  my $sum = $count->{blocks} + $count->{functions} + $count->{implementations} or next;
+  push @wrong, $file if $file !~ $allowed;
+  push @rows, "| `$file` | $count->{blocks} | $count->{functions} | $count->{implementations} |";
+  $total{$_} += $count->{$_} for keys %total;
+}
+push @rows, "| all | $total{blocks} | $total{functions} | $total{implementations} |";
+is_deeply(\@wrong, [], 'only at the borders');
+cmp_ok(scalar @rows, '>', 5, 'files are found');
+
+open my $in, '<', 'docs/unsafe.md' or die "docs/unsafe.md: $!";
+my @listed = map { /\A(\| (?:`src\/|all).*\|)\s*\z/ ? $1 : () } <$in>;
+is_deeply(\@listed, \@rows, 'docs/unsafe.md lists what there is') or diag join "\n", 'this it must list:', @rows;
+
+# The gateway has none at all, and the compiler sees to it; the core's sees to it that each block has its reason.
+for my $said (
+  ['gateway/Cargo.toml', 'unsafe_code = "forbid"'], ['Cargo.toml', 'unsafe_code = "deny"'],
+  ['Cargo.toml', 'undocumented_unsafe_blocks = "deny"']
+  )
+{
+  my ($file, $line) = @$said;
+  open my $manifest, '<', $file or die "$file: $!";
+  ok(scalar(grep { $_ eq "$line\n" } <$manifest>), "$file has $line");
+}
+
+done_testing;
