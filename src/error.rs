@@ -141,6 +141,9 @@ pub enum PeerMisbehaved {
     /// `c=` does not repeat the GS2 header and channel binding (RFC 5802 §6).
     #[error("the channel binding does not match: a man in the middle, or another TLS connection")]
     ChannelBindingMismatch,
+    /// The library does not say that a context is bound to the GS2 header (RFC 5801 §5.1).
+    #[error("the library does not confirm that it is bound to the GS2 header: the client has not bound it, or this library is older than MIT Kerberos 1.19 or Heimdal 8")]
+    BindingUnconfirmed,
     /// The client believes that we offer no -PLUS, and we do (RFC 5802 §6).
     #[error("the client says that this server offers no channel binding, which it does: the list of mechanisms was changed on the way")]
     Downgrade,
@@ -176,7 +179,7 @@ pub enum Refused {
     #[error("authentication failed: wrong password or unknown user")]
     Credentials,
     /// The authentication was right, and does not allow this authorization identity.
-    #[error("'{}' may not act as '{}' (the authorize callback decides)", name(authcid), name(authzid))]
+    #[error("'{}' may not act as '{}' (the authorize callback decides)", shown(authcid), shown(authzid))]
     Authorization {
         /// The authentication identity.
         authcid: String,
@@ -189,6 +192,9 @@ pub enum Refused {
     /// The OAuth token was refused.
     #[error("the token was refused")]
     Token,
+    /// A client of Kerberos has a ticket that names nobody.
+    #[error("the client is anonymous, and this mechanism is there to tell who it is")]
+    Anonymous,
     /// Nobody proved an identity to this server (EXTERNAL).
     #[error("no identity was established outside SASL (property external_id)")]
     NoExternalIdentity,
@@ -414,6 +420,7 @@ impl Error {
             Error::PeerMisbehaved { reason, .. } => match reason {
                 PeerMisbehaved::ServerProof | PeerMisbehaved::ServerProofMissing => Code::BadServ,
                 PeerMisbehaved::ChannelBindingMismatch
+                | PeerMisbehaved::BindingUnconfirmed
                 | PeerMisbehaved::ChannelBindingUnsupported
                 | PeerMisbehaved::Downgrade
                 | PeerMisbehaved::OffersChanged
@@ -482,8 +489,8 @@ impl std::error::Error for Failure {
     }
 }
 
-/// A name as it may be shown: without control characters, and not at length.
-fn name(name: &str) -> String {
+/// A name as it may be shown, which may be of the peer's making: without control characters, and not at length.
+fn shown(name: &str) -> String {
     name.chars().take(SHOWN_LIMIT).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 

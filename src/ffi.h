@@ -74,6 +74,22 @@ const asr_keys *asr_keys_new(void);
 void asr_keys_free(const asr_keys *);
 void asr_use_keys(asr_handle *, const asr_keys *);
 
+/* A server's accounts. 1 is yes or done, 0 no, -1 an error, whose text asr_accounts_error lends. */
+typedef struct asr_accounts asr_accounts;
+enum { ASR_NEW_USER, ASR_KNOWN_USER, ASR_ANY_USER };
+asr_accounts *asr_accounts_users(asr_slice path, asr_slice *error, asr_text **owner);
+asr_accounts *asr_accounts_saslauthd(asr_slice path, double limit, asr_slice *error, asr_text **owner);
+void asr_accounts_free(asr_accounts *);
+void asr_use_accounts(asr_handle *, const asr_accounts *);
+asr_slice asr_auxprop(const asr_handle *, asr_slice name, size_t index);
+asr_slice asr_accounts_error(const asr_accounts *);
+int32_t asr_accounts_check(asr_accounts *, asr_slice name, asr_slice password, asr_slice service, asr_slice realm);
+int32_t asr_accounts_set(asr_accounts *, asr_slice name, asr_slice password, asr_slice mechanisms, uint32_t iterations,
+                         int32_t expected);
+int32_t asr_accounts_delete(asr_accounts *, asr_slice name);
+int32_t asr_accounts_disable(asr_accounts *, asr_slice name, int32_t disabled);
+asr_slice asr_accounts_list(asr_accounts *);
+
 /* The security layer. `encode` and `decode` work in place on one message; a layer that a handle owns cuts
  * and joins frames. */
 typedef struct asr_layer asr_layer;

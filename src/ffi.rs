@@ -7,6 +7,7 @@
 //! surface are in the modules below.
 #![allow(unsafe_code)]
 
+mod accounts;
 mod answers;
 mod choice;
 mod keys;

@@ -73,7 +73,7 @@ sub mail_server {
   return ($pid, $out, $port);
 }
 
-for my $module (qw(Rust Rust/Connection Rust/Error)) {
+for my $module (qw(Rust Rust/Accounts Rust/Connection Rust/Error)) {
   my @programs = pod_programs("lib/Authen/SASL/$module.pm");
   ok(scalar @programs, "$module.pm has programs");
   check_program("$module.pm, program $_", $programs[$_ - 1]) for 1 .. @programs;
@@ -201,9 +201,10 @@ subtest 'eg/deferred-answers' => sub {
   like($out, qr/^\S+ s  wilma: SCRAM-SHA-256 client: the server refused: invalid-proof/m, 'wilma is refused');
 };
 
-subtest 'eg/ldap-bind' => sub {
-  my ($status, $out, $err) = run('', '-c', 'eg/ldap-bind');
-  like($err, qr/syntax OK/, 'compiles; it needs a server to run');
-};
+subtest "$_ compiles; it needs a server to run" => sub {
+  my ($status, $out, $err) = run('', '-c', $_);
+  like($err, qr/syntax OK/, $_);
+}
+  for qw(eg/ldap-bind eg/beanstalk-client eg/memcached-client);
 
 done_testing;

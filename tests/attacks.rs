@@ -196,12 +196,15 @@ fn cve_2026_33557() {
 }
 
 /// The core fetches no URL: it has no network, starts no program, and reads no environment and no
-/// file (CVE-2004-0884, whose SASL_PATH was believed).
+/// file (CVE-2004-0884, whose SASL_PATH was believed), but where a server's accounts are kept.
 #[test]
 fn cve_2025_27817() {
     const FORBIDDEN: [&str; 8] =
         ["std::net", "os::unix::net", "TcpStream", "UdpSocket", "std::process", "std::env", "std::fs", "File::open"];
-    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    const ACCOUNTS: [&str; 4] =
+        ["src/store/users/file.rs", "src/store/conf.rs", "src/store/saslauthd.rs", "src/plugin/"];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![root.join("src")];
     let mut files = 0;
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("a folder of sources") {
@@ -212,6 +215,10 @@ fn cve_2025_27817() {
             }
             let source = std::fs::read_to_string(&path).expect("a source in UTF-8");
             files += 1;
+            let own = path.strip_prefix(root).expect("a path below the root");
+            if ACCOUNTS.iter().any(|name| own.starts_with(name)) {
+                continue;
+            }
             for word in FORBIDDEN {
                 assert!(!source.contains(word), "{} uses {word}", path.display());
             }

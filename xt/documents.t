@@ -13,6 +13,7 @@ my %module = (
   'Authen::SASL::Rust' => 'lib/Authen/SASL/Rust.pm',
   'Authen::SASL::Rust::Connection' => 'lib/Authen/SASL/Rust/Connection.pm',
   'Authen::SASL::Rust::ChannelBinding' => 'lib/Authen/SASL/Rust/ChannelBinding.pm',
+  'Authen::SASL::Rust::Accounts' => 'lib/Authen/SASL/Rust/Accounts.pm',
   'Authen::SASL::Rust::Error' => 'lib/Authen/SASL/Rust/Error.pm',
 );
 my $sources = join '', map { slurp($_) } glob('src/*.rs src/*/*.rs src/*/*/*.rs src/*/*/*/*.rs tests/*.rs');

@@ -12,6 +12,6 @@ for my $file (@modules) {
   open my $in, '<', $file or die "$file: $!";
   ok(scalar(grep { /^=head1 NAME$/ } <$in>), "$file has POD");
 }
-Test::Pod::pod_file_ok($_) for @modules, Test::Pod::all_pod_files(grep { -d } qw(eg bench t xt));
+Test::Pod::pod_file_ok($_) for @modules, Test::Pod::all_pod_files(grep { -d } qw(bin eg bench t xt));
 
 done_testing;

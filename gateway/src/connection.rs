@@ -1,6 +1,6 @@
 //! One connection: AUTH until it has succeeded, then the relay.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,10 +15,10 @@ use tracing::{debug, info, warn};
 use zeroize::Zeroize;
 
 use crate::access::backend_of;
+use crate::backend::{connect, set_options, Backend};
 use crate::gate::{Gate, Live};
 use crate::gauges::{count, Held};
-use crate::relay::{close, relay, Stream};
-use crate::settings::Address;
+use crate::relay::{close, Stream};
 use crate::throttle::{Place, TurnedAway};
 use crate::tls;
 
@@ -37,12 +37,8 @@ pub struct Peer {
 struct Security {
     strength: u32,
     binding: Option<ChannelBinding>,
-}
-
-/// The connection to the backend.
-enum Backend {
-    Tcp(TcpStream),
-    Unix(UnixStream),
+    /// Whom it has proved the client to be.
+    user: Option<String>,
 }
 
 /// A client that is in.
@@ -53,9 +49,10 @@ struct Entered {
 }
 
 /// Serves a client on TCP, with or without TLS.
-pub async fn serve_tcp(gate: Arc<Gate>, stream: TcpStream, peer: Peer, with_tls: bool) {
+pub async fn serve_tcp(gate: &Gate, stream: TcpStream, address: SocketAddr, with_tls: bool) {
     let live = gate.live();
-    let Some(place) = admit(&gate, &live, &peer) else { return };
+    let peer = Peer { address: Some(address.ip()), text: address.to_string() };
+    let Some(place) = admit(gate, &live, &peer) else { return };
     set_options(&stream);
     let deadline = Instant::now() + live.settings.limits.login();
     if !with_tls {
@@ -79,18 +76,25 @@ pub async fn serve_tcp(gate: Arc<Gate>, stream: TcpStream, peer: Peer, with_tls:
         }
         Ok(Ok(stream)) => {
             let connection = stream.get_ref().1;
-            let security = Security { strength: tls::strength(connection), binding: tls::binding(connection) };
+            let security = Security {
+                strength: tls::strength(connection),
+                binding: tls::binding(connection),
+                user: tls::user(connection, live.settings.tls.client_name),
+            };
             serve(gate, live, stream, security, peer, place, deadline).await;
         }
     }
 }
 
 /// Serves a client on a Unix socket: nobody listens there.
-pub async fn serve_unix(gate: Arc<Gate>, stream: UnixStream, peer: Peer) {
+pub async fn serve_unix(gate: &Gate, stream: UnixStream) {
     let live = gate.live();
-    let Some(place) = admit(&gate, &live, &peer) else { return };
+    let uid = stream.peer_cred().map(|credentials| credentials.uid().to_string()).ok();
+    let user = uid.as_ref().and_then(|uid| live.settings.unix_users.get(uid).cloned());
+    let peer = Peer { address: None, text: uid.map_or("unix".into(), |uid| format!("uid {uid}")) };
+    let Some(place) = admit(gate, &live, &peer) else { return };
     let deadline = Instant::now() + live.settings.limits.login();
-    serve(gate, live, stream, Security { strength: 1, binding: None }, peer, place, deadline).await;
+    serve(gate, live, stream, Security { strength: 1, binding: None, user }, peer, place, deadline).await;
 }
 
 /// A place for the connection, unless its address has had too many. `None` inside is a client without an address.
@@ -110,7 +114,7 @@ fn admit(gate: &Gate, live: &Live, peer: &Peer) -> Option<Option<Place>> {
 }
 
 async fn serve<S: Stream>(
-    gate: Arc<Gate>,
+    gate: &Gate,
     live: Arc<Live>,
     mut stream: S,
     security: Security,
@@ -119,15 +123,11 @@ async fn serve<S: Stream>(
     deadline: Instant,
 ) {
     // Boxed, and gone when the relay begins: an idle connection pays for its relay alone.
-    let entered = Box::pin(enter(&gate, live, &mut stream, security, peer, place, deadline)).await;
-    let Some(Entered { backend, early }) = entered else { return };
+    let entered = Box::pin(enter(gate, live, &mut stream, security, peer, place, deadline)).await;
+    let Some(Entered { mut backend, early }) = entered else { return };
     let _held = Held::new(&gate.gauges.relaying);
     let counters = (&gate.gauges.bytes_in, &gate.gauges.bytes_out);
-    let ended = match backend {
-        Backend::Tcp(mut backend) => relay(&mut stream, &mut backend, early, counters).await,
-        Backend::Unix(mut backend) => relay(&mut stream, &mut backend, early, counters).await,
-    };
-    if let Err(error) = ended {
+    if let Err(error) = backend.relay(&mut stream, early, counters).await {
         debug!(%error, "a relayed connection was broken");
     }
 }
@@ -167,15 +167,20 @@ struct Login<'g> {
 impl<'g> Login<'g> {
     fn new(gate: &'g Gate, live: Arc<Live>, security: Security, peer: &'g Peer, place: Option<&'g Place>) -> Self {
         let settings = &live.settings;
-        let mut server = Box::new(Server::new(&live.mechanisms).with_token_limit(settings.limits.token_bytes));
+        let offered = live.mechanisms.split(' ').filter(|name| *name != "EXTERNAL" || security.user.is_some());
+        let mut server =
+            Box::new(Server::new(&offered.collect::<Vec<_>>().join(" ")).with_token_limit(settings.limits.token_bytes));
         let config = &mut server.session.config;
         config.service = settings.service.as_str().into();
         config.host = settings.host.as_str().into();
-        config.abilities = Abilities::CREDENTIALS;
-        config.iterations = live.users.iterations;
+        config.abilities = Abilities::CREDENTIALS.and(Abilities::CHECK_TOKEN);
+        config.iterations = live.accounts.users.iterations;
         config.external_ssf = security.strength;
         if !settings.plaintext {
             config.secflags = authen_sasl_rust::contract::SecurityFlags::NOPLAINTEXT;
+        }
+        if let Err(error) = config.set("external_id", security.user.as_deref()) {
+            debug!(peer = peer.text, %error, "no identity for EXTERNAL");
         }
         if let Some(binding) = security.binding {
             if let Err(error) = config.set_binding(binding) {
@@ -243,18 +248,22 @@ impl<'g> Login<'g> {
     async fn answer(&mut self) -> Option<Event> {
         let server = self.server.as_mut()?;
         let mechanism = server.session.mechanism().map_or("", |mechanism| mechanism.name);
-        let Some(Question::Credentials { authcid, .. }) = server.question() else {
-            warn!(peer = self.peer.text, "the core asks what the gateway cannot answer");
-            return None;
+        let accounts = &self.live.accounts;
+        let answer = match server.question() {
+            Some(Question::Credentials { authcid, .. }) => Answer::Credential(accounts.credential(authcid, mechanism)),
+            Some(Question::Token { token, .. }) => Answer::Token(accounts.judge(token)?),
+            _ => {
+                warn!(peer = self.peer.text, "the core asks what the gateway cannot answer");
+                return None;
+            }
         };
-        let key = Answer::Credential(self.live.users.key(authcid, mechanism));
-        if mechanism.starts_with("SCRAM-") {
-            return Some(self.live.with_world(|world| server.answer(key, world)));
+        if !["PLAIN", "LOGIN"].contains(&mechanism) {
+            return Some(self.live.with_world(|world| server.answer(answer, world)));
         }
         let _permit = self.gate.derivations.acquire().await.ok()?;
         let (mut server, live) = (self.server.take()?, self.live.clone());
         let derived = tokio::task::spawn_blocking(move || {
-            let event = live.with_world(|world| server.answer(key, world));
+            let event = live.with_world(|world| server.answer(answer, world));
             (server, event)
         });
         let (server, event) = derived.await.ok()?;
@@ -275,7 +284,7 @@ impl<'g> Login<'g> {
             return None;
         };
         let address = settings.backends.get(name).unwrap_or(&settings.backend);
-        let connected = match timeout(settings.limits.backend(), connect(address)).await {
+        let connected = match timeout(settings.limits.backend(), connect(address, &self.live)).await {
             Ok(connected) => connected.map_err(|error| error.to_string()),
             Err(_) => Err("no answer in time".into()),
         };
@@ -319,26 +328,5 @@ impl<'g> Login<'g> {
             }
             _ => false,
         }
-    }
-}
-
-async fn connect(address: &Address) -> std::io::Result<Backend> {
-    match address {
-        Address::Tcp(place) | Address::Tls(place) => {
-            let stream = TcpStream::connect(place.as_str()).await?;
-            set_options(&stream);
-            Ok(Backend::Tcp(stream))
-        }
-        Address::Unix(path) => UnixStream::connect(path).await.map(Backend::Unix),
-    }
-}
-
-/// Small messages go at once; a peer that has vanished is noticed.
-fn set_options(stream: &TcpStream) {
-    let keepalive =
-        socket2::TcpKeepalive::new().with_time(Duration::from_secs(120)).with_interval(Duration::from_secs(30));
-    let kept = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive);
-    if let Err(error) = stream.set_nodelay(true).and(kept) {
-        debug!(%error, "a socket option could not be set");
     }
 }

@@ -1,25 +1,26 @@
 //! What all connections share.
 
-use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use authen_sasl_rust::contract::World;
 use authen_sasl_rust::world::OsRandom;
 use tokio::sync::Semaphore;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use crate::accounts::Accounts;
 use crate::gauges::Gauges;
 use crate::settings::Settings;
 use crate::throttle::Throttle;
 use crate::tls;
-use crate::users::Users;
 
 /// A configuration with all that its files hold; a reload makes a new one.
 pub struct Live {
     pub settings: Settings,
-    pub users: Users,
+    pub accounts: Accounts,
     pub tls: Option<TlsAcceptor>,
-    /// What is offered, as far as the users' keys allow.
+    pub backend_tls: Option<TlsConnector>,
+    /// What is offered, as far as the accounts allow.
     pub mechanisms: String,
 }
 
@@ -27,18 +28,18 @@ impl Live {
     /// Reads everything that the settings name.
     pub fn load(settings: Settings) -> Result<Self, String> {
         settings.check()?;
-        let path: PathBuf = settings.users.clone().unwrap_or_default();
-        let users = Users::read(&path, settings.salt_key.as_deref())?;
-        let mechanisms = users.usable(&settings.mechanisms);
+        let accounts = Accounts::read(&settings)?;
+        let mechanisms = accounts.usable(&settings.mechanisms);
         if mechanisms.is_empty() {
-            return Err(format!("no user has a stored key for any of the mechanisms {}", settings.mechanisms));
+            return Err(format!("nobody can use any of the mechanisms {}", settings.mechanisms));
         }
         let tls = match (&settings.tls.certificate, &settings.tls.key) {
-            (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key)?),
+            (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key, &settings.tls)?),
             (None, None) => None,
             _ => return Err("a certificate and its key belong together".into()),
         };
-        Ok(Live { settings, users, tls, mechanisms })
+        let backend_tls = settings.backend_tls.ca.as_deref().map(tls::connector).transpose()?;
+        Ok(Live { settings, accounts, tls, backend_tls, mechanisms })
     }
 
     /// Lends the core its world, for one call.
@@ -46,8 +47,8 @@ impl Live {
         call(&mut World {
             random: &mut OsRandom,
             keys: None,
-            fake_salt_key: self.users.salt_key.expose(),
-            lookups: &self.users.lookups,
+            fake_salt_key: self.accounts.users.salt_key.expose(),
+            lookups: &self.accounts.users.lookups,
         })
     }
 }
@@ -57,6 +58,7 @@ pub struct Gate {
     live: RwLock<Arc<Live>>,
     pub throttle: Arc<Throttle>,
     pub gauges: Gauges,
+    seats: AtomicUsize,
     /// Key derivations at once: one for each thread, so that passwords do not starve the relays.
     pub derivations: Semaphore,
 }
@@ -67,8 +69,14 @@ impl Gate {
             live: RwLock::new(Arc::new(live)),
             throttle: Arc::default(),
             gauges: Gauges::default(),
+            seats: AtomicUsize::new(0),
             derivations: Semaphore::new(threads),
         }
+    }
+
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.seats.load(Ordering::Relaxed)
     }
 
     /// The configuration of this moment.
@@ -79,5 +87,23 @@ impl Gate {
     /// New connections get this one; those that are there keep theirs.
     pub fn replace(&self, live: Live) {
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+    }
+}
+
+/// One of the `limits.connections` that a gateway has at once; given back when dropped.
+pub struct Seat(pub Arc<Gate>);
+
+impl Seat {
+    /// `None` if all are taken.
+    pub fn take(gate: &Arc<Gate>) -> Option<Self> {
+        let limit = gate.live().settings.limits.connections;
+        let free = |taken: usize| (taken < limit).then_some(taken + 1);
+        gate.seats.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free).ok().map(|_| Seat(gate.clone()))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.seats.fetch_sub(1, Ordering::Relaxed);
     }
 }

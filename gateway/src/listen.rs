@@ -2,19 +2,20 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use crate::connection::{serve_tcp, serve_unix, Peer};
-use crate::gate::Gate;
+use crate::address::Address;
+use crate::connection::{serve_tcp, serve_unix};
+use crate::gate::{Gate, Seat};
 use crate::gauges::count;
-use crate::settings::{Address, Settings};
+use crate::settings::Settings;
+use crate::workers::Workers;
 
 /// Connections that the system holds until they are accepted.
 const BACKLOG: u32 = 4096;
@@ -68,10 +69,10 @@ fn bind(place: &str) -> std::io::Result<TcpListener> {
 
 impl Socket {
     /// Accepts until `stopped`; the socket is closed then.
-    pub async fn accept(self, gate: Arc<Gate>, mut stopped: watch::Receiver<bool>) {
+    pub async fn accept(self, gate: Arc<Gate>, workers: Arc<Workers>, mut stopped: watch::Receiver<bool>) {
         loop {
             let accepted = tokio::select! {
-                accepted = self.next(&gate) => accepted,
+                accepted = self.next(&gate, &workers) => accepted,
                 _ = stopped.changed() => break,
             };
             if let Err(error) = accepted {
@@ -85,39 +86,44 @@ impl Socket {
         }
     }
 
-    async fn next(&self, gate: &Arc<Gate>) -> std::io::Result<()> {
+    /// Accepts a connection and gives it to a worker, whose runtime it must belong to.
+    async fn next(&self, gate: &Arc<Gate>, workers: &Workers) -> std::io::Result<()> {
         match self {
             Socket::Tcp(listener, with_tls) => {
                 let (stream, address) = listener.accept().await?;
-                if has_room(gate) {
-                    let peer = Peer { address: Some(address.ip()), text: address.to_string() };
-                    tokio::spawn(serve_tcp(gate.clone(), stream, peer, *with_tls));
-                }
+                let Some(seat) = seat(gate) else { return Ok(()) };
+                let (stream, with_tls) = (stream.into_std()?, *with_tls);
+                workers.spawn(async move {
+                    match TcpStream::from_std(stream) {
+                        Ok(stream) => serve_tcp(&seat.0, stream, address, with_tls).await,
+                        Err(error) => error!(%error, "a connection cannot be served"),
+                    }
+                });
             }
             Socket::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
-                if has_room(gate) {
-                    let text = match stream.peer_cred() {
-                        Ok(credentials) => format!("uid {}", credentials.uid()),
-                        Err(_) => "unix".into(),
-                    };
-                    tokio::spawn(serve_unix(gate.clone(), stream, Peer { address: None, text }));
-                }
+                let Some(seat) = seat(gate) else { return Ok(()) };
+                let stream = stream.into_std()?;
+                workers.spawn(async move {
+                    match UnixStream::from_std(stream) {
+                        Ok(stream) => serve_unix(&seat.0, stream).await,
+                        Err(error) => error!(%error, "a connection cannot be served"),
+                    }
+                });
             }
         }
         Ok(())
     }
 }
 
-fn has_room(gate: &Gate) -> bool {
+fn seat(gate: &Arc<Gate>) -> Option<Seat> {
     count(&gate.gauges.accepted);
-    let now = gate.gauges.waiting.load(Ordering::Relaxed) + gate.gauges.relaying.load(Ordering::Relaxed);
-    let room = usize::try_from(now).unwrap_or(0) < gate.live().settings.limits.connections;
-    if !room {
+    let seat = Seat::take(gate);
+    if seat.is_none() {
         count(&gate.gauges.turned_away);
         warn!("turned away: limits.connections is reached");
     }
-    room
+    seat
 }
 
 /// Serves the figures by as much HTTP as a scraper needs.

@@ -1,23 +1,32 @@
 //! `sasl-gate`: SASL in front of beanstalkd, or of another server of a protocol without authentication.
 //!
 //! It speaks the AUTH line protocol (`docs/auth-line-protocol.md`) until a client has authenticated
-//! itself, then relays bytes to the backend. `docs/sasl-gate.1.md` is its manual.
+//! itself, then relays bytes to the backend. `docs/sasl-gate.pod` is its manual.
 
 mod access;
+mod accounts;
+mod address;
+mod backend;
 mod connection;
 mod gate;
 mod gauges;
+mod identity;
+mod lines;
 mod listen;
+#[cfg(test)]
+mod manual;
 mod options;
 mod passwd;
+mod passwords;
 mod relay;
 mod settings;
 mod throttle;
 mod tls;
+mod tokens;
 mod users;
+mod workers;
 
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,13 +39,15 @@ use gate::{Gate, Live};
 use gauges::count;
 use options::{Command, Options};
 use settings::Log;
+use workers::Workers;
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    if let Some(Command::Passwd(wanted)) = &options.command {
-        return finish(passwd::run(wanted));
-    }
-    finish(run(options))
+    finish(match &options.command {
+        Some(Command::Passwd(wanted)) => passwd::run(wanted),
+        Some(Command::Token(wanted)) => tokens::make(wanted),
+        None => run(options),
+    })
 }
 
 fn finish(result: Result<(), String>) -> ExitCode {
@@ -52,7 +63,11 @@ fn finish(result: Result<(), String>) -> ExitCode {
 fn run(options: Options) -> Result<(), String> {
     let live = Live::load(options.settings()?)?;
     if options.check {
-        println!("sasl-gate: {} users, mechanisms {}: the configuration is good", live.users.count(), live.mechanisms);
+        println!(
+            "sasl-gate: {} users, mechanisms {}: the configuration is good",
+            live.accounts.users.count(),
+            live.mechanisms
+        );
         return Ok(());
     }
     match live.settings.log {
@@ -69,18 +84,14 @@ fn run(options: Options) -> Result<(), String> {
     }
     let threads =
         live.settings.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(2);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .enable_all()
-        .build()
-        .map_err(|error| format!("the threads cannot be started: {error}"))?;
-    let result = runtime.block_on(serve(options, live, threads));
+    let cannot_start = |error| format!("the threads cannot be started: {error}");
+    let workers = Arc::new(Workers::start(threads).map_err(cannot_start)?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
     // What is still relaying after the drain is cut off.
-    runtime.shutdown_background();
-    result
+    runtime.block_on(serve(options, live, threads, workers))
 }
 
-async fn serve(options: Options, live: Live, threads: usize) -> Result<(), String> {
+async fn serve(options: Options, live: Live, threads: usize, workers: Arc<Workers>) -> Result<(), String> {
     let handler = |kind| signal(kind).map_err(|error| format!("a signal cannot be caught: {error}"));
     let (mut hangup, mut terminate, mut interrupt) =
         (handler(SignalKind::hangup())?, handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
@@ -89,12 +100,12 @@ async fn serve(options: Options, live: Live, threads: usize) -> Result<(), Strin
     let (stop, stopped) = watch::channel(false);
     let sockets = listen::open(&settings)?;
     for socket in sockets {
-        tokio::spawn(socket.accept(gate.clone(), stopped.clone()));
+        tokio::spawn(socket.accept(gate.clone(), workers.clone(), stopped.clone()));
     }
     if let Some(address) = settings.metrics {
         listen::serve_metrics(gate.clone(), address, stopped.clone()).await?;
     }
-    info!(users = gate.live().users.count(), mechanisms = gate.live().mechanisms, "ready");
+    info!(users = gate.live().accounts.users.count(), mechanisms = gate.live().mechanisms, "ready");
     loop {
         tokio::select! {
             _ = hangup.recv() => reload(&options, &gate),
@@ -115,7 +126,7 @@ fn reload(options: &Options, gate: &Gate) {
             if live.settings.listen != old.settings.listen || live.settings.metrics != old.settings.metrics {
                 warn!("addresses to listen at change with a restart only");
             }
-            info!(users = live.users.count(), mechanisms = live.mechanisms, "reloaded");
+            info!(users = live.accounts.users.count(), mechanisms = live.mechanisms, "reloaded");
             gate.replace(live);
             count(&gate.gauges.reloads);
         }
@@ -127,16 +138,14 @@ fn reload(options: &Options, gate: &Gate) {
 }
 
 async fn drain(gate: &Gate, terminate: &mut Signal, interrupt: &mut Signal) {
-    let connections =
-        || gate.gauges.relaying.load(Ordering::Relaxed).saturating_add(gate.gauges.waiting.load(Ordering::Relaxed));
     let end = Instant::now() + gate.live().settings.limits.drain();
-    info!(connections = connections(), "draining");
-    while connections() > 0 && Instant::now() < end {
+    info!(connections = gate.connections(), "draining");
+    while gate.connections() > 0 && Instant::now() < end {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(50)) => {}
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
     }
-    info!(connections = connections(), "ending");
+    info!(connections = gate.connections(), "ending");
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::settings::{Address, Log, Settings};
+use crate::address::Address;
+use crate::settings::{Log, Settings};
 
 /// Where to listen if nobody says.
 const LISTEN: &str = "127.0.0.1:11301";
@@ -15,15 +16,20 @@ const LISTEN: &str = "127.0.0.1:11301";
 #[command(
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "\
+    after_help = "All settings: --help. The manual: sasl-gate(1).",
+    after_long_help = concat!(
+        "\
 Addresses are host:port, tls:host:port or unix:/path.
 
-Signals: SIGHUP loads users, certificate and limits again; SIGTERM stops listening, lets those who are in \
-finish, and ends.
+Signals: SIGHUP loads settings and files again; SIGTERM stops listening, lets those who are in finish, and ends.
 
 Example:
   sasl-gate passwd fred >> users
-  sasl-gate --users users --backend 127.0.0.1:11300"
+  sasl-gate --users users --backend 127.0.0.1:11300
+
+",
+        include_str!("../contrib/sasl-gate.toml")
+    )
 )]
 pub struct Options {
     #[command(subcommand)]
@@ -36,6 +42,10 @@ pub struct Options {
     /// The users: lines of name:SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey
     #[arg(short, long, value_name = "FILE")]
     users: Option<PathBuf>,
+
+    /// Bearer tokens: lines of name:SHA-256$hash
+    #[arg(long, value_name = "FILE")]
+    tokens: Option<PathBuf>,
 
     /// Where to listen, may be repeated [default: 127.0.0.1:11301]
     #[arg(short, long, value_name = "ADDRESS", value_parser = Address::parse)]
@@ -52,6 +62,14 @@ pub struct Options {
     /// The certificate's key, PEM
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
+
+    /// Authorities of the clients' certificates, PEM; these log in by EXTERNAL
+    #[arg(long, value_name = "FILE")]
+    client_ca: Option<PathBuf>,
+
+    /// Authorities of the certificates of tls: backends, PEM
+    #[arg(long, value_name = "FILE")]
+    backend_ca: Option<PathBuf>,
 
     /// Mechanisms to offer, separated by spaces
     #[arg(long, value_name = "NAMES")]
@@ -82,20 +100,35 @@ pub struct Options {
 pub enum Command {
     /// Make a line for the users' file of a password
     Passwd(Passwd),
+    /// Make a token, and a line for the tokens' file
+    Token(NewToken),
+}
+
+/// Makes a bearer token: itself on standard error, its line for the tokens' file on standard output.
+#[derive(Debug, Args)]
+pub struct NewToken {
+    /// The name of the user whose it is
+    #[arg(value_name = "USER")]
+    pub name: String,
+
+    /// Days until it ends [default: it does not]
+    #[arg(short, long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    pub days: Option<u32>,
 }
 
 /// Makes a line for the users' file. The password is asked for, or read from standard input.
 #[derive(Debug, Args)]
 pub struct Passwd {
     /// The user's name
+    #[arg(value_name = "USER")]
     pub name: String,
 
     /// The mechanism that the line is for
-    #[arg(short, long, default_value = "SCRAM-SHA-256")]
+    #[arg(short, long, value_name = "NAME", default_value = "SCRAM-SHA-256")]
     pub mechanism: String,
 
     /// Iterations of the key derivation
-    #[arg(short, long, default_value_t = 4096, value_parser = clap::value_parser!(u32).range(4096..=2_000_000))]
+    #[arg(short, long, value_name = "NUMBER", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(4096..=2_000_000))]
     pub iterations: u32,
 }
 
@@ -114,8 +147,17 @@ impl Options {
             Some(path) => Settings::read(path)?,
             None => Settings::default(),
         };
-        if let Some(path) = &self.users {
-            settings.users = Some(path.clone());
+        for (file, here) in [
+            (&self.users, &mut settings.users),
+            (&self.tokens, &mut settings.tokens),
+            (&self.certificate, &mut settings.tls.certificate),
+            (&self.key, &mut settings.tls.key),
+            (&self.client_ca, &mut settings.tls.client_ca),
+            (&self.backend_ca, &mut settings.backend_tls.ca),
+        ] {
+            if file.is_some() {
+                here.clone_from(file);
+            }
         }
         if !self.listen.is_empty() {
             settings.listen = self.listen.clone();
@@ -125,12 +167,6 @@ impl Options {
         }
         if let Some(backend) = &self.backend {
             settings.backend = backend.clone();
-        }
-        if let Some(path) = &self.certificate {
-            settings.tls.certificate = Some(path.clone());
-        }
-        if let Some(path) = &self.key {
-            settings.tls.key = Some(path.clone());
         }
         if let Some(names) = &self.mechanisms {
             settings.mechanisms = names.clone();

@@ -5,13 +5,12 @@ use std::io::{stdin, BufRead, IsTerminal};
 use authen_sasl_rust::store::verifier::{make_text, Spelling};
 use zeroize::Zeroizing;
 
+use crate::lines;
 use crate::options::Passwd;
 
 /// Prints `name:stored-key`.
 pub fn run(wanted: &Passwd) -> Result<(), String> {
-    if wanted.name.is_empty() || wanted.name.contains([':', '\0', '\n', '\r']) || wanted.name.starts_with('#') {
-        return Err("a name is not empty, holds no colon and no end of a line, and does not begin with #".into());
-    }
+    lines::check_name(&wanted.name)?;
     let password = password()?;
     let key = make_text(&wanted.mechanism, &password, None, wanted.iterations, Spelling::Rfc5803)
         .map_err(|error| error.to_string())?;

@@ -1,76 +1,37 @@
 //! What the gateway is told: the command line, and a TOML file with the same words.
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use crate::access::Rule;
+use crate::accounts;
+use crate::address::Address;
+use crate::identity::ClientName;
 
 /// Mechanisms that are offered unless others are named, as far as the connection allows.
-pub const MECHANISMS: &str = "SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS \
-    SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 PLAIN";
+pub const MECHANISMS: &str = "EXTERNAL SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS \
+    SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 OAUTHBEARER PLAIN";
 
-/// A place to listen at, or to connect to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
-    Tcp(String),
-    Tls(String),
-    Unix(PathBuf),
-}
-
-impl Address {
-    /// `host:port`, `tls:host:port` or `unix:/path`.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return match Path::new(path).is_absolute() {
-                true => Ok(Address::Unix(path.into())),
-                false => Err(format!("'{text}': a Unix socket's path is absolute")),
-            };
-        }
-        let (tls, place) = match text.strip_prefix("tls:") {
-            Some(place) => (true, place),
-            None => (false, text.strip_prefix("tcp:").unwrap_or(text)),
-        };
-        let well_formed = place.parse::<SocketAddr>().is_ok()
-            || place.rsplit_once(':').is_some_and(|(host, port)| {
-                !host.is_empty() && !host.contains([':', '/', ' ']) && port.parse::<u16>().is_ok()
-            });
-        match (well_formed, tls) {
-            (false, _) => Err(format!("'{text}': host:port, tls:host:port or unix:/path was expected")),
-            (true, true) => Ok(Address::Tls(place.into())),
-            (true, false) => Ok(Address::Tcp(place.into())),
-        }
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Address::Tcp(place) => f.write_str(place),
-            Address::Tls(place) => write!(f, "tls:{place}"),
-            Address::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Address {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Address::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-    }
-}
-
-/// The whole configuration, as the TOML file has it. `docs/sasl-gate.1.md` describes each word.
+/// The whole configuration, as the TOML file has it. `docs/sasl-gate.pod` describes each word.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     pub listen: Vec<Address>,
     pub backend: Address,
     /// Backends by name, for the rules.
-    pub backends: std::collections::BTreeMap<String, Address>,
+    pub backends: BTreeMap<String, Address>,
+    pub backend_tls: BackendTls,
     pub users: Option<PathBuf>,
+    /// Passwords as they are, for CRAM-MD5 and DIGEST-MD5.
+    pub passwords: Option<PathBuf>,
+    /// Hashes of bearer tokens.
+    pub tokens: Option<PathBuf>,
+    /// The users of the Unix socket for EXTERNAL, by the number of their account.
+    pub unix_users: BTreeMap<String, String>,
     pub salt_key: Option<PathBuf>,
     pub mechanisms: String,
     /// Offer PLAIN and LOGIN on TCP without TLS too.
@@ -90,6 +51,21 @@ pub struct Settings {
 pub struct Tls {
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,
+    /// Authorities whose certificates prove who a client is; clients without one may log in otherwise.
+    pub client_ca: Option<PathBuf>,
+    /// Certificates that these have revoked.
+    pub client_revoked: Option<PathBuf>,
+    pub client_name: ClientName,
+}
+
+/// For backends that are `tls:` addresses.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BackendTls {
+    /// Authorities that a backend's certificate must come from.
+    pub ca: Option<PathBuf>,
+    /// The name that it must have, if not the address's host.
+    pub name: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -159,7 +135,11 @@ impl Default for Settings {
             listen: Vec::new(),
             backend: Address::Tcp("127.0.0.1:11300".into()),
             backends: Default::default(),
+            backend_tls: BackendTls::default(),
             users: None,
+            passwords: None,
+            tokens: None,
+            unix_users: Default::default(),
             salt_key: None,
             mechanisms: MECHANISMS.into(),
             plaintext: false,
@@ -182,9 +162,15 @@ impl Settings {
         toml::from_str(&text).map_err(|error| format!("{}: {}", path.display(), error.to_string().trim_end()))
     }
 
+    /// Whether some identities are proved below SASL.
+    pub fn proves_outside(&self) -> bool {
+        self.tls.client_ca.is_some() || !self.unix_users.is_empty()
+    }
+
     /// Whatever is wrong with the values, as far as it shows without the files that they name.
     pub fn check(&self) -> Result<(), String> {
-        if self.users.is_none() {
+        let nobody = [&self.users, &self.passwords, &self.tokens].iter().all(|file| file.is_none());
+        if nobody && !self.proves_outside() {
             return Err("no users: --users FILE, or users = \"FILE\" in the configuration".into());
         }
         if self.listen.iter().any(|address| matches!(address, Address::Tls(_)))
@@ -192,20 +178,34 @@ impl Settings {
         {
             return Err("a tls: address needs a certificate and a key".into());
         }
+        if self.tls.certificate.is_none() && (self.tls.client_ca.is_some() || self.tls.client_revoked.is_some()) {
+            return Err("tls.client_ca: clients show certificates to a gateway that has one itself".into());
+        }
+        if self.tls.client_ca.is_none() && self.tls.client_revoked.is_some() {
+            return Err("tls.client_revoked: tls.client_ca is missing, whose certificates these are".into());
+        }
         for address in self.backends.values().chain([&self.backend]) {
-            if matches!(address, Address::Tls(_)) {
-                return Err(format!("backend {address}: TLS to the backend is not supported"));
+            if matches!(address, Address::Tls(_)) && self.backend_tls.ca.is_none() {
+                return Err(format!(
+                    "backend {address}: backend_tls.ca is missing, which its certificate must come from"
+                ));
+            }
+        }
+        for (uid, name) in &self.unix_users {
+            if uid.parse::<u32>().is_err() || uid.starts_with('+') || name.is_empty() {
+                return Err(format!("unix_users: {uid} = \"{name}\": a number and a user's name were expected"));
             }
         }
         for name in self.mechanisms.split_whitespace() {
-            match authen_sasl_rust::mechanism::find(name) {
-                None => return Err(format!("mechanisms: there is no {name}")),
-                // A verifier is no password, and nobody here can judge a token.
-                Some(_) if !name.starts_with("SCRAM-") && !["PLAIN", "LOGIN", "ANONYMOUS"].contains(&name) => {
-                    return Err(format!("mechanisms: {name} cannot work with the users of a file of stored keys"));
-                }
-                Some(_) => {}
+            if !accounts::is_known(name) {
+                return Err(format!("mechanisms: {name} is none that the gateway can offer"));
             }
+            let lacks = match name {
+                "CRAM-MD5" | "DIGEST-MD5" if self.passwords.is_none() => "passwords = \"FILE\"",
+                "XOAUTH2" if self.tokens.is_none() => "tokens = \"FILE\"",
+                _ => continue,
+            };
+            return Err(format!("mechanisms: {name} needs {lacks}"));
         }
         if self.mechanisms.split_whitespace().next().is_none() {
             return Err("mechanisms: none is named".into());
@@ -244,21 +244,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses() {
-        for (text, address) in [
-            ("127.0.0.1:1", Address::Tcp("127.0.0.1:1".into())),
-            ("tcp:localhost:80", Address::Tcp("localhost:80".into())),
-            ("tls:[::1]:2", Address::Tls("[::1]:2".into())),
-            ("unix:/run/x", Address::Unix("/run/x".into())),
-        ] {
-            assert_eq!(Address::parse(text), Ok(address));
-        }
-        for wrong in ["", "x", "1.2.3.4", "::1:80:", "unix:x", "host:70000", ":80", "a b:1", "http://x:1"] {
-            assert!(Address::parse(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
     fn files_are_read_and_wrong_ones_name_the_word() {
         let good: Settings = toml::from_str(
             "listen = ['127.0.0.1:1']\nusers = '/u'\n[backends]\nlow = 'unix:/b'\n\
@@ -271,7 +256,16 @@ mod tests {
             ("users = '/u'\nlisten = ['nowhere']", "nowhere"),
             ("users = '/u'\nlisten = ['tls:1.2.3.4:5']", "certificate"),
             ("users = '/u'\nmechanisms = 'CRAM-MD5'", "CRAM-MD5"),
+            ("users = '/u'\nmechanisms = 'XOAUTH2'", "tokens"),
+            ("users = '/u'\nmechanisms = 'GSSAPI'", "GSSAPI"),
             ("users = '/u'\nmechanisms = 'FOO'", "FOO"),
+            ("users = '/u'\nbackend = 'tls:1.2.3.4:5'", "backend_tls.ca"),
+            ("users = '/u'\n[backends]\nlow = 'tls:1.2.3.4:5'", "backend_tls.ca"),
+            ("users = '/u'\n[tls]\nclient_ca = '/c'", "client_ca"),
+            ("users = '/u'\n[tls]\nclient_name = 'serial'", "serial"),
+            ("users = '/u'\n[tls]\ncertificate = '/c'\nkey = '/k'\nclient_revoked = '/r'", "client_revoked"),
+            ("unix_users = { fred = 'fred' }", "unix_users"),
+            ("unix_users = { 1000 = '' }", "unix_users"),
             ("users = '/u'\nmechanisms = ' '", "mechanisms"),
             ("users = '/u'\n[limits]\ntoken_bytes = 1", "token_bytes"),
             ("users = '/u'\n[limits]\nlogin_seconds = 0", "login_seconds"),

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use authen_sasl_rust::contract::Lookups;
+use authen_sasl_rust::contract::{Lookups, Random};
 use authen_sasl_rust::crypto::hash::Hash;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::verifier::Verifier;
-use authen_sasl_rust::world::LookupMemory;
+use authen_sasl_rust::world::{LookupMemory, OsRandom};
+
+use crate::lines;
 
 /// All users, read and checked.
 pub struct Users {
@@ -21,55 +23,60 @@ pub struct Users {
 }
 
 impl Users {
-    /// Reads the file, and the key for the salts of unknown users from another, if there is one. Else it
-    /// is the first user's stored key: several gateways with one file show one salt for one unknown name.
-    pub fn read(path: &Path, salt_key: Option<&Path>) -> Result<Self, String> {
-        let text = std::fs::read(path).map(Secret::from).map_err(|error| format!("{}: {error}", path.display()))?;
-        let mut users = Users::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    /// Reads the file if there is one, and the key for the salts of unknown users from another, if there is one. Else
+    /// it is the first user's stored key: several gateways with one file show one salt for one unknown name.
+    pub fn read(path: Option<&Path>, salt_key: Option<&Path>) -> Result<Self, String> {
+        let mut users = match path {
+            Some(path) => lines::read(path, Users::parse)?,
+            None => Users::nobody()?,
+        };
         if let Some(path) = salt_key {
-            let key = std::fs::read(path).map(Secret::from).map_err(|error| format!("{}: {error}", path.display()))?;
-            if key.expose().len() < 16 {
-                return Err(format!("{}: at least 16 bytes were expected", path.display()));
-            }
-            users.salt_key = key;
+            users.salt_key = lines::read(path, |key| match key.expose().len() {
+                0..16 => Err("at least 16 bytes were expected".into()),
+                _ => Ok(key.clone()),
+            })?;
         }
         Ok(users)
     }
 
-    /// Parses the file's text.
-    pub fn parse(text: &Secret) -> Result<Self, String> {
-        let text = text.expose_str().ok_or("it is not UTF-8")?;
-        let mut keys: HashMap<Box<str>, Vec<(Hash, Secret)>> = HashMap::new();
-        let mut counts: HashMap<u32, usize> = HashMap::new();
-        let mut salt_key = None;
-        for (number, line) in text.lines().enumerate() {
-            let wrong = |what: &str| format!("line {}: {what}", number + 1);
-            if line.trim().is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let (name, key) = line.split_once(':').ok_or_else(|| wrong("name:stored-key was expected"))?;
-            if name.is_empty() || name.contains('\0') {
-                return Err(wrong("the name is empty, or holds a NUL"));
-            }
-            let key = Secret::new(key.trim().as_bytes());
-            let verifier = match Verifier::read(&key) {
-                Ok(Some(verifier)) => verifier,
-                Ok(None) => return Err(wrong("no stored key, SCRAM-<hash>$iterations:salt$StoredKey:ServerKey")),
-                Err(error) => return Err(wrong(&error.to_string().replace("getsecret: ", ""))),
-            };
-            let of_user = keys.entry(name.into()).or_default();
-            if of_user.iter().any(|(hash, _)| *hash == verifier.hash) {
-                return Err(wrong("this user has a stored key of this hash already"));
-            }
-            *counts.entry(verifier.iterations).or_default() += 1;
-            salt_key.get_or_insert_with(|| key.clone());
-            of_user.push((verifier.hash, key));
-        }
-        let salt_key = salt_key.ok_or("there is no user in it")?;
-        let iterations = counts.into_iter().max_by_key(|&(count, users)| (users, count)).map_or(4096, |most| most.0);
+    fn nobody() -> Result<Self, String> {
+        let mut salt_key = vec![0; 32];
+        OsRandom.fill(&mut salt_key).map_err(|error| error.to_string())?;
         let lookups = LookupMemory::new();
         lookups.saw(true);
-        Ok(Users { keys, salt_key, lookups, iterations })
+        Ok(Users { keys: HashMap::new(), salt_key: Secret::from(salt_key), lookups, iterations: 4096 })
+    }
+
+    /// Parses the file's text.
+    fn parse(text: &Secret) -> Result<Self, String> {
+        let mut users = Users::nobody()?;
+        let mut counts: HashMap<u32, usize> = HashMap::new();
+        for line in lines::lines(text, "name:stored-key")? {
+            let key = Secret::new(line.value.trim().as_bytes());
+            let verifier = match Verifier::read(&key) {
+                Ok(Some(verifier)) => verifier,
+                Ok(None) => {
+                    return Err(line.wrong("no stored key, SCRAM-<hash>$iterations:salt$StoredKey:ServerKey"));
+                }
+                Err(error) => return Err(line.wrong(&error.to_string().replace("getsecret: ", ""))),
+            };
+            if users.keys.is_empty() {
+                users.salt_key = key.clone();
+            }
+            let of_user = users.keys.entry(line.name.into()).or_default();
+            if of_user.iter().any(|(hash, _)| *hash == verifier.hash) {
+                return Err(line.wrong("this user has a stored key of this hash already"));
+            }
+            *counts.entry(verifier.iterations).or_default() += 1;
+            of_user.push((verifier.hash, key));
+        }
+        if users.keys.is_empty() {
+            return Err("there is no user in it".into());
+        }
+        if let Some((iterations, _)) = counts.into_iter().max_by_key(|&(count, users)| (users, count)) {
+            users.iterations = iterations;
+        }
+        Ok(users)
     }
 
     /// How many there are.
@@ -80,25 +87,24 @@ impl Users {
     /// The stored key of a user for a mechanism: of its hash for one of the SCRAM family, else the first.
     pub fn key(&self, name: &str, mechanism: &str) -> Option<Secret> {
         let keys = self.keys.get(name)?;
-        let found = match mechanism.strip_prefix("SCRAM-") {
-            None => keys.first(),
-            Some(rest) => {
-                let hash = Hash::find(rest.strip_suffix("-PLUS").unwrap_or(rest))?;
-                keys.iter().find(|(of, _)| *of == hash)
-            }
+        let found = match mechanism.starts_with("SCRAM-") {
+            false => keys.first(),
+            true => keys.iter().find(|(of, _)| Some(*of) == hash_of(mechanism)),
         };
         found.map(|(_, key)| key.clone())
     }
 
-    /// The mechanisms of the list that at least one user can use: SCRAM needs keys of its hash.
-    pub fn usable(&self, mechanisms: &str) -> String {
-        let has = |hash| self.keys.values().flatten().any(|(of, _)| *of == hash);
-        let fits = |name: &&str| match name.strip_prefix("SCRAM-") {
-            None => true,
-            Some(rest) => Hash::find(rest.strip_suffix("-PLUS").unwrap_or(rest)).is_some_and(has),
-        };
-        mechanisms.split_whitespace().filter(fits).collect::<Vec<_>>().join(" ")
+    /// Whether anybody has a key for this mechanism of the SCRAM family.
+    pub fn has_key_for(&self, mechanism: &str) -> bool {
+        let hash = hash_of(mechanism);
+        self.keys.values().flatten().any(|(of, _)| Some(*of) == hash)
     }
+}
+
+/// The hash in the name of a mechanism of the SCRAM family.
+fn hash_of(mechanism: &str) -> Option<Hash> {
+    let rest = mechanism.strip_prefix("SCRAM-")?;
+    Hash::find(rest.strip_suffix("-PLUS").unwrap_or(rest))
 }
 
 #[cfg(test)]
@@ -125,10 +131,9 @@ mod tests {
         assert!(users.key("j\u{fc}rgen", "SCRAM-SHA-1").is_none());
         assert!(users.key("nobody", "PLAIN").is_none());
         assert!(users.salt_key.ct_eq(KEY.as_bytes()));
-        assert_eq!(
-            users.usable("SCRAM-SHA-512 SCRAM-SHA-256-PLUS SCRAM-SHA-1 PLAIN"),
-            "SCRAM-SHA-256-PLUS SCRAM-SHA-1 PLAIN"
-        );
+        assert!(users.has_key_for("SCRAM-SHA-256-PLUS") && users.has_key_for("SCRAM-SHA-1"));
+        assert!(!users.has_key_for("SCRAM-SHA-512") && !users.has_key_for("SCRAM-FOO"));
+        assert!(!Users::read(None, None).unwrap().salt_key.ct_eq(Users::read(None, None).unwrap().salt_key.expose()));
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Bytes and texts that cross the border; the rules are those of the module above.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::ptr;
 
 use crate::error::{Application, Error};
@@ -39,6 +42,15 @@ impl Slice {
     pub(super) unsafe fn text(self) -> Option<String> {
         // SAFETY: by this function's contract.
         unsafe { self.bytes() }.map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    /// The bytes as a file's name.
+    ///
+    /// # Safety
+    /// As for [`Slice::bytes`].
+    pub(super) unsafe fn path(self) -> PathBuf {
+        // SAFETY: by this function's contract.
+        OsStr::from_bytes(unsafe { self.bytes() }.unwrap_or_default()).into()
     }
 
     /// The bytes as a name: Perl's strings can hold what Unicode does not (surrogates), and replacing

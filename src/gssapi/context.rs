@@ -8,7 +8,7 @@ use crate::error::{Error, Malformed, PeerMisbehaved};
 
 use super::credentials::CANNOT_STORE;
 use super::raw::{self, Buffer, BufferSet, ChannelBindings, Functions, Handle, Word};
-use super::{required, Call, Credentials, Name, Owned, Speaking, CONTINUE_NEEDED, ERROR, OUT_OF_ORDER};
+use super::{flag, required, Call, Credentials, Name, Owned, Speaking, CONTINUE_NEEDED, ERROR, OUT_OF_ORDER};
 
 /// What a token has come to.
 pub enum Progress {
@@ -57,6 +57,8 @@ pub struct Acceptor {
 pub struct Client {
     /// The local name if the library's rules give one, else the principal.
     pub authcid: String,
+    /// True if that is nobody: MIT sets no flag for the anonymous principal of RFC 8062 §3.
+    pub anonymous: bool,
     /// What was delegated, if that was wanted.
     pub delegated: Option<Credentials>,
 }
@@ -212,6 +214,8 @@ impl Acceptor {
             }
             self.client.delegated = Some(delegated);
         }
+        self.client.anonymous =
+            self.context.flags & flag::ANONYMOUS != 0 || principal.starts_with("WELLKNOWN/ANONYMOUS@");
         self.client.authcid = source.local().unwrap_or(principal);
         Ok(Progress::Complete(token))
     }

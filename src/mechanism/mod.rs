@@ -9,6 +9,8 @@ mod bearer;
 mod cram_md5;
 mod digest_md5;
 mod external;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gss;
 mod login;
 mod oauthbearer;

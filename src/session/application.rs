@@ -241,6 +241,18 @@ impl Session {
     }
 }
 
+/// Who can answer this question of a server; a client's application answers for itself.
+fn ability_for(question: &Question) -> Abilities {
+    match question {
+        Question::CheckPassword { .. } => Abilities::CHECK_PASSWORD,
+        Question::Credentials { .. } => Abilities::CREDENTIALS,
+        Question::Authorize { .. } => Abilities::AUTHORIZE,
+        Question::Canonicalize { .. } => Abilities::CANONICALIZE,
+        Question::Token { .. } => Abilities::CHECK_TOKEN,
+        Question::Values(_) | Question::Realm { .. } => Abilities::NONE,
+    }
+}
+
 /// The names that the peer has sent; a client's questions have none.
 fn names_of(question: &Question) -> [Option<&String>; 4] {
     match question {
@@ -256,18 +268,6 @@ fn overlong(names: &[Option<&String>]) -> Option<Error> {
     let found = names.iter().flatten().any(|name| name.len() > NAME_LIMIT);
     let reason = Malformed::TooLong { field: "a name", limit: NAME_LIMIT };
     found.then(|| Error::malformed("message", reason))
-}
-
-/// Who can answer this question of a server; a client's application answers for itself.
-fn ability_for(question: &Question) -> Abilities {
-    match question {
-        Question::CheckPassword { .. } => Abilities::CHECK_PASSWORD,
-        Question::Credentials { .. } => Abilities::CREDENTIALS,
-        Question::Authorize { .. } => Abilities::AUTHORIZE,
-        Question::Canonicalize { .. } => Abilities::CANONICALIZE,
-        Question::Token { .. } => Abilities::CHECK_TOKEN,
-        Question::Values(_) | Question::Realm { .. } => Abilities::NONE,
-    }
 }
 
 fn authcid_of(question: &Question) -> Option<&str> {

@@ -1,4 +1,7 @@
-//! Where secrets come from besides the application's own words: stored keys and remembered keys.
+//! Where secrets come from besides the application's own words: stored keys, files of them, and remembered keys.
 
+pub mod check;
 pub mod keys;
+pub mod saslauthd;
+pub mod users;
 pub mod verifier;

@@ -101,7 +101,14 @@ trial '--check' => sub {
   $gate->write_users({ fred => ['crayon'] });
   like $gate->run(@check), qr/1 users, mechanisms .*SCRAM-SHA-256.*good/, 'succeeds on a good one';
   ok !eval { $gate->run(@check, '--backend', 'nowhere'); 1 }, 'and knows addresses';
-  like $gate->run($gate->binary, '--help'), qr/--users.*--listen.*--backend.*--check.*SIGHUP/s, '--help has all';
+  like $gate->run($gate->binary, '--help'), qr/--users.*--listen.*--backend.*--check.*SIGHUP.*^\[limits\]/ms, '--help has all';
+};
+
+# That it names every option and setting is tested in gateway/src/manual.rs.
+trial 'the manual' => sub {
+  is $gate->run('podchecker', 'docs/sasl-gate.pod'), "docs/sasl-gate.pod pod syntax OK.\n", 'is well formed';
+  my $page = $gate->run('pod2man', '--section=1', '--errors=die', 'docs/sasl-gate.pod');
+  like $page, qr/^\.TH SASL-GATE 1 .*^\.SH "?NAME"?\nsasl\\-gate \\- .*^\.SH "?OPTIONS.*^\.SH "?SETTINGS/mis, 'and makes a man page';
 };
 
 trial 'several gateways share nothing' => sub {

@@ -53,22 +53,57 @@ subtest 'another user, from the environment, by default properties' => sub {
   is $ldap->who_am_i->response, 'dn:' . $slapd->dn('wilma'), 'who am I';
 };
 
+# eg/directory-search: its exit status, and what it says.
+sub search_with {
+  my (@arg) = @_;
+  my $pid = open my $out, '-|';
+  die "fork: $!" if !defined $pid;
+  if (!$pid) {
+    open STDERR, '>&', \*STDOUT or die "dup: $!";
+    exec $^X, (map {"-I$_"} grep { !ref } @INC), 'eg/directory-search', @arg or die "exec: $!";
+  }
+  my $said = join '', <$out>;
+  close $out;
+  return ($? >> 8, $said);
+}
+
+subtest 'eg/directory-search' => sub {
+  local $ENV{KRB5CCNAME} = $fred;
+  my @search = ('--uri', $uri, '--base', $Server::Slapd::BASE, '(uid=fred)', 'uid');
+  for my $mechanism ('GSSAPI', 'GSS-SPNEGO') {
+    my ($status, $said) = search_with('--mechanism', $mechanism, @search);
+    is $status, 0, 'it ends well';
+    my $expected = "# bound by $mechanism as fred\@EXAMPLE.TEST, 256 bits\n" . $slapd->dn('fred') . "\n  uid: fred\n";
+    is $said, $expected, 'the entry that only fred may read';
+  }
+  local $ENV{KRB5CCNAME} = 'FILE:/nonexistent';
+  my ($status, $said) = search_with(@search);
+  isnt $status, 0, 'without a ticket';
+  like $said, qr/^directory-search: .*GSSAPI: .*run kinit/, 'it says what lacks';
+};
+
 # As Active Directory wants it: no layer inside TLS, and the context bound to the server's certificate.
 subtest 'StartTLS' => sub {
   my $certificate = TLS::Certificate->new;
   my $tls = Server::Slapd->start(users => {fred => 'of no use here'}, certificate => $certificate, binding => 'tls-endpoint');
   (my $there = $tls->uri) =~ s/127\.0\.0\.1/localhost/;
-  for my $mechanism (qw(GSSAPI GSS-SPNEGO)) {
+  for my $case (map { my $name = $_; map { [$name, @$_] } [], [maxssf => 0] } qw(GSSAPI GSS-SPNEGO)) {
+    my ($mechanism, @property) = @$case;
     my $ldap = Net::LDAP->new($there, timeout => 20) or die "$there: $@";
     my $start = $ldap->start_tls(verify => 'none');
     is $start->code, LDAP_SUCCESS, 'StartTLS' or return diag $start->error;
     my $conn = Authen::SASL->new(mechanism => $mechanism)
-      ->client_new('ldap', 'localhost', {ccache => $fred, tls => $ldap->socket});
+      ->client_new('ldap', 'localhost', {ccache => $fred, tls => $ldap->socket, @property});
     my $bind = $ldap->bind('', sasl => $conn);
-    is $bind->code, LDAP_SUCCESS, "$mechanism: bind succeeds" or return diag $bind->error, ' ', $conn->error || '';
+    is $bind->code, LDAP_SUCCESS, "@$case: bind succeeds" or return diag $bind->error, ' ', $conn->error || '';
     is $conn->property('ssf'), 0, 'without a layer';
     is $ldap->who_am_i->response, 'dn:' . $tls->dn('fred'), 'who am I';
   }
+  local $ENV{KRB5CCNAME} = $fred;
+  my ($status, $said) = search_with('--uri', $there, '--starttls', '--cafile', $certificate->certificate,
+    '--base', $Server::Slapd::BASE, '(uid=fred)', 'uid');
+  is $status, 0, 'eg/directory-search ends well';
+  is $said, "# bound by GSSAPI as fred\@EXAMPLE.TEST, TLS\n" . $tls->dn('fred') . "\n  uid: fred\n", 'and finds fred';
 };
 
 done_testing;

@@ -120,8 +120,43 @@ subtest 'authorization' => sub {
   }
   my $end = talk('GSS-SPNEGO', {callback => {authname => 'barney'}}, {});
   like $end->{client}{error}, qr/authorization identity/, 'GSS-SPNEGO has no place for it';
-  $end = talk('GSSAPI', {}, {callback => {canonuser => sub { return uc $_[4] }}});
-  both_done($end);
+  for my $mechanism (qw(GSSAPI GSS-SPNEGO GS2-KRB5)) {
+    $end = talk($mechanism, {}, {callback => {canonuser => sub { return uc $_[4] }}});
+    both_done($end) and is $end->{server}{authcid}, 'FRED', "$mechanism: the canonical name";
+    $end = talk($mechanism, {}, {callback => {canonuser => sub { return undef }}});
+    is code_of($end->{server}{error} || ''), 'SASL_BADAUTH', "$mechanism: a name that is not wanted";
+  }
+};
+
+# The strength is that of the key, whatever the mechanism's best may be.
+subtest 'AES-128' => sub {
+  $kdc->admin('addprinc -randkey -e aes128-cts-hmac-sha1-96:normal http/localhost');
+  open my $from, '<', $ENV{KRB5_CONFIG} or die "$ENV{KRB5_CONFIG}: $!";
+  my $text = join '', <$from>;
+  $text =~ s/(?=default_realm)/permitted_enctypes = aes128-cts-hmac-sha1-96 aes256-cts-hmac-sha1-96\n  /;
+  local $ENV{KRB5_CONFIG} = $kdc->write_file('aes128.conf', $text);
+  my %with = (service => 'http', minssf => 2);
+  for my $mechanism (qw(GSSAPI GSS-SPNEGO)) {
+    my $end = talk($mechanism, {%with, ccache => $kdc->ccache('fred')}, {%with, keytab => $kdc->keytab('http/localhost')});
+    both_done($end) or next;
+    is $_->property('ssf'), 128, "$mechanism: the strength" for @{$end->{ends}};
+    is $end->{ends}[1]->decode($end->{ends}[0]->encode('text')), 'text', 'and it works';
+    $end = talk($mechanism, {%with, minssf => 256, ccache => $kdc->ccache('fred')}, {%with, keytab => $kdc->keytab('http/localhost')});
+    is code_of($end->{client}{error} || ''), 'SASL_TOOWEAK', 'too weak for who wants 256';
+  }
+};
+
+subtest 'whose credentials' => sub {
+  my $both = $kdc->keytab('ldap/localhost', 'imap/localhost');
+  both_done(talk('GSSAPI', {}, {keytab => $both, principal => 'ldap/localhost'}));
+  my $end = talk('GSSAPI', {}, {keytab => $both, principal => 'imap/localhost'});
+  is code_of($end->{server}{error} || ''), 'SASL_BADAUTH', 'the key of another service';
+  both_done(talk('GSSAPI', {}, {keytab => $both, host => undef}));    # a server that knows no host takes any key
+
+  # Without a ticket, by a keytab.
+  my %by_key = (keytab => $kdc->keytab('wilma'), principal => 'wilma', ccache => 'FILE:' . $kdc->dir . '/new');
+  $end = talk('GSSAPI', {%by_key}, {});
+  both_done($end) and is $end->{server}{authcid}, 'wilma', 'a client gets its tickets by a keytab';
 };
 
 subtest 'channel binding' => sub {

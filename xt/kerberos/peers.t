@@ -5,6 +5,7 @@ use warnings;
 use Test::More;
 
 use Authen::SASL   qw(Rust);
+use MIME::Base64   qw(encode_base64);
 use Peer::Cyrus    ();
 use Peer::Exchange qw(exchange);
 use Peer::Gsasl    ();
@@ -57,9 +58,32 @@ for my $mechanism (qw(GSSAPI GSS-SPNEGO)) {
   }
 }
 
-cell('GSSAPI, authzid', 'client', 'Peer::Cyrus', 'GSSAPI', {maxssf => 0, authzid => 'barney'}, {allow => 'barney'}, 0);
-cell('GSSAPI, authzid', 'server', 'Peer::Cyrus', 'GSSAPI', {maxssf => 0, allow => 'barney'}, {authzid => 'barney'}, 0);
+for my $mechanism (qw(GSSAPI GS2-KRB5)) {
+  my ($asks, $allows) = ({authzid => 'barney'}, {allow => 'barney'});
+  cell("$mechanism, authzid", 'client', 'Peer::Cyrus', $mechanism, {maxssf => 0, %$asks}, $allows, 0);
+  cell("$mechanism, authzid", 'server', 'Peer::Cyrus', $mechanism, {maxssf => 0, %$allows}, {user => 'fred', %$asks}, 0);
+}
 cell('GS2-KRB5', $_, 'Peer::Cyrus', 'GS2-KRB5', {maxssf => 0}, {}, 0) for qw(client server);
+
+# Channel binding. libsasl2's GSSAPI takes the data as OpenLDAP gives them, with the type in front.
+my $end_point = 'tls-server-end-point';
+sub bound { return {maxssf => 0, channel_binding => {$end_point => $_[0] x 32}} }
+my %taken = (
+  'GS2-KRB5-PLUS' => sub { return {binding => $end_point, binding_data => encode_base64($_[0] x 32, '')} },
+  'GSSAPI' => sub { return {binding => 'ldap', binding_data => encode_base64("$end_point:" . $_[0] x 32, '')} },
+);
+for my $mechanism (sort keys %taken) {
+  for my $role (qw(client server)) {
+    cell("$mechanism, bound", $role, 'Peer::Cyrus', $mechanism, bound('a'), $taken{$mechanism}->('a'), 0);
+    my $mine = ours($role, $mechanism, %{bound('a')});
+    my $their_role = $role eq 'client' ? 'server' : 'client';
+    my $other = Peer::Cyrus->$their_role(
+      mechanism => $mechanism, service => 'imap', host => 'localhost', success_data => 1, %{$taken{$mechanism}->('b')});
+    my $end = exchange($role eq 'client' ? ($mine, $other) : ($other, $mine), initial_response => 1, success_data => 1);
+    is $end->{server}{state}, 'fail', "$mechanism, our $role, another channel than libsasl2's: refused" or diag explain $end;
+    like $end->{server}{error}, qr/SASL_BADBINDING/, 'with the reason' if $role eq 'server';
+  }
+}
 
 # GNU SASL has no layers.
 for my $mechanism (qw(GSSAPI GS2-KRB5)) {

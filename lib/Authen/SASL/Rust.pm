@@ -111,7 +111,8 @@ another plugin would send the password that this one refused to send. A program 
 names it: C<use Authen::SASL qw(Rust Perl)>.
 
 This page has what concerns the whole; L<Authen::SASL::Rust::Connection> has the methods and properties of a
-connection, L<Authen::SASL::Rust::ChannelBinding> the C<-PLUS> mechanisms, and L<Authen::SASL::Rust::Error> the
+connection, L<Authen::SASL::Rust::Accounts> servers whose users stand in a file or behind saslauthd,
+L<Authen::SASL::Rust::ChannelBinding> the C<-PLUS> mechanisms, and L<Authen::SASL::Rust::Error> the
 exception.
 
 =head2 Not in this version
@@ -172,7 +173,7 @@ C<require>: see L<Authen::SASL::Rust::ChannelBinding>;
 
 =item *
 
-the callbacks that it needs exist. They are not called for the choice;
+the callbacks that it needs exist, or accounts that answer in their place. They are not called for the choice;
 
 =item *
 
@@ -225,7 +226,7 @@ Directory takes no second encryption and may ask for a channel binding, make the
     my $conn = $sasl->client_new('ldap', 'dc1.example.org', { tls => $ldap->socket });
     my $bind = $ldap->bind('', sasl => $conn);
 
-C<GSS-SPNEGO> is Microsoft's own way, with the same tickets and the same result.
+C<GSS-SPNEGO> is Microsoft's own way, with the same tickets and the same result. F<eg/directory-search> does all of this.
 
 The properties C<ccache>, C<keytab>, C<principal> and C<delegate> (L<Authen::SASL::Rust::Connection/Kerberos>) say which
 credentials are used, if they are not the environment's (C<KRB5CCNAME>, C<KRB5_KTNAME>, C<KRB5_CLIENT_KTNAME>). A
@@ -233,7 +234,11 @@ client asks the callback C<authname> for the authorization identity. A password 
 which Authen::SASL::Perl takes there, is refused: name its cache in C<ccache>.
 
 On a server C<authuser> is the local name of the principal, by the rules C<auth_to_local> of krb5.conf (C<fred@EXAMPLE.ORG> of the
-default realm is C<fred>), or else the whole principal. C<canonuser> may change it and C<authorize> is asked as ever.
+default realm is C<fred>), or else the whole principal (always so with GSS-SPNEGO on Heimdal 7). A ticket that names
+nobody (C<kinit -n>) is refused. C<canonuser> may change it and C<authorize> is asked as ever.
+
+Heimdal 7 takes caches and keytabs from the environment alone: with it the properties C<ccache>, C<keytab> and C<delegated_ccache>
+are refused, and so is every client by a server of GS2-KRB5.
 
 To act further on in the client's name, a server names a credentials cache. The client must have a ticket that may be
 forwarded (C<kinit -f>) and lend it (C<delegate>):
@@ -654,8 +659,8 @@ a program says nothing, only services whose programs know layers get one.
 
 =item *
 
-Nothing of libsasl2 is used: no plugins, no F<sasldb>, no configuration files, no saslauthd. A server asks its
-callbacks.
+Nothing of libsasl2 is used: no plugins, no F<sasldb>, no configuration files. A server asks its callbacks, or its accounts:
+a file of users, or saslauthd.
 
 =item *
 
@@ -669,8 +674,8 @@ A client and a server may live in one process.
 
 =head1 SEE ALSO
 
-L<Authen::SASL>, L<Authen::SASL::Rust::Connection>, L<Authen::SASL::Rust::ChannelBinding>, L<Authen::SASL::Rust::Error>; RFC 4422 (SASL), RFC 5802
-(SCRAM). The programs in F<eg/> run as they stand.
+L<Authen::SASL>, L<Authen::SASL::Rust::Connection>, L<Authen::SASL::Rust::Accounts>, L<sasl-rust-passwd>,
+L<Authen::SASL::Rust::ChannelBinding>, L<Authen::SASL::Rust::Error>; RFC 4422 (SASL), RFC 5802 (SCRAM). The programs in F<eg/> run as they stand.
 
 =head1 LICENSE
 

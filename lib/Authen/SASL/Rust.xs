@@ -34,6 +34,7 @@ struct reply_s {
 #include "xs/connection.h"
 #include "xs/ask.h"
 #include "xs/layer.h"
+#include "xs/accounts.h"
 
 MODULE = Authen::SASL::Rust  PACKAGE = Authen::SASL::Rust
 
@@ -255,6 +256,26 @@ encode(self, data, ...)
     XPUSHs(out);
 
 void
+_use_accounts(conn, accounts = NULL)
+    conn_t *conn
+    accounts_t *accounts
+  CODE:
+    asr_use_accounts(conn->rust, accounts);
+
+void
+_auxprop(self, name)
+    SV *self
+    SV *name
+  PREINIT:
+    asr_slice key, value;
+    conn_t *conn;
+    size_t i;
+  PPCODE:
+    key = characters(aTHX_ name);
+    conn = connection_of(aTHX_ self);
+    for (i = 0; value = asr_auxprop(conn->rust, key, i), value.ptr; i++) mXPUSHs(text_sv(aTHX_ value));
+
+void
 _layered(conn)
     conn_t *conn
   PPCODE:
@@ -360,3 +381,5 @@ _error(self)
     if (!owner) XSRETURN_UNDEF;
     XPUSHs(text_or_undef(aTHX_ text));
     asr_text_free(owner);
+
+INCLUDE: ../../../xs/accounts.xs

@@ -15,7 +15,7 @@ mod client;
 mod layer;
 #[cfg(test)]
 mod layer_tests;
-mod messages;
+pub(super) mod messages;
 mod protection;
 mod response;
 mod server;

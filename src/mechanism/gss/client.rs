@@ -4,7 +4,7 @@ use crate::contract::{Context, Established, Event, Next, Property, Question, Sec
 use crate::error::{Application, Error, Malformed, PeerMisbehaved, Policy};
 use crate::gssapi::{flag, Initiator, Progress, SecurityContext};
 
-use super::layer::{self, Layer, Limits};
+use super::layer::{self, Layer, Limits, LONGEST, MODEST};
 use super::{credentials, end_point, service, Dialect};
 
 struct AwaitBegin(Dialect);
@@ -108,8 +108,9 @@ impl State for AwaitToken {
 }
 
 /// GSS-SPNEGO: the strongest that both sides' flags and this side's limits allow is the layer. MIT's initiators
-/// set the flag of confidentiality beside that of integrity unless told otherwise. Frames are as long as this
-/// side's own may be, since nobody names a length.
+/// set the flag of confidentiality beside that of integrity unless told otherwise. Nobody names the length of frames: this
+/// side sends none that is longer than all are known to take, and receives whatever a layer may send (libsasl2 puts 65536 bytes of
+/// plaintext into a frame, Active Directory a whole entry).
 pub fn spnego_layer(context: SecurityContext, cx: &Context<'_, '_>) -> Result<Option<Box<dyn SecurityLayer>>, Error> {
     let bits = match context.flags() {
         flags if flags & flag::CONFIDENTIALITY != 0 => layer::CONFIDENTIALITY | layer::INTEGRITY,
@@ -117,7 +118,7 @@ pub fn spnego_layer(context: SecurityContext, cx: &Context<'_, '_>) -> Result<Op
         _ => layer::NONE,
     };
     let bit = layer::strongest(bits & Limits::of(cx.config).allowed(context.strength()))?;
-    Layer::boxed(context, bit, cx.config.max_buf, cx.config.max_buf)
+    Layer::boxed(context, bit, cx.config.max_buf.min(MODEST), LONGEST)
 }
 
 impl State for AwaitOffer {

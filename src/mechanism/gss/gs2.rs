@@ -167,7 +167,7 @@ impl AwaitNext {
         };
         // Libraries let a client without any binding pass; the header must be bound all the same.
         if self.acceptor.flags() & flag::CHANNEL_BOUND == 0 {
-            return Err(Error::misbehaved("token", PeerMisbehaved::ChannelBindingMismatch));
+            return Err(Error::misbehaved("token", PeerMisbehaved::BindingUnconfirmed));
         }
         let (_, client) = accepted(self.acceptor, cx.config)?;
         let last = (!reply.is_empty()).then_some(reply);

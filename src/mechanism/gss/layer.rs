@@ -11,6 +11,11 @@ pub const NONE: u8 = 1;
 pub const INTEGRITY: u8 = 2;
 pub const CONFIDENTIALITY: u8 = 4;
 
+/// The longest frame whose length RFC 4752 could name, in three octets.
+pub const LONGEST: u32 = 0xFF_FFFF;
+/// The longest frame that is sent to a peer that has named no length.
+pub const MODEST: u32 = 65536;
+
 /// The most that a wrapped message is longer than its plaintext, in any enctype: two headers of 16 bytes,
 /// a confounder of 16 and a checksum of 24 (RFC 4121 §4.2.4, RFC 8009 §5), less in the old ones.
 const OVERHEAD: usize = 128;

@@ -16,19 +16,22 @@ our @EXPORT_OK = qw(agree layer_works frames_are_guarded);
 use constant TIME_LIMIT => 60;
 
 # agree($peer, our role, {ours}, {theirs}): both parties after the exchange;
-# dies with the reason of the side that refuses.
+# dies with the reason of the side that refuses. Another mechanism than
+# DIGEST-MD5 is named in {ours}.
 sub agree {
   my ($peer, $role, $ours, $theirs) = @_;
   my $other = $role eq 'client' ? 'server' : 'client';
-  my $we = Peer::OurLayer->$role(%$ours);
+  my $mechanism = $ours->{mechanism} || 'DIGEST-MD5';
+  my $we = Peer::OurLayer->$role(%$ours, mechanism => $mechanism);
   my $they = $peer->$other(
-    mechanism => 'DIGEST-MD5', user => 'fred', password => 'pencil', service => 'ldap', host => 'localhost',
+    mechanism => $mechanism, service => 'ldap', host => 'localhost',
+    $mechanism eq 'DIGEST-MD5' ? (user => 'fred', password => 'pencil') : (),
     $other eq 'server' ? (success_data => 1) : (), %$theirs,
   );
   my ($client, $server) = $role eq 'client' ? ($we, $they) : ($they, $we);
-  $client->start;
-  my $sent = $server->start(undef);
-  my $answer;
+  my $answer = $client->start;
+  die "the client fails: $answer->{error}\n" if $answer->{state} eq 'fail';
+  my $sent = $server->start($answer->{message});
   for (1 .. 4) {
     die "the server fails: $sent->{error}\n" if $sent->{state} eq 'fail';
     $answer = $client->step($sent->{message} // '');

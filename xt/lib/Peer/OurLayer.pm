@@ -1,23 +1,23 @@
 package Peer::OurLayer;
 
-# Our side of an exchange of DIGEST-MD5 and of the security layer after it. It
-# answers as Peer::Process does.
+# Our side of an exchange and of the security layer after it. It answers as
+# Peer::Process does.
 
 use strict;
 use warnings;
 
 use Authen::SASL qw(Rust);
 
-# minssf, maxssf, maxbuf
+# mechanism; properties: minssf, maxssf, maxbuf, ...
 sub client {
   my ($class, %arg) = @_;
-  my $sasl = Authen::SASL->new(mechanism => 'DIGEST-MD5', callback => {user => 'fred', pass => 'pencil'});
+  my $sasl = Authen::SASL->new(mechanism => delete $arg{mechanism}, callback => {user => 'fred', pass => 'pencil'});
   return bless {conn => $sasl->client_new('ldap', 'localhost', {%arg}), role => 'client'}, $class;
 }
 
 sub server {
   my ($class, %arg) = @_;
-  my $sasl = Authen::SASL->new(mechanism => 'DIGEST-MD5', callback => {getsecret => sub { return 'pencil' }});
+  my $sasl = Authen::SASL->new(mechanism => delete $arg{mechanism}, callback => {getsecret => sub { return 'pencil' }});
   return bless {conn => $sasl->server_new('ldap', 'localhost', {%arg}), role => 'server'}, $class;
 }
 
@@ -33,6 +33,9 @@ sub _take {
   my $state = $conn->error ? 'fail' : $conn->is_success ? 'done' : 'more';
   return {state => $state, message => $sent, error => $conn->error};
 }
+
+# After the exchange: user, authuser, ...
+sub name { my ($self, $property) = @_; return $self->{conn}->property($property) }
 
 sub agreed {
   my ($self) = @_;

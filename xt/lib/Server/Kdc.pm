@@ -10,10 +10,17 @@ use parent 'Server::Daemon';
 
 our $REALM = 'EXAMPLE.TEST';
 
-# start(principals => [names without realm]): each gets a random key.
+# start(principals => [names without realm]): each gets a random key. With
+# certificate => TLS::Certificate it gives tickets to the anonymous, too.
 sub prepare {
   my ($self) = @_;
   my $dir = $self->dir;
+  my ($trust, $identity) = ('', '');
+  if (my $certificate = $self->{certificate}) {
+    my ($public, $private) = ($certificate->certificate, $certificate->key);
+    $trust = "pkinit_anchors = FILE:$public\n    pkinit_kdc_hostname = localhost\n    pkinit_eku_checking = none";
+    $identity = "pkinit_anchors = FILE:$public\n    pkinit_identity = FILE:$public,$private";
+  }
   my $port = $self->{port} = $self->free_port;
   $ENV{KRB5_CONFIG} = $self->write_file('krb5.conf', <<"CONF");
 [libdefaults]
@@ -27,6 +34,7 @@ sub prepare {
 [realms]
   $REALM = {
     kdc = 127.0.0.1:$port
+    $trust
   }
 [domain_realm]
   localhost = $REALM
@@ -42,6 +50,7 @@ CONF
     acl_file = $dir/kadm5.acl
     max_life = 10h
     supported_enctypes = aes256-cts-hmac-sha1-96:normal
+    $identity
   }
 CONF
   $ENV{KRB5CCNAME} = "FILE:$dir/no-ccache";
@@ -78,6 +87,14 @@ sub ccache {
   my $cache = 'FILE:' . $self->dir . '/ccache-' . ++$self->{ccaches};
   my $keytab = $self->{of}{$principal} ||= $self->keytab($principal);
   $self->run($self->program('kinit'), '-c', $cache, '-k', '-t', $keytab, @option, $principal);
+  return $cache;
+}
+
+# The same with a ticket for nobody (RFC 8062).
+sub anonymous_ccache {
+  my ($self) = @_;
+  my $cache = 'FILE:' . $self->dir . '/ccache-' . ++$self->{ccaches};
+  $self->run($self->program('kinit'), '-c', $cache, '-n');
   return $cache;
 }
 

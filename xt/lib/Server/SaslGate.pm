@@ -44,13 +44,13 @@ sub prepare {
   return;
 }
 
-# Writes the configuration anew, with what the test wants of it: lines of TOML before any table, and tables.
+# Writes the configuration anew, with what the test wants of it: lines of TOML before any table, for [limits] and for [tls], and tables.
 sub configure {
   my ($self, %change) = @_;
   @$self{ keys %change } = values %change;
   my $limits = $self->{limits} || '';
   return $self->write_file('gate.toml', $self->{head} . "backend = '$self->{backend}'\n" . ($self->{lines} || '')
-      . "[limits]\n$limits\n$self->{tail}" . ($self->{tables} || ''));
+      . "[limits]\n$limits\n$self->{tail}" . ($self->{tls_lines} || '') . ($self->{tables} || ''));
 }
 
 # Users with their passwords, each with the mechanisms that its keys are for.

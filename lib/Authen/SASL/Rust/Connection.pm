@@ -66,7 +66,9 @@ sub property {
     my $name = $arg[0];
     return undef unless defined $name;
     return $self->{property}{$name} if $self->{property} && exists $self->{property}{$name};
-    return $self->_get($name);
+    return $self->_get($name) unless $name =~ /\Aauxprop:(.+)/s;
+    my @values = $self->_auxprop($1);
+    return wantarray ? @values : $values[0];
   }
   Carp::croak('property: names and values in pairs were expected') if @arg % 2;
   while (my ($name, $value) = splice @arg, 0, 2) {
@@ -89,13 +91,30 @@ sub _set_property {
   elsif ($name eq 'channel_binding' || $name eq 'tls') {
     $self->_bind($name => $value);
   }
-  elsif ($self->_set($name, ref $value eq 'ARRAY' && $name =~ /\Aoffered_/ ? "@$value" : $value)) {
+  elsif ($name eq 'accounts' || $name eq 'users') {
+    $self->_set_accounts($name => $value);
+  }
+  elsif ($self->_set($name, ref $value eq 'ARRAY' && $name =~ /\A(?:offered_|auxprop\z)/ ? "@$value" : $value)) {
     delete $self->{property}{$name} if $self->{property};
     $self->_bind if $name eq 'offered_bindings';    # code is asked for what is offered
   }
   else {
     $self->{property}{$name} = $value;
   }
+  return;
+}
+
+# Who answers where there is no callback: an object, or the users' file of that name.
+sub _set_accounts {
+  my ($self, $name, $value) = @_;
+  Carp::croak("$name: only a server has accounts") unless $self->_side;
+  delete @{ $self->{property} }{qw(accounts users)} if $self->{property};
+  return $self->_use_accounts unless defined $value;
+  require Authen::SASL::Rust::Accounts;
+  my $accounts = $name eq 'users' ? Authen::SASL::Rust::Accounts->_of_file($value) : $value;
+  $self->_use_accounts($accounts);
+  $self->{property}{accounts} = $accounts;
+  $self->{property}{$name} = $value;
   return;
 }
 
@@ -156,11 +175,15 @@ sub listmech {
 
 sub global_listmech { return Authen::SASL::Rust->global_listmech }
 
-# Asks the application's own checkpass callback, outside of any exchange.
+# Asks the application's own checkpass callback, or the accounts, outside of any exchange.
 sub checkpass {
   my ($self, $user, $pass) = @_;
-  my $callback = $self->_callbacks->{checkpass} or return 0;
   return 0 unless defined $pass && length $pass;
+  my $callback = $self->_callbacks->{checkpass};
+  if (!$callback) {
+    my $accounts = $self->property('accounts') or return 0;
+    return $accounts->check($user, $pass, service => scalar $self->service, realm => scalar $self->_get('realm'));
+  }
   my ($code, @own) = ref $callback eq 'ARRAY' ? @$callback : $callback;
   my @answer;
   my $returned = $code->($self, @own, { user => $user, pass => $pass }, sub { @answer = $_[0] unless @answer });
@@ -171,7 +194,11 @@ sub checkpass {
 
 sub setpass {
   my ($self, $user, $password, $flags) = @_;
-  my $callback = $self->_callbacks->{setpass} or return 0;
+  my $callback = $self->_callbacks->{setpass};
+  if (!$callback) {
+    my $accounts = $self->property('accounts') or return 0;
+    return $accounts->setpass($user, $password);
+  }
   my ($code, @own) = ref $callback eq 'ARRAY' ? @$callback : $callback;
   return $code->($self, @own, $user, $password, $flags) ? 1 : 0;
 }
@@ -356,14 +383,15 @@ As in L<Authen::SASL::Rust/global_listmech>.
 
     $yes = $conn->checkpass($user, $password)
 
-Server: asks the callback C<checkpass>, outside of any exchange. 1 or 0; 0 if there is no such callback, for
-an empty password, or if it keeps its continuation.
+Server: asks the callback C<checkpass>, or where there is none the accounts, outside of any exchange. 1 or 0; 0 if there
+is neither, for an empty password, or if the callback keeps its continuation. Accounts that have no answer die with the reason.
 
 =head2 setpass
 
     $yes = $conn->setpass($user, $password, $flags)
 
-Server: hands the three on to the callback C<setpass>. 1 or 0; 0 if there is none.
+Server: hands the three on to the callback C<setpass>, or where there is none the first two to the accounts
+(L<Authen::SASL::Rust::Accounts/setpass>). 1 or 0; 0 if there is neither. Accounts that cannot set it die with the reason.
 
 =head2 encode, decode
 
@@ -410,6 +438,7 @@ The options of C<client_new> and C<server_new> have the same names.
     channel_binding_policy  disable, allow or require; allow
     die_on_failure          1: a failed step dies with an Authen::SASL::Rust::Error; $Authen::SASL::Rust::DIE_ON_FAILURE, or 0
     maxbuf                  longest frame of a layer that this side receives, 0 to 16777215; 65536. Below 17: no layer
+                            GSS-SPNEGO tells nobody: there this side sends no longer ones (nor above 65536) and takes any
     no_integrity, no_confidentiality   server: no layer, or none that enciphers
 
 Where neither C<minssf> nor C<maxssf> is set, C<maxssf> is 0 for services whose programs know no layer (acap http imap
@@ -427,6 +456,13 @@ A layer that C<minssf> demands and cannot be had fails the exchange. C<minssf> a
     service, serverfqdn     as given to client_new or server_new; host is the same as serverfqdn
     realm                   server: the realm of DIGEST-MD5, and of a name with @; the host if not set. Client: the realm used
     external_id             server: the identity that TLS or the socket has proved, for EXTERNAL
+
+=head2 Accounts of a server
+
+    accounts                who answers where there is no callback: an object of Authen::SASL::Rust::Accounts
+    users                   the same: a users' file, by its name
+    auxprop                 names of properties of the user that are looked up after a log-in: a string with spaces, or an array
+    auxprop:NAME            to be read: the values of such a property, the first as a scalar. A users' file has none
 
 =head2 Kerberos
 
@@ -467,6 +503,6 @@ C<sockname>, C<peername>, C<iplocalport>, C<ipremoteport>, C<authsource> and any
 
 =head1 SEE ALSO
 
-L<Authen::SASL::Rust>, L<Authen::SASL::Rust::Error>
+L<Authen::SASL::Rust>, L<Authen::SASL::Rust::Accounts>, L<Authen::SASL::Rust::Error>
 
 =cut

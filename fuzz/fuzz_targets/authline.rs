@@ -1,0 +1,237 @@
+//! The AUTH line protocol: its codec at any split, and the client's end against the server's.
+#![no_main]
+#![allow(missing_docs)]
+
+use authen_sasl_rust::authline::client::{Client, Event as ClientEvent};
+use authen_sasl_rust::authline::decoder::{Decoder, Message};
+use authen_sasl_rust::authline::reply::{Reply, Word};
+use authen_sasl_rust::authline::request::Request;
+use authen_sasl_rust::authline::server::{Event as ServerEvent, Server};
+use authen_sasl_rust::authline::LINE_LIMIT;
+use authen_sasl_rust::contract::Side;
+use authen_sasl_rust::world::LocalWorld;
+use authen_sasl_rust_fuzz::input::Input;
+use authen_sasl_rust_fuzz::memory;
+use authen_sasl_rust_fuzz::network::edit;
+use authen_sasl_rust_fuzz::party::{answer, configure, world, Facts};
+
+/// Moves of one input, at most.
+const MOVES: usize = 64;
+const LISTS: [&str; 6] = [
+    "SCRAM-SHA-256 PLAIN",
+    "PLAIN",
+    "CRAM-MD5 LOGIN",
+    "DIGEST-MD5",
+    "OAUTHBEARER XOAUTH2",
+    "SCRAM-SHA-1-PLUS SCRAM-SHA-1 EXTERNAL ANONYMOUS",
+];
+
+/// What a stream of messages holds, read in pieces: the messages, the fault if any, the bytes that were taken.
+fn decode<M: Message>(
+    stream: &[u8],
+    limit: usize,
+    mut next: impl FnMut(usize) -> usize,
+) -> (Vec<Vec<u8>>, String, usize) {
+    let mut decoder = Decoder::<M>::new(limit);
+    let (mut messages, mut rest) = (Vec::new(), stream);
+    while !rest.is_empty() {
+        let count = next(rest.len());
+        let mut piece = &rest[..count];
+        loop {
+            match decoder.next(&mut piece) {
+                Ok(Some(message)) => messages.push(message.to_bytes()),
+                Ok(None) => break,
+                Err(fault) => {
+                    assert!(decoder.next(&mut &b"quit\r\n"[..]).is_err(), "a stream goes on after a fault");
+                    return (messages, format!("{fault:?}"), 0);
+                }
+            }
+        }
+        assert!(piece.is_empty());
+        rest = &rest[count..];
+    }
+    let taken = if decoder.is_inside() { 0 } else { stream.len() };
+    (messages, String::new(), taken)
+}
+
+fn codec<M: Message>(mut input: Input<'_>) {
+    let limit = input.short() % 300;
+    let mut cuts = input.cuts();
+    let stream = input.rest();
+    // A line, and a token twice while its buffer grows.
+    let most = 16_384 + 4 * LINE_LIMIT + 8 * stream.len();
+    let whole = memory::bounded(most, || decode::<M>(stream, limit, |there| there));
+    assert_eq!(decode::<M>(stream, limit, |there| cuts.next(there)), whole, "the split makes a difference");
+    // Every message has one spelling.
+    let printed = whole.0.concat();
+    assert!(stream.starts_with(&printed));
+    assert!(whole.2 == 0 || printed == stream);
+}
+
+/// Both ends and the bytes between them.
+struct Dialogue {
+    facts: Facts,
+    client: Client,
+    server: Server,
+    worlds: [LocalWorld; 2],
+    to_server: Vec<u8>,
+    to_client: Vec<u8>,
+    tampered: bool,
+    accepts: bool,
+    /// The server's dialogue is over: it says nothing more.
+    over: bool,
+    authenticated: bool,
+    done: bool,
+    failed: bool,
+}
+
+impl Dialogue {
+    fn serve(&mut self, count: usize) {
+        let bytes: Vec<u8> = self.to_server.drain(..count).collect();
+        let mut input = &bytes[..];
+        loop {
+            let mut event = self.server.receive(&mut input, &mut self.worlds[1].lend());
+            while let ServerEvent::Ask = event {
+                let (answer, _) = answer(self.server.question().expect("a question"), &self.facts);
+                event = self.server.answer(answer, &mut self.worlds[1].lend());
+            }
+            match event {
+                ServerEvent::Authenticated => {
+                    self.judge();
+                    match self.accepts {
+                        true => self.server.accept(),
+                        false => self.server.refuse(Word::Unauthorized),
+                    }
+                    self.authenticated = self.accepts;
+                }
+                ServerEvent::Open | ServerEvent::Closed | ServerEvent::Command(_) | ServerEvent::Broken(_) => {
+                    let output = self.server.output();
+                    assert!(output.is_empty() || !self.over, "output after the end");
+                    self.to_client.extend(output);
+                    self.over = true;
+                    let left = input.len();
+                    self.server.receive(&mut input, &mut self.worlds[1].lend());
+                    assert!(input.len() == left && self.server.output().is_empty(), "it takes what is not its own");
+                    break;
+                }
+                ServerEvent::Read if input.is_empty() => break,
+                ServerEvent::Read | ServerEvent::Failed(_) => {}
+                ServerEvent::Ask => unreachable!("it was answered"),
+            }
+            self.to_client.extend(self.server.output());
+        }
+        self.to_client.extend(self.server.output());
+    }
+
+    /// Who is authenticated has the secret, unless the mechanism knows none.
+    fn judge(&self) {
+        let mechanism = self.server.session.mechanism().map_or("", |mechanism| mechanism.name);
+        if !["ANONYMOUS", "EXTERNAL"].contains(&mechanism) {
+            assert!(self.facts.client_knows && self.facts.user_known, "{mechanism}: a success without the secret");
+        }
+        assert!(self.server.session.layer().is_none(), "there is no room for a layer");
+        let who = if mechanism == "ANONYMOUS" { "anonymous" } else { self.facts.name };
+        assert_eq!(self.server.identity().authcid.as_deref(), Some(who));
+    }
+
+    fn consume(&mut self, count: usize) {
+        let bytes: Vec<u8> = self.to_client.drain(..count).collect();
+        let mut input = &bytes[..];
+        loop {
+            let mut event = self.client.receive(&mut input, &mut self.worlds[0].lend());
+            while event == ClientEvent::Ask {
+                let (answer, _) = answer(self.client.question().expect("a question"), &self.facts);
+                event = self.client.answer(answer, &mut self.worlds[0].lend());
+            }
+            let output = self.client.output();
+            assert!(!self.failed || output.expose().is_empty(), "output after a failure");
+            self.to_server.extend_from_slice(output.expose());
+            match event {
+                ClientEvent::Done => {
+                    assert!(!self.failed && self.client.session.is_success());
+                    let mechanism = self.client.session.mechanism().map_or("", |mechanism| mechanism.name);
+                    let mutual = mechanism.starts_with("SCRAM-") || mechanism == "DIGEST-MD5";
+                    if !self.tampered {
+                        assert!(self.authenticated, "the client is in, says the client alone");
+                    }
+                    assert!(!mutual || self.server.session.is_success() || self.facts.client_knows, "{mechanism}");
+                    self.done = true;
+                    break;
+                }
+                ClientEvent::Failed(error) => {
+                    assert!(!self.done && !error.to_string().contains(&self.facts.client_secret()));
+                    self.failed = true;
+                    break;
+                }
+                ClientEvent::Read if input.is_empty() => break,
+                ClientEvent::Read => {}
+                ClientEvent::Ask => unreachable!("it was answered"),
+            }
+        }
+    }
+
+    fn act(&mut self, input: &mut Input<'_>) {
+        let what = input.byte();
+        match what % 6 {
+            0 => self.serve(usize::from(input.byte()).min(self.to_server.len())),
+            1 => self.consume(usize::from(input.byte()).min(self.to_client.len())),
+            2 => {
+                self.tampered = true;
+                self.to_server = edit(std::mem::take(&mut self.to_server), input);
+            }
+            3 => {
+                self.tampered = true;
+                self.to_client = edit(std::mem::take(&mut self.to_client), input);
+            }
+            4 => self.serve(self.to_server.len()),
+            _ => self.consume(self.to_client.len()),
+        }
+    }
+}
+
+fn dialogue(mut input: Input<'_>) {
+    let (wanted, offered) = (*input.choose(&LISTS), *input.choose(&LISTS));
+    let what = input.byte();
+    let facts = Facts::read("PLAIN", &mut input);
+    let lent = |side| world(side, &facts, Default::default());
+    let mut talk = Dialogue {
+        client: Client::new(if what & 1 == 0 { offered } else { wanted }),
+        server: Server::new(offered).with_token_limit(4096),
+        worlds: [lent(Side::Client), lent(Side::Server)],
+        to_server: Vec::new(),
+        to_client: Vec::new(),
+        tampered: false,
+        accepts: what & 2 == 0,
+        over: false,
+        authenticated: false,
+        done: false,
+        failed: false,
+        facts,
+    };
+    configure(&mut talk.client.session.config, Side::Client, &talk.facts);
+    configure(&mut talk.server.session.config, Side::Server, &talk.facts);
+    talk.client.begin();
+    talk.to_server.extend_from_slice(talk.client.output().expose());
+    for _ in 0..MOVES {
+        if input.is_empty() {
+            break;
+        }
+        talk.act(&mut input);
+    }
+    for _ in 0..8 {
+        talk.serve(talk.to_server.len());
+        talk.consume(talk.to_client.len());
+    }
+    if !talk.tampered {
+        assert_eq!(talk.done, talk.authenticated, "the ends disagree");
+    }
+}
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let mut input = Input::new(data);
+    match input.byte() % 3 {
+        0 => codec::<Request>(input),
+        1 => codec::<Reply>(input),
+        _ => dialogue(input),
+    }
+});

@@ -1,0 +1,125 @@
+//! Options by name, lists of mechanisms, and the choice among them.
+#![no_main]
+#![allow(missing_docs)]
+
+use authen_sasl_rust::config::{BindingPolicy, ChannelBinding, Config};
+use authen_sasl_rust::contract::{Abilities, SecurityFlags, Side};
+use authen_sasl_rust::mechanism::{self, KERBEROS};
+use authen_sasl_rust::negotiate;
+use authen_sasl_rust::session::Session;
+use authen_sasl_rust_fuzz::input::Input;
+
+/// Every option, and some that are none.
+const OPTIONS: [&str; 24] = [
+    "service",
+    "serverfqdn",
+    "host",
+    "minssf",
+    "maxssf",
+    "externalssf",
+    "maxbuf",
+    "min_iterations",
+    "max_iterations",
+    "iterations",
+    "secflags",
+    "channel_binding_policy",
+    "offered_mechanisms",
+    "offered_bindings",
+    "no_integrity",
+    "no_confidentiality",
+    "realm",
+    "ccache",
+    "keytab",
+    "principal",
+    "delegate",
+    "external_id",
+    "fake_salt_key",
+    "no such option",
+];
+
+/// Sets an option and checks that reading inverts it, and that a refusal changes nothing.
+fn set(config: &mut Config, name: &str, value: Option<&str>) {
+    let before = all(config);
+    match config.set(name, value) {
+        Err(error) => {
+            assert!(error.to_string().starts_with(name), "{error}");
+            assert_eq!(all(config), before, "{name}: a refused value has changed something");
+        }
+        Ok(false) => assert!(!OPTIONS[..OPTIONS.len() - 1].contains(&name) && all(config) == before),
+        Ok(true) => {
+            let read = config.get(name);
+            assert!(name != "fake_salt_key" || read.is_none(), "a secret is given back");
+            if let (Some(text), Some(_)) = (&read, value) {
+                assert_eq!(config.set(name, Some(text)), Ok(true), "{name}: {text} is not taken back");
+                assert_eq!(config.get(name), read, "{name}");
+            }
+        }
+    }
+}
+
+fn all(config: &Config) -> Vec<Option<String>> {
+    OPTIONS.iter().map(|name| config.get(name)).collect()
+}
+
+fn choose(side: Side, config: &Config, list: &str) {
+    let usable = negotiate::usable(list, side, config);
+    let named = |name: &str| negotiate::names(list).any(|one| one.eq_ignore_ascii_case(name));
+    for mechanism in &usable {
+        assert!(named(mechanism.name) && negotiate::refusal(mechanism, side, config).is_none());
+        let plain = ["PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"].contains(&mechanism.name);
+        let forbidden = config.secflags.contains(SecurityFlags::NOPLAINTEXT) && config.external_ssf == 0;
+        assert!(!(plain && forbidden), "{} without TLS, against noplaintext", mechanism.name);
+        let required = config.binding_policy == BindingPolicy::Require;
+        assert!(!required || mechanism.name.ends_with("-PLUS"), "{} does not bind", mechanism.name);
+        assert!(config.min_ssf <= config.external_ssf.saturating_add(mechanism.max_ssf));
+    }
+    assert!(usable.windows(2).all(|pair| pair[0].rank >= pair[1].rank && pair[0].name != pair[1].name));
+    match negotiate::choose(list, side, config) {
+        Ok(chosen) => assert_eq!(Some(chosen.name), usable.first().map(|first| first.name)),
+        Err(error) => {
+            assert!(usable.is_empty(), "none is chosen of {}", usable.len());
+            // One clause for a name, of at most 32 names: a long list makes no endless text.
+            assert!(error.to_string().len() < 32 * 400);
+        }
+    }
+}
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let mut input = Input::new(data);
+    let what = input.byte();
+    let side = if what & 1 == 0 { Side::Client } else { Side::Server };
+    let mut session = Session::new(side);
+    session.config.abilities = Abilities(u32::from(input.byte()) | u32::from(input.byte()) << 16);
+    for _ in 0..what >> 4 {
+        let name = input.byte();
+        match (name, input.optional()) {
+            (0xff, data) => {
+                let data = data.unwrap_or_default().to_vec();
+                let kind = String::from_utf8_lossy(input.string()).into_owned();
+                let fits = !kind.is_empty() && !data.is_empty() && !kind.contains([',', '=', ' ', '\0']);
+                let bound = session.config.set_binding(ChannelBinding { kind, data });
+                assert!(fits || bound.is_err());
+            }
+            (0xfe, _) => session.config.set_tls_ssf(input.short() as u32),
+            (0xfd, name) => {
+                let name = String::from_utf8_lossy(name.unwrap_or_default());
+                set(&mut session.config, &name, Some("1"));
+            }
+            (name, value) => {
+                let value = value.map(String::from_utf8_lossy);
+                set(&mut session.config, OPTIONS[usize::from(name) % OPTIONS.len()], value.as_deref());
+            }
+        }
+    }
+    let list = String::from_utf8_lossy(input.rest()).into_owned();
+    // Whether Kerberos is usable is the machine's to know, and to find out slow.
+    let kerberos = |name: &str| KERBEROS.iter().any(|mechanism| mechanism.name.eq_ignore_ascii_case(name));
+    if negotiate::names(&list).any(kerberos) {
+        return;
+    }
+    choose(side, &session.config, &list);
+    match session.negotiate(&list) {
+        Ok(chosen) => assert!(mechanism::find(chosen.name).is_some_and(|found| found.name == chosen.name)),
+        Err(_) => assert!(session.mechanism().is_none()),
+    }
+});

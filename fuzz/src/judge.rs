@@ -1,0 +1,144 @@
+//! What must hold whenever a side has succeeded, however the messages came about.
+
+use authen_sasl_rust::config::ChannelBinding;
+use authen_sasl_rust::layer::lock;
+use authen_sasl_rust::wire::scram::base64;
+
+use crate::network::Network;
+use crate::party::{Facts, Run};
+
+/// Looks at both sides after a call.
+pub fn check(network: &Network) {
+    let facts = &network.client.facts;
+    if network.server.session.is_success() {
+        server(network, facts);
+    }
+    if network.client.session.is_success() && is_mutual(facts) {
+        client(network, facts);
+        if network.server.session.is_success() {
+            agreement(network);
+        }
+    }
+}
+
+/// Both sides prove that they know the secret.
+fn is_mutual(facts: &Facts) -> bool {
+    facts.mechanism.starts_with("SCRAM-") || facts.mechanism == "DIGEST-MD5"
+}
+
+fn server(network: &Network, facts: &Facts) {
+    let (server, client) = (&network.server, &network.client);
+    let identity = server.session.identity();
+    if !["ANONYMOUS", "EXTERNAL"].contains(&facts.mechanism) {
+        assert!(facts.client_knows && facts.user_known, "a success without the secret");
+    }
+    // A confused application may have given the user another name.
+    if !server.dishonest {
+        assert_eq!(identity.authcid.as_deref(), Some(&*facts.expected_authcid()));
+    }
+    if let Some(authzid) = identity.authzid.as_deref() {
+        let authcid = identity.authcid.as_deref().unwrap_or_default();
+        let in_domain = |domain: &str| !domain.is_empty() && authzid == format!("{authcid}@{domain}");
+        let allowed = authzid == authcid
+            || server.authorized.iter().any(|(who, as_whom)| who == authcid && as_whom == authzid)
+            || (in_domain("mail.example.com") || identity.realm.as_deref().is_some_and(in_domain))
+            || in_domain(facts.realm);
+        assert!(allowed, "{authcid} acts as {authzid}");
+        if is_mutual(facts) && !network.forged && !client.dishonest {
+            assert_eq!(facts.authzid.as_deref(), Some(authzid), "an authorization identity that nobody asked for");
+        }
+    }
+    if (is_mutual(facts) || facts.mechanism == "CRAM-MD5") && !network.forged {
+        let nonce = server.run.nonces.last().expect("a server's nonce");
+        let heard = client.past.iter().chain([&client.run]).any(|run| heard(run, nonce));
+        assert!(heard, "no client has heard this server's nonce: an old answer was enough");
+    }
+    if facts.mechanism.starts_with("SCRAM-") {
+        scram_server(network, facts);
+    }
+}
+
+/// RFC 5802 §5.1, §6: the whole nonce and the whole channel binding, as this server knows them.
+fn scram_server(network: &Network, facts: &Facts) {
+    let server = &network.server;
+    // An empty message may follow, where the protocol has no room for data with its success.
+    let [first, last, ..] = &server.run.fed[..] else { panic!("a success after one message") };
+    let (first, last) = (String::from_utf8_lossy(first), String::from_utf8_lossy(last));
+    let header = first.match_indices(',').nth(1).map(|(at, _)| &first[..=at]).expect("a GS2 header");
+    let ours = attribute(&first[header.len()..], 'r').expect("the client's nonce").to_owned()
+        + server.run.nonces.last().expect("a server's nonce");
+    assert_eq!(attribute(&last, 'r'), Some(&*ours), "a success with another nonce");
+    let mut binding = header.as_bytes().to_vec();
+    if facts.mechanism.ends_with("-PLUS") {
+        assert!(header.starts_with("p=tls-exporter,"), "a success without channel binding: {header}");
+        let data = server.session.config.binding_data().first().map(|ChannelBinding { data, .. }| data);
+        binding.extend_from_slice(data.expect("the server's data"));
+        if !network.forged {
+            assert_eq!(facts.bindings[0], facts.bindings[1], "a success on two channels");
+        }
+    }
+    assert_eq!(attribute(&last, 'c').and_then(base64), Some(binding), "a success with another channel binding");
+    let required = facts.options[1].iter().any(|(name, _)| *name == "channel_binding_policy");
+    assert!(!required || facts.mechanism.ends_with("-PLUS"), "a success without the channel binding that is required");
+}
+
+fn client(network: &Network, facts: &Facts) {
+    let (server, client) = (&network.server, &network.client);
+    assert!(facts.client_knows || client.dishonest, "the client trusts a server that knows another secret");
+    let nonce = client.run.nonces.last().expect("a client's nonce");
+    if !network.forged {
+        let proved = server.past.iter().chain([&server.run]).any(|run| run.succeeded && heard(run, nonce));
+        assert!(proved, "the client trusts a server that has proved nothing");
+    }
+    if facts.mechanism.starts_with("SCRAM-") {
+        let [first, _] = &client.run.fed[..] else { panic!("a success after another number of messages than two") };
+        let first = String::from_utf8_lossy(first);
+        let theirs = attribute(&first, 'r').expect("a nonce");
+        assert!(theirs.len() > nonce.len() && theirs.starts_with(nonce.as_str()), "a success with the nonce {theirs}");
+        let iterations: u32 = attribute(&first, 'i').and_then(|text| text.parse().ok()).expect("a count");
+        let config = &client.session.config;
+        assert!((config.min_iterations..=config.max_iterations).contains(&iterations), "{iterations} iterations");
+    }
+}
+
+/// Who, as whom, and under which layer: both sides must think the same.
+fn agreement(network: &Network) {
+    let (server, client) = (&network.server, &network.client);
+    let linked = client.run.nonces.last().is_some_and(|nonce| heard(&server.run, nonce))
+        && server.run.nonces.last().is_some_and(|nonce| heard(&client.run, nonce));
+    if !linked || network.forged || server.dishonest || client.dishonest {
+        return;
+    }
+    let (ours, theirs) = (client.session.identity(), server.session.identity());
+    assert_eq!((&ours.authcid, &ours.authzid), (&theirs.authcid, &theirs.authzid));
+    let (Some(ours), Some(theirs)) = (client.session.layer(), server.session.layer()) else {
+        assert!(client.session.layer().is_none() && server.session.layer().is_none(), "a layer on one side alone");
+        return;
+    };
+    // Neither cipher nor maxbuf is in what DIGEST-MD5 proves (RFC 6331 §2, item 4); whether there is
+    // confidentiality is.
+    assert_eq!(lock(ours).ssf() > 1, lock(theirs).ssf() > 1);
+    if network.tampered {
+        return;
+    }
+    for (from, to) in [(ours, theirs), (theirs, ours)] {
+        let (mut from, mut to) = (lock(from), lock(to));
+        assert_eq!(from.ssf(), to.ssf());
+        assert!(from.room(0) <= to.max_received() && from.max_plaintext() > 0);
+        let plaintext = vec![b'.'; from.max_plaintext().min(200)];
+        let mut frames = Vec::new();
+        from.frame(&plaintext, &mut frames).expect("a first frame");
+        to.feed(&frames).expect("the peer's first frame");
+        assert_eq!(to.plaintext(), plaintext);
+        to.consume(plaintext.len());
+    }
+}
+
+fn heard(run: &Run, nonce: &str) -> bool {
+    run.fed.iter().any(|message| message.windows(nonce.len()).any(|window| window == nonce.as_bytes()))
+}
+
+/// The first attribute of that name.
+fn attribute(message: &str, name: char) -> Option<&str> {
+    message.split(',').find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+}

@@ -1,0 +1,20 @@
+//! What the fuzz targets share. Each target is one file of `fuzz_targets/`; docs/fuzzing.md says
+//! what each one asserts, and how to run them.
+//!
+//! - [`input`]: reads a program for the target out of the fuzzer's bytes;
+//! - [`memory`]: the most memory that a piece of work may take;
+//! - [`wire`]: the messages, parsed and printed and parsed again;
+//! - [`party`]: one side of an exchange with its application;
+//! - [`network`]: what carries the messages, and damages them;
+//! - [`forger`]: a SCRAM peer that knows the secret and lies all the same;
+//! - [`judge`]: what must hold whenever a side has succeeded;
+//! - [`surface`]: the C surface, as a C program sees it.
+
+pub mod forger;
+pub mod input;
+pub mod judge;
+pub mod memory;
+pub mod network;
+pub mod party;
+pub mod surface;
+pub mod wire;

@@ -1,0 +1,133 @@
+//! The C surface as a C program sees it: `src/ffi.h` in Rust's words, and nothing of the core's types.
+#![allow(unsafe_code, missing_docs)]
+
+use std::ffi::c_void;
+use std::ptr;
+
+/// `asr_slice`: bytes that are lent; a null pointer is absent.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Slice {
+    pub ptr: *const u8,
+    pub len: usize,
+}
+
+/// `asr_value`: one value of a client's application.
+#[repr(C)]
+pub struct Value {
+    pub property: u32,
+    pub bytes: Slice,
+}
+
+/// `asr_question`: which fields count depends on `kind`.
+#[repr(C)]
+pub struct Question {
+    pub kind: i32,
+    pub wanted: u32,
+    pub name: Slice,
+    pub authzid: Slice,
+    pub secret: Slice,
+    pub realm: Slice,
+    pub host: Slice,
+    pub port: Slice,
+}
+
+pub type Handle = *mut c_void;
+pub type Layer = *const c_void;
+pub type Keys = *const c_void;
+
+extern "C" {
+    pub fn asr_new(side: i32, service: Slice, host: Slice, abilities: u32) -> Handle;
+    pub fn asr_free(handle: Handle);
+    pub fn asr_negotiate(handle: Handle, list: Slice) -> Slice;
+    pub fn asr_pick(handle: Handle, name: Slice) -> i32;
+    pub fn asr_set_abilities(handle: Handle, abilities: u32);
+    pub fn asr_knows(name: Slice) -> i32;
+    pub fn asr_set(handle: Handle, name: Slice, value: Slice, error: *mut Slice) -> i32;
+    pub fn asr_bind(handle: Handle, kind: Slice, data: Slice) -> Slice;
+    pub fn asr_unbind(handle: Handle);
+    pub fn asr_tls_ssf(handle: Handle, bits: u32);
+    pub fn asr_get(handle: Handle, name: Slice) -> Slice;
+    pub fn asr_start(handle: Handle, initial: Slice) -> i32;
+    pub fn asr_step(handle: Handle, received: Slice) -> i32;
+    pub fn asr_busy(handle: Handle);
+    pub fn asr_abort(handle: Handle, why: i32) -> i32;
+    pub fn asr_message(handle: Handle) -> Slice;
+    pub fn asr_sent(handle: Handle);
+    pub fn asr_error(handle: Handle) -> Slice;
+    pub fn asr_code(handle: Handle) -> i32;
+    pub fn asr_status(handle: Handle) -> i32;
+    pub fn asr_mechanism(handle: Handle) -> Slice;
+    pub fn asr_rank(handle: Handle) -> i32;
+    pub fn asr_usable(handle: Handle, out: *mut Slice) -> *mut c_void;
+    pub fn asr_text_free(text: *mut c_void);
+    pub fn asr_make_verifier(
+        mechanism: Slice,
+        password: Slice,
+        salt: Slice,
+        iterations: u32,
+        spelling: Slice,
+        out: *mut Slice,
+        owner: *mut *mut c_void,
+    ) -> i32;
+    pub fn asr_question_get(handle: Handle, out: *mut Question) -> i32;
+    pub fn asr_offered_realm(handle: Handle, index: u32) -> Slice;
+    pub fn asr_answer_values(handle: Handle, values: *const Value, count: usize) -> i32;
+    pub fn asr_answer_text(handle: Handle, text: Slice) -> i32;
+    pub fn asr_answer_verdict(handle: Handle, verdict: i32) -> i32;
+    pub fn asr_answer_credential(handle: Handle, credential: Slice) -> i32;
+    pub fn asr_answer_token(handle: Handle, identity: Slice, status: Slice, scope: Slice, configuration: Slice) -> i32;
+    pub fn asr_wants_keys(handle: Handle) -> i32;
+    pub fn asr_keys_new() -> Keys;
+    pub fn asr_keys_free(keys: Keys);
+    pub fn asr_use_keys(handle: Handle, keys: Keys);
+    pub fn asr_layered(handle: Handle) -> i32;
+    pub fn asr_room(handle: Handle, length: usize) -> usize;
+    pub fn asr_encode(handle: Handle, buffer: *mut u8, capacity: usize, length: usize) -> isize;
+    pub fn asr_decode(handle: Handle, frame: *mut u8, length: usize) -> isize;
+    pub fn asr_layer_share(handle: Handle) -> Layer;
+    pub fn asr_layer_free(layer: Layer);
+    pub fn asr_layer_frame(layer: Layer, plaintext: Slice, out: *mut Slice) -> *mut c_void;
+    pub fn asr_bytes_free(bytes: *mut c_void);
+    pub fn asr_layer_feed(layer: Layer, bytes: Slice) -> i32;
+    pub fn asr_layer_ready(layer: Layer) -> usize;
+    pub fn asr_layer_read(layer: Layer, out: *mut u8, count: usize) -> usize;
+    pub fn asr_layer_find(layer: Layer, separator: Slice) -> usize;
+    pub fn asr_layer_wanted(layer: Layer) -> usize;
+    pub fn asr_layer_cut(layer: Layer);
+    pub fn asr_layer_error(layer: Layer, out: *mut Slice) -> *mut c_void;
+}
+
+/// Absent.
+pub const NONE: Slice = Slice { ptr: ptr::null(), len: 0 };
+
+/// A question of nothing, to be filled.
+pub const NO_QUESTION: Question =
+    Question { kind: 0, wanted: 0, name: NONE, authzid: NONE, secret: NONE, realm: NONE, host: NONE, port: NONE };
+
+impl Slice {
+    /// Lends bytes, or nothing.
+    pub fn of(bytes: Option<&[u8]>) -> Slice {
+        bytes.map_or(NONE, |bytes| Slice { ptr: bytes.as_ptr(), len: bytes.len() })
+    }
+
+    /// Copies what was lent, as C must; each byte is looked at.
+    ///
+    /// # Safety
+    /// The slice came from the core, and nothing has changed the handle since.
+    pub unsafe fn copy(self) -> Option<Vec<u8>> {
+        // SAFETY: by this function's contract.
+        (!self.ptr.is_null()).then(|| unsafe { std::slice::from_raw_parts(self.ptr, self.len) }.to_vec())
+    }
+
+    /// Copies a text, which must be UTF-8, tell something, and confess no defect.
+    ///
+    /// # Safety
+    /// As for [`Slice::copy`].
+    pub unsafe fn text(self) -> Option<String> {
+        // SAFETY: by this function's contract.
+        let text = unsafe { self.copy() }.map(|bytes| String::from_utf8(bytes).expect("a text in UTF-8"));
+        assert!(!text.as_ref().is_some_and(|text| text.contains("internal error")), "{text:?}");
+        text
+    }
+}

@@ -1,0 +1,84 @@
+//! Places to listen at, and to connect to.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer};
+
+/// A place to listen at, or to connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    Tcp(String),
+    Tls(String),
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// `host:port`, `tls:host:port` or `unix:/path`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return match Path::new(path).is_absolute() {
+                true => Ok(Address::Unix(path.into())),
+                false => Err(format!("'{text}': a Unix socket's path is absolute")),
+            };
+        }
+        let (tls, place) = match text.strip_prefix("tls:") {
+            Some(place) => (true, place),
+            None => (false, text.strip_prefix("tcp:").unwrap_or(text)),
+        };
+        let well_formed = place.parse::<SocketAddr>().is_ok()
+            || place.rsplit_once(':').is_some_and(|(host, port)| {
+                !host.is_empty() && !host.contains([':', '/', ' ']) && port.parse::<u16>().is_ok()
+            });
+        match (well_formed, tls) {
+            (false, _) => Err(format!("'{text}': host:port, tls:host:port or unix:/path was expected")),
+            (true, true) => Ok(Address::Tls(place.into())),
+            (true, false) => Ok(Address::Tcp(place.into())),
+        }
+    }
+
+    /// The host of `host:port`, an IPv6 address without its brackets.
+    pub fn host(&self) -> Option<&str> {
+        let (Address::Tcp(place) | Address::Tls(place)) = self else { return None };
+        let (host, _) = place.rsplit_once(':')?;
+        Some(host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(place) => f.write_str(place),
+            Address::Tls(place) => write!(f, "tls:{place}"),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Address::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses() {
+        for (text, address, host) in [
+            ("127.0.0.1:1", Address::Tcp("127.0.0.1:1".into()), Some("127.0.0.1")),
+            ("tcp:localhost:80", Address::Tcp("localhost:80".into()), Some("localhost")),
+            ("tls:[::1]:2", Address::Tls("[::1]:2".into()), Some("::1")),
+            ("unix:/run/x", Address::Unix("/run/x".into()), None),
+        ] {
+            assert_eq!(address.host(), host);
+            assert_eq!(Address::parse(text), Ok(address));
+        }
+        for wrong in ["", "x", "1.2.3.4", "::1:80:", "unix:x", "host:70000", ":80", "a b:1", "http://x:1"] {
+            assert!(Address::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The manual and `--help` know every option and every setting: what the code has is the measure.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use clap::CommandFactory;
+
+use crate::options::Options;
+use crate::settings::Settings;
+
+const MANUAL: &str = include_str!("../../docs/sasl-gate.pod");
+const EXAMPLE: &str = include_str!("../contrib/sasl-gate.toml");
+
+/// The settings' words below `table` ("", or "[tls]" and the like), as the parser itself names them.
+fn words(table: &str) -> Vec<String> {
+    let error = match toml::from_str::<Settings>(&format!("{table}\nno_such_word = 1\n")) {
+        Err(error) => error.to_string(),
+        Ok(_) => return Vec::new(),
+    };
+    let Some((_, known)) = error.split_once("unknown field `no_such_word`, expected") else { return Vec::new() };
+    known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// All settings, those in tables with the table's name.
+fn settings() -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for word in words("") {
+        for table in [format!("[{word}]"), format!("[[{word}]]")] {
+            all.extend(words(&table).into_iter().map(|below| (table.clone(), below)));
+        }
+        all.push((String::new(), word));
+    }
+    all
+}
+
+fn section(name: &str) -> &'static str {
+    let rest = MANUAL.split(&format!("\n=head1 {name}\n")).nth(1).unwrap_or_else(|| panic!("no section {name}"));
+    rest.split("\n=head1 ").next().unwrap_or_default()
+}
+
+#[test]
+fn every_setting_is_in_the_manual_and_in_the_example() {
+    let all = settings();
+    assert!(all.len() > 30, "{all:?}");
+    let manual = section("SETTINGS");
+    let mut table = "";
+    let mut example = BTreeSet::new();
+    for line in EXAMPLE.lines() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.starts_with('[') {
+            table = line;
+        } else if let Some((word, _)) = line.split_once(" = ") {
+            example.insert((table.to_owned(), word.to_owned()));
+        }
+    }
+    for (table, word) in &all {
+        assert!(manual.contains(&format!("C<{word}>")), "docs/sasl-gate.pod lacks the setting {table} {word}");
+        let is_table = table.is_empty()
+            && [format!("\n[{word}]"), format!("\n[[{word}]]")].iter().any(|head| EXAMPLE.contains(head));
+        let there = is_table || example.contains(&(table.clone(), word.clone()));
+        assert!(there, "gateway/contrib/sasl-gate.toml lacks the setting {table} {word}");
+    }
+    let tables: BTreeSet<&str> = all.iter().map(|(table, _)| table.as_str()).collect();
+    assert!(
+        ["", "[tls]", "[backend_tls]", "[limits]", "[[access]]"].iter().all(|table| tables.contains(table)),
+        "{tables:?}"
+    );
+}
+
+#[test]
+fn the_example_is_good() {
+    let settings: Settings = toml::from_str(EXAMPLE).unwrap();
+    assert_eq!(settings.check(), Ok(()));
+}
+
+#[test]
+fn every_option_is_in_the_manual() {
+    let mut known = BTreeSet::new();
+    let command = {
+        let mut command = Options::command();
+        command.build();
+        command
+    };
+    for command in std::iter::once(&command).chain(command.get_subcommands().filter(|sub| sub.get_name() != "help")) {
+        for argument in command.get_arguments() {
+            let Some(long) = argument.get_long() else { continue };
+            assert!(argument.get_help().is_some(), "--help says nothing of --{long}");
+            let value = argument.get_value_names().filter(|_| argument.get_action().takes_values());
+            let value = value.map_or(String::new(), |names| format!(" I<{}>", names[0]));
+            let short = argument.get_short().map_or(String::new(), |short| format!("B<-{short}>, "));
+            let item = format!("{short}B<--{long}>{value}");
+            assert!(section("OPTIONS").contains(&item), "docs/sasl-gate.pod lacks {item}");
+            known.insert(format!("--{long}"));
+        }
+    }
+    assert!(known.len() > 15, "{known:?}");
+    let named = MANUAL.split("B<--").skip(1).filter_map(|rest| rest.split('>').next());
+    for name in named {
+        assert!(known.contains(&format!("--{name}")), "docs/sasl-gate.pod names --{name}, which is not there");
+    }
+}
+
+#[test]
+fn help_has_every_setting() {
+    let help = Options::command().render_long_help().to_string();
+    for line in EXAMPLE.lines() {
+        assert!(help.contains(line.trim_end()), "{line}");
+    }
+}
+
+#[test]
+fn files_that_the_manual_names_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for file in MANUAL.split("F<").skip(1).filter_map(|rest| rest.split('>').next()) {
+        assert!(root.join(file).exists(), "{file}");
+    }
+}
+
+#[test]
+fn every_figure_is_in_the_manual() {
+    let text = crate::gauges::Gauges::default().text();
+    for name in text.lines().filter_map(|line| line.strip_prefix("# TYPE sasl_gate_")?.split(' ').next()) {
+        assert!(section("FIGURES").contains(&format!("C<{name}>")), "docs/sasl-gate.pod lacks the figure {name}");
+    }
+}

@@ -1,0 +1,66 @@
+//! Passwords as they are, for CRAM-MD5 and DIGEST-MD5, which cannot work with less. Nobody needs this file who does
+//! not name these mechanisms.
+
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use authen_sasl_rust::secret::Secret;
+
+use crate::lines;
+
+/// Lines of `name:password`.
+pub struct Passwords(HashMap<Box<str>, Secret>);
+
+impl Passwords {
+    /// Reads the file, unless others may read it too.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let named = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
+        let about = std::fs::metadata(path).map_err(|error| named(&error))?;
+        if about.mode() & 0o007 != 0 {
+            return Err(named(&"it holds passwords, and everybody may use it: chmod o= is needed"));
+        }
+        lines::read(path, Passwords::parse)
+    }
+
+    fn parse(text: &Secret) -> Result<Self, String> {
+        let mut passwords: HashMap<Box<str>, Secret> = HashMap::new();
+        for line in lines::lines(text, "name:password")? {
+            if line.value.is_empty() {
+                return Err(line.wrong("the password is empty"));
+            }
+            if passwords.insert(line.name.into(), Secret::new(line.value.as_bytes())).is_some() {
+                return Err(line.wrong("this user has a password already"));
+            }
+        }
+        match passwords.is_empty() {
+            true => Err("there is no user in it".into()),
+            false => Ok(Passwords(passwords)),
+        }
+    }
+
+    /// A user's password.
+    pub fn find(&self, name: &str) -> Option<Secret> {
+        self.0.get(name).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_taken_as_they_are() {
+        let parse = |text: &str| Passwords::parse(&Secret::new(text.as_bytes()));
+        let passwords = parse("# people\nfred: a:b \n\nanna:x\r\n").unwrap();
+        assert!(passwords.find("fred").unwrap().ct_eq(b" a:b "));
+        assert!(passwords.find("anna").unwrap().ct_eq(b"x"));
+        assert!(passwords.find("nobody").is_none());
+        for (text, word) in
+            [("", "no user"), ("hunter2", "line 1"), ("fred:", "line 1"), ("fred:hunter2\nfred:x", "line 2")]
+        {
+            let error = parse(text).err().unwrap_or_else(|| panic!("{text}"));
+            assert!(error.contains(word) && !error.contains("hunter2"), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! A file that holds secrets: who may have it, how it is read, and how it is replaced as a whole.
+//!
+//! It is a regular file of this process' user or of root, which others neither read nor write, and no symbolic link.
+//! A writer locks the file itself, writes another one beside it and renames that: readers need no lock, and see
+//! the old file or the new one. As the name `.NAME.new` belongs to who has the lock, a killed writer's leaving is
+//! taken away by the next.
+
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{fchown, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{flock, FlockOperation, OFlags};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+use crate::error::{Code, Error};
+use crate::secret::Secret;
+
+/// Longest file, in bytes: some 400,000 users.
+const SIZE_LIMIT: u64 = 64 << 20;
+/// How long a writer waits for others.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// Tells one content of a file from another: who replaces a file gives it another inode, who
+/// writes into it another time.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Stamp([i128; 5]);
+
+impl Stamp {
+    fn of(meta: &Metadata) -> Self {
+        let nanoseconds = |seconds, rest| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        Stamp([
+            meta.dev().into(),
+            meta.ino().into(),
+            meta.size().into(),
+            nanoseconds(meta.mtime(), meta.mtime_nsec()),
+            nanoseconds(meta.ctime(), meta.ctime_nsec()),
+        ])
+    }
+}
+
+/// A file as it was read. It stays open, so that no other file gets its inode number meanwhile.
+#[derive(Debug)]
+pub(super) struct Opened {
+    file: File,
+    meta: Metadata,
+}
+
+impl Opened {
+    /// Opens a file for reading, if it is one to be trusted.
+    pub fn read_only(path: &Path) -> Result<Self, Error> {
+        Opened::with(path, OpenOptions::new().read(true))
+    }
+
+    fn with(path: &Path, options: &mut OpenOptions) -> Result<Self, Error> {
+        // NONBLOCK: a named pipe would keep us waiting.
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+        let file = options.custom_flags(flags).open(path).map_err(|error| match Errno::from_io_error(&error) {
+            Some(Errno::LOOP) => refused(path, "it is a symbolic link"),
+            _ => failed(path, &error),
+        })?;
+        let meta = file.metadata().map_err(|error| failed(path, &error))?;
+        if !meta.is_file() {
+            return Err(refused(path, "it is no regular file"));
+        }
+        if meta.uid() != 0 && meta.uid() != geteuid().as_raw() {
+            return Err(refused(path, "it belongs neither to the user of this program nor to root"));
+        }
+        if meta.mode() & 0o027 != 0 {
+            return Err(refused(path, "others can read or write it (chmod 600; a group may read it with 640)"));
+        }
+        if meta.len() > SIZE_LIMIT {
+            return Err(refused(path, "it is longer than 64 MiB"));
+        }
+        Ok(Opened { file, meta })
+    }
+
+    /// All that is in it.
+    pub fn content(&self, path: &Path) -> Result<Secret, Error> {
+        // One byte more than it had: who writes into it meanwhile is noticed by the stamp.
+        let mut bytes = Vec::with_capacity(self.meta.len() as usize + 1);
+        let read = (&self.file).take(SIZE_LIMIT).read_to_end(&mut bytes);
+        let bytes = Secret::from(bytes);
+        read.map(|_| bytes).map_err(|error| failed(path, &error))
+    }
+
+    pub fn stamp(&self) -> Stamp {
+        Stamp::of(&self.meta)
+    }
+
+    fn inode(&self) -> (u64, u64) {
+        (self.meta.dev(), self.meta.ino())
+    }
+}
+
+/// The stamp of what stands under that name now.
+pub(super) fn stamp(path: &Path) -> Result<Stamp, Error> {
+    fs::symlink_metadata(path).map(|meta| Stamp::of(&meta)).map_err(|error| failed(path, &error))
+}
+
+/// A file that nobody else changes until this is dropped.
+pub(super) struct Locked<'a> {
+    path: &'a Path,
+    opened: Opened,
+}
+
+impl<'a> Locked<'a> {
+    /// Locks a file; makes an empty one if there is none and `create` says so.
+    pub fn new(path: &'a Path, create: bool) -> Result<Self, Error> {
+        let end = Instant::now() + LOCK_WAIT;
+        loop {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(create).mode(0o600);
+            let opened = Opened::with(path, &mut options)?;
+            match flock(&opened.file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {
+                    // Whoever had the lock before has probably put another file in its place.
+                    if fs::symlink_metadata(path).is_ok_and(|now| (now.dev(), now.ino()) == opened.inode()) {
+                        return Ok(Locked { path, opened });
+                    }
+                }
+                Err(Errno::WOULDBLOCK | Errno::INTR) => sleep(Duration::from_millis(5)),
+                Err(error) => return Err(failed(path, &error.into())),
+            }
+            if Instant::now() > end {
+                let text = format!("users file {}: another program keeps it locked", path.display());
+                return Err(Error::outside(Code::TryAgain, text));
+            }
+        }
+    }
+
+    pub fn content(&self) -> Result<Secret, Error> {
+        self.opened.content(self.path)
+    }
+
+    /// Puts a new content in place of the old one, as a whole and for good.
+    pub fn replace(&self, content: &Secret) -> Result<(), Error> {
+        let beside = beside(self.path);
+        let written = self.write(&beside, content).and_then(|()| fs::rename(&beside, self.path));
+        if written.is_err() {
+            let _ = fs::remove_file(&beside);
+        }
+        // The folder too is written out: else the old file may be back after a power cut.
+        let kept = written.and_then(|()| File::open(self.path.parent().unwrap_or(Path::new("/")))?.sync_all());
+        kept.map_err(|error| failed(self.path, &error))
+    }
+
+    fn write(&self, beside: &Path, content: &Secret) -> io::Result<()> {
+        match fs::remove_file(beside) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside)?;
+        let (old, new) = (&self.opened.meta, file.metadata()?);
+        if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+            fchown(&file, Some(old.uid()), Some(old.gid()))?;
+        }
+        file.set_permissions(Permissions::from_mode(old.mode() & 0o777))?;
+        file.write_all(content.expose())?;
+        file.sync_all()
+    }
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".new");
+    path.with_file_name(name)
+}
+
+/// What the system refuses.
+fn failed(path: &Path, error: &io::Error) -> Error {
+    Error::outside(Code::Fail, format!("users file {}: {error}", path.display()))
+}
+
+/// What is refused here.
+pub(super) fn refused(path: &Path, why: &str) -> Error {
+    Error::outside(Code::ConfigErr, format!("users file {}: {why}", path.display()))
+}

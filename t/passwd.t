@@ -1,0 +1,188 @@
+# sasl-rust-passwd: each command, from standard input and at a terminal, many at once, and killed on the way.
+
+use strict;
+use warnings;
+use Test::More;
+use Authen::SASL::Rust::Accounts;
+use File::Temp qw(tempdir);
+use Time::HiRes qw(sleep time);
+
+my $folder = tempdir(CLEANUP => 1);
+my $file = "$folder/users";
+my @tool = (
+  $^X, (map { "-I$_" } grep { !ref } @INC),
+  -e 'blib/script/sasl-rust-passwd' ? 'blib/script/sasl-rust-passwd' : 'bin/sasl-rust-passwd'
+);
+
+sub slurp { my ($name) = @_; open my $in, '<', $name or return ''; local $/; return scalar <$in> }
+
+# Starts the tool in a process of its own, with that standard input.
+sub start {
+  my ($input, @arg) = @_;
+  my $name = "$folder/" . int rand 1e9;
+  open my $out, '>', "$name.in" or die "$name.in: $!";
+  print $out $input;
+  close $out or die "$name.in: $!";
+  my $pid = fork // die "fork: $!";
+  return { pid => $pid, name => $name } if $pid;
+  open STDIN, '<', "$name.in" and open STDOUT, '>', "$name.out" and open STDERR, '>', "$name.err" or die;
+  alarm 60;
+  exec @tool, @arg or die;
+}
+
+sub end {
+  my ($started) = @_;
+  waitpid $started->{pid}, 0;
+  my @result = ($?, slurp("$started->{name}.out"), slurp("$started->{name}.err"));
+  unlink map { "$started->{name}.$_" } qw(in out err);
+  return @result;
+}
+
+sub run { return end(start(@_)) }
+
+sub good {
+  my ($input, @arg) = @_;
+  my ($status, $out, $err) = run($input, @arg);
+  is("$status $err", '0 ', "@arg[0, -1]");
+  return $out;
+}
+
+sub bad {
+  my ($status, $why, $input, @arg) = @_;
+  my ($got, $out, $err) = run($input, @arg);
+  is($got >> 8, $status, "@arg: status");
+  is($out, '', 'nothing on standard output');
+  like($err, $why, 'the reason on standard error');
+  unlike($err, qr/pencil|crayon/, 'without a secret');
+  return;
+}
+
+subtest 'commands' => sub {
+  is(good("pencil\n", 'add', $file, 'fred'), '', 'says nothing');
+  good(
+    "pencil\r\nmore\n", qw(--mechanism SCRAM-SHA-512 --mechanism SCRAM-SHA-1 --iterations 5000 add), $file,
+    "j\xc3\xbcrgen"
+  );
+  is(
+    good('', 'list', $file), "fred\tenabled\tSCRAM-SHA-256=4096\n"
+      . "j\xc3\xbcrgen\tenabled\tSCRAM-SHA-1=5000\tSCRAM-SHA-512=5000\n", 'list'
+  );
+  good('pencil', 'verify', $file, $_) for 'fred', "j\xc3\xbcrgen";
+  bad(
+    1, qr/^sasl-rust-passwd: wrong password, or an unknown or disabled user\n\z/, "crayon\n", 'verify', $file,
+    'fred'
+  );
+  good("crayon\n", 'change', $file, "j\xc3\xbcrgen");
+  good("crayon\n", 'verify', $file, "j\xc3\xbcrgen");
+  good('', 'disable', $file, 'fred');
+  like(good('', 'list', $file), qr/^fred\tdisabled\t/, 'disabled');
+  bad(1, qr/disabled user/, "pencil\n", 'verify', $file, 'fred');
+  good('', 'enable', $file, 'fred');
+  good("pencil\n", 'verify', $file, 'fred');
+  good('', 'delete', $file, 'fred');
+  unlike(good('', 'list', $file), qr/fred/, 'deleted');
+  is((stat $file)[2] & 07777, 0600, 'the mode of the file');
+};
+
+subtest 'what cannot be done' => sub {
+  my $before = slurp($file);
+  bad(1, qr/this user is there already/, "pencil\n", 'add', $file, "j\xc3\xbcrgen");
+  bad(1, qr/there is no such user/, "pencil\n", 'change', $file, 'nobody');
+  bad(1, qr/there is no such user/, '', $_, $file, 'nobody') for qw(delete disable enable);
+  bad(1, qr/no password/, '', $_, $file, 'new') for qw(add change verify);
+  bad(1, qr/the password is empty/, "\n", 'add', $file, 'new');
+  bad(1, qr/holds a colon/, "pencil\n", 'add', $file, 'a:b');
+  bad(1, qr/SASLprep prohibits/, "pencil\n", 'add', $file, "a\nb");
+  bad(1, qr/mechanism: names of SCRAM/, "pencil\n", qw(--mechanism PLAIN add), $file, 'new');
+  bad(1, qr/iterations: a number/, "pencil\n", qw(--iterations 100 add), $file, 'new');
+  bad(1, qr/No such file/, "pencil\n", 'change', "$folder/none", 'fred');
+  bad(2, qr/^Usage:/m, '', @$_) for [], ['list'], ['list', $file, 'fred'], ['add', $file], ['fly', $file, 'fred'],
+    ['add', $file, 'fred', 'pencil'], ['--password', 'x', 'add', $file, 'fred'], ['add', '', 'fred'];
+  is(slurp($file), $before, 'nothing has changed');
+  my ($status, $out) = run('', '--help');
+  is($status, 0, '--help');
+  like($out, qr/sasl-rust-passwd .* add FILE USER.*--iterations NUMBER/s, 'tells how');
+  chmod 0644, $file;
+  bad(1, qr/others can read or write it/, '', 'list', $file);
+  chmod 0600, $file;
+};
+
+# A terminal by way of script(1): what it shows goes to its output.
+subtest 'at a terminal' => sub {
+  plan skip_all => 'there is no script(1) of util-linux'
+    unless (qx{script --version 2>/dev/null} || '') =~ /util-linux/;
+  my $count = 0;
+  my $typed = sub {
+    my ($lines, @arg) = @_;
+    my $screen = "$folder/screen-" . $count++;
+    my $command = join ' ', map { quotemeta } @tool, @arg;
+    open my $in, '|-', "script -qec '$command; echo status=\$?' /dev/null >$screen 2>&1" or die "script: $!";
+    $in->autoflush;
+    my $end = time + 20;
+    for my $prompts (1 .. @$lines) {
+      sleep 0.02 until $prompts == (() = slurp($screen) =~ /(?:Password|Again): /g) || time > $end;
+      print $in "$lines->[$prompts - 1]\n";
+    }
+    sleep 0.02 until slurp($screen) =~ /status=/ || time > $end;
+    close $in;
+    return slurp($screen);
+  };
+  my $screen = $typed->(['pencil', 'pencil'], 'add', $file, 'typist');
+  like($screen, qr/\APassword: \r?\nAgain: \r?\nstatus=0/, 'asked for twice, and not shown');
+  good("pencil\n", 'verify', $file, 'typist');
+  $screen = $typed->(['pencil', 'crayon'], 'change', $file, 'typist');
+  like($screen, qr/the passwords differ\r?\nstatus=1/, 'twice the same');
+  $screen = $typed->(['pencil'], 'verify', $file, 'typist');
+  like($screen, qr/\APassword: \r?\nstatus=0/, 'asked for once to verify');
+  unlike($screen, qr/pencil/, 'and not shown');
+  good('', 'delete', $file, 'typist');
+};
+
+subtest 'twenty at once' => sub {
+  my $crowd = "$folder/crowd";
+  my @started = map { start("pencil\n", 'add', $crowd, "user-$_") } 1 .. 20;
+  is((end($_))[0], 0, 'added') for @started;
+  is_deeply(
+    [sort map { $_->{user} } Authen::SASL::Rust::Accounts->new(users => $crowd)->list],
+    [sort map { "user-$_" } 1 .. 20],
+    'all are there'
+  );
+  my @names = map { "user-$_" } 1 .. 20;
+  @started =
+    map { $_ % 2 ? start('', 'delete', $crowd, $names[$_]) : start("crayon\n", 'change', $crowd, $names[$_]) } 0 .. 19;
+  is((end($_))[0], 0, 'deleted or changed') for @started;
+  my $accounts = Authen::SASL::Rust::Accounts->new(users => $crowd);
+  is(scalar(() = $accounts->list), 10, 'half of them are left');
+  is($accounts->check($names[$_], 'crayon'), 1, 'with the new password') for grep { !($_ % 2) } 0 .. 19;
+  is_deeply(
+    [grep { !/\Acrowd\z/ } map { s{.*/}{}r } glob "$folder/{.c*,crowd*}"], [],
+    'and nothing else is left in the folder'
+  );
+};
+
+# Writers without a pause, killed at any point of their work.
+subtest 'killed on the way' => sub {
+  my $file = "$folder/killed";
+  my $accounts = Authen::SASL::Rust::Accounts->new(users => $file);
+  $accounts->setpass('fred', 'pencil');
+  my $changed = 0;
+  for my $round (1 .. 40) {
+    my $before = slurp($file);
+    my $pid = fork // die "fork: $!";
+    if (!$pid) {
+      my $n = 0;
+      while (1) { $accounts->setpass('user-' . $n++ % 50, 'pencil') }
+    }
+    sleep 0.002 + rand 0.02;
+    kill KILL => $pid;
+    waitpid $pid, 0;
+    $changed++ if slurp($file) ne $before;
+    is(eval { $accounts->check('fred', 'pencil') }, 1, "whole after $round") or diag $@;
+  }
+  cmp_ok($changed, '>', 5, 'they were at work');
+  $accounts->setpass('last', 'pencil');
+  is($accounts->check('last', 'pencil'), 1, 'the next writer goes on');
+  is(-e "$folder/.killed.new", undef, 'and has taken away what was left');
+};
+
+done_testing;

@@ -1,0 +1,46 @@
+package Server::Memcached;
+
+# Debian's memcached with SASL by Cyrus libsasl2, its users in a sasldb of its own.
+
+use strict;
+use warnings;
+use parent 'Server::Daemon';
+use Sys::Hostname qw(hostname);
+
+# start(users => { name => password }, mechanisms => 'PLAIN ...', sasl => 0 for a memcached without)
+sub prepare {
+  my ($self) = @_;
+  $self->{port} = $self->free_port;
+  return if defined $self->{sasl} && !$self->{sasl};
+  my $sasldb = $self->dir . '/sasldb';
+  $self->write_file(
+    'memcached.conf', join '', map { "$_\n" } "mech_list: $self->{mechanisms}", 'pwcheck_method: auxprop',
+    'auxprop_plugin: sasldb', "sasldb_path: $sasldb"
+  );
+  my $users = $self->{users};
+  for my $user (sort keys %$users) {
+    # The realm is the host's name, in full if the system knows it so.
+    my %realm = map { $_ => 1 } hostname, map { $_ || () } (gethostbyname hostname)[0];
+    for my $realm (keys %realm) {
+      open my $to, '|-', $self->program('saslpasswd2'), '-p', '-c', '-f', $sasldb, '-u', $realm, $user
+        or die "saslpasswd2: $!";
+      print {$to} $users->{$user};
+      close $to or die "saslpasswd2 failed\n";
+    }
+  }
+  return;
+}
+
+sub command {
+  my ($self) = @_;
+  my @sasl = -e $self->dir . '/memcached.conf' ? '-S' : ();
+  # Root is refused unless it is named.
+  return (
+    '/usr/bin/env', 'SASL_CONF_PATH=' . $self->dir, $self->program('memcached'), @sasl, '-U', 0, '-m', 16,
+    '-l', '127.0.0.1', '-p', $self->{port}, $> == 0 ? ('-u', 'root') : ()
+  );
+}
+
+sub addresses { return "127.0.0.1:$_[0]{port}" }
+
+1;
