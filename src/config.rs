@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::contract::{Abilities, Accounts, SecurityFlags};
 use crate::error::{Application, Error};
+use crate::plugin::Plugins;
 use crate::secret::Secret;
 
 /// Longest value of an option, and of a channel binding's data, in bytes.
@@ -98,6 +99,9 @@ struct Rare {
     offered_bindings: Option<Box<str>>,
     tls_ssf: u32,
     accounts: Option<Arc<dyn Accounts>>,
+    plugins: Option<Arc<Plugins>>,
+    local: Option<Box<str>>,
+    remote: Option<Box<str>>,
     auxprop: Vec<Box<str>>,
 }
 
@@ -154,6 +158,28 @@ impl Config {
     /// Kerberos: a client lets the server act for it.
     pub fn delegate(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.delegate)
+    }
+
+    /// The plugins whose mechanisms may be used.
+    pub fn plugins(&self) -> Option<&Arc<Plugins>> {
+        self.rare.as_ref()?.plugins.as_ref()
+    }
+
+    /// Sets or takes away the plugins.
+    pub fn set_plugins(&mut self, plugins: Option<Arc<Plugins>>) {
+        if plugins.is_some() || self.rare.is_some() {
+            self.rare().plugins = plugins;
+        }
+    }
+
+    /// The address and port of this side, `ip;port`.
+    pub fn local(&self) -> Option<&str> {
+        self.rare.as_ref()?.local.as_deref()
+    }
+
+    /// The address and port of the peer, `ip;port`.
+    pub fn remote(&self) -> Option<&str> {
+        self.rare.as_ref()?.remote.as_deref()
     }
 
     /// Who answers a server's questions where its application has no callback.
@@ -360,6 +386,8 @@ impl Config {
                 self.rare().delegated_ccache = value.map(str::to_owned);
             }
             "external_id" => self.rare().external_id = value.map(str::to_owned),
+            "iplocalport" => self.rare().local = value.map(Into::into),
+            "ipremoteport" => self.rare().remote = value.map(Into::into),
             "auxprop" => self.rare().auxprop = words(value.unwrap_or("")).map(Into::into).collect(),
             "fake_salt_key" => {
                 if value.is_some_and(|v| v.len() < 16) {
@@ -405,6 +433,8 @@ impl Config {
             "delegate" => u8::from(self.delegate()).to_string(),
             "delegated_ccache" => self.delegated_ccache()?.to_owned(),
             "external_id" => self.external_id()?.to_owned(),
+            "iplocalport" => self.local()?.to_owned(),
+            "ipremoteport" => self.remote()?.to_owned(),
             "auxprop" => self.auxprop().join(" "),
             "offered_mechanisms" => self.offered_mechanisms()?.to_owned(),
             "offered_bindings" => self.offered_bindings()?.to_owned(),

@@ -118,6 +118,9 @@ pub enum Event<'a> {
 pub enum Step {
     /// Send a message (perhaps an empty one), then wait for the peer.
     Send(Vec<u8>, Next),
+    /// Send nothing, not even an empty message, and wait for the peer: a mechanism that finds out for itself whether it
+    /// speaks first.
+    Wait(Next),
     /// Ask the application, then wait for its answer.
     Ask(Question, Next),
     /// This side is satisfied.

@@ -74,11 +74,25 @@ const asr_keys *asr_keys_new(void);
 void asr_keys_free(const asr_keys *);
 void asr_use_keys(asr_handle *, const asr_keys *);
 
+/* Plugins. Without a handle: of all connections that will be made. */
+int32_t asr_plugins_load(asr_handle *, asr_slice path, asr_slice load, int32_t prefer, asr_slice options,
+                         asr_slice *out, asr_text **owner);
+void asr_plugins_none(asr_handle *);
+asr_text *asr_plugins_report(asr_slice *out);
+int32_t asr_setpass(asr_handle *, asr_slice user, asr_slice password, uint32_t flags);
+
 /* A server's accounts. 1 is yes or done, 0 no, -1 an error, whose text asr_accounts_error lends. */
 typedef struct asr_accounts asr_accounts;
 enum { ASR_NEW_USER, ASR_KNOWN_USER, ASR_ANY_USER };
 asr_accounts *asr_accounts_users(asr_slice path, asr_slice *error, asr_text **owner);
 asr_accounts *asr_accounts_saslauthd(asr_slice path, double limit, asr_slice *error, asr_text **owner);
+/* Of a Cyrus configuration: its options, names and values in turn with a NUL behind each, or the file of a service. path
+ * has the folders of plugins and may be absent. */
+asr_accounts *asr_accounts_cyrus(asr_slice path, asr_slice options, asr_slice *error, asr_text **owner);
+asr_accounts *asr_accounts_service(asr_slice path, asr_slice service, asr_slice *error, asr_text **owner);
+/* What plugins have logged in this thread's calls: the oldest line with its level, absent if there is none. */
+asr_slice asr_log_line(int *level);
+void asr_log_forget(void);
 void asr_accounts_free(asr_accounts *);
 void asr_use_accounts(asr_handle *, const asr_accounts *);
 asr_slice asr_auxprop(const asr_handle *, asr_slice name, size_t index);

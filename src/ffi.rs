@@ -10,8 +10,10 @@
 mod accounts;
 mod answers;
 mod choice;
+mod cyrus;
 mod keys;
 mod layer;
+mod plugins;
 mod properties;
 mod slice;
 
@@ -19,7 +21,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::sync::{Arc, OnceLock};
 
 use crate::contract::{Abilities, Random, Side, World};
-use crate::error::{Application, Code, Error, Failure, Misuse};
+use crate::error::{Application, Error, Failure, Misuse};
 use crate::layer::lock;
 use crate::secret::Secret;
 use crate::session::{Outcome, Session};
@@ -42,8 +44,8 @@ pub struct Handle {
     keys: Option<Arc<KeyMemory>>,
     /// Text lent to C.
     text: Box<str>,
-    /// A misuse that is no failure of the exchange.
-    notice: Option<Misuse>,
+    /// A misuse, or another error that is no failure of the exchange.
+    notice: Option<Error>,
 }
 
 /// The result of `work`, or of a panic in it `fallback`: a panic must not reach C.
@@ -92,7 +94,7 @@ impl Handle {
             self.session.abort(Error::System(DEFECT))
         });
         if outcome == Outcome::Busy {
-            self.notice = Some(Misuse::Busy);
+            self.notice = Some(Error::Misuse(Misuse::Busy));
         }
         outcome as i32
     }
@@ -120,6 +122,7 @@ pub unsafe extern "C" fn asr_new(side: i32, service: Slice, host: Slice, abiliti
     session.config.service = service.unwrap_or_default().into();
     session.config.host = host.unwrap_or_default().into();
     session.config.abilities = Abilities(abilities);
+    session.config.set_plugins(plugins::default());
     Box::into_raw(Box::new(Handle {
         session,
         list: "".into(),
@@ -177,7 +180,7 @@ pub unsafe extern "C" fn asr_step(handle: *mut Handle, received: Slice) -> i32 {
 #[no_mangle]
 pub unsafe extern "C" fn asr_busy(handle: *mut Handle) {
     // SAFETY: the module's rules.
-    unsafe { (*handle).notice = Some(Misuse::Busy) };
+    unsafe { (*handle).notice = Some(Error::Misuse(Misuse::Busy)) };
 }
 
 /// Ends the exchange because the application could not answer; `why` follows `callback NAME`.
@@ -236,7 +239,7 @@ pub unsafe extern "C" fn asr_error(handle: *mut Handle) -> Slice {
         let broken = handle.broken();
         let text = match (handle.session.failure().or(broken.as_ref()), &handle.notice) {
             (Some(failure), _) => failure.to_string(),
-            (None, Some(misuse)) => format!("{misuse} (SASL_BADPARAM)"),
+            (None, Some(error)) => format!("{error} ({})", error.code().name()),
             (None, None) => return NONE,
         };
         handle.lend(text)
@@ -254,7 +257,7 @@ pub unsafe extern "C" fn asr_code(handle: *const Handle) -> i32 {
     let broken = handle.broken();
     match (handle.session.failure().or(broken.as_ref()), &handle.notice) {
         (Some(failure), _) => failure.error.code() as i32,
-        (None, Some(_)) => Code::BadParam as i32,
+        (None, Some(error)) => error.code() as i32,
         (None, None) => 0,
     }
 }

@@ -6,6 +6,7 @@
 //! - [`wire`], [`crypto`], [`store`], [`layer`]: parsing and printing, hashes, stored keys, the framing of security layers;
 //! - [`gssapi`]: the system's Kerberos, opened at run time;
 //! - [`mechanism`]: one file a mechanism, and the registry;
+//! - [`plugin`]: mechanisms that live in the shared objects of Cyrus SASL;
 //! - [`negotiate`]: which mechanism, and the reason for each one refused;
 //! - [`session`]: drives one exchange of one side;
 //! - [`authline`]: a protocol that carries exchanges over a stream of lines, both ends;
@@ -41,6 +42,7 @@ pub mod gssapi;
 pub mod layer;
 pub mod mechanism;
 pub mod negotiate;
+pub mod plugin;
 pub mod secret;
 pub mod session;
 pub mod store;

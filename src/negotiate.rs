@@ -80,6 +80,18 @@ fn callbacks(abilities: Abilities) -> Vec<&'static str> {
     .collect()
 }
 
+/// The mechanism of that name for this side of this connection, upper or lower case: our own one, or a plugin's.
+pub fn find(name: &str, side: Side, config: &Config) -> Option<&'static Mechanism> {
+    let own = mechanism::find(name);
+    let Some(plugins) = config.plugins() else { return own };
+    let hosted = plugins.find(name, side);
+    if plugins.preferred() {
+        hosted.or(own)
+    } else {
+        own.or(hosted)
+    }
+}
+
 /// The names in a caller's list: whatever is no character of a mechanism's name separates
 /// (RFC 4422 §3.1).
 pub fn names(list: &str) -> impl Iterator<Item = &str> {
@@ -96,7 +108,7 @@ pub fn offers_binding(list: &str) -> bool {
 /// All mechanisms of the list that may be used, the strongest first, ties in the list's order.
 pub fn usable(list: &str, side: Side, config: &Config) -> Vec<&'static Mechanism> {
     let mut found: Vec<&'static Mechanism> = Vec::new();
-    for mechanism in names(list).filter_map(mechanism::find) {
+    for mechanism in names(list).filter_map(|name| find(name, side, config)) {
         if !found.iter().any(|m| m.name == mechanism.name) && refusal(mechanism, side, config).is_none() {
             found.push(mechanism);
         }
@@ -111,7 +123,7 @@ pub fn usable(list: &str, side: Side, config: &Config) -> Vec<&'static Mechanism
 /// [`Policy::NoMechanism`], whose text names each mechanism of the list with its reason.
 pub fn choose(list: &str, side: Side, config: &Config) -> Result<&'static Mechanism, Error> {
     let mut best: Option<&'static Mechanism> = None;
-    for mechanism in names(list).filter_map(mechanism::find) {
+    for mechanism in names(list).filter_map(|name| find(name, side, config)) {
         if best.is_none_or(|b| mechanism.rank > b.rank) && refusal(mechanism, side, config).is_none() {
             best = Some(mechanism);
         }
@@ -123,7 +135,7 @@ pub fn choose(list: &str, side: Side, config: &Config) -> Result<&'static Mechan
 fn reasons(list: &str, side: Side, config: &Config) -> String {
     let clauses: Vec<String> = names(list)
         .take(REASONS_LIMIT)
-        .map(|name| match mechanism::find(name) {
+        .map(|name| match find(name, side, config) {
             Some(mechanism) => match refusal(mechanism, side, config) {
                 Some(reason) => format!("{}: {reason}", mechanism.name),
                 None => format!("{}: it is usable", mechanism.name),

@@ -6,6 +6,8 @@ static void reply_release(reply_t *reply) {
 
 static int conn_free(pTHX_ SV *sv, MAGIC *mg) {
   conn_t *conn = (conn_t *)mg->mg_ptr;
+  SV *continuation;
+  HV *callbacks;
   PERL_UNUSED_VAR(sv);
   if (!conn) return 0;
   mg->mg_ptr = NULL;
@@ -14,12 +16,14 @@ static int conn_free(pTHX_ SV *sv, MAGIC *mg) {
     conn->reply->conn = NULL;
     conn->reply->answer = NULL;
     reply_release(conn->reply);
-    SvREFCNT_dec(answer);
+    if (answer) sv_2mortal(answer);
   }
   asr_free(conn->rust);
-  SvREFCNT_dec(conn->continuation);
-  SvREFCNT_dec((SV *)conn->callbacks);
+  continuation = conn->continuation;
+  callbacks = conn->callbacks;
   Safefree(conn);
+  SvREFCNT_dec(continuation);         /* from here on a DESTROY may leave by exit */
+  SvREFCNT_dec((SV *)callbacks);
   return 0;
 }
 
@@ -230,6 +234,16 @@ static void set_options(pTHX_ conn_t *conn, SV *object, HV *options) {
   }
 }
 
+/* A copy of the callbacks. newHVhv would lose its half of one where reading a tied value dies. */
+static void copy_callbacks(pTHX_ HV *to, HV *from) {
+  HE *entry;
+  hv_iterinit(from);
+  while ((entry = hv_iternext(from))) {
+    SV *name = hv_iterkeysv(entry), *value = newSVsv(hv_iterval(from, entry));
+    if (!hv_store_ent(to, name, value, 0)) SvREFCNT_dec(value);
+  }
+}
+
 /* Everything of client_new and server_new. `options` and `remote` are their arguments after the host, if given. */
 static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV *options, SV *remote) {
   HV *self;
@@ -250,12 +264,13 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
   self = newHV();
   object = sv_2mortal(newRV_noinc((SV *)self));
   Newxz(conn, 1, conn_t);
-  conn->callbacks = SvROK(given) && SvTYPE(SvRV(given)) == SVt_PVHV ? newHVhv((HV *)SvRV(given)) : newHV();
+  conn->callbacks = newHV();
   conn->self = self;
   conn->flags = (U8)side;
   conn->rust = asr_new(side, service_text, host_text, 0);
   attach(aTHX_ (SV *)self, &conn_vtbl, conn);
   sv_bless(object, gv_stashpvs("Authen::SASL::Rust::Connection", GV_ADD));
+  if (SvROK(given) && SvTYPE(SvRV(given)) == SVt_PVHV) copy_callbacks(aTHX_ conn->callbacks, (HV *)SvRV(given));
 
   dies = get_sv("Authen::SASL::Rust::DIE_ON_FAILURE", GV_ADD);
   if (SvTRUE(dies)) {

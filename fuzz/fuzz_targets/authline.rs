@@ -10,10 +10,12 @@ use authen_sasl_rust::authline::server::{Event as ServerEvent, Server};
 use authen_sasl_rust::authline::LINE_LIMIT;
 use authen_sasl_rust::contract::Side;
 use authen_sasl_rust::world::LocalWorld;
+use authen_sasl_rust_fuzz::application::answer;
+use authen_sasl_rust_fuzz::facts::{configure, Facts};
 use authen_sasl_rust_fuzz::input::Input;
 use authen_sasl_rust_fuzz::memory;
 use authen_sasl_rust_fuzz::network::edit;
-use authen_sasl_rust_fuzz::party::{answer, configure, world, Facts};
+use authen_sasl_rust_fuzz::party::world;
 
 /// Moves of one input, at most.
 const MOVES: usize = 64;

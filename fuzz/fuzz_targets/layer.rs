@@ -5,10 +5,10 @@
 use authen_sasl_rust::contract::Abilities;
 use authen_sasl_rust::error::{Error, Misuse};
 use authen_sasl_rust::layer::{lock, SharedLayer};
+use authen_sasl_rust_fuzz::facts::Facts;
 use authen_sasl_rust_fuzz::input::Input;
 use authen_sasl_rust_fuzz::memory;
 use authen_sasl_rust_fuzz::network::{edit, Network};
-use authen_sasl_rust_fuzz::party::Facts;
 
 /// Moves of one input, at most.
 const MOVES: usize = 100;

@@ -5,7 +5,8 @@ use authen_sasl_rust::crypto::scram::{family, Keys};
 use authen_sasl_rust::wire::gs2::Header;
 use authen_sasl_rust::wire::scram::{print_base64, ServerFirst};
 
-use crate::party::{Facts, Run};
+use crate::facts::Facts;
+use crate::party::Run;
 
 /// More iterations would only cost time.
 const MOST_ITERATIONS: u32 = 8;

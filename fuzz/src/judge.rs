@@ -4,8 +4,9 @@ use authen_sasl_rust::config::ChannelBinding;
 use authen_sasl_rust::layer::lock;
 use authen_sasl_rust::wire::scram::base64;
 
+use crate::facts::Facts;
 use crate::network::Network;
-use crate::party::{Facts, Run};
+use crate::party::Run;
 
 /// Looks at both sides after a call.
 pub fn check(network: &Network) {

@@ -3,10 +3,12 @@
 use authen_sasl_rust::contract::Side;
 use authen_sasl_rust::session::Outcome;
 
+use crate::application::Manner;
+use crate::facts::Facts;
 use crate::forger;
 use crate::input::Input;
 use crate::judge;
-use crate::party::{Facts, Manner, Party};
+use crate::party::Party;
 
 /// Moves of one input, at most.
 const MOVES: usize = 64;
@@ -21,7 +23,9 @@ pub struct Network {
     pub tampered: bool,
     /// A message was signed by somebody who knows the secret.
     pub forged: bool,
-    /// What the server's peer sees of it, message by message.
+    /// All that was done to the server, to be done to another one.
+    pub calls: Vec<Call>,
+    /// What the server's peer saw of it, call by call.
     pub shapes: Vec<String>,
     server_began: bool,
     /// The sender and the message.
@@ -37,6 +41,7 @@ impl Network {
             server: Party::new(Side::Server, facts),
             tampered: false,
             forged: false,
+            calls: Vec::new(),
             shapes: Vec::new(),
             server_began: false,
             pending: None,
@@ -80,7 +85,7 @@ impl Network {
         };
         match which & 1 {
             0 => self.client.manners.push(manner),
-            _ => self.server.manners.push(manner),
+            _ => self.serve(Call::Manner(manner)),
         }
     }
 
@@ -95,8 +100,15 @@ impl Network {
     /// A server is asked to begin without an initial response.
     fn deliver_nothing(&mut self) {
         self.server_began = true;
-        let outcome = self.server.start(None);
-        self.said(Side::Server, outcome);
+        self.serve(Call::Start(None));
+    }
+
+    fn serve(&mut self, call: Call) {
+        if let Some((outcome, shape)) = call.make(&mut self.server) {
+            self.shapes.push(shape);
+            self.said(Side::Server, outcome);
+        }
+        self.calls.push(call);
     }
 
     fn act(&mut self, input: &mut Input<'_>) {
@@ -179,15 +191,17 @@ impl Network {
     }
 
     fn deliver(&mut self, to: Side, message: &[u8]) {
-        let outcome = match to {
-            Side::Client => self.client.step(message),
-            Side::Server if self.server_began => self.server.step(message),
+        match to {
+            Side::Client => {
+                let outcome = self.client.step(message);
+                self.said(to, outcome);
+            }
+            Side::Server if self.server_began => self.serve(Call::Step(message.to_vec())),
             Side::Server => {
                 self.server_began = true;
-                self.server.start(Some(message))
+                self.serve(Call::Start(Some(message.to_vec())));
             }
-        };
-        self.said(to, outcome);
+        }
     }
 
     /// What a side says is on the way now, in place of what was.
@@ -197,14 +211,38 @@ impl Network {
             Side::Server => &self.server,
         };
         let message = matches!(outcome, Outcome::Send | Outcome::FailedWithMessage).then(|| party.session.message());
-        if side == Side::Server {
-            self.shapes.push(format!("{outcome:?} {}", message.map(shape).unwrap_or_default()));
-        }
         if let Some(message) = message {
             self.transcript.push(message.to_vec());
             self.pending = Some((side, message.to_vec()));
         }
         judge::check(self);
+    }
+}
+
+/// One thing that is done to a server.
+#[derive(Debug)]
+pub enum Call {
+    /// It begins, with this initial response.
+    Start(Option<Vec<u8>>),
+    /// It takes a message.
+    Step(Vec<u8>),
+    /// Its application will answer so.
+    Manner(Manner),
+}
+
+impl Call {
+    /// Does it; gives what came of it, and what of that the peer can tell from the message's look.
+    pub fn make(&self, server: &mut Party) -> Option<(Outcome, String)> {
+        let outcome = match self {
+            Call::Start(initial) => server.start(initial.as_deref()),
+            Call::Step(message) => server.step(message),
+            Call::Manner(manner) => {
+                server.manners.push(*manner);
+                return None;
+            }
+        };
+        let message = server.run.said.last().filter(|_| matches!(outcome, Outcome::Send | Outcome::FailedWithMessage));
+        Some((outcome, format!("{outcome:?} {}", message.map(|message| shape(message)).unwrap_or_default())))
     }
 }
 

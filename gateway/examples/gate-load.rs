@@ -232,7 +232,7 @@ fn run(command: &str, arguments: &Arguments) -> io::Result<String> {
                 Ok(())
             })?;
             let seconds = begin.elapsed().as_secs_f64();
-            Ok(format!("logins={count} seconds={seconds:.2} per_second={:.0}", count as f64 / seconds))
+            Ok(format!("logins={count} seconds={seconds:.4} per_second={:.0}", count as f64 / seconds))
         }
         "jobs" => {
             let (count, size) = (arguments.number("count", 200_000), arguments.number("size", 4096));
@@ -247,7 +247,7 @@ fn run(command: &str, arguments: &Arguments) -> io::Result<String> {
             let seconds = begin.elapsed().as_secs_f64();
             let megabytes = (2 * count * size) as f64 / 1e6 / seconds;
             let rate = count as f64 / seconds;
-            Ok(format!("jobs={count} size={size} seconds={seconds:.2} per_second={rate:.0} megabytes_per_second={megabytes:.0}"))
+            Ok(format!("jobs={count} size={size} seconds={seconds:.4} per_second={rate:.0} megabytes_per_second={megabytes:.0}"))
         }
         "idle" => {
             let count = arguments.number("count", 5000);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use authen_sasl_rust::authline::reply::Word;
 use authen_sasl_rust::authline::server::{Event, Server};
 use authen_sasl_rust::config::ChannelBinding;
-use authen_sasl_rust::contract::{Abilities, Answer, Question};
+use authen_sasl_rust::contract::{Abilities, Question};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{timeout, timeout_at};
@@ -15,6 +15,7 @@ use tracing::{debug, info, warn};
 use zeroize::Zeroize;
 
 use crate::access::backend_of;
+use crate::accounts::{derives, ITERATIONS};
 use crate::backend::{connect, set_options, Backend};
 use crate::gate::{Gate, Live};
 use crate::gauges::{count, Held};
@@ -173,8 +174,8 @@ impl<'g> Login<'g> {
         let config = &mut server.session.config;
         config.service = settings.service.as_str().into();
         config.host = settings.host.as_str().into();
-        config.abilities = Abilities::CREDENTIALS.and(Abilities::CHECK_TOKEN);
-        config.iterations = live.accounts.users.iterations;
+        config.abilities = Abilities::CREDENTIALS.and(Abilities::CHECK_TOKEN).and(Abilities::CANONICALIZE);
+        config.iterations = ITERATIONS;
         config.external_ssf = security.strength;
         if !settings.plaintext {
             config.secflags = authen_sasl_rust::contract::SecurityFlags::NOPLAINTEXT;
@@ -211,11 +212,10 @@ impl<'g> Login<'g> {
             let mut input = &buffer[..size];
             loop {
                 let server = self.server.as_mut()?;
-                let event = self.live.with_world(|world| server.receive(&mut input, world));
-                let event = match event {
-                    Event::Ask => self.answer().await?,
-                    event => event,
-                };
+                let mut event = self.live.with_world(|world| server.receive(&mut input, world));
+                while matches!(event, Event::Ask) {
+                    event = self.answer().await?;
+                }
                 let mut backend = None;
                 let goes_on = match event {
                     Event::Read => true,
@@ -248,16 +248,12 @@ impl<'g> Login<'g> {
     async fn answer(&mut self) -> Option<Event> {
         let server = self.server.as_mut()?;
         let mechanism = server.session.mechanism().map_or("", |mechanism| mechanism.name);
-        let accounts = &self.live.accounts;
-        let answer = match server.question() {
-            Some(Question::Credentials { authcid, .. }) => Answer::Credential(accounts.credential(authcid, mechanism)),
-            Some(Question::Token { token, .. }) => Answer::Token(accounts.judge(token)?),
-            _ => {
-                warn!(peer = self.peer.text, "the core asks what the gateway cannot answer");
-                return None;
-            }
+        let question = server.question()?;
+        let Some(answer) = self.live.accounts.answer(question, mechanism) else {
+            warn!(peer = self.peer.text, "the core asks what the gateway cannot answer");
+            return None;
         };
-        if !["PLAIN", "LOGIN"].contains(&mechanism) {
+        if !(derives(mechanism) && matches!(question, Question::Credentials { .. })) {
             return Some(self.live.with_world(|world| server.answer(answer, world)));
         }
         let _permit = self.gate.derivations.acquire().await.ok()?;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use authen_sasl_rust::contract::World;
-use authen_sasl_rust::world::OsRandom;
+use authen_sasl_rust::world::{LookupMemory, OsRandom};
 use tokio::sync::Semaphore;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -22,6 +22,7 @@ pub struct Live {
     pub backend_tls: Option<TlsConnector>,
     /// What is offered, as far as the accounts allow.
     pub mechanisms: String,
+    lookups: LookupMemory,
 }
 
 impl Live {
@@ -39,7 +40,7 @@ impl Live {
             _ => return Err("a certificate and its key belong together".into()),
         };
         let backend_tls = settings.backend_tls.ca.as_deref().map(tls::connector).transpose()?;
-        Ok(Live { settings, accounts, tls, backend_tls, mechanisms })
+        Ok(Live { settings, accounts, tls, backend_tls, mechanisms, lookups: LookupMemory::new() })
     }
 
     /// Lends the core its world, for one call.
@@ -47,8 +48,9 @@ impl Live {
         call(&mut World {
             random: &mut OsRandom,
             keys: None,
-            fake_salt_key: self.accounts.users.salt_key.expose(),
-            lookups: &self.accounts.users.lookups,
+            // Stored keys of unknown users come from the accounts, with their salts.
+            fake_salt_key: b"",
+            lookups: &self.lookups,
         })
     }
 }

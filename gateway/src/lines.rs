@@ -1,13 +1,17 @@
-//! What the files of users, passwords and tokens have in common: lines of `name:value`.
+//! What the files of passwords and tokens have in common: lines of `name:value`, and who may read them.
 
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use authen_sasl_rust::secret::Secret;
+use authen_sasl_rust::store::users::stored_name;
 
 /// A line with its number, its user's name and what it says of it.
 pub struct Line<'t> {
     number: usize,
-    pub name: &'t str,
+    pub name: String,
     pub value: &'t str,
 }
 
@@ -22,10 +26,21 @@ fn wrong(number: usize, what: &str) -> String {
     format!("line {number}: {what}")
 }
 
-/// Reads a file and parses it; errors name the file.
+/// Reads a file that is not for everybody, and parses it; errors name the file.
 pub fn read<T>(path: &Path, parse: impl FnOnce(&Secret) -> Result<T, String>) -> Result<T, String> {
     let named = |error: String| format!("{}: {error}", path.display());
-    let text = std::fs::read(path).map(Secret::from).map_err(|error| named(error.to_string()))?;
+    let read = || {
+        let mut file = File::open(path)?;
+        let about = file.metadata()?;
+        // One octet more than there is, so that the buffer does not grow and leave copies.
+        let mut bytes = Vec::with_capacity(usize::try_from(about.len()).unwrap_or(0).saturating_add(1));
+        file.read_to_end(&mut bytes)?;
+        Ok((about.mode(), Secret::from(bytes)))
+    };
+    let (mode, text) = read().map_err(|error: std::io::Error| named(error.to_string()))?;
+    if mode & 0o027 != 0 {
+        return Err(named("others can read or write it (chmod 600; a group may read it with 640)".into()));
+    }
     parse(&text).map_err(named)
 }
 
@@ -38,18 +53,8 @@ pub fn lines<'t>(text: &'t Secret, form: &str) -> Result<Vec<Line<'t>>, String> 
             continue;
         }
         let (name, value) = line.split_once(':').ok_or_else(|| wrong(number, &format!("{form} was expected")))?;
-        if name.is_empty() || name.contains('\0') {
-            return Err(wrong(number, "the name is empty, or holds a NUL"));
-        }
+        let name = stored_name(name).map_err(|error| wrong(number, &error.to_string()))?;
         lines.push(Line { number, name, value });
     }
     Ok(lines)
-}
-
-/// Refuses a name that a line cannot hold.
-pub fn check_name(name: &str) -> Result<(), String> {
-    match name.is_empty() || name.contains([':', '\0', '\n', '\r']) || name.starts_with('#') {
-        true => Err("a name is not empty, holds no colon and no end of a line, and does not begin with #".into()),
-        false => Ok(()),
-    }
 }

@@ -23,7 +23,6 @@ mod settings;
 mod throttle;
 mod tls;
 mod tokens;
-mod users;
 mod workers;
 
 use std::process::ExitCode;
@@ -65,7 +64,7 @@ fn run(options: Options) -> Result<(), String> {
     if options.check {
         println!(
             "sasl-gate: {} users, mechanisms {}: the configuration is good",
-            live.accounts.users.count(),
+            live.accounts.count(),
             live.mechanisms
         );
         return Ok(());
@@ -105,7 +104,7 @@ async fn serve(options: Options, live: Live, threads: usize, workers: Arc<Worker
     if let Some(address) = settings.metrics {
         listen::serve_metrics(gate.clone(), address, stopped.clone()).await?;
     }
-    info!(users = gate.live().accounts.users.count(), mechanisms = gate.live().mechanisms, "ready");
+    info!(users = gate.live().accounts.count(), mechanisms = gate.live().mechanisms, "ready");
     loop {
         tokio::select! {
             _ = hangup.recv() => reload(&options, &gate),
@@ -126,7 +125,7 @@ fn reload(options: &Options, gate: &Gate) {
             if live.settings.listen != old.settings.listen || live.settings.metrics != old.settings.metrics {
                 warn!("addresses to listen at change with a restart only");
             }
-            info!(users = live.accounts.users.count(), mechanisms = live.mechanisms, "reloaded");
+            info!(users = live.accounts.count(), mechanisms = live.mechanisms, "reloaded");
             gate.replace(live);
             count(&gate.gauges.reloads);
         }

@@ -24,7 +24,7 @@ Addresses are host:port, tls:host:port or unix:/path.
 Signals: SIGHUP loads settings and files again; SIGTERM stops listening, lets those who are in finish, and ends.
 
 Example:
-  sasl-gate passwd fred >> users
+  sasl-gate passwd --users users fred
   sasl-gate --users users --backend 127.0.0.1:11300
 
 ",
@@ -98,7 +98,7 @@ pub struct Options {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Make a line for the users' file of a password
+    /// Set a user's password, or make a line for the users' file of it
     Passwd(Passwd),
     /// Make a token, and a line for the tokens' file
     Token(NewToken),
@@ -116,20 +116,24 @@ pub struct NewToken {
     pub days: Option<u32>,
 }
 
-/// Makes a line for the users' file. The password is asked for, or read from standard input.
+/// Sets a user's password in the users' file, or prints a line for it. The password is asked for, or read from standard input.
 #[derive(Debug, Args)]
 pub struct Passwd {
     /// The user's name
     #[arg(value_name = "USER")]
     pub name: String,
 
-    /// The mechanism that the line is for
-    #[arg(short, long, value_name = "NAME", default_value = "SCRAM-SHA-256")]
-    pub mechanism: String,
+    /// The users' file; it is made if it is not there [default: print the line]
+    #[arg(short, long, value_name = "FILE")]
+    pub users: Option<PathBuf>,
 
-    /// Iterations of the key derivation
-    #[arg(short, long, value_name = "NUMBER", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(4096..=2_000_000))]
-    pub iterations: u32,
+    /// The mechanism that the key is for [default: SCRAM-SHA-256, or those that the user has keys for]
+    #[arg(short, long, value_name = "NAME")]
+    pub mechanism: Option<String>,
+
+    /// Iterations of the key derivation [default: 4096, or as the user has them]
+    #[arg(short, long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(4096..=2_000_000))]
+    pub iterations: Option<u32>,
 }
 
 fn log(text: &str) -> Result<Log, String> {

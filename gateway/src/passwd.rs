@@ -1,21 +1,39 @@
-//! Lines for the users' file.
+//! Users with their stored keys.
 
 use std::io::{stdin, BufRead, IsTerminal};
+use std::path::Path;
 
+use authen_sasl_rust::secret::Secret;
+use authen_sasl_rust::store::users::{stored_name, Expected, NewPassword, UsersFile};
 use authen_sasl_rust::store::verifier::{make_text, Spelling};
 use zeroize::Zeroizing;
 
-use crate::lines;
+use crate::accounts::ITERATIONS;
 use crate::options::Passwd;
 
-/// Prints `name:stored-key`.
+/// Stores the key in the users' file if there is one, else prints `name:stored-key`.
 pub fn run(wanted: &Passwd) -> Result<(), String> {
-    lines::check_name(&wanted.name)?;
+    let name = stored_name(&wanted.name).map_err(|error| error.to_string())?;
     let password = password()?;
-    let key = make_text(&wanted.mechanism, &password, None, wanted.iterations, Spelling::Rfc5803)
-        .map_err(|error| error.to_string())?;
-    println!("{}:{key}", wanted.name);
-    Ok(())
+    match &wanted.users {
+        Some(path) => store(path, &name, &password, wanted),
+        None => {
+            let (mechanism, iterations) =
+                (wanted.mechanism.as_deref().unwrap_or("SCRAM-SHA-256"), wanted.iterations.unwrap_or(ITERATIONS));
+            let key = make_text(mechanism, &password, None, iterations, Spelling::Rfc5803);
+            println!("{name}:{}", key.map_err(|error| error.to_string())?);
+            Ok(())
+        }
+    }
+}
+
+fn store(path: &Path, name: &str, password: &str, wanted: &Passwd) -> Result<(), String> {
+    let password = Secret::new(password.as_bytes());
+    let new =
+        NewPassword { password: &password, mechanisms: wanted.mechanism.as_deref(), iterations: wanted.iterations };
+    UsersFile::new(path)
+        .and_then(|file| file.set_password(name, &new, Expected::Either))
+        .map_err(|error| error.to_string())
 }
 
 fn password() -> Result<Zeroizing<String>, String> {

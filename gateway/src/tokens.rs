@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use authen_sasl_rust::contract::{Random, TokenVerdict};
 use authen_sasl_rust::crypto::hash::Hash;
 use authen_sasl_rust::secret::Secret;
+use authen_sasl_rust::store::users::stored_name;
 use authen_sasl_rust::world::OsRandom;
 
 use crate::lines;
@@ -46,7 +47,7 @@ impl Tokens {
                 None => None,
                 Some(end) => Some(read_second(end).ok_or_else(|| line.wrong("the end is no number of seconds"))?),
             };
-            if tokens.insert(hash, Owner { name: line.name.into(), ends }).is_some() {
+            if tokens.insert(hash, Owner { name: line.name.as_str().into(), ends }).is_some() {
                 return Err(line.wrong("this token is there already"));
             }
         }
@@ -91,7 +92,7 @@ fn print_hex(bytes: &[u8]) -> String {
 
 /// `sasl-gate token`: the line on standard output, the token on standard error.
 pub fn make(wanted: &NewToken) -> Result<(), String> {
-    lines::check_name(&wanted.name)?;
+    let name = stored_name(&wanted.name).map_err(|error| error.to_string())?;
     let mut random = [0; SIZE];
     OsRandom.fill(&mut random).map_err(|error| error.to_string())?;
     let token = Secret::from(print_hex(&random));
@@ -104,7 +105,7 @@ pub fn make(wanted: &NewToken) -> Result<(), String> {
             format!("${}", since.as_secs())
         }
     };
-    println!("{}:{PREFIX}{}{end}", wanted.name, print_hex(&hash));
+    println!("{name}:{PREFIX}{}{end}", print_hex(&hash));
     eprintln!("{}", token.expose_str().unwrap_or_default());
     Ok(())
 }

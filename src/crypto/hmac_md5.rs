@@ -9,9 +9,9 @@ use std::hint::black_box;
 
 use zeroize::Zeroize;
 
-pub(super) type State = [u32; 4];
+pub(crate) type State = [u32; 4];
 
-const START: State = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476];
+pub(crate) const START: State = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476];
 
 /// A key, hashed in.
 pub struct HmacMd5 {
@@ -184,7 +184,7 @@ macro_rules! round {
 }
 
 /// Takes one block of 64 bytes.
-pub(super) fn compress(state: &mut State, block: &[u8]) {
+pub(crate) fn compress(state: &mut State, block: &[u8]) {
     compress_beside(state, block, |_| {});
 }
 

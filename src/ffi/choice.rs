@@ -84,7 +84,16 @@ pub unsafe extern "C" fn asr_usable(handle: *const Handle, out: *mut Slice) -> *
     // SAFETY: the module's rules.
     let handle = unsafe { handle.as_ref() };
     let names: Vec<&str> = shielded(Vec::new(), || match handle {
-        None => mechanism::present().map(|m| m.name).collect(),
+        None => {
+            let mut names: Vec<&str> = mechanism::present().map(|m| m.name).collect();
+            let plugins = super::plugins::default();
+            for (hosted, _) in plugins.iter().flat_map(|plugins| plugins.mechanisms()) {
+                if !names.contains(&hosted.mechanism.name) {
+                    names.push(hosted.mechanism.name);
+                }
+            }
+            names
+        }
         Some(handle) => {
             let session = &handle.session;
             negotiate::usable(&handle.list, session.side(), &session.config).iter().map(|m| m.name).collect()

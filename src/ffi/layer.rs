@@ -42,7 +42,7 @@ pub unsafe extern "C" fn asr_encode(handle: *mut Handle, buffer: *mut u8, capaci
     let Some(layer) = handle.session.layer() else { return length as isize };
     let result = guarded(layer, |stream| stream.encode(buffer, length));
     if let Err(Error::Misuse(misuse)) = &result {
-        handle.notice = Some(misuse.clone());
+        handle.notice = Some(Error::Misuse(misuse.clone()));
     }
     result.map_or(-1, |length| length as isize)
 }

@@ -15,6 +15,8 @@ use super::{Outcome, Phase, Session};
 pub(super) enum Errand {
     /// Nothing: the answer is the mechanism's.
     None,
+    /// The mechanism asks for the canonical name itself, which is remembered.
+    Name,
     /// The canonical name belongs into this question of the mechanism.
     Canonicalize(Box<Question>),
     /// The credential is to be compared with this password; the mechanism gets the verdict.
@@ -42,6 +44,9 @@ impl Session {
                     world,
                 );
             }
+        }
+        if let Question::Canonicalize { authzid: false, .. } = &question {
+            return self.put(question, Errand::Name, Phase::Application(next), world);
         }
         self.put_or_replace(question, next, world)
     }
@@ -85,6 +90,13 @@ impl Session {
                 Some(name) => {
                     self.identity.authcid = Some(name.as_str().into());
                     self.put_or_replace(renamed(*question, name), next, world)
+                }
+            },
+            (Errand::Name, Answer::Text(name)) => match name.filter(|name| !name.is_empty()) {
+                None => self.fail(Refused::Credentials.into()),
+                Some(name) => {
+                    self.identity.authcid = Some(name.as_str().into());
+                    self.advance(next, Event::Answered(Answer::Text(Some(name))), world)
                 }
             },
             (_, Answer::Credential(Some(stored))) if stored.expose().len() > SECRET_LIMIT => {

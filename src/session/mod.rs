@@ -9,7 +9,6 @@ use crate::contract::{
 };
 use crate::error::{Error, Failure, Malformed, Misuse, PeerMisbehaved, Policy};
 use crate::layer::{self, SharedLayer};
-use crate::mechanism;
 use crate::negotiate;
 
 use application::Errand;
@@ -112,7 +111,7 @@ impl Session {
     /// # Errors
     /// [`Policy::NoMechanism`] if there is none of that name.
     pub fn pick(&mut self, name: &str) -> Result<(), Error> {
-        match mechanism::find(name) {
+        match negotiate::find(name, self.side, &self.config) {
             Some(mechanism) => self.mechanism = Some(mechanism),
             None => return Err(Policy::NoMechanism("there is none of that name".into()).into()),
         }
@@ -248,6 +247,11 @@ impl Session {
                 self.phase = Phase::Peer(next);
                 self.message = Some(bytes);
                 Outcome::Send
+            }
+            Ok(Step::Wait(next)) => {
+                self.phase = Phase::Peer(next);
+                self.message = None;
+                Outcome::Absent
             }
             Ok(Step::Ask(question, next)) => self.ask(question, next, world),
             Ok(Step::Done(established)) => match self.side {

@@ -1,6 +1,7 @@
 //! Where secrets come from besides the application's own words: stored keys, files of them, and remembered keys.
 
 pub mod check;
+pub mod conf;
 pub mod keys;
 pub mod saslauthd;
 pub mod users;

@@ -81,10 +81,14 @@ pub struct Party<'f> {
 impl<'f> Party<'f> {
     /// A party whose application is able to do what its facts allow.
     pub fn new(side: Side, mechanism: &str, facts: &'f Facts, random: Box<dyn Random>) -> Self {
-        let world = LocalWorld::with_random(random);
         let mut session = session(side, facts);
         session.pick(mechanism).unwrap_or_else(|error| panic!("{mechanism}: {error}"));
-        Party { session, world, facts }
+        Party { world: LocalWorld::with_random(random), ..Party::with(session, facts) }
+    }
+
+    /// A party with a session that has its mechanism.
+    pub fn with(session: Session, facts: &'f Facts) -> Self {
+        Party { session, world: LocalWorld::default(), facts }
     }
 
     /// The party remembers derived keys together with all others that do.

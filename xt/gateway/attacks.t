@@ -126,6 +126,47 @@ trial 'a backend that dies in the middle' => sub {
   still_works();
 };
 
+# The client is in the middle of a job's body, or waits for a big one.
+trial 'a backend that dies while bytes flow' => sub {
+  my ($writer) = login(connect_to($address), user => 'fred', pass => 'pencil');
+  my ($reader) = login(connect_to($address), user => 'fred', pass => 'pencil');
+  my $body = 'x' x 60_000;
+  say_raw($reader, "put 0 0 60 60000\r\n$body\r\n" . "peek-ready\r\n" x 200);
+  say_raw($writer, "put 0 0 60 60000\r\n" . substr $body, 0, 30_000);
+  heard($reader, 100_000);
+  my $errors = $gate->figure('backend_errors_total');
+  $beanstalkd->stop;
+  my $heard = all_heard($reader, 5);
+  ok defined $heard, 'the reader is told the end';
+  like substr($heard, 0, 1000), qr/\A[x\r\nFOUND 0-9]*\z/, '... after what the backend had said';
+  local $SIG{PIPE} = 'IGNORE';
+  ok defined all_heard($writer, 5), 'the writer too';
+  ok $gate->figure_becomes(relaying_connections => 0), 'and the gateway has let go of both';
+  is $gate->figure('backend_errors_total'), $errors, 'which is no failure to connect';
+  $beanstalkd = Server::Beanstalkd->start(port => $beanstalkd->{port});
+  still_works();
+};
+
+trial 'limits.connections' => sub {
+  my $small = Server::SaslGate->start(backend => "127.0.0.1:$beanstalkd->{port}", limits => "connections = 3\n");
+  my $place = "127.0.0.1:$small->{port}";
+  ok $small->figure_becomes(relaying_connections => 0), 'nobody is in';
+  my $away = $small->figure('turned_away_total');
+  my @in = map { (login(connect_to($place), user => 'fred', pass => 'pencil'))[0] } 1 .. 2;
+  push @in, connect_to($small->dir . '/socket');
+  say_raw($in[2], "auth-nonsense\r\n");
+  is heard_line($in[2]), "UNKNOWN_COMMAND\r\n", 'one has a place before it is authenticated';
+  is all_heard(connect_to($place)), '', 'one more is turned away';
+  is all_heard(connect_to($small->dir . '/socket')), '', 'on the Unix socket too';
+  is $small->figure('turned_away_total'), $away + 2, 'which is counted';
+  ok $small->logs('limits.connections is reached'), '... and logged';
+  is job_works($in[$_]), '', 'who is in works' for 0, 1;
+  pop @in;
+  my $again;
+  for my $try (1 .. 40) { last if $again = logs_in($place, user => 'fred', pass => 'pencil'); sleep 0.05 }
+  ok $again, 'a place that is given back is given again';
+};
+
 trial 'too many failures' => sub {
   $gate->configure(limits => "failures_per_address = 4\nfailure_window = 2\n");
   $gate->signal('HUP');

@@ -19,7 +19,7 @@ my $gate = Server::SaslGate->start(
   users => { fred => ['pencil'], 'worker-1' => ['stone'], stranger => ['glass'] },
   limits => "drain_seconds = 3\n",
   tables => "[backends]\nlow = '127.0.0.1:$second->{port}'\n"
-    . "[[access]]\nusers = ['worker-*']\nbackend = 'low'\n[[access]]\nusers = ['fred', 'anna']\n",
+    . "[[access]]\nusers = ['worker-*']\nbackend = 'low'\n[[access]]\nusers = ['fred', 'anna', 'chris']\n",
 );
 my $address = "127.0.0.1:$gate->{port}";
 
@@ -39,6 +39,14 @@ trial 'rules' => sub {
     is_deeply [map { current_jobs($_) } $first, $second], [$before[0] + $more[0], $before[1] + $more[1]],
       '... at the right backend';
   }
+  # A soft hyphen, which SASLprep takes away: the same user by another spelling.
+  my $spelled = connect_to($gate->dir . '/socket');
+  my $message = "\0wor\xc2\xadker-1\0stone";
+  my @before = map { current_jobs($_) } $first, $second;
+  say_raw($spelled, 'auth-start PLAIN ' . length($message) . "\r\n$message\r\n");
+  is heard_line($spelled), "OK\r\n", 'a name in another spelling gets in';
+  is job_works($spelled), '', '... to work';
+  is_deeply [map { current_jobs($_) } $first, $second], [$before[0], $before[1] + 1], '... where the name belongs';
   my ($socket, $auth) = login(connect_to($address), user => 'stranger', pass => 'glass');
   ok !$socket, 'whom no rule names is not let in';
   like $auth->error, qr/UNAUTHORIZED/, '... with the same word as a wrong password';
@@ -86,7 +94,7 @@ trial 'reload while clients are in' => sub {
   ok !logs_in($address, user => 'fred', pass => 'pencil'), 'the old password is not taken any more';
   ok logs_in($address, user => 'fred', pass => 'crayon'), 'the new one is';
   ok logs_in($address, user => 'anna', pass => 'bell'), 'the new user is';
-  $gate->write_file('users', "fred:hunter2\n");
+  $gate->write_secret('users', "fred:hunter2\n");
   $gate->signal('HUP');
   ok $gate->figure_becomes(reload_errors_total => 1), 'a wrong file is refused';
   ok $gate->logs('line 1: no stored key'), 'with its line';
@@ -94,14 +102,33 @@ trial 'reload while clients are in' => sub {
   ok logs_in($address, user => 'anna', pass => 'bell'), 'the configuration from before stays';
 };
 
+my @check_users = ($gate->binary, '--config', $gate->dir . '/gate.toml', '--check');
 trial '--check' => sub {
   my @check = ($gate->binary, '--config', $gate->dir . '/gate.toml', '--check');
   ok !eval { $gate->run(@check); 1 }, 'fails on a wrong file of users';
-  like $@, qr/users: line 1/, '... and names the line';
+  like $@, qr{users: line 1}, '... and names the line';
   $gate->write_users({ fred => ['crayon'] });
   like $gate->run(@check), qr/1 users, mechanisms .*SCRAM-SHA-256.*good/, 'succeeds on a good one';
   ok !eval { $gate->run(@check, '--backend', 'nowhere'); 1 }, 'and knows addresses';
   like $gate->run($gate->binary, '--help'), qr/--users.*--listen.*--backend.*--check.*SIGHUP.*^\[limits\]/ms, '--help has all';
+};
+
+trial 'passwords in the file' => sub {
+  my @passwd = ('/bin/sh', '-c', 'p=$1; shift; echo "$p" | exec "$0" passwd --users "$@"', $gate->binary);
+  my $users = $gate->dir . '/users';
+  is $gate->run(@passwd, 'stone', $users, 'chris'), '', 'a new user says nothing';
+  is $gate->run(@passwd, 'lead', $users, '--mechanism', 'SCRAM-SHA-1', 'chris'), '', 'nor does another password and hash';
+  is + (stat $users)[2] & 0777, 0600, 'the file is for its owner alone';
+  like $gate->run(@check_users), qr/2 users, mechanisms .*SCRAM-SHA-256.*SCRAM-SHA-1\b.*good/, 'and good';
+  $gate->signal('HUP');
+  ok $gate->logs('reloaded users=2'), 'it is loaded';
+  ok logs_in($address, mechanism => 'SCRAM-SHA-1', user => 'chris', pass => 'lead'), 'the second password is taken';
+  ok !logs_in($address, mechanism => 'SCRAM-SHA-1', user => 'chris', pass => 'stone'), 'the first is not';
+  ok !eval { $gate->run(@passwd, 'lead', $users, 'chr:is'); 1 }, 'a name that cannot be is refused';
+  chmod 0644, $users;
+  ok !eval { $gate->run(@check_users); 1 }, 'so is a file that others can read';
+  like $@, qr/others can read or write it/, '... and told so';
+  chmod 0600, $users;
 };
 
 # That it names every option and setting is tested in gateway/src/manual.rs.

@@ -108,6 +108,25 @@ trial 'a big body, both ways' => sub {
   is job_works($socket, join '', map { chr $_ % 256 } 1 .. 65_000), '', 'arrives whole';
 };
 
+trial 'a socket that does not block' => sub {
+  my $raw = connect_to($address);
+  $raw->blocking(0);
+  my ($socket, $auth) = login($raw, user => 'fred', pass => 'pencil');
+  ok $socket, 'logs in' or return diag $auth->error;
+  ok !$socket->blocking, 'and still does not block';
+  is job_works($socket), '', 'and works';
+  $raw = connect_to($address);
+  $raw->blocking(0);
+  ($socket, $auth) = login($raw, user => 'fred', pass => 'crayon');
+  like $auth->error, qr/UNAUTHORIZED/, 'a refusal is heard on one too';
+  my $silent = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die "no socket: $@";
+  $raw = connect_to('127.0.0.1:' . $silent->sockport);
+  $raw->blocking(0);
+  my $hasty = Authen::SASL::Rust::AuthLine->client(sasl => Authen::SASL->new(callback => { user => 'fred', pass => 'x' }));
+  ok !$hasty->login($raw, timeout => 0.3), 'a server that is silent is not waited for';
+  like $hasty->error, qr/no answer in time/, '... longer than was said';
+};
+
 trial 'the client half-closes' => sub {
   my ($socket) = login(connect_to($address), user => 'fred', pass => 'pencil');
   say_raw($socket, "list-tube-used\r\n");

@@ -47,6 +47,13 @@ sub all {
     { kind => 'load', name => 'load to the first SCRAM message', mech => 'SCRAM-SHA-256', most => 0.8 };
   push @l, { kind => 'growth', name => "growth 1 to 10,000, $_->[0] $_->[1]", mech => $_->[0], side => $_->[1], most => 1.2 }
     for [ 'DIGEST-MD5', 'client' ], [ 'DIGEST-MD5', 'server' ], [ 'SCRAM-SHA-256', 'server' ];
+  my @relays = (beside => [qw(haproxy socat)], least => 1);
+  push @l,
+    { kind => 'relay', name => 'gateway, 4 KiB jobs / direct', beside => ['direct'], depth => 16, least => 0.9 },
+    { kind => 'relay', name => 'gateway, 4 KiB jobs / other relays', depth => 16, @relays },
+    { kind => 'relay', name => 'gateway, one at a time / other relays', depth => 1, @relays },
+    { kind => 'logins', name => 'gateway, SCRAM-SHA-256 logins', least => 2000 },
+    { kind => 'idle', name => 'gateway, idle connection', most => 10_240 };
   @l;
 }
 

@@ -5,11 +5,13 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../xt/lib";
+use Bench::Gateway;
 use Bench::Load;
 use Bench::Worker;
 use Server::Slapd;
 
-my %OF = (speed => \&speed, bare => \&bare, memory => \&memory, load => \&load, growth => \&growth, layer => \&layer, sealing => \&sealing, search => \&search);
+my %OF = (speed => \&speed, bare => \&bare, memory => \&memory, load => \&load, growth => \&growth, layer => \&layer, sealing => \&sealing, search => \&search,
+  relay => \&relay, logins => \&logins, idle => \&idle);
 
 # slice, rounds, quick, verbose, limits (the path of the C program), adapter => { name => object }
 sub new { my ($class, %o) = @_; bless {%o, workers => []}, $class }
@@ -20,7 +22,7 @@ sub measure {
   my %source = $OF{ $line->{kind} }->($self, $line);
   my @turn = sort keys %source;
   my %res = map { $_ => { cost => [], bad => 0 } } @turn;
-  my $rounds = $self->{quick} && $line->{kind} eq 'memory' ? 1 : $self->{rounds};
+  my $rounds = $self->{quick} && $line->{kind} =~ /^(?:memory|idle)$/ ? 1 : $self->{rounds};
   for (1 .. $rounds) {
     push @turn, shift @turn if @turn;
     for my $n (grep { !$res{$_}{error} } @turn) {
@@ -133,6 +135,27 @@ sub growth {
   my ($self, $line) = @_;
   my @job = ('ours', type => 'handshakes', mech => $line->{mech}, side => $line->{side});
   return (ours => $self->worker("$self->{slice} 10000", @job), alone => $self->worker("$self->{slice} 1", @job));
+}
+
+sub gateway { $_[0]{gateway} ||= Bench::Gateway->new }
+
+sub relay {
+  my ($self, $line) = @_;
+  my $count = ($line->{depth} == 1 ? 4000 : 20_000) / ($self->{quick} ? 4 : 1);
+  my %way = (ours => 'gate', map { $_ => $_ } @{ $line->{beside} });
+  map { my $way = $way{$_}; $_ => sub { $self->gateway->job($way, $line->{depth}, $count) } } keys %way;
+}
+
+sub logins {
+  my ($self) = @_;
+  my $count = $self->{quick} ? 1000 : 4000;
+  return (ours => sub { $self->gateway->login($count) });
+}
+
+sub idle {
+  my ($self) = @_;
+  my $count = $self->{quick} ? 1000 : 5000;
+  return (ours => sub { $self->gateway->idle($count) });
 }
 
 1;

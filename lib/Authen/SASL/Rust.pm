@@ -40,6 +40,14 @@ sub scram_verifier {
   return _make_verifier($mechanism, $password, $salt, $iterations, defined $spelling ? $spelling : 'postgresql');
 }
 
+# The plugins of Cyrus SASL that new connections may use.
+sub plugins {
+  my ($class, @wish) = @_;
+  require Authen::SASL::Rust::Plugins;
+  return Authen::SASL::Rust::Plugins::_report() if !@wish;
+  return Authen::SASL::Rust::Plugins::_load(undef, @wish == 1 ? $wish[0] : {@wish});
+}
+
 # getsecret's hash as the one text that the core reads; undef if it is none.
 sub _stored_key {
   my ($hash) = @_;

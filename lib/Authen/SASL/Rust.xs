@@ -87,7 +87,58 @@ _make_verifier(mechanism, password, salt, iterations, spelling)
     asr_text_free(owner);
     if (!ok) croak("scram_verifier: %" SVf, SVfARG(ST(0)));
 
+void
+_plugins(conn, path, load, prefer, options)
+    SV *conn
+    SV *path
+    SV *load
+    bool prefer
+    SV *options
+  PREINIT:
+    asr_slice where, names, pairs, text;
+    asr_text *owner;
+    int ok;
+  PPCODE:
+    where = characters(aTHX_ path);
+    names = characters(aTHX_ load);
+    pairs = characters(aTHX_ options);
+    ok = asr_plugins_load(SvOK(conn) ? connection_of(aTHX_ conn)->rust : NULL, where, names, prefer, pairs, &text, &owner);
+    mXPUSHs(text_sv(aTHX_ text));
+    asr_text_free(owner);
+    if (!ok) croak("plugins: %" SVf, SVfARG(TOPs));
+
+void
+_no_plugins(conn)
+    SV *conn
+  PPCODE:
+    asr_plugins_none(SvOK(conn) ? connection_of(aTHX_ conn)->rust : NULL);
+
+void
+_known_plugins()
+  PREINIT:
+    asr_slice text;
+    asr_text *owner;
+  PPCODE:
+    owner = asr_plugins_report(&text);
+    mXPUSHs(text_sv(aTHX_ text));
+    asr_text_free(owner);
+
 MODULE = Authen::SASL::Rust  PACKAGE = Authen::SASL::Rust::Connection
+
+int
+_setpass(self, user, password, flags)
+    SV *self
+    SV *user
+    SV *password
+    U32 flags
+  PREINIT:
+    asr_slice name, secret;
+  CODE:
+    name = characters(aTHX_ user);
+    secret = characters(aTHX_ password);
+    RETVAL = asr_setpass(connection_of(aTHX_ self)->rust, name, secret, flags);
+  OUTPUT:
+    RETVAL
 
 void
 client_start(self, ...)

@@ -169,9 +169,7 @@ mod tests {
         let cost = |name: &str| {
             let key = key(&users, name, "PLAIN");
             let password = Secret::new(b"wrong");
-            iterations_of(|| {
-                assert_eq!(check_password(Some(key.clone()), &password, 1, &LookupMemory::new()), Ok(false))
-            })
+            iterations_of(|| assert_eq!(check_password(Some(key), &password, 1, &LookupMemory::new()), Ok(false)))
         };
         assert_eq!((cost("fred"), cost("anna"), cost("nobody")), (4096, 4099, 4099));
     }

@@ -199,6 +199,11 @@ sub others {
     ['forged objects', sub { for my $forged (bless(\(my $i = 1), $class), bless({}, $class), $class, undef) {
       for my $method (qw(client_start server_step error _get)) { my $m = $class->can($method); quietly(sub { $m->($forged, 'x') }) }
     } }],
+    ['callbacks that die when they are copied', sub { quietly(sub {
+      my $sasl = Authen::SASL->new(mechanism => 'PLAIN', callback => {@NAMES});
+      tie $sasl->callback->{$_}, 'Boundary::Calls::Tied', sub { die "fetch\n" } for qw(user pass);
+      $sasl->client_new('imap', 'h');
+    }) }],
     ['no parent', sub { quietly(sub { Authen::SASL::Rust->client_new({}) }) }],
     ['characters', sub { client('PLAIN', user => "J\xFCrgen", pass => "\x{263A}", authname => 42)->client_start }],
     ['checkpass and setpass', sub {

@@ -24,6 +24,8 @@ my %CARRIES = (
   LOGIN        => {password => 1},
   'CRAM-MD5'   => {password => 1},
   'DIGEST-MD5' => {password => 1, authzid => 1, verifies => 1},
+  NTLM         => {password => 1},
+  OTP          => {password => 1},
 );
 
 sub of {

@@ -61,8 +61,16 @@ sub write_users {
     my ($password, @mechanism) = @{ $users->{$name} };
     $lines .= $self->passwd($name, $password, $_) for @mechanism ? @mechanism : 'SCRAM-SHA-256';
   }
-  $self->write_file('users', $lines);
+  $self->write_secret('users', $lines);
   return;
+}
+
+# A file that nobody else may read.
+sub write_secret {
+  my ($self, $name, $text) = @_;
+  my $path = $self->write_file($name, $text);
+  chmod 0600, $path or die "$path: $!";
+  return $path;
 }
 
 # The line that the program itself makes of a password.

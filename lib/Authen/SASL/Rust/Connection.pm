@@ -91,6 +91,11 @@ sub _set_property {
   elsif ($name eq 'channel_binding' || $name eq 'tls') {
     $self->_bind($name => $value);
   }
+  elsif ($name eq 'plugins') {
+    require Authen::SASL::Rust::Plugins;
+    Authen::SASL::Rust::Plugins::_load($self, $value);
+    $self->{property}{plugins} = $value;
+  }
   elsif ($name eq 'accounts' || $name eq 'users') {
     $self->_set_accounts($name => $value);
   }
@@ -194,6 +199,8 @@ sub checkpass {
 
 sub setpass {
   my ($self, $user, $password, $flags) = @_;
+  my $done = $self->_setpass($user, $password, $flags || 0);
+  return $done if $done >= 0;
   my $callback = $self->_callbacks->{setpass};
   if (!$callback) {
     my $accounts = $self->property('accounts') or return 0;

@@ -1,0 +1,52 @@
+package Bench::Gateway;
+# sasl-gate, haproxy and socat in front of one beanstalkd, and that beanstalkd without any of them. Several processes
+# work at once here, so that time is the clock's and not a processor's.
+use strict;
+use warnings;
+use Server::Beanstalkd;
+use Server::Haproxy;
+use Server::SaslGate;
+use Server::Socat;
+
+my @LOGIN = ('user=fred', 'password=pencil');
+
+sub new {
+  my ($class) = @_;
+  my $beanstalkd = Server::Beanstalkd->start;
+  my $backend = "127.0.0.1:$beanstalkd->{port}";
+  bless {
+    backend => $backend, direct => $beanstalkd, gate => Server::SaslGate->start(backend => $backend),
+    haproxy => Server::Haproxy->start(backend => $backend), socat => Server::Socat->start(backend => $backend) }, $class;
+}
+
+# Seconds for a job: put, reserved and deleted, so many commands at once, on two connections.
+sub job {
+  my ($self, $way, $depth, $count) = @_;
+  my $f = $self->load('jobs', $self->{$way}, "count=$count", 'size=4096', 'threads=2', "depth=$depth");
+  return $f->{error} ? $f : { cost => $f->{seconds} / $count };
+}
+
+# Seconds for a login with a connection of its own, the client's part included.
+sub login {
+  my ($self, $count) = @_;
+  my $f = $self->load('logins', $self->{gate}, "count=$count", 'threads=4');
+  return $f->{error} ? $f : { cost => $f->{seconds} / $count };
+}
+
+# Bytes of a connection that is in and idle. A gateway of its own: what another has freed would be used again.
+sub idle {
+  my ($self, $count) = @_;
+  my $gate = Server::SaslGate->start(backend => $self->{backend});
+  my $f = $self->load('idle', $gate, "count=$count", 'pid=' . $gate->pid);
+  return $f->{error} ? $f : { cost => $f->{bytes_each} };
+}
+
+# The figures that the load program prints; it fails at the first wrong reply.
+sub load {
+  my ($self, $what, $server, @more) = @_;
+  my @login = $server->isa('Server::SaslGate') ? @LOGIN : ();
+  my $line = eval { $server->run(Server::SaslGate->load, $what, "address=127.0.0.1:$server->{port}", @login, @more) };
+  return defined $line ? { $line =~ /(\w+)=([\d.]+)/g } : { error => $@ =~ s/\s+\z//r };
+}
+
+1;

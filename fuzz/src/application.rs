@@ -1,0 +1,112 @@
+//! The application of a side, which answers as the input tells it: honestly, or not.
+//!
+//! It never says yes to a wrong secret: that would be its own fault, and no finding.
+
+use authen_sasl_rust::contract::{Answer, Property, Question, TokenVerdict, Values};
+use authen_sasl_rust::secret::Secret;
+
+use crate::facts::Facts;
+
+/// How the application answers the next question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// As it is asked.
+    Honestly,
+    /// It has nothing: no value, an unknown user, a refusal.
+    Nothing,
+    /// With an answer to another question.
+    WrongKind,
+    /// With values that no mechanism should take.
+    Garbage(u8),
+    /// After the program went on without waiting.
+    Late,
+    /// Two times.
+    Twice,
+    /// It cannot: the program ends the exchange.
+    Abort,
+}
+
+/// The answer of an application that knows the facts, and whom it allows to act as whom.
+pub fn answer(question: &Question, facts: &Facts) -> (Answer, Option<(String, String)>) {
+    let known = |name: &str| facts.user_known && name == facts.name;
+    let mut authorized = None;
+    let answer = match question {
+        Question::Values(wanted) => {
+            let secret = facts.client_secret();
+            let values = [
+                (Property::Authcid, Some(facts.name)),
+                (Property::Authzid, facts.authzid.as_deref()),
+                (Property::Password, Some(&*secret)),
+                (Property::Token, Some(&*secret)),
+                (Property::Host, Some("mail.example.com")),
+                (Property::Port, Some("143")),
+            ];
+            let mut given = Values::default();
+            for (property, value) in values {
+                if let (true, Some(value)) = (wanted.contains(&property), value) {
+                    given.push(property, Secret::new(value.as_bytes()));
+                }
+            }
+            Answer::Values(given)
+        }
+        Question::Realm { .. } => Answer::Text(None),
+        Question::CheckPassword { authcid, password, .. } => {
+            Answer::Verdict(known(authcid) && password.ct_eq(facts.secret().as_bytes()))
+        }
+        Question::Credentials { authcid, .. } => {
+            Answer::Credential(known(authcid).then(|| Secret::from(facts.credential())))
+        }
+        Question::Authorize { authcid, authzid, .. } => {
+            let allowed = authzid == "somebody else";
+            authorized = allowed.then(|| (authcid.clone(), authzid.clone()));
+            Answer::Verdict(allowed)
+        }
+        Question::Token { token, .. } => {
+            Answer::Token(match token.ct_eq(facts.secret().as_bytes()) && facts.user_known {
+                true => TokenVerdict::Accepted { authcid: facts.name.to_owned() },
+                false => TokenVerdict::Rejected {
+                    status: "invalid_token".into(),
+                    scope: Some("mail".into()),
+                    openid_configuration: None,
+                },
+            })
+        }
+        Question::Canonicalize { name, .. } => Answer::Text(Some(name.clone())),
+        other => panic!("an unknown question: {other:?}"),
+    };
+    (answer, authorized)
+}
+
+/// The answer of an application that is confused, and lets nobody in all the same.
+pub fn dishonest(question: &Question, manner: Manner, facts: &Facts) -> Answer {
+    const GARBAGE: [&[u8]; 8] =
+        [b"", b"\xff\xfe", b"a\0b", b"\xc2\xad", b"SCRAM-SHA-256$", b"\n\x01,=\"\\", &[b'x'; 5000], b"\xd8\xa71"];
+    let bytes = match manner {
+        Manner::Garbage(which) => Some(GARBAGE[usize::from(which) % GARBAGE.len()]),
+        _ => None,
+    };
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
+    match (question, manner) {
+        (Question::Realm { .. } | Question::Canonicalize { .. }, Manner::WrongKind) => Answer::Verdict(true),
+        (_, Manner::WrongKind) => Answer::Text(Some("fred".into())),
+        (Question::Values(wanted), _) => {
+            let mut values = Values::default();
+            for property in *wanted {
+                bytes.map(|bytes| values.push(*property, Secret::new(bytes)));
+            }
+            Answer::Values(values)
+        }
+        (Question::Realm { .. } | Question::Canonicalize { .. }, _) => Answer::Text(text),
+        (Question::CheckPassword { .. } | Question::Authorize { .. }, _) => Answer::Verdict(false),
+        // Nobody must know what is stored, so garbage gets a secret tail; an empty one and a stored key stay.
+        (Question::Credentials { .. }, _) => Answer::Credential(bytes.map(|bytes| match bytes {
+            b"" | b"SCRAM-SHA-256$" => Secret::new(bytes),
+            other => Secret::from([other, facts.secret().as_bytes(), b"?"].concat()),
+        })),
+        (Question::Token { .. }, _) => {
+            let status = text.clone().unwrap_or_default();
+            Answer::Token(TokenVerdict::Rejected { status, scope: text.clone(), openid_configuration: text })
+        }
+        (other, _) => panic!("an unknown question: {other:?}"),
+    }
+}

@@ -1,0 +1,164 @@
+//! What both sides of an exchange know, and what their programs have set.
+
+use authen_sasl_rust::config::{ChannelBinding, Config};
+use authen_sasl_rust::contract::{Abilities, Side};
+use authen_sasl_rust::crypto::scram::family;
+use authen_sasl_rust::store::verifier::{Spelling, Verifier};
+
+use crate::input::Input;
+
+/// Names with what is special somewhere: a comma, quotes, characters of ISO 8859-1, and beyond it.
+const NAMES: [&str; 6] = ["fred", "a=b,c", "q\"u\\o", "fr\u{e9}d", "\u{20ac}\u{4e2d}", "a name with spaces"];
+const REALMS: [&str; 4] = ["example.com", "", "r\"\\, x", "r\u{e9}alm"];
+/// Least and most strength, and the longest frames, that policies name.
+const STRENGTHS: [u32; 6] = [0, 1, 40, 56, 112, u32::MAX];
+const FRAMES: [u32; 6] = [65536, 0, 16, 17, 64, 4096];
+
+/// Derivations are cheap here: the limits of real clients and servers are tested elsewhere.
+const ITERATIONS: u32 = 2;
+const MOST_ITERATIONS: u32 = 8;
+
+/// What both applications know, and what their programs have set.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The mechanism's name.
+    pub mechanism: &'static str,
+    /// The user's name, as its client gives it.
+    pub name: &'static str,
+    /// The client knows the user's password and token.
+    pub client_knows: bool,
+    /// The server knows the user.
+    pub user_known: bool,
+    /// The server has a stored key where the mechanism can do with one.
+    pub stored_key: bool,
+    /// The authorization identity that the client asks for.
+    pub authzid: Option<String>,
+    /// What the server's application can answer.
+    pub server_abilities: Abilities,
+    /// The server's realm.
+    pub realm: &'static str,
+    /// Channel bindings: the client's, the server's.
+    pub bindings: [Option<Vec<u8>>; 2],
+    /// Options of the client, of the server.
+    pub options: [Vec<(&'static str, String)>; 2],
+    /// The client believes that the server offers -PLUS.
+    pub peer_offers_binding: bool,
+    /// What secrets and nonces are made of.
+    pub(crate) seed: u64,
+}
+
+impl Facts {
+    /// Reads what differs from exchange to exchange: nine bytes.
+    pub fn read(mechanism: &'static str, input: &mut Input<'_>) -> Self {
+        let (who, what, bound) = (input.byte(), input.byte(), input.byte());
+        let name = *input.choose(&NAMES);
+        let realm = *input.choose(&REALMS);
+        let authzid = match who >> 3 & 3 {
+            0 => None,
+            1 => Some(name.to_owned()),
+            2 => Some("somebody else".to_owned()),
+            _ => Some(format!("{name}@{realm}")),
+        };
+        let mut server_abilities = Abilities::NONE;
+        for (bit, ability) in [
+            (1, Abilities::CREDENTIALS),
+            (2, Abilities::CHECK_PASSWORD),
+            (4, Abilities::AUTHORIZE),
+            (8, Abilities::CANONICALIZE),
+            (16, Abilities::CHECK_TOKEN),
+        ] {
+            // Inverted: zero bytes make a server that can do everything.
+            if what & bit == 0 {
+                server_abilities = server_abilities.and(ability);
+            }
+        }
+        let data = |bit: u8, byte: u8| (bound & bit != 0).then(|| vec![byte; 12]);
+        let mut options: [Vec<(&'static str, String)>; 2] = Default::default();
+        for (side, require) in options.iter_mut().zip([8, 16]) {
+            let (strength, frame) = (input.byte(), *input.choose(&FRAMES));
+            side.push(("maxssf", STRENGTHS[usize::from(strength) % STRENGTHS.len()].to_string()));
+            side.push((
+                "minssf",
+                STRENGTHS[usize::from(strength >> 4) % STRENGTHS.len()].min(strength.into()).to_string(),
+            ));
+            side.push(("maxbuf", frame.to_string()));
+            if bound & require != 0 {
+                side.push(("channel_binding_policy", "require".into()));
+            }
+            if bound & 64 != 0 {
+                side.push(("offered_mechanisms", "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN".into()));
+            }
+        }
+        Facts {
+            mechanism,
+            name,
+            client_knows: who & 1 == 0,
+            user_known: who & 2 == 0,
+            stored_key: who & 4 == 0,
+            authzid,
+            server_abilities,
+            realm,
+            bindings: [data(1, 7), data(2, if bound & 4 == 0 { 7 } else { 8 })],
+            options,
+            peer_offers_binding: bound & 32 != 0,
+            seed: input.digest(),
+        }
+    }
+
+    /// The user's password, and its token: both satisfy every grammar.
+    pub fn secret(&self) -> String {
+        format!("pa{:016x}", self.seed.rotate_left(17) ^ 0x5eed_5eed_5eed_5eed)
+    }
+
+    /// What the client takes for it.
+    pub fn client_secret(&self) -> String {
+        match self.client_knows {
+            true => self.secret(),
+            false => format!("no{:016x}", self.seed.rotate_left(31) ^ 0x0bad_0bad_0bad_0bad),
+        }
+    }
+
+    /// What the server has stored.
+    pub(crate) fn credential(&self) -> String {
+        match family(self.mechanism).filter(|_| self.stored_key) {
+            Some((hash, _)) => Verifier::make(hash, &self.secret(), &[3; 16], ITERATIONS)
+                .expect("a verifier of ASCII")
+                .print(Spelling::Rfc5803),
+            None => self.secret(),
+        }
+    }
+
+    /// The name that the server has for who is authenticated.
+    pub fn expected_authcid(&self) -> String {
+        match self.mechanism {
+            "ANONYMOUS" => "anonymous".into(),
+            _ => self.name.into(),
+        }
+    }
+}
+
+/// Sets a side's options as the facts tell.
+pub fn configure(config: &mut Config, side: Side, facts: &Facts) {
+    let index = side as usize;
+    for (name, value) in &facts.options[index] {
+        assert_eq!(config.set(name, Some(value)), Ok(true), "{name} {value}");
+    }
+    for (name, value) in [("service", "ldap"), ("host", "mail.example.com"), ("external_id", facts.name)] {
+        assert_eq!(config.set(name, Some(value)), Ok(true));
+    }
+    if let Some(data) = facts.bindings[index].clone() {
+        config.set_binding(ChannelBinding { kind: "tls-exporter".into(), data }).expect("a binding");
+    }
+    (config.iterations, config.min_iterations, config.max_iterations) = (ITERATIONS, 1, MOST_ITERATIONS);
+    match side {
+        Side::Client => {
+            config.abilities =
+                Abilities::AUTHCID.and(Abilities::AUTHZID).and(Abilities::PASSWORD).and(Abilities::TOKEN);
+            config.peer_offers_binding = facts.peer_offers_binding;
+        }
+        Side::Server => {
+            config.abilities = facts.server_abilities;
+            assert_eq!(config.set("realm", Some(facts.realm)), Ok(true));
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! Accounts as a Cyrus configuration describes them: auxprop and canon_user plugins, and saslauthd.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::contract::{Abilities, Account, Accounts, Answer, Mechanism, Properties, Question};
+use crate::error::{Application, Code, Error};
+use crate::secret::Secret;
+use crate::store::saslauthd::Saslauthd;
+use crate::store::verifier::{self, Verifier};
+use crate::world::LookupMemory;
+
+use super::abi::flag;
+use super::auxprop::Auxprops;
+use super::canon::Canon;
+use super::connection::Log;
+use super::inquiry::{text, Inquiry};
+use super::loader::Refused;
+use super::options::Options;
+use super::propctx::Context;
+
+/// Where saslauthd listens, if the configuration does not say.
+const SASLAUTHD: &str = "/run/saslauthd/mux";
+/// How long saslauthd may take.
+const SASLAUTHD_LIMIT: Duration = Duration::from_secs(30);
+
+const PASSWORD: &str = "*userPassword";
+const VERIFIER: &str = "*authPassword";
+
+/// A way to verify a password that a client has sent (the option `pwcheck_method`).
+#[derive(Debug)]
+enum Method {
+    /// It is compared with the property userPassword.
+    Auxprop,
+    /// It is compared with a SCRAM verifier; a property that is none is never taken for a password.
+    AuxpropHashed,
+    /// A daemon does it.
+    Saslauthd(Saslauthd),
+}
+
+/// Accounts behind plugins and saslauthd.
+pub struct CyrusAccounts {
+    options: Arc<Options>,
+    log: Option<Log>,
+    methods: Vec<Method>,
+    auxprops: Auxprops,
+    canon: Option<Canon>,
+    mechanisms: Option<Vec<Box<str>>>,
+    refused: Vec<Refused>,
+    lookups: LookupMemory,
+}
+
+impl CyrusAccounts {
+    /// Accounts of a configuration: `pwcheck_method`, `auxprop_plugin`, `canon_user_plugin`, `mech_list`, `log_level`,
+    /// `saslauthd_path`, and what the plugins themselves ask for (`sasldb_path`, `sql_select`, `ldapdb_uri`, ...). The plugins
+    /// are loaded from the folders.
+    ///
+    /// # Errors
+    /// [`Error::Outside`] for a method that is not known, and for a plugin that is named and cannot be used.
+    pub fn new(folders: &[PathBuf], options: Options, log: Option<Log>) -> Result<Self, Error> {
+        let options = Arc::new(options);
+        let methods = methods(options.get("pwcheck_method").unwrap_or("auxprop"), &options)?;
+        let named: Option<Vec<&str>> = options.get("auxprop_plugin").map(|names| words(names).collect());
+        let local = methods.iter().any(|method| !matches!(method, Method::Saslauthd(_)));
+        let (auxprops, refused) = if local || named.is_some() {
+            Auxprops::load(folders, named.as_deref(), &options, log.as_ref())
+        } else {
+            Default::default()
+        };
+        if named.is_some() && !refused.is_empty() || local && auxprops.is_empty() {
+            return Err(unusable(&refused));
+        }
+        let canon = match options.get("canon_user_plugin").map(str::trim).filter(|name| !name.is_empty()) {
+            Some(name) => Some(Canon::load(folders, name, &options, log.as_ref())?),
+            None => None,
+        };
+        let mechanisms = options.get("mech_list").map(|list| words(list).map(Into::into).collect());
+        let lookups = LookupMemory::default();
+        Ok(CyrusAccounts { options, log, methods, auxprops, canon, mechanisms, refused, lookups })
+    }
+
+    /// The plugins that cannot be used, and why, where the configuration names none.
+    pub fn refused(&self) -> &[Refused] {
+        &self.refused
+    }
+
+    fn inquiry(&self, config: &Config, realm: Option<&str>) -> Result<Inquiry, Error> {
+        Inquiry::new(&self.options, self.log.as_ref(), config, realm.or(config.realm()))
+    }
+
+    fn hashed(&self) -> bool {
+        let clear = self.methods.iter().any(|method| matches!(method, Method::Auxprop));
+        !clear && self.methods.iter().any(|method| matches!(method, Method::AuxpropHashed))
+    }
+
+    /// The password of a user, or the stored key that fits the mechanism. `None` for an unknown user, and for one without
+    /// either.
+    fn credential(
+        &self,
+        authcid: &str,
+        realm: Option<&str>,
+        mechanism: &'static Mechanism,
+        config: &Config,
+    ) -> Result<Option<Secret>, Error> {
+        let mut inquiry = self.inquiry(config, realm)?;
+        let [password, verifier] = [PASSWORD, VERIFIER].map(|name| text("property", name));
+        let (password, verifier) = (password?, verifier?);
+        inquiry.properties.request(password.clone());
+        inquiry.properties.request(verifier.clone());
+        if !self.auxprops.look_up(&mut inquiry, 0, authcid)? {
+            return Ok(None);
+        }
+        let values = |name| inquiry.properties.values(name).into_iter().flatten().map(Secret::new);
+        let fits = |stored: &Secret| {
+            let scram = mechanism.name.strip_prefix("SCRAM-").map(|name| name.strip_suffix("-PLUS").unwrap_or(name));
+            match Verifier::read(stored) {
+                Ok(Some(verifier)) => scram.is_none_or(|hash| verifier.hash.name() == hash),
+                Ok(None) | Err(_) => false,
+            }
+        };
+        if let Some(stored) = values(&verifier).find(fits) {
+            return Ok(Some(stored));
+        }
+        let Some(stored) = values(&password).find(|value| !value.is_empty()) else { return Ok(None) };
+        if let Some(scheme) = hash_scheme(stored.expose()) {
+            return Err(unfit_password(&format!("a hash ({scheme}) that nothing here can be compared with")));
+        }
+        if self.hashed() && !fits(&stored) {
+            return Err(unfit_password("no SCRAM verifier, which pwcheck_method auxprop-hashed asks for"));
+        }
+        Ok(Some(stored))
+    }
+
+    /// Does one of the methods say that it is the password? The others are not asked then.
+    fn check(
+        &self,
+        authcid: &str,
+        password: &Secret,
+        mechanism: &'static Mechanism,
+        config: &Config,
+    ) -> Result<bool, Error> {
+        let mut failure = None;
+        for method in &self.methods {
+            let verdict = match method {
+                Method::Saslauthd(daemon) => {
+                    let question =
+                        Question::CheckPassword { authcid: authcid.into(), authzid: None, password: password.clone() };
+                    daemon.answer(&question, mechanism, config).map(|answer| matches!(answer, Answer::Verdict(true)))
+                }
+                Method::Auxprop | Method::AuxpropHashed => self
+                    .credential(authcid, None, mechanism, config)
+                    .and_then(|stored| verifier::check_password(stored, password, config.iterations, &self.lookups)),
+            };
+            match verdict {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        failure.map_or(Ok(false), Err)
+    }
+}
+
+impl Accounts for CyrusAccounts {
+    fn abilities(&self) -> Abilities {
+        let mut abilities = Abilities::NONE;
+        if !self.auxprops.is_empty() {
+            abilities = abilities.and(Abilities::CREDENTIALS);
+        }
+        // Without a daemon, the session compares with the credentials itself.
+        if self.methods.iter().any(|method| matches!(method, Method::Saslauthd(_))) {
+            abilities = abilities.and(Abilities::CHECK_PASSWORD);
+        }
+        if self.canon.is_some() {
+            abilities = abilities.and(Abilities::CANONICALIZE);
+        }
+        abilities
+    }
+
+    fn answer(&self, question: &Question, mechanism: &'static Mechanism, config: &Config) -> Result<Answer, Error> {
+        match question {
+            Question::Credentials { authcid, realm, .. } => {
+                self.credential(authcid, realm.as_deref(), mechanism, config).map(Answer::Credential)
+            }
+            Question::CheckPassword { authcid, password, .. } => {
+                self.check(authcid, password, mechanism, config).map(Answer::Verdict)
+            }
+            Question::Canonicalize { authzid, name, realm } => {
+                let Some(canon) = &self.canon else { return Err(Application::WrongAnswer.into()) };
+                let flags = if *authzid { flag::CU_AUTHZID } else { flag::CU_AUTHID };
+                let mut inquiry = self.inquiry(config, realm.as_deref())?;
+                canon.name(&mut inquiry, name, flags).map(|name| Answer::Text(Some(name)))
+            }
+            _ => Err(Application::WrongAnswer.into()),
+        }
+    }
+
+    fn unfit(&self, mechanism: &'static Mechanism) -> Option<String> {
+        let name = mechanism.name;
+        let listed = |names: &Vec<Box<str>>| names.iter().any(|listed| listed.eq_ignore_ascii_case(name));
+        if self.mechanisms.as_ref().is_some_and(|names| !listed(names)) {
+            return Some("the mech_list of the accounts does not have it".into());
+        }
+        if self.hashed() && matches!(name, "CRAM-MD5" | "DIGEST-MD5") {
+            return Some("the accounts have hashed passwords only".into());
+        }
+        None
+    }
+
+    /// A name with a star before it is a property of the authentication identity; one without, of the authorization identity, if
+    /// there is another.
+    fn properties(&self, wanted: &[Box<str>], of: Account<'_>, config: &Config) -> Result<Properties, Error> {
+        let mut found = Properties::default();
+        let who = [(true, of.authcid, 0), (false, of.authzid.unwrap_or(of.authcid), flag::AUXPROP_AUTHZID)];
+        for (star, user, flags) in who {
+            let names: Vec<&Box<str>> = wanted.iter().filter(|name| name.starts_with('*') == star).collect();
+            if names.is_empty() {
+                continue;
+            }
+            // One context for each identity: there are plugins that do not look at the stars.
+            let mut inquiry = self.inquiry(config, of.realm)?;
+            for name in &names {
+                inquiry.properties.request(text("property", name)?);
+            }
+            self.auxprops.look_up(&mut inquiry, flags, user)?;
+            for name in names {
+                if let Some(values) = inquiry.properties.values(&text("property", name)?) {
+                    found.add(name, values.map(Secret::new));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn store(&self, of: Account<'_>, values: &[(&str, Option<&Secret>)], config: &Config) -> Result<(), Error> {
+        let mut inquiry = self.inquiry(config, of.realm)?;
+        let mut context = Context::new();
+        for (name, _) in values {
+            context.request(text("property", name)?);
+        }
+        for (name, value) in values {
+            if let Some(value) = value {
+                if value.expose().contains(&0) {
+                    return Err(Error::outside(
+                        Code::BadParam,
+                        format!("there is a NUL character in the value of {name}"),
+                    ));
+                }
+                context.set(&text("property", name)?, value.expose());
+            }
+        }
+        self.auxprops.store(&mut inquiry, &mut context, of.authzid.unwrap_or(of.authcid))
+    }
+}
+
+impl fmt::Debug for CyrusAccounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plugins: Vec<&str> = self.auxprops.names().collect();
+        f.debug_struct("CyrusAccounts").field("methods", &self.methods).field("auxprops", &plugins).finish()
+    }
+}
+
+fn words(list: &str) -> impl Iterator<Item = &str> {
+    list.split([' ', '\t', ',']).filter(|word| !word.is_empty())
+}
+
+fn methods(names: &str, options: &Options) -> Result<Vec<Method>, Error> {
+    let method = |name| match name {
+        "auxprop" => Ok(Method::Auxprop),
+        "auxprop-hashed" => Ok(Method::AuxpropHashed),
+        "saslauthd" => {
+            let path = options.get("saslauthd_path").unwrap_or(SASLAUTHD);
+            Saslauthd::new(Path::new(path), SASLAUTHD_LIMIT).map(Method::Saslauthd)
+        }
+        name => Err(Error::outside(
+            Code::ConfigErr,
+            format!("pwcheck_method {name}: only auxprop, auxprop-hashed and saslauthd are known"),
+        )),
+    };
+    let methods: Vec<Method> = words(names).map(method).collect::<Result<_, _>>()?;
+    if methods.is_empty() {
+        return Err(Error::outside(Code::ConfigErr, "pwcheck_method names no method"));
+    }
+    Ok(methods)
+}
+
+fn unusable(refused: &[Refused]) -> Error {
+    let reasons: Vec<String> = refused.iter().map(|refused| format!("{}: {}", refused.name, refused.reason)).collect();
+    let reasons = if reasons.is_empty() { "there is none".into() } else { reasons.join("; ") };
+    Error::outside(Code::ConfigErr, format!("auxprop plugins that cannot be used: {reasons}"))
+}
+
+fn unfit_password(what: &str) -> Error {
+    Error::outside(Code::NoVerify, format!("the property userPassword of the user is {what}"))
+}
+
+/// The scheme of a hash as LDAP directories write them. Taken for a password, its text would be a way in.
+fn hash_scheme(stored: &[u8]) -> Option<&str> {
+    const HASHES: [&str; 16] = [
+        "ARGON2",
+        "BCRYPT",
+        "BLF-CRYPT",
+        "CRYPT",
+        "DES-CRYPT",
+        "HMAC-MD5",
+        "KERBEROS",
+        "LANMAN",
+        "MD5",
+        "NT",
+        "PBKDF2",
+        "SASL",
+        "SCRYPT",
+        "SHA",
+        "SMD5",
+        "SSHA",
+    ];
+    let (scheme, _) = std::str::from_utf8(stored).ok()?.strip_prefix('{')?.split_once('}')?;
+    let name = scheme.to_ascii_uppercase();
+    HASHES.iter().any(|hash| name.starts_with(hash)).then_some(scheme)
+}

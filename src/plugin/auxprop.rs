@@ -1,0 +1,151 @@
+//! Auxprop plugins: they look up, and store, the properties of users.
+
+use std::ffi::{c_int, c_uint, CStr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::error::{Code, Error};
+
+use super::abi::{code, AuxpropPlug};
+use super::begun;
+use super::connection::Log;
+use super::inquiry::{text, Inquiry};
+use super::loader::{self, Kind, Refused};
+use super::options::Options;
+use super::propctx::Context;
+
+/// Auxprop plugins, in the order in which they are asked.
+#[derive(Default)]
+pub struct Auxprops(Vec<Auxprop>);
+
+struct Auxprop {
+    name: Box<str>,
+    plug: AuxpropPlug,
+    /// It is the sql plugin with SQLite.
+    sqlite: bool,
+}
+
+// SAFETY: the tables' pointers lead into plugins, which stay where they are and serve all threads.
+unsafe impl Send for Auxprops {}
+// SAFETY: as above; the tables are only read.
+unsafe impl Sync for Auxprops {}
+
+impl Auxprops {
+    /// Loads those of that name, in order, or all that there are. What cannot be used is told.
+    pub fn load(
+        folders: &[PathBuf],
+        names: Option<&[&str]>,
+        options: &Arc<Options>,
+        log: Option<&Log>,
+    ) -> (Self, Vec<Refused>) {
+        let (mut files, mut refused) = loader::open(folders, names, Kind::Account);
+        if let Some(names) = names {
+            files.sort_by_key(|file| names.iter().position(|name| **name == *file.name));
+        }
+        for name in names.unwrap_or_default() {
+            let seen =
+                files.iter().any(|file| *file.name == **name) || refused.iter().any(|other| *other.name == **name);
+            if !seen {
+                let reason = "it has no auxprop plugin".to_owned();
+                refused.push(Refused { name: (*name).into(), path: PathBuf::new(), reason });
+            }
+        }
+        let mut plugins = Vec::new();
+        for file in files.into_iter().filter(|file| names.is_some() || file.auxprop.is_some()) {
+            match begun::auxprop(file, options, log) {
+                Ok(plug) => {
+                    plugins.push(Auxprop { name: file.name.clone(), plug, sqlite: with_sqlite(&plug, options) })
+                }
+                Err(reason) => refused.push(Refused { name: file.name.clone(), path: file.path.clone(), reason }),
+            }
+        }
+        (Auxprops(plugins), refused)
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Looks up the properties that the inquiry asks for: with [`super::abi::flag::AUXPROP_AUTHZID`] those of an authorization
+    /// identity, else those with a star before their name. All plugins are asked, and later ones fill in
+    /// what earlier ones did not find. False if nobody knows the user.
+    ///
+    /// # Errors
+    /// [`Error::Outside`] if nobody knows the user and a plugin has failed: it might have known.
+    pub fn look_up(&self, inquiry: &mut Inquiry, flags: c_uint, user: &str) -> Result<bool, Error> {
+        let user = text("user name", user)?;
+        let (mut known, mut failure) = (false, None);
+        for Auxprop { name, plug, sqlite } in &self.0 {
+            let Some(lookup) = plug.auxprop_lookup else { continue };
+            let texts = [user.as_bytes(), inquiry.realm().unwrap_or_default().as_bytes()];
+            if let Err(error) = fit_for_sqlite(*sqlite, &texts) {
+                failure = failure.or(Some(error));
+                continue;
+            }
+            // SAFETY: the function has this type in saslplug.h; the user's name has a NUL behind it.
+            let result = inquiry.call(|params| unsafe {
+                lookup(plug.glob_context, params, flags, user.as_ptr(), user.as_bytes().len() as c_uint)
+            });
+            match result {
+                code::OK => known = true,
+                code::NOUSER | code::NOMECH => {}
+                result => failure = failure.or(Some(inquiry.failed("auxprop", name, result))),
+            }
+        }
+        match failure {
+            Some(failure) if !known => Err(failure),
+            _ => Ok(known),
+        }
+    }
+
+    /// Stores properties of a user with each plugin that can; a name without a value is taken away.
+    ///
+    /// # Errors
+    /// [`Error::Outside`] if a plugin fails, or none of them stores anything.
+    pub fn store(&self, inquiry: &mut Inquiry, values: &mut Context, user: &str) -> Result<(), Error> {
+        let user = text("user name", user)?;
+        let mut stored = false;
+        for Auxprop { name, plug, sqlite } in &self.0 {
+            let Some(store) = plug.auxprop_store else { continue };
+            let realm = inquiry.realm().unwrap_or_default().as_bytes();
+            let texts: Vec<&[u8]> = values.texts().chain([user.as_bytes(), realm]).collect();
+            fit_for_sqlite(*sqlite, &texts)?;
+            let context = values.pointer();
+            // SAFETY: the function has this type in saslplug.h; the user's name has a NUL behind it.
+            let result: c_int = inquiry.call(|params| unsafe {
+                store(plug.glob_context, params, context, user.as_ptr(), user.as_bytes().len() as c_uint)
+            });
+            if result != code::OK {
+                return Err(inquiry.failed("auxprop", name, result));
+            }
+            stored = true;
+        }
+        if stored {
+            return Ok(());
+        }
+        Err(Error::outside(Code::NoChange, "none of the auxprop plugins stores properties"))
+    }
+
+    /// The names of the plugins.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|plugin| &*plugin.name)
+    }
+}
+
+/// True for the sql plugin with SQLite. It puts a backslash before a quote and a backslash, as MySQL wants it. In SQLite the
+/// quote ends the text all the same, and what follows would be a part of the statement; and the backslash stays in the text.
+fn with_sqlite(plug: &AuxpropPlug, options: &Options) -> bool {
+    // SAFETY: a plugin's name ends in a NUL and stays as long as the plugin.
+    let sql = !plug.name.is_null() && unsafe { CStr::from_ptr(plug.name) }.to_bytes().eq_ignore_ascii_case(b"sql");
+    let engine = options.get("sql_engine").unwrap_or_default().trim_start().as_bytes();
+    sql && engine.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(b"sqlite"))
+}
+
+fn fit_for_sqlite(sqlite: bool, texts: &[&[u8]]) -> Result<(), Error> {
+    if sqlite && texts.iter().any(|text| text.contains(&b'\'') || text.contains(&b'\\')) {
+        let reason = "auxprop plugin sql cannot put a quote or a backslash into a statement for SQLite";
+        return Err(Error::outside(Code::BadParam, reason));
+    }
+    Ok(())
+}

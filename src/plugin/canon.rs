@@ -1,0 +1,106 @@
+//! Canonical names of users: libsasl2's own way of making them, and canon_user plugins.
+
+use std::ffi::{c_char, c_uint};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::error::{Code, Error};
+
+use super::abi::{code, CanonuserPlug, ServerParams};
+use super::begun;
+use super::connection::Log;
+use super::inquiry::Inquiry;
+use super::loader::{self, Kind};
+use super::names::trimmed;
+use super::options::Options;
+
+/// Longest canonical name, in bytes; libsasl2's limit.
+const LIMIT: usize = 1023;
+
+/// The name of the way that needs no plugin.
+const INTERNAL: &str = "INTERNAL";
+
+/// How names become canonical.
+pub enum Canon {
+    /// Blanks go, and a name without a realm gets the server's, if there is one.
+    Internal,
+    /// As a plugin says.
+    Plugin(Box<str>, CanonuserPlug),
+}
+
+// SAFETY: the table's pointers lead into a plugin, which stays where it is and serves all threads.
+unsafe impl Send for Canon {}
+// SAFETY: as above; the table is only read.
+unsafe impl Sync for Canon {}
+
+impl Canon {
+    /// The way of that name (the option `canon_user_plugin`).
+    ///
+    /// # Errors
+    /// [`Error::Outside`] if there is no such plugin, or it cannot be used.
+    pub fn load(folders: &[PathBuf], name: &str, options: &Arc<Options>, log: Option<&Log>) -> Result<Self, Error> {
+        if name.eq_ignore_ascii_case(INTERNAL) {
+            return Ok(Canon::Internal);
+        }
+        let failed = |reason: String| Error::outside(Code::ConfigErr, format!("canon_user plugin {name}: {reason}"));
+        let (files, refused) = loader::open(folders, Some(&[name]), Kind::Account);
+        let Some(file) = files.first() else {
+            return Err(failed(refused.into_iter().next().map(|refused| refused.reason).unwrap_or_default()));
+        };
+        let plug = begun::canonuser(file, options, log).map_err(failed)?;
+        Ok(Canon::Plugin(file.name.clone(), plug))
+    }
+
+    /// The canonical form of a name on a server; `flags` say of which identity (`SASL_CU_*`), of one or of both.
+    ///
+    /// # Errors
+    /// [`Error::Outside`] for a name of blanks, one that is too long, and where the plugin refuses or fails.
+    pub fn name(&self, inquiry: &mut Inquiry, name: &str, flags: c_uint) -> Result<String, Error> {
+        let wrong = |reason: &str| Error::outside(Code::BadProt, format!("the user name {reason}"));
+        // A plugin may look for the end of blanks beyond the name's beginning.
+        let name = trimmed(name.as_bytes()).ok_or_else(|| wrong("is empty, or holds a NUL character"))?;
+        if name.len() > LIMIT {
+            return Err(wrong("is too long to be made canonical"));
+        }
+        match self {
+            Canon::Internal => {
+                let realm = inquiry.realm().filter(|_| !name.contains('@'));
+                Ok(realm.map_or_else(|| name.to_owned(), |realm| format!("{name}@{realm}")))
+            }
+            Canon::Plugin(plugin, plug) => {
+                let canonicalize = plug.canon_user_server.ok_or_else(|| {
+                    Error::outside(Code::ConfigErr, format!("canon_user plugin {plugin} has nothing for servers"))
+                })?;
+                // A NUL may be written behind the longest name.
+                let mut out = [0u8; LIMIT + 1];
+                out[..name.len()].copy_from_slice(name.as_bytes());
+                let mut length = 0;
+                // In place, as saslplug.h allows it: the name stands in the buffer that takes the result.
+                let result = inquiry.call(|params: *mut ServerParams| {
+                    let buffer = out.as_mut_ptr().cast::<c_char>();
+                    // SAFETY: the function has this type in saslplug.h; the buffer has the length that is named.
+                    unsafe {
+                        canonicalize(
+                            plug.glob_context,
+                            params,
+                            buffer,
+                            name.len() as c_uint,
+                            flags,
+                            buffer,
+                            LIMIT as c_uint,
+                            &mut length,
+                        )
+                    }
+                });
+                if result != code::OK {
+                    return Err(inquiry.failed("canon_user", plugin, result));
+                }
+                let made =
+                    out.get(..(length as usize).min(LIMIT)).and_then(trimmed).filter(|_| length as usize <= LIMIT);
+                made.map(str::to_owned).ok_or_else(|| {
+                    Error::outside(Code::BadProt, format!("canon_user plugin {plugin} gave what is no user name"))
+                })
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What plugins of accounts are called with for one question: a connection, parameters, and properties.
+
+use std::ffi::{c_uint, CString};
+use std::ptr;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::contract::Side;
+use crate::error::{Code, Error};
+
+use super::abi::{callback, Callback, ServerParams};
+use super::connection::{Connection, Log, NoHooks, Owned};
+use super::options::Options;
+use super::parameters::Facts;
+use super::propctx::Context;
+use super::utils;
+
+/// One question. It belongs to one thread, so nothing of it is shared or locked.
+pub struct Inquiry {
+    params: ServerParams,
+    /// The properties that are asked for, and those that were found.
+    pub properties: Box<Context>,
+    connection: Owned,
+    // What the parameters point to.
+    _facts: Facts,
+    realm: Option<CString>,
+    _callbacks: Box<Callback>,
+}
+
+impl Inquiry {
+    /// A question about users of a realm, or of the server's own.
+    ///
+    /// # Errors
+    /// [`Error::Outside`] or [`crate::error::Application::Unusable`] for a text with a NUL.
+    pub fn new(options: &Arc<Options>, log: Option<&Log>, config: &Config, realm: Option<&str>) -> Result<Self, Error> {
+        let facts = Facts::of(config, Side::Server)?;
+        let realm = realm.filter(|realm| !realm.is_empty()).map(|realm| text("realm", realm)).transpose()?;
+        let connection = Owned::new(Arc::clone(options), log.cloned(), Box::new(NoHooks));
+        facts.tell(&connection, "");
+        let callbacks = Box::new(Callback { id: callback::LIST_END, proc: None, context: ptr::null_mut() });
+        let mut properties = Context::new();
+        let mut params = facts.server(&connection, &raw const *callbacks, utils::canon_user, properties.pointer());
+        params.user_realm = realm.as_ref().map_or(ptr::null(), |realm| realm.as_ptr());
+        params.urlen = realm.as_ref().map_or(0, |realm| realm.as_bytes().len() as c_uint);
+        Ok(Inquiry { params, properties, connection, _facts: facts, realm, _callbacks: callbacks })
+    }
+
+    /// Calls a plugin with the parameters.
+    pub fn call<T>(&mut self, plugin: impl FnOnce(*mut ServerParams) -> T) -> T {
+        let params = &raw mut self.params;
+        self.connection.during(|| plugin(params))
+    }
+
+    /// The realm of the users.
+    pub fn realm(&self) -> Option<&str> {
+        self.realm.as_ref()?.to_str().ok()
+    }
+
+    /// On whose behalf plugins are called.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The failure of a plugin: who it was, the code, and what it has said.
+    pub fn failed(&self, kind: &str, plugin: &str, result: i32) -> Error {
+        let code = Code::of(result);
+        let said = self.connection.take_error().map(|text| format!(": {text}")).unwrap_or_default();
+        Error::outside(code, format!("{kind} plugin {plugin} failed with {}{said}", code.name()))
+    }
+}
+
+/// A text as plugins want it.
+///
+/// # Errors
+/// [`Error::Outside`] if there is a NUL in it.
+pub fn text(what: &str, value: &str) -> Result<CString, Error> {
+    CString::new(value).map_err(|_| Error::outside(Code::BadProt, format!("there is a NUL character in the {what}")))
+}

@@ -1,0 +1,132 @@
+//! A plugin's `encode` and `decode` as a security layer of ours.
+
+use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::ptr;
+
+use crate::contract::SecurityLayer;
+use crate::error::{Code, Error, Misuse, Policy};
+
+use super::abi::{code, Decode, Encode, Iovec, OutParams};
+use super::connection::Connection;
+use super::given;
+use super::parameters::Limits;
+
+/// The length before each frame (RFC 4422 §3.7). Plugins write and read it themselves.
+const PREFIX: usize = 4;
+
+/// What the frame of any mechanism has beside its plaintext, at most: headers, padding and a code; Kerberos' take about a hundred bytes.
+const OVERHEAD: usize = 1024;
+
+/// What lives as long as the layer: the plugin's context, and all that it points to.
+pub trait Owner: Send {
+    /// The mechanism's context, which encode and decode are called with.
+    fn context(&self) -> *mut c_void;
+    /// On whose behalf the plugin is called.
+    fn connection(&self) -> &Connection;
+}
+
+struct Layer<T> {
+    owner: T,
+    ssf: u32,
+    max_plaintext: usize,
+    max_received: usize,
+    encode: Encode,
+    decode: Decode,
+}
+
+/// The layer that a mechanism has agreed on, if it has.
+///
+/// # Errors
+/// [`Policy::Strength`] if it is weaker or stronger than this side wants, whatever the plugin thinks; [`Error::Outside`] if
+/// there is a strength and no function for it.
+pub fn agreed<T: Owner + 'static>(
+    owner: T,
+    out: &OutParams,
+    limits: Limits,
+) -> Result<Option<Box<dyn SecurityLayer>>, Error> {
+    if out.mech_ssf < limits.least {
+        return Err(Policy::Strength("the plugin has agreed on a weaker layer than minssf demands").into());
+    }
+    if out.mech_ssf > limits.most {
+        return Err(Policy::Strength("the plugin has agreed on a stronger layer than maxssf allows").into());
+    }
+    if out.mech_ssf == 0 {
+        return Ok(None);
+    }
+    let (Some(encode), Some(decode)) = (out.encode, out.decode) else {
+        return Err(Error::outside(
+            Code::Fail,
+            "the plugin has agreed on a security layer and has no functions for it",
+        ));
+    };
+    let max_received = limits.max_received;
+    let max_plaintext = if out.maxoutbuf == 0 { max_received } else { out.maxoutbuf as usize };
+    Ok(Some(Box::new(Layer { owner, ssf: out.mech_ssf, max_plaintext, max_received, encode, decode })))
+}
+
+impl<T: Owner> Layer<T> {
+    /// Calls one of the two functions, and copies what it gives to `to`; the plugin keeps its own.
+    fn pass(
+        &self,
+        call: impl FnOnce(*mut c_void, *mut *const c_char, *mut c_uint) -> c_int,
+        to: &mut [u8],
+        skipped: usize,
+        refusal: Code,
+    ) -> Result<usize, Error> {
+        let connection = self.owner.connection();
+        let (mut out, mut length) = (ptr::null(), 0);
+        let result = connection.during(|| call(self.owner.context(), &mut out, &mut length));
+        if result != code::OK {
+            let text = connection.take_error().unwrap_or_else(|| "the plugin's security layer has failed".into());
+            // Most plugins have one code for all failures.
+            let code = if result == code::FAIL { refusal } else { Code::of(result) };
+            return Err(Error::outside(code, text));
+        }
+        // SAFETY: the plugin gives that many bytes, which stay until it is called again.
+        let bytes = unsafe { given(out, length) }.unwrap_or_default();
+        if skipped > 0
+            && bytes.first_chunk().map(|prefix| u32::from_be_bytes(*prefix) as usize + PREFIX) != Some(bytes.len())
+        {
+            return Err(Error::outside(Code::Fail, "the plugin's security layer gave something else than one frame"));
+        }
+        let bytes = &bytes[skipped..];
+        let to = to.get_mut(..bytes.len()).ok_or(Error::Misuse(Misuse::MessageTooLong))?;
+        to.copy_from_slice(bytes);
+        Ok(bytes.len())
+    }
+}
+
+impl<T: Owner> SecurityLayer for Layer<T> {
+    fn ssf(&self) -> u32 {
+        self.ssf
+    }
+
+    fn max_plaintext(&self) -> usize {
+        self.max_plaintext
+    }
+
+    fn max_received(&self) -> usize {
+        self.max_received
+    }
+
+    fn room(&self, length: usize) -> usize {
+        length + OVERHEAD
+    }
+
+    fn encode(&mut self, buffer: &mut [u8], length: usize) -> Result<usize, Error> {
+        let part = Iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: length };
+        let encode = self.encode;
+        // SAFETY: the plugin's own function with its own context; it reads `length` bytes, which are there.
+        self.pass(|context, out, count| unsafe { encode(context, &part, 1, out, count) }, buffer, PREFIX, Code::Fail)
+    }
+
+    fn decode(&mut self, frame: &mut [u8]) -> Result<usize, Error> {
+        let mut input = Vec::with_capacity(PREFIX + frame.len());
+        input.extend_from_slice(&(frame.len() as u32).to_be_bytes());
+        input.extend_from_slice(frame);
+        let decode = self.decode;
+        let (start, length) = (input.as_ptr().cast(), input.len() as c_uint);
+        // SAFETY: as in `encode`.
+        self.pass(|context, out, count| unsafe { decode(context, start, length, out, count) }, frame, 0, Code::BadMac)
+    }
+}

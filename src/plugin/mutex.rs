@@ -1,0 +1,122 @@
+//! The mutexes that plugins ask for.
+//!
+//! A plugin gets the address of a slot in a table of ours, so an address that is none of ours is refused
+//! without being looked at: a file that libsasl2 has loaded before keeps libsasl2's mutexes in its statics. A
+//! slot holds the process that has locked it; a lock that a fork has left behind in the child is nobody's.
+
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::time::Duration;
+
+/// A plugin asks for one or two in its life.
+const SLOTS: usize = 1024;
+const FREE: u32 = u32::MAX;
+const UNLOCKED: u32 = 0;
+
+/// What a plugin's pointer points to.
+struct Slot(AtomicU32);
+
+static TABLE: [Slot; SLOTS] = [const { Slot(AtomicU32::new(FREE)) }; SLOTS];
+
+fn slot(mutex: *const c_void) -> Option<&'static AtomicU32> {
+    let at = mutex.addr().checked_sub(TABLE.as_ptr().addr())?;
+    let index = at / size_of::<Slot>();
+    if at % size_of::<Slot>() != 0 {
+        return None;
+    }
+    TABLE.get(index).map(|slot| &slot.0).filter(|state| state.load(Relaxed) != FREE)
+}
+
+/// A new mutex; null if there are too many.
+pub extern "C" fn mutex_alloc() -> *mut c_void {
+    let taken = TABLE.iter().find(|slot| slot.0.compare_exchange(FREE, UNLOCKED, Acquire, Relaxed).is_ok());
+    taken.map_or(ptr::null_mut(), |slot| ptr::from_ref(slot).cast_mut().cast())
+}
+
+/// Waits for it; -1 if it is none.
+pub extern "C" fn mutex_lock(mutex: *mut c_void) -> c_int {
+    let Some(state) = slot(mutex) else { return -1 };
+    let process = std::process::id();
+    let mut pause = Duration::from_micros(1);
+    loop {
+        match state.compare_exchange(UNLOCKED, process, Acquire, Relaxed) {
+            Ok(_) => return 0,
+            Err(FREE) => return -1,
+            Err(owner) if owner != UNLOCKED && owner != process => {
+                if state.compare_exchange(owner, process, Acquire, Relaxed).is_ok() {
+                    return 0;
+                }
+            }
+            Err(_) => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(1));
+            }
+        }
+    }
+}
+
+/// Gives it back; -1 if it is none, or not locked.
+pub extern "C" fn mutex_unlock(mutex: *mut c_void) -> c_int {
+    let locked = slot(mutex).is_some_and(|state| state.swap(UNLOCKED, Release) != UNLOCKED);
+    if locked {
+        0
+    } else {
+        -1
+    }
+}
+
+/// Frees it; nothing happens if it is none.
+pub extern "C" fn mutex_free(mutex: *mut c_void) {
+    if let Some(state) = slot(mutex) {
+        state.store(FREE, Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_are_looked_at() {
+        let mutex = mutex_alloc();
+        assert_eq!((mutex_lock(mutex), mutex_unlock(mutex), mutex_unlock(mutex)), (0, 0, -1));
+        for stranger in [ptr::null_mut(), ptr::without_provenance_mut(1), mutex.wrapping_byte_add(1)] {
+            assert_eq!((mutex_lock(stranger), mutex_unlock(stranger)), (-1, -1));
+            mutex_free(stranger);
+        }
+        mutex_free(mutex);
+        assert_eq!((mutex_lock(mutex), mutex_unlock(mutex)), (-1, -1));
+    }
+
+    #[test]
+    fn one_thread_at_a_time() {
+        let mutex = mutex_alloc().expose_provenance();
+        let count = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let mutex = ptr::with_exposed_provenance_mut(mutex);
+                    for _ in 0..200 {
+                        assert_eq!(mutex_lock(mutex), 0);
+                        let before = count.load(Relaxed);
+                        std::thread::yield_now();
+                        count.store(before + 1, Relaxed);
+                        assert_eq!(mutex_unlock(mutex), 0);
+                    }
+                });
+            }
+        });
+        assert_eq!(count.load(Relaxed), 1600);
+        mutex_free(ptr::with_exposed_provenance_mut(mutex));
+    }
+
+    #[test]
+    fn what_another_process_has_locked_is_free() {
+        let mutex = mutex_alloc();
+        // As a fork leaves it in the child: locked under the number of the parent.
+        slot(mutex).unwrap().store(std::process::id() + 1, Relaxed);
+        assert_eq!((mutex_lock(mutex), mutex_unlock(mutex)), (0, 0));
+        mutex_free(mutex);
+    }
+}

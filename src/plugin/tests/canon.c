@@ -1,0 +1,38 @@
+/* A canon_user plugin: it makes letters small, in place. The option canon_trouble makes it fail in one way or another,
+ * or show the flags that it was called with. */
+#include <ctype.h>
+#include <string.h>
+#include <sasl/sasl.h>
+#include <sasl/saslplug.h>
+
+static int canonicalize(void *global, sasl_server_params_t *params, const char *user, unsigned length, unsigned flags,
+                        char *out, unsigned room, unsigned *out_length) {
+  const char *trouble = global;
+  if (user != out || length >= room) return SASL_BADPARAM;
+  if (!strcmp(trouble, "refuse")) {
+    params->utils->seterror(params->utils->conn, 0, "%.*s is %s in realm %s", (int)length, user, "nobody",
+                            params->user_realm ? params->user_realm : "?");
+    return SASL_BADPROT;
+  }
+  for (unsigned i = 0; i < length; i++) out[i] = (char)tolower((unsigned char)user[i]);
+  *out_length = length;
+  if (!strcmp(trouble, "flags")) out[(*out_length)++] = (char)('0' + flags);
+  if (!strcmp(trouble, "long")) *out_length = room + 7;
+  if (!strcmp(trouble, "empty")) *out_length = 0;
+  if (!strcmp(trouble, "nul")) out[1] = '\0';
+  return SASL_OK;
+}
+
+static sasl_canonuser_plug_t plug = { .name = "canon", .canon_user_server = canonicalize };
+
+int sasl_canonuser_init(const sasl_utils_t *utils, int max, int *version, sasl_canonuser_plug_t **out, const char *name) {
+  const char *trouble = NULL;
+  utils->getopt(utils->getopt_context, name, "canon_trouble", &trouble, NULL);
+  trouble = trouble ? trouble : "";
+  plug.glob_context = (void *)trouble;
+  if (!strcmp(trouble, "client only")) plug.canon_user_server = NULL;
+  *version = strcmp(trouble, "version") ? SASL_CANONUSER_PLUG_VERSION : 4;
+  *out = strcmp(trouble, "null") ? &plug : NULL;
+  if (!strcmp(trouble, "fail")) utils->seterror(utils->conn, 0, "no memory of %m", 2);
+  return strcmp(trouble, "fail") ? SASL_OK : SASL_FAIL;
+}

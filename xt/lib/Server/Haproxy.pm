@@ -1,0 +1,30 @@
+package Server::Haproxy;
+
+# haproxy as a relay of bytes in front of another server; with `certificate` (a file with its key in it) it ends TLS.
+
+use strict;
+use warnings;
+use parent 'Server::Daemon';
+
+# start(backend => 'host:port', certificate => FILE)
+sub prepare {
+  my ($self) = @_;
+  $self->{port} = $self->free_port;
+  my $tls = $self->{certificate} ? " ssl crt $self->{certificate}" : '';
+  $self->write_file(
+    'haproxy.cfg', join '', map { "$_\n" } 'global', ' maxconn 1000', 'defaults', ' mode tcp',
+    ' timeout connect 5s', ' timeout client 1h', ' timeout server 1h', 'listen all',
+    " bind 127.0.0.1:$self->{port}$tls",
+    " server one $self->{backend}"
+  );
+  return;
+}
+
+sub command {
+  my ($self) = @_;
+  return ($self->program('haproxy'), '-db', '-f', $self->dir . '/haproxy.cfg');
+}
+
+sub addresses { return "127.0.0.1:$_[0]{port}" }
+
+1;
