@@ -30,7 +30,11 @@ sub allowed {
   $atom = sub {
     my $word = shift @words;
     return '' unless defined $word;
-    return $license{$word} ? 1 : '' if $word ne '(';
+    if ($word ne '(') {
+      # An exception gives more freedom, not less.
+      splice @words, 0, 2 if @words && $words[0] eq 'WITH';
+      return $license{$word} ? 1 : '';
+    }
     my $inside = $or->();
     shift @words;
     return $inside;

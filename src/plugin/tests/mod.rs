@@ -1,6 +1,7 @@
 //! Our functions beside libsasl2's own: a C program calls both and writes down what they give.
 
 mod canon;
+mod fork;
 
 use std::ffi::{c_char, CString};
 use std::path::{Path, PathBuf};

@@ -1,0 +1,35 @@
+# The accounts behind Debian's auxprop plugins (tests/cyrus_accounts.rs, tests/cyrus_ldapdb.rs) under valgrind: nothing of
+# ours is read before it is written, or lost. What a plugin does with its own memory is its own: sql compares bytes of its
+# buffers before it fills them, and ldapdb loses the result of a search that fails.
+
+use strict;
+use warnings;
+use File::Temp ();
+use Test::More;
+
+my $dir = File::Temp->newdir;
+
+for my $name (qw(cyrus_accounts cyrus_ldapdb)) {
+  my $said = `cargo test --quiet --locked --test $name --no-run --message-format=json 2>/dev/null`;
+  my ($program) = $said =~ /"executable":"([^"]+)"/ or die "cargo names no program of $name\n";
+  my $log = "$dir/$name";
+  my $tests = `timeout 300 valgrind --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \\
+    --num-callers=40 --log-file=$log $program --test-threads=1 2>&1`;
+  like $tests, qr/test result: ok\. [1-9][0-9]* passed; 0 failed/, "$name: its tests passed" or diag $tests;
+
+  open my $file, '<', $log or die "$log: $!";
+  my $report = do { local $/; <$file> };
+  like $report, qr/ERROR SUMMARY/, 'valgrind has come to its end';
+  s/^==\d+== ?//mg for $report;
+  my @ours;
+  for my $block (grep { /^\s+(?:at|by) 0x/m } split /\n\s*\n/, $report) {
+    my ($what) = split /Uninitialised value was created/, $block;
+    # The frames from the top: is it ours before it is a plugin's, or the loader's?
+    my ($whose) = $what =~ m{(authen_sasl_rust|memfd:sasl-plugin|\(dl-(?:open|object|load)\.c:)};
+    push @ours, $block if !$whose || $whose eq 'authen_sasl_rust';
+  }
+  is scalar @ours, 0, 'every complaint is about a plugin, or the loader'
+    or diag join "\n\n", grep { defined } @ours[0 .. 4];
+}
+
+done_testing;
