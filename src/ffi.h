@@ -86,10 +86,10 @@ typedef struct asr_accounts asr_accounts;
 enum { ASR_NEW_USER, ASR_KNOWN_USER, ASR_ANY_USER };
 asr_accounts *asr_accounts_users(asr_slice path, asr_slice *error, asr_text **owner);
 asr_accounts *asr_accounts_saslauthd(asr_slice path, double limit, asr_slice *error, asr_text **owner);
-/* Of a Cyrus configuration: its options, names and values in turn with a NUL behind each, or the file of a service. path
- * has the folders of plugins and may be absent. */
+/* Of a Cyrus configuration: its options, names and values in turn with a NUL behind each. path has the folders of
+ * plugins and may be absent. */
 asr_accounts *asr_accounts_cyrus(asr_slice path, asr_slice options, asr_slice *error, asr_text **owner);
-asr_accounts *asr_accounts_service(asr_slice path, asr_slice service, asr_slice *error, asr_text **owner);
+int32_t asr_configuration(asr_slice service, asr_slice *out, asr_text **owner);
 /* What plugins have logged in this thread's calls: the oldest line with its level, absent if there is none. */
 asr_slice asr_log_line(int *level);
 void asr_log_forget(void);

@@ -161,8 +161,8 @@ subtest 'what cannot be done dies with the reason' => sub {
   }
   refused(qr/unknown argument colour/, sub { $accounts->setpass('fred', 'x', colour => 1) });
   refused(qr/unknown argument colour/, sub { $accounts->check('fred', 'x', colour => 1) });
-  refused(qr/one of saslauthd, users was expected/, sub { $class->new });
-  refused(qr/one of saslauthd, users was expected/, sub { $class->new(users => 'x', saslauthd => 'y') });
+  refused(qr/one of cyrus, saslauthd, users was expected/, sub { $class->new });
+  refused(qr/one of cyrus, saslauthd, users was expected/, sub { $class->new(users => 'x', saslauthd => 'y') });
   refused(qr/unknown argument timeout/, sub { $class->new(users => 'x', timeout => 1) });
   refused(qr/^users: the name|^users file/, sub { $class->new(users => $_) }) for undef, '', [];
   refused(qr/^saslauthd: the name/, sub { $class->new(saslauthd => $_) }) for undef, [];

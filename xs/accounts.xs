@@ -28,6 +28,37 @@ _saslauthd(self, path, limit)
     own_accounts(aTHX_ self, accounts, reason, owner);
 
 void
+_cyrus(self, path, options)
+    SV *self
+    SV *path
+    SV *options
+  PREINIT:
+    asr_slice folders, pairs, reason;
+    asr_text *owner;
+    accounts_t *accounts;
+  CODE:
+    folders = characters(aTHX_ path);
+    pairs = characters(aTHX_ options);
+    accounts = asr_accounts_cyrus(folders, pairs, &reason, &owner);
+    own_accounts(aTHX_ self, accounts, reason, owner);
+
+void
+_configuration(service)
+    SV *service
+  PREINIT:
+    asr_slice text;
+    asr_text *owner;
+    SV *out;
+    int found;
+  PPCODE:
+    text = characters(aTHX_ service);
+    found = asr_configuration(text, &text, &owner);
+    out = text_or_undef(aTHX_ text);
+    asr_text_free(owner);
+    if (found < 0) croak("%" SVf "\n", SVfARG(out));
+    XPUSHs(found ? out : &PL_sv_undef);
+
+void
 _check(self, user, password, service, realm)
     SV *self
     SV *user

@@ -62,7 +62,7 @@ impl AccountsHandle {
     }
 }
 
-fn told(error: &Error) -> String {
+pub(super) fn told(error: &Error) -> String {
     format!("{error} ({})", error.code().name())
 }
 

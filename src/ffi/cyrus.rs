@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::ffi::c_int;
 use std::sync::Arc;
 
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::plugin::{folders, journal, privileged, CyrusAccounts, Options};
 use crate::store::conf::{self, Conf};
 
-use super::accounts::{give, AccountsHandle};
+use super::accounts::{give, told, AccountsHandle};
 use super::{shielded, Slice, DEFECT, NONE};
 
 /// Accounts of options: names and values in turn, a NUL behind each. `path` has the folders of plugins with colons between
@@ -32,44 +32,35 @@ pub unsafe extern "C" fn asr_accounts_cyrus(
             while let (Some(name), Some(value)) = (words.next(), words.next()) {
                 all.set(name, value)?;
             }
-            accounts(path.as_deref(), all)
+            let accounts = CyrusAccounts::new(&folders(path.as_deref()), all, Some(journal::log()))?;
+            Ok(AccountsHandle::of(Arc::new(accounts)))
         });
         give(made, error, owner)
     }
 }
 
-/// Accounts of the configuration file of a service.
+/// The options of a service's configuration file, names and values in turn with a NUL behind each, lent through `out` until `owner` is
+/// freed. 1; 0 if there is no such file, -1 and the reason if it cannot be used.
 ///
 /// # Safety
-/// The module's rules; those of [`give`].
+/// The module's rules; both pointers are valid for writing.
 #[no_mangle]
-pub unsafe extern "C" fn asr_accounts_service(
-    path: Slice,
-    service: Slice,
-    error: *mut Slice,
-    owner: *mut *mut String,
-) -> *mut AccountsHandle {
+pub unsafe extern "C" fn asr_configuration(service: Slice, out: *mut Slice, owner: *mut *mut String) -> i32 {
+    // SAFETY: the module's rules.
+    let service = unsafe { service.text().unwrap_or_default() };
+    let found = shielded(Err(Error::System(DEFECT)), || Conf::find(&service, &conf::folders(privileged())));
+    let (outcome, text) = match found {
+        Ok(Some((_, conf))) => (1, conf.options().map(|(name, value)| format!("{name}\0{value}\0")).collect()),
+        Ok(None) => (0, String::new()),
+        Err(error) => (-1, told(&error)),
+    };
+    let text = Box::new(text);
     // SAFETY: the module's rules.
     unsafe {
-        let (path, service) = (path.text(), service.text().unwrap_or_default());
-        let made = shielded(Err(Error::System(DEFECT)), || {
-            let Some((_, conf)) = Conf::find(&service, &conf::folders(privileged()))? else {
-                let reason = format!("there is no {service}.conf in the folders of Cyrus' configuration files");
-                return Err(Error::outside(Code::ConfigErr, reason));
-            };
-            let mut all = Options::default();
-            for (name, value) in conf.options() {
-                all.set(name, value)?;
-            }
-            accounts(path.as_deref(), all)
-        });
-        give(made, error, owner)
+        out.write(Slice::of(text.as_bytes()));
+        owner.write(Box::into_raw(text));
     }
-}
-
-fn accounts(path: Option<&str>, options: Options) -> Result<AccountsHandle, Error> {
-    let accounts = CyrusAccounts::new(&folders(path), options, Some(journal::log()))?;
-    Ok(AccountsHandle::of(Arc::new(accounts)))
+    outcome
 }
 
 /// The oldest log line that this thread's calls have left, with its level from 1 to 6; absent if there is none. It is lent until this is

@@ -3,7 +3,7 @@
 //!
 //! A function pointer that may be absent is an `Option`, and all of a plugin's may be.
 
-#![allow(non_snake_case)]
+#![allow(non_snake_case, dead_code)] // the headers have them
 
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
 

@@ -9,7 +9,7 @@ use crate::contract::Side;
 use crate::error::{Code, Error};
 
 use super::abi::{callback, Callback, ServerParams};
-use super::connection::{Connection, Log, NoHooks, Owned};
+use super::connection::{Log, NoHooks, Owned};
 use super::options::Options;
 use super::parameters::Facts;
 use super::propctx::Context;
@@ -54,11 +54,6 @@ impl Inquiry {
     /// The realm of the users.
     pub fn realm(&self) -> Option<&str> {
         self.realm.as_ref()?.to_str().ok()
-    }
-
-    /// On whose behalf plugins are called.
-    pub fn connection(&self) -> &Connection {
-        &self.connection
     }
 
     /// The failure of a plugin: who it was, the code, and what it has said.

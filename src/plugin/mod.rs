@@ -4,7 +4,6 @@
 //! [`Plugins::load`] opens files and finds their mechanisms; a connection whose options have these plugins
 //! ([`crate::config::Config::set_plugins`]) may then use them by name. `docs/decisions/0007-plugins.md` has the reasons.
 #![allow(unsafe_code)]
-#![allow(dead_code)] // until the accounts use all of it
 
 mod abi;
 mod accounts;

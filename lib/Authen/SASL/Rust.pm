@@ -667,8 +667,8 @@ a program says nothing, only services whose programs know layers get one.
 
 =item *
 
-Nothing of libsasl2 is used: no plugins, no F<sasldb>, no configuration files. A server asks its callbacks, or its accounts:
-a file of users, or saslauthd.
+libsasl2 is not used, and nothing is read of its plugins, configuration files, F<sasldb> or saslauthd unless the program asks for it
+(L<Authen::SASL::Rust::Accounts/CYRUS SASL>). A server asks its callbacks.
 
 =item *
 

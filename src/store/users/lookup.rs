@@ -44,8 +44,10 @@ impl Users {
             Some((hash, _)) => {
                 self.usual.of_hash(hash).is_none().then(|| format!("no user has a stored key of {}", hash.name()))
             }
-            None if mechanism.server_needs.contains(Abilities::CHECK_PASSWORD) => None,
-            None => Some("it needs passwords, and a users' file has none".into()),
+            None if mechanism.server_needs == Abilities::CREDENTIALS => {
+                Some("it needs passwords, and a users' file has none".into())
+            }
+            None => None,
         }
     }
 
@@ -178,7 +180,7 @@ mod tests {
     fn mechanisms_are_offered_that_somebody_can_use() {
         let users = parse(&format!("fred:{KEY}\nanna:!{SHA_1}")).unwrap();
         let unfit = |name| users.unfit(mechanism::find(name).unwrap());
-        for name in ["PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"] {
+        for name in ["PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "ANONYMOUS", "EXTERNAL"] {
             assert_eq!(unfit(name), None, "{name}");
         }
         assert_eq!(unfit("SCRAM-SHA-1").as_deref(), Some("no user has a stored key of SHA-1"));

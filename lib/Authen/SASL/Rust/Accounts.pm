@@ -11,6 +11,7 @@ our $SECONDS = 30;
 sub CLONE_SKIP { return 1 }
 
 my %kinds = (
+  cyrus => ['path'],
   users => [],
   saslauthd => ['timeout'],
 );
@@ -29,6 +30,15 @@ sub new {
     Carp::croak('users: the name of a file was expected') if !defined $where || ref $where;
     $self->_users($where);
   }
+  elsif ($kind eq 'cyrus') {
+    my ($path, $options) = ($option{path}, ref $where eq 'HASH' ? {%$where} : { _service($class, $where) });
+    $path = join ':', @$path if ref $path eq 'ARRAY';
+    for my $name (keys %$options) {
+      Carp::croak("cyrus: $name: a text without NUL was expected")
+        if grep { !defined || ref || /\0/ } $name, $options->{$name};
+    }
+    $self->_cyrus($path, join '', map { "$_\0$options->{$_}\0" } sort keys %$options);
+  }
   else {
     Carp::croak('saslauthd: the name of a socket was expected') if !defined $where || ref $where;
     my $seconds = defined $option{timeout} ? $option{timeout} : $SECONDS;
@@ -36,6 +46,20 @@ sub new {
     $self->_saslauthd($where, $seconds);
   }
   return $self;
+}
+
+sub _service {
+  my ($class, $service) = @_;
+  Carp::croak('cyrus: a hash of options, or the name of a service, was expected') if !defined $service || ref $service;
+  my @options = $class->configuration($service);
+  Carp::croak("cyrus: there is no $service.conf where Cyrus' configuration files are") unless @options;
+  return @options;
+}
+
+sub configuration {
+  my ($class, $service) = @_;
+  my $text = _configuration($service);
+  return defined $text ? split /\0/, $text : ();
 }
 
 # One object for each file, however many connections name it: the file is read once.
@@ -177,6 +201,38 @@ A daemon that is not there, answers neither OK nor NO, or takes longer than C<ti
 the exchange with a reason of its own, not as a wrong password. A user name, password, service or realm of more than 256 bytes, or with a
 NUL, is refused without asking.
 
+=head1 CYRUS SASL
+
+    my $accounts = Authen::SASL::Rust::Accounts->new(cyrus => { auxprop_plugin => 'sasldb', sasldb_path => '/etc/sasldb2' });
+    my $accounts = Authen::SASL::Rust::Accounts->new(cyrus => 'imap');      # what /etc/sasl2/imap.conf says
+
+Users as servers with Cyrus' libsasl2 have them, by the same options, plugins and configuration files, without
+libsasl2: passwords of F<sasldb>, of a database or a directory serve SCRAM, DIGEST-MD5, CRAM-MD5, PLAIN and LOGIN. The options are those of
+L<https://www.cyrusimap.org/sasl/sasl/options.html>:
+
+    pwcheck_method      auxprop, saslauthd, auxprop-hashed: one, or several that are tried in turn; auxprop
+    auxprop_plugin      names of plugins: sasldb, sql, ldapdb; all that there are
+    canon_user_plugin   the plugin that makes names canonical; none
+    mech_list           mechanisms that may be offered; all
+    saslauthd_path      the socket; /run/saslauthd/mux
+    sasldb_path, sql_select, ldapdb_uri, ...       what the plugins ask for
+
+A hash has options; a string is the name of a service, whose F<SERVICE.conf> is looked for in the folders of C<SASL_CONF_PATH> (not if the program has
+more rights than its caller), else in F</etc/sasl2>, F</etc/sasl> and F</usr/lib/sasl2>. The first file counts. Plugins are loaded
+from the folders of C<path> (an array, or a string with colons), else as L<Authen::SASL::Rust::Plugins> says. A plugin that is
+named and cannot be loaded dies here.
+
+The properties of users come from there, too:
+
+    my $server = Authen::SASL->new(mechanism => 'PLAIN')
+        ->server_new('imap', 'mail.example.org', { accounts => $accounts, auxprop => ['mail', '*cmusaslsecretOTP'] });
+    # ... the exchange ...
+    my @mail = $server->property('auxprop:mail');
+
+A name with a star is a property of who has logged in, one without of whom to act as, if that is another.
+
+C<auxprop-hashed> takes SCRAM verifiers alone. A password that is stored as another hash (C<{SSHA}...>) is refused, by name.
+
 =head1 METHODS
 
 They die with the reason, and the name of a code in parentheses, if they cannot do what they should.
@@ -185,8 +241,16 @@ They die with the reason, and the name of a code in parentheses, if they cannot 
 
     $accounts = Authen::SASL::Rust::Accounts->new(users => $file)
     $accounts = Authen::SASL::Rust::Accounts->new(saslauthd => $socket, timeout => 5)
+    $accounts = Authen::SASL::Rust::Accounts->new(cyrus => \%options, path => \@folders)
+    $accounts = Authen::SASL::Rust::Accounts->new(cyrus => $service, path => \@folders)
 
 The file need not be there yet.
+
+=head2 configuration
+
+    %options = Authen::SASL::Rust::Accounts->configuration($service)
+
+The options in the service's configuration file; nothing if there is none. A file that cannot be read, or is wrong, dies.
 
 =head2 check
 
@@ -208,7 +272,7 @@ stays disabled if it is.
     $accounts->disable($user)
     $accounts->enable($user)
 
-Only C<delete> works beyond a file of users.
+Only C<delete> works beyond a file of users: it takes the password away.
 
 =head2 list
 
