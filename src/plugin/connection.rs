@@ -206,7 +206,7 @@ impl Connection {
             self.log(LOG_FAIL, text.as_bytes());
         }
         let mut errors = self.errors.borrow_mut();
-        if !text.is_empty() && !errors.iter().any(|known| *known == text) {
+        if !text.is_empty() && !errors.contains(&text) {
             errors.truncate(ERRORS - 1);
             errors.push(text);
         }
