@@ -74,7 +74,10 @@ impl Program {
         // SAFETY: handles, keys and layers are alive; slices are valid for each call; what is lent is copied at once.
         unsafe {
             match what % 32 {
-                0 => drop(asr_negotiate(handle, lend(*input.choose(&LISTS))).text()),
+                0 => {
+                    let list = *input.choose(&LISTS);
+                    asr_negotiate(handle, lend(list)).text();
+                }
                 1 => drop(asr_negotiate(handle, Slice::of(without_kerberos(input.optional()))).text()),
                 2 => drop(asr_pick(handle, Slice::of(input.optional()))),
                 3 => {
@@ -94,7 +97,10 @@ impl Program {
                 7 => drop(asr_bind(handle, lend("tls-exporter"), lend("0123456789abcdef")).text()),
                 8 => asr_unbind(handle),
                 9 => asr_tls_ssf(handle, input.short() as u32),
-                10 => drop(asr_get(handle, lend(*input.choose(&PROPERTIES))).text()),
+                10 => {
+                    let name = *input.choose(&PROPERTIES);
+                    asr_get(handle, lend(name)).text();
+                }
                 11 => drop(asr_get(handle, Slice::of(input.optional())).text()),
                 12 => self.outcome(which, asr_start(handle, Slice::of(input.optional()))),
                 13 => {
