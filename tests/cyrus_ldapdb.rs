@@ -110,6 +110,14 @@ fn users_of_a_directory() {
     assert_eq!(texts("mail"), ["root@example.org", "root@example.net"]);
     assert_eq!(texts("*cn"), ["fred"]);
 
+    // ldapdb keeps its settings in statics: another configuration must not find the first one's.
+    let socket = format!("ldapi://{}", folder.path("nowhere").replace('/', "%2F"));
+    let elsewhere = accounts(&[options[0], ("ldapdb_uri", &socket), options[2]]).expect("accounts");
+    let mut nowhere = server(&elsewhere);
+    assert!(!login("PLAIN", &mut nowhere, "fred", "pencil", None));
+    assert_eq!(nowhere.failure().expect("a failure").error.code(), Code::Unavail, "{:?}", nowhere.failure());
+    assert!(login("PLAIN", &mut server(&directory), "fred", "pencil", None));
+
     // Names become canonical in the directory, too.
     let canonical = accounts([&options[..], &[("canon_user_plugin", "ldapdb")]].concat().as_slice()).expect("accounts");
     let mut named = server(&canonical);

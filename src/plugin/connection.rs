@@ -3,7 +3,6 @@
 //! A plugin calls them from within its own functions, so everything here is read through a shared reference, and
 //! no lock or borrow is held while foreign code runs. A connection is used by one thread at a time.
 
-use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_uint, c_ulong, c_void, CStr, CString};
@@ -207,9 +206,9 @@ impl Connection {
             self.log(LOG_FAIL, text.as_bytes());
         }
         let mut errors = self.errors.borrow_mut();
-        if !text.is_empty() && !errors.iter().any(|known| *known == text) {
+        if !text.is_empty() && !errors.contains(&text) {
             errors.truncate(ERRORS - 1);
-            errors.push(text.into_owned());
+            errors.push(text);
         }
     }
 
@@ -275,10 +274,7 @@ impl Connection {
 }
 
 /// A plugin's text without what would disturb a terminal or a log file.
-fn legible(text: &[u8]) -> Cow<'_, str> {
+fn legible(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
-    if text.chars().any(char::is_control) {
-        return text.trim_end().chars().map(|c| if c.is_control() { '?' } else { c }).collect::<String>().into();
-    }
-    text
+    text.trim_end().chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -3,15 +3,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
-use super::Folder;
+use super::{lookup, Folder};
 use crate::config::Config;
 use crate::contract::{Accounts, Answer, Question};
-use crate::plugin::{folders, CyrusAccounts, Options};
+use crate::plugin::{folders, CyrusAccounts};
 
 fn look_up(accounts: &CyrusAccounts, user: &str) -> Option<Vec<u8>> {
     let plain = crate::mechanism::find("PLAIN").unwrap();
     let mut config = Config::default();
-    config.host = "mail.example.org".into();
+    config.host = "example.org".into();
     let question = Question::Credentials { authcid: user.into(), authzid: None, realm: None };
     match accounts.answer(&question, plain, &config) {
         Ok(Answer::Credential(found)) => found.map(|found| found.expose().to_vec()),
@@ -22,17 +22,7 @@ fn look_up(accounts: &CyrusAccounts, user: &str) -> Option<Vec<u8>> {
 #[test]
 fn a_child_looks_up_on_its_own() {
     let folder = Folder::new("fork");
-    let path = folder.path("sasldb");
-    let path = path.to_str().unwrap();
-    let mut command = std::process::Command::new("/usr/sbin/saslpasswd2");
-    command.args(["-p", "-c", "-f", path, "-u", "mail.example.org", "fred"]).stdin(std::process::Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"pencil").unwrap();
-    assert!(child.wait().unwrap().success());
-
-    let mut options = Options::default();
-    options.set("auxprop_plugin", "sasldb").unwrap();
-    options.set("sasldb_path", path).unwrap();
+    let options = lookup::sasldb(&folder);
     let accounts = Arc::new(CyrusAccounts::new(&folders(None), options, None).unwrap());
     let end = Arc::new(AtomicBool::new(false));
     let others: Vec<_> = (0..2)

@@ -2,6 +2,8 @@
 
 mod canon;
 mod fork;
+mod formats;
+mod lookup;
 
 use std::ffi::{c_char, CString};
 use std::path::{Path, PathBuf};
