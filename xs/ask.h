@@ -261,10 +261,34 @@ static int ask_one(pTHX_ conn_t *conn, const asr_question *q) {
   return outcome;
 }
 
+/* What plugins have logged meanwhile. */
+static void tell_log(pTHX_ conn_t *conn) {
+  SV *callback = CALLBACK(conn->callbacks, "log");
+  U8 before = conn->asking;
+  asr_slice line;
+  int level;
+  if (!callback || !is_callable(aTHX_ callback)) {
+    asr_log_forget();
+    return;
+  }
+  line = asr_log_line(&level);
+  if (!line.ptr) return;
+  BEGIN_CALLING(conn);
+  callback = sv_mortalcopy(callback);
+  for (; line.ptr; line = asr_log_line(&level)) {
+    SV *args[2];
+    args[0] = sv_2mortal(newSViv(level));
+    args[1] = text_or_undef(aTHX_ line);
+    call(aTHX_ conn, callback, args, 2);
+  }
+  END_CALLING(conn, before);
+}
+
 static int drive(pTHX_ conn_t *conn, int outcome) {
   asr_question q;
   while (outcome == ASR_ASK && asr_question_get(conn->rust, &q))
     outcome = q.kind == ASR_Q_VALUES ? ask_values(aTHX_ conn, q.wanted) : ask_one(aTHX_ conn, &q);
+  tell_log(aTHX_ conn);
   return outcome;
 }
 
@@ -328,6 +352,7 @@ static void run(pTHX_ conn_t *conn, int what, SV *input, SV *continuation) {
   if (what == STEP && !bytes.ptr) bytes.ptr = "";
   conn->continuation = continuation && SvROK(continuation) && SvTYPE(SvRV(continuation)) == SVt_PVCV
       ? SvREFCNT_inc(continuation) : NULL;
+  asr_log_forget();                    /* what a connection that is gone has left */
   outcome = what == START ? asr_start(conn->rust, bytes) : asr_step(conn->rust, bytes);
   deliver(aTHX_ conn, drive(aTHX_ conn, outcome));
 }

@@ -16,7 +16,7 @@ use super::layer::{self, Owner};
 use super::names::{self, Names};
 use super::parameters::{nothing_out, Facts};
 use super::registry::Hosted;
-use super::{failed, given, utils, with_nul};
+use super::{failed, given, journal, utils, with_nul};
 
 /// The first state of a client.
 pub fn begin() -> Next {
@@ -118,7 +118,7 @@ impl Client {
         let plug = hosted.client()?;
         let hooks = ClientHooks { names: Names::default(), can: cx.config.abilities };
         let options = cx.config.plugins().map(|plugins| plugins.options().clone()).unwrap_or_default();
-        let connection = Owned::new(options, None, Box::new(hooks));
+        let connection = Owned::new(options, Some(journal::log()), Box::new(hooks));
         let facts = Facts::of(cx.config, Side::Client)?;
         facts.tell(&connection, cx.mechanism.name);
         let mut listed: Vec<Callback> = Vec::new();

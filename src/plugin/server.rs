@@ -20,7 +20,7 @@ use super::names::{self, Names};
 use super::parameters::{nothing_out, Facts};
 use super::propctx::{prop_dispose, prop_get, prop_new, prop_set};
 use super::registry::Hosted;
-use super::{failed, given, utils, with_nul};
+use super::{failed, given, journal, utils, with_nul};
 
 /// The first state of a server.
 pub fn begin() -> Next {
@@ -336,7 +336,7 @@ impl Server {
             trouble: RefCell::default(),
         });
         let options = config.plugins().map(|plugins| plugins.options().clone()).unwrap_or_default();
-        let connection = Owned::new(options, None, Box::new(ServerHooks(Arc::clone(&shared))));
+        let connection = Owned::new(options, Some(journal::log()), Box::new(ServerHooks(Arc::clone(&shared))));
         facts.tell(&connection, hosted.mechanism.name);
         let callbacks = Box::new(Callback { id: callback::LIST_END, proc: None, context: ptr::null_mut() });
         let params = facts.server(&connection, &raw const *callbacks, utils::canon_user, propctx);

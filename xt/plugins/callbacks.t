@@ -156,4 +156,31 @@ subtest 'what is missing' => sub {
   like $server->error, qr/\APLAIN server: .*\(SASL_BADPROT\)\z/, 'is one';
 };
 
+subtest 'the log' => sub {
+  my @lines;
+  my %log = (log => sub { my ($conn, $level, $line) = @_; push @lines, "$level " . $conn->mechanism . " $line" });
+  my $login = sub {
+    my ($level) = @_;
+    my $options = {plugins => {load => 'digestmd5', prefer => 'plugins', options => {log_level => $level}}};
+    my $server = Authen::SASL->new(mechanism => 'DIGEST-MD5', callback => {getsecret => sub { 'pencil' }, %log})
+      ->server_new('imap', 'localhost', $options);
+    my $client = client('DIGEST-MD5');
+    $client->client_start;
+    my $challenge = $server->server_start;
+    $server->server_step($client->client_step($challenge));
+    return $server;
+  };
+  ok $login->(5)->is_success, 'a login that is logged';
+  ok scalar(grep { /\A5 DIGEST-MD5 .*step/ } @lines), 'line by line' or diag explain \@lines;
+  unlike "@lines", qr/pencil/, 'without the secret';
+  @lines = ();
+  ok $login->(1)->is_success, 'errors alone';
+  is_deeply \@lines, [], 'of which there are none';
+  $log{log} = sub { die "the log is full\n" };
+  is eval { $login->(5); 1 }, undef, 'a log that dies';
+  is $@, "the log is full\n", 'is heard';
+  %log = ();
+  ok $login->(5)->is_success, 'without the callback nothing happens';
+};
+
 done_testing;

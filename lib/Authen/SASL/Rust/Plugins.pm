@@ -150,6 +150,9 @@ user, such as the state of OTP, come from the accounts (L<Authen::SASL::Rust::Ac
 C<< $conn->setpass($user, $password, $flags) >> on a server whose mechanism is a plugin's with secrets of its own (OTP) makes that secret and stores
 it in the accounts. An undefined password takes it away. 1 if it was done, else 0, and C<error> tells why. $flags are Cyrus': 1 creates a user.
 
+B<Both.> C<log> is called with the connection, a level from 1 (errors) to 6 and a line, for each line that plugins have logged
+in a step, at its end. The option C<log_level> says up to which level; 1 if it is not given. Without the callback nothing is logged.
+
 =head1 DIFFERENCES
 
 Errors end with the SASL code that the plugin gave, and have its own words for the reason. The properties C<minssf>, C<maxssf>,
