@@ -6,6 +6,7 @@ package Boundary::Calls;
 use strict;
 use warnings;
 use Authen::SASL qw(Rust);
+use Boundary::Accounts ();
 use Boundary::Layers ();
 use Boundary::Lines  ();
 
@@ -251,7 +252,7 @@ sub others {
 sub all {
   my @groups = (
     ['exchange', exchanges()], ['callback', callbacks()], ['continuation', continuations()], ['call', others()],
-    ['layer', Boundary::Layers::all()], ['AUTH', Boundary::Lines::all()],
+    ['layer', Boundary::Layers::all()], ['AUTH', Boundary::Lines::all()], ['accounts', Boundary::Accounts::all()],
   );
   return map { my ($group, @calls) = @$_; map { ["$group: $_->[0]", $_->[1]] } @calls } @groups;
 }
