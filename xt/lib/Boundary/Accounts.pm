@@ -52,8 +52,7 @@ sub all {
     [
       'not there',
       sub {
-        my $method = $_;
-        quietly(sub { $accounts->$method('nobody') }) for qw(delete disable enable);
+        for my $method (qw(delete disable enable)) { quietly(sub { $accounts->$method("nobody") }) }
       }
     ],
     [
