@@ -14,6 +14,7 @@ my %module = (
   'Authen::SASL::Rust::Connection' => 'lib/Authen/SASL/Rust/Connection.pm',
   'Authen::SASL::Rust::ChannelBinding' => 'lib/Authen/SASL/Rust/ChannelBinding.pm',
   'Authen::SASL::Rust::Accounts' => 'lib/Authen/SASL/Rust/Accounts.pm',
+  'Authen::SASL::Rust::Plugins' => 'lib/Authen/SASL/Rust/Plugins.pm',
   'Authen::SASL::Rust::Error' => 'lib/Authen/SASL/Rust/Error.pm',
 );
 my $sources = join '', map { slurp($_) } glob('src/*.rs src/*/*.rs src/*/*/*.rs src/*/*/*/*.rs tests/*.rs');

@@ -17,15 +17,15 @@ use Surface::Answers ();
 use Surface::Calls ();
 use Surface::Values ();
 
-our ($tape, @texts);     # the program
-our @forged;             # objects that look genuine
-our @watched;            # references to what programs share; their counts of references must not change
-our $found;              # what must not be, to be reported
-our $unfinished;         # the program has left by exit
-our %world;              # slots: what the program has made so far
-our $destroying;         # a destructor runs
-our $torn;               # it has left by exit: perl itself loses what it was freeing, so nothing can be counted
-our $permitted;          # a callback said yes, or knew the right secret
+our ($tape, @texts);    # the program
+our @forged;            # objects that look genuine
+our @watched;           # references to what programs share; their counts of references must not change
+our $found;             # what must not be, to be reported
+our $unfinished;        # the program has left by exit
+our %world;             # slots: what the program has made so far
+our $destroying;        # a destructor runs
+our $torn;              # it has left by exit: perl itself loses what it was freeing, so nothing can be counted
+our $permitted;         # a callback said yes, or knew the right secret
 our $depth;
 my ($at, @born);
 my $trace = $ENV{SURFACE_TRACE};
@@ -35,12 +35,13 @@ my $MOST_DEPTH = 4;
 
 # Perl's own words for careless values. All others are findings.
 my @usual = (
-  qr/\AUse of uninitialized value/,                              # undef where text or a number is meant
+  qr/\AUse of uninitialized value/,         # undef where text or a number is meant
   qr/\AArgument ".*" isn't numeric/s,
   qr/\AOdd number of elements in/, qr/\AReference found where even-sized list expected/,
-  qr/\A\w+\(\) on (?:unopened|closed) /,                           # a handle that was closed
-  qr/\AMalformed UTF-8 character/,                                # a string whose UTF-8 flag lies
-  qr/\A\t\(in cleanup\) /,                                       # a die in a destructor, or in a continuation that is dropped
+  qr/\A\w+\(\) on (?:unopened|closed) /,    # a handle that was closed
+  qr/\A(?:Redundant|Missing) argument in /, qr/\AInvalid conversion /,    # printf
+  qr/\AMalformed UTF-8 character/,          # a string whose UTF-8 flag lies
+  qr/\A\t\(in cleanup\) /,                  # a die in a destructor, or in a continuation that is dropped
 );
 
 # The next record, if it is one for a callback or a call.
@@ -84,7 +85,8 @@ sub attempt {
   my @got;
   return @got if eval { @got = $code->(); 1 };
   my $died = $@;
-  examine('an exception', Scalar::Util::blessed($died) && ref $died eq 'Authen::SASL::Rust::Error' ? $died->message : $died);
+  examine('an exception',
+    Scalar::Util::blessed($died) && ref $died eq 'Authen::SASL::Rust::Error' ? $died->message : $died);
   return;
 }
 
@@ -97,7 +99,7 @@ sub born {
   return;
 }
 
-my %proves_nothing = map { $_ => 1 } qw(ANONYMOUS EXTERNAL);      # the world around the exchange vouches
+my %proves_nothing = map { $_ => 1 } qw(ANONYMOUS EXTERNAL);    # the world around the exchange vouches
 my $proved_to_client = qr/\A(?:SCRAM-|DIGEST-)/;
 
 sub judge {

@@ -92,7 +92,9 @@ pub fn dishonest(question: &Question, manner: Manner, facts: &Facts) -> Answer {
         (Question::Values(wanted), _) => {
             let mut values = Values::default();
             for property in *wanted {
-                bytes.map(|bytes| values.push(*property, Secret::new(bytes)));
+                if let Some(bytes) = bytes {
+                    values.push(*property, Secret::new(bytes));
+                }
             }
             Answer::Values(values)
         }

@@ -11,6 +11,7 @@ use authen_sasl_rust::contract::{Abilities, Question};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{timeout, timeout_at};
+use tokio_rustls::server::TlsStream;
 use tracing::{debug, info, warn};
 use zeroize::Zeroize;
 
@@ -59,21 +60,35 @@ pub async fn serve_tcp(gate: &Gate, stream: TcpStream, address: SocketAddr, with
     if !with_tls {
         return serve(gate, live, stream, Security::default(), peer, place, deadline).await;
     }
-    let Some(acceptor) = live.tls.clone() else {
+    // Boxed, as what is more: a connection pays for what it has, not for what another kind would.
+    if let Some((stream, security)) = Box::pin(shake(gate, &live, stream, &peer, deadline)).await {
+        Box::pin(serve(gate, live, stream, security, peer, place, deadline)).await;
+    }
+}
+
+/// The TLS handshake, and what SASL wants to know of it.
+async fn shake(
+    gate: &Gate,
+    live: &Live,
+    stream: TcpStream,
+    peer: &Peer,
+    deadline: Instant,
+) -> Option<(Box<TlsStream<TcpStream>>, Security)> {
+    let Some(acceptor) = &live.tls else {
         warn!(peer = peer.text, "there is no certificate any more: the connection is closed");
-        return;
+        return None;
     };
-    let held = Held::new(&gate.gauges.waiting);
-    let shaken = Box::pin(timeout_at(deadline.into(), acceptor.accept(stream))).await;
-    drop(held);
-    match shaken {
+    let _held = Held::new(&gate.gauges.waiting);
+    match timeout_at(deadline.into(), acceptor.accept(stream)).await {
         Err(_) => {
             count(&gate.gauges.late);
             debug!(peer = peer.text, "no TLS handshake in time");
+            None
         }
         Ok(Err(error)) => {
             count(&gate.gauges.broken);
             debug!(peer = peer.text, %error, "the TLS handshake has failed");
+            None
         }
         Ok(Ok(stream)) => {
             let connection = stream.get_ref().1;
@@ -82,7 +97,7 @@ pub async fn serve_tcp(gate: &Gate, stream: TcpStream, address: SocketAddr, with
                 binding: tls::binding(connection),
                 user: tls::user(connection, live.settings.tls.client_name),
             };
-            serve(gate, live, stream, security, peer, place, deadline).await;
+            Some((Box::new(stream), security))
         }
     }
 }

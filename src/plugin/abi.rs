@@ -3,7 +3,8 @@
 //!
 //! A function pointer that may be absent is an `Option`, and all of a plugin's may be.
 
-#![allow(non_snake_case, dead_code)] // the headers have them
+#![allow(non_snake_case)]
+#![allow(dead_code)] // the headers as they are, whether we use all of them or not
 
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ffi::{c_int, OsStr};
 use std::fs::File as Handle;
 use std::io::{Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -86,11 +86,19 @@ pub fn folders(asked: Option<&str>) -> Vec<PathBuf> {
 
 /// True if this program has been given rights that its user lacks.
 pub fn privileged() -> bool {
-    // SAFETY: these functions read numbers of the process.
-    unsafe {
-        let secure = cfg!(target_os = "linux") && libc::getauxval(libc::AT_SECURE) != 0;
-        secure || libc::getuid() != libc::geteuid() || libc::getgid() != libc::getegid()
+    #[cfg(target_os = "linux")]
+    {
+        /// `AT_SECURE` of elf.h: capabilities and security modules count too.
+        const SECURE: std::ffi::c_ulong = 23;
+        extern "C" {
+            fn getauxval(kind: std::ffi::c_ulong) -> std::ffi::c_ulong;
+        }
+        // SAFETY: the function of the C library reads a number.
+        if unsafe { getauxval(SECURE) } != 0 {
+            return true;
+        }
     }
+    rustix::process::getuid() != rustix::process::geteuid() || rustix::process::getgid() != rustix::process::getegid()
 }
 
 /// Where Debian, other systems and Cyrus' own build put plugins; those that there are.
@@ -294,21 +302,25 @@ fn load(path: &Path, bytes: &[u8]) -> Result<Library, String> {
             return Ok(library);
         }
     }
-    if open(path, RTLD_NOW | libc::RTLD_NOLOAD).is_ok() {
+    if open(path, RTLD_NOW | NOLOAD).is_ok() {
         return Err("libsasl2 has loaded it into this process, and no copy of it can be loaded".into());
     }
     open(path, RTLD_NOW | RTLD_LOCAL).map_err(|error| error.to_string())
 }
 
+/// `RTLD_NOLOAD` of dlfcn.h: open what is open already, and nothing else.
+const NOLOAD: c_int = if cfg!(target_os = "linux") {
+    0x4
+} else if cfg!(target_vendor = "apple") {
+    0x10
+} else {
+    0x2000
+};
+
 #[cfg(target_os = "linux")]
 fn copy(bytes: &[u8]) -> std::io::Result<Handle> {
-    // SAFETY: the name is a string of C, and the number that comes back is a file of ours.
-    let mut file = unsafe {
-        match libc::memfd_create(c"sasl-plugin".as_ptr(), libc::MFD_CLOEXEC) {
-            -1 => return Err(std::io::Error::last_os_error()),
-            number => Handle::from_raw_fd(number),
-        }
-    };
+    use rustix::fs::{memfd_create, MemfdFlags};
+    let mut file = Handle::from(memfd_create(c"sasl-plugin", MemfdFlags::CLOEXEC)?);
     file.write_all(bytes)?;
     Ok(file)
 }

@@ -11,7 +11,7 @@ use Bench::Worker;
 use Server::Slapd;
 
 my %OF = (speed => \&speed, bare => \&bare, memory => \&memory, load => \&load, growth => \&growth, layer => \&layer, sealing => \&sealing, search => \&search,
-  relay => \&relay, logins => \&logins, idle => \&idle);
+  relay => \&relay, logins => \&logins, idle => \&idle, hosted => \&hosted);
 
 # slice, rounds, quick, verbose, limits (the path of the C program), adapter => { name => object }
 sub new { my ($class, %o) = @_; bless {%o, workers => []}, $class }
@@ -39,7 +39,7 @@ sub measure {
 sub having {
   my ($self, $line) = @_;
   my ($mech, $side) = @{ $line->{job} || $line }{qw(mech side)};
-  grep { !$self->{adapter}{$_}->lacks->{$mech}{ $side || 'client' } } sort keys %{ $self->{adapter} };
+  grep { $_ ne 'hosted' && !$self->{adapter}{$_}->lacks->{$mech}{ $side || 'client' } } sort keys %{ $self->{adapter} };
 }
 
 sub spawn {
@@ -61,6 +61,14 @@ sub worker {
 sub speed {
   my ($self, $line) = @_;
   map { $_ => $self->worker($self->{slice}, $_, type => 'handshakes', %{ $line->{job} }) } $self->having($line);
+}
+
+sub hosted {
+  my ($self, $line) = @_;
+  my @job = (type => 'handshakes', map { $_ => $line->{$_} } qw(mech side));
+  return (
+    ours => $self->worker($self->{slice}, 'hosted', @job),
+    cyrus => $self->worker($self->{slice}, 'cyrus', @job));
 }
 
 sub bare {

@@ -9,7 +9,8 @@ use Authen::SASL qw(Rust);
 use Scalar::Util ();
 
 # Stored keys: of the unknown secret, and of the client's.
-my @verifier = map { Authen::SASL::Rust->scram_verifier(password => $_, mechanism => 'SCRAM-SHA-256', salt => 'saltsalt') }
+my @verifier =
+  map { Authen::SASL::Rust->scram_verifier(password => $_, mechanism => 'SCRAM-SHA-256', salt => 'saltsalt') }
   $Surface::UNKNOWN, $Surface::SECRET;
 
 # Marks what may lead to a success without the right secret.
@@ -20,7 +21,9 @@ sub permits {
     return unless defined $$answer;
     my $mere = ref $$answer && !Scalar::Util::blessed($$answer);
     return if $mere && $name eq 'checkpass';
-    return if !ref $$answer && ($name eq 'checkpass' ? !$$answer : grep { $$answer eq $_ } '', $Surface::UNKNOWN, $verifier[0]);
+    return
+      if !ref $$answer
+      && ($name eq 'checkpass' ? !$$answer : grep { $$answer eq $_ } '', $Surface::UNKNOWN, $verifier[0]);
   }
   $Surface::permitted = 1;
   return;
@@ -31,9 +34,13 @@ sub right {
   my ($query) = grep { ref eq 'HASH' } @arg;
   my $known = $Surface::world{known} || 0;
   my %right = (
-    user => 'fred', authcid => 'fred', auth => 'fred', pass => $Surface::SECRET, password => $Surface::SECRET, token => $Surface::TOKEN,
-    realm => 'h', serv => '', host => 'h', port => 143, authname => '', authzid => '', language => 'en', authorize => 1, setpass => 1,
-    getsecret => $known > 1 ? $verifier[1] : $known ? $Surface::SECRET : ($Surface::world{verifier} ? $verifier[0] : $Surface::UNKNOWN),
+    user => 'fred', authcid => 'fred', auth => 'fred', pass => $Surface::SECRET, password => $Surface::SECRET,
+    token => $Surface::TOKEN,
+    realm => 'h', serv => '', host => 'h', port => 143, authname => '', authzid => '', language => 'en',
+    authorize => 1, setpass => 1,
+    getsecret => $known > 1 ? $verifier[1]
+    : $known ? $Surface::SECRET
+    : ($Surface::world{verifier} ? $verifier[0] : $Surface::UNKNOWN),
     checkpass => $known && $query && ($query->{pass} || '') eq $Surface::SECRET ? 1 : 0,
     checktoken => $known && $query && ($query->{token} || '') eq $Surface::TOKEN ? 'fred' : undef,
     canonuser => $arg[-1], channel_binding => 'binding data',
@@ -51,33 +58,101 @@ my @behaviours = (
   ['last', sub { last }],
   ['next', sub { next }],
   ['goto', sub { goto NOWHERE }],
-  ['exit', sub { $Surface::torn = 1 if $Surface::destroying; exit 0 }],
+  ['exit', \&leave],
   ['go on', sub { my ($r, $name) = splice @_, 0, 2; Surface::perform(1 + $r->[1] % 4); return right($name, @_) }],
-  ['go on, then a value', sub { my ($r) = @_; Surface::perform(1 + $r->[1] % 4); return Surface::Values::value($r->[2]) }],
-  ['forget all', sub { my ($r, $name) = splice @_, 0, 2; my $right = right($name, @_); @Surface::world{qw(conn sasl line)} = (); return $right }],
-  ['forget its arguments', sub { my ($r, $name) = splice @_, 0, 2; my $right = right($name, @_); @_ = (); return $right }],
-  ['spoil its arguments', sub { splice @_, 0, 2; $_ = undef for grep { !Internals::SvREADONLY($_) } @_; return \undef }],
-  ['empty the callbacks', sub { my ($r, $name, $conn) = splice @_, 0, 3; %{ $conn->callback } = (); return Surface::Values::value($r->[1]) }],
-  ['change the callbacks', sub {
-    my ($r, $name, $conn) = splice @_, 0, 3;
-    $_ = ${ Surface::Values::value($r->[1]) } for values %{ $conn->callback };
-    return right($name, @_);
-  }],
+  [
+    'go on, then a value',
+    sub { my ($r) = @_; Surface::perform(1 + $r->[1] % 4); return Surface::Values::value($r->[2]) }
+  ],
+  [
+    'forget all',
+    sub {
+      my ($r, $name) = splice @_, 0, 2;
+      my $right = right($name, @_);
+      @Surface::world{qw(conn sasl line)} = ();
+      return $right;
+    }
+  ],
+  [
+    'forget its arguments',
+    sub { my ($r, $name) = splice @_, 0, 2; my $right = right($name, @_); @_ = (); return $right }
+  ],
+  [
+    'spoil its arguments',
+    sub {
+      splice @_, 0, 2;
+      $_ = undef for grep { !Internals::SvREADONLY($_) } @_;
+      return \undef;
+    }
+  ],
+  [
+    'empty the callbacks',
+    sub { my ($r, $name, $conn) = splice @_, 0, 3; %{ $conn->callback } = (); return Surface::Values::value($r->[1]) }
+  ],
+  [
+    'change the callbacks',
+    sub {
+      my ($r, $name, $conn) = splice @_, 0, 3;
+      $_ = ${ Surface::Values::value($r->[1]) } for values %{ $conn->callback };
+      return right($name, @_);
+    }
+  ],
   ['keep', sub { my ($r, $name) = splice @_, 0, 2; keep($name, $r->[1], $_[-1]); return \undef }],
   ['keep and answer', sub { my ($r, $name) = splice @_, 0, 2; keep($name, $r->[1], $_[-1]); return right($name, @_) }],
-  ['answer', sub { my ($r, $name) = splice @_, 0, 2; reply($name, $_[-1], right($name, @_)); return Surface::Values::value($r->[1]) }],
-  ['answer with a value', sub { my ($r, $name) = splice @_, 0, 2; reply($name, $_[-1], Surface::Values::value($r->[1])); return \undef }],
-  ['no, then yes', sub { my ($r, $name) = splice @_, 0, 2; reply($name, $_[-1], \''); $_[-1]->(1) if ref $_[-1] eq 'CODE'; return \1 }],
-  ['answer twice', sub {
-    my ($r, $name) = splice @_, 0, 2;
-    reply($name, $_[-1], Surface::Values::value($r->[$_])) for 1, 2;
-    return right($name, @_);
-  }],
-  ['lose what is caught', sub { my ($r, $name) = splice @_, 0, 2; eval { die "within\n" }; $_ = 'mine'; return right($name, @_) }],
-  ['die inside a destructor', sub { my ($r, $name) = splice @_, 0, 2; { my $m = bless [], 'Surface::Values::Mourned' } return right($name, @_) }],
+  [
+    'answer',
+    sub {
+      my ($r, $name) = splice @_, 0, 2;
+      reply($name, $_[-1], right($name, @_));
+      return Surface::Values::value($r->[1]);
+    }
+  ],
+  [
+    'answer with a value',
+    sub { my ($r, $name) = splice @_, 0, 2; reply($name, $_[-1], Surface::Values::value($r->[1])); return \undef }
+  ],
+  [
+    'no, then yes',
+    sub { my ($r, $name) = splice @_, 0, 2; reply($name, $_[-1], \''); $_[-1]->(1) if ref $_[-1] eq 'CODE'; return \1 }
+  ],
+  [
+    'answer twice',
+    sub {
+      my ($r, $name) = splice @_, 0, 2;
+      reply($name, $_[-1], Surface::Values::value($r->[$_])) for 1, 2;
+      return right($name, @_);
+    }
+  ],
+  [
+    'lose what is caught',
+    sub {
+      my ($r, $name) = splice @_, 0, 2;
+      eval { die "within\n" };
+      $_ = 'mine';
+      return right($name, @_);
+    }
+  ],
+  [
+    'die inside a destructor',
+    sub {
+      my ($r, $name) = splice @_, 0, 2;
+      { my $m = bless [], 'Surface::Values::Mourned' }
+      return right($name, @_);
+    }
+  ],
 );
 
-sub number_of { my ($name) = @_; my ($number) = grep { $behaviours[$_][0] eq $name } 0 .. $#behaviours; return $number }
+sub number_of {
+  my ($name) = @_;
+  my ($number) = grep { $behaviours[$_][0] eq $name } 0 .. $#behaviours;
+  return $number;
+}
+
+sub leave {
+  return \undef if $Surface::destroying && $ENV{SURFACE_WHOLE};
+  $Surface::torn = 1 if $Surface::destroying;
+  exit 0;
+}
 
 sub keep {
   my ($name, $slot, $reply) = @_;
@@ -117,12 +192,20 @@ sub interlude {
 
 our @CLIENT = qw(user pass authname realm token serv host port canonuser authcid auth password authzid channel_binding);
 our @SERVER = qw(getsecret checkpass checktoken authorize canonuser realm setpass channel_binding);
-my %plain = map { my $name = $_; $name => sub { ${ called($name, @_) } } } @CLIENT, @SERVER;
-my %lvalue = map { my $name = $_; $name => sub :lvalue { ${ called($name, @_) } } } @CLIENT, @SERVER;
+my %plain = map {
+  my $name = $_;
+  $name => sub { ${ called($name, @_) } }
+} @CLIENT, @SERVER;
+my %lvalue = map {
+  my $name = $_;
+  $name => sub : lvalue { ${ called($name, @_) } }
+} @CLIENT, @SERVER;
 my $own = ['own'];
 my %with_own = map { $_ => [$plain{$_}, 1, $own, undef, 'two'] } @CLIENT, @SERVER;
 
-sub shared { return (map { values %$_ } \(%plain, %lvalue, %with_own)), $own }
+sub shared {
+  return (map { values %$_ } \(%plain, %lvalue, %with_own)), $own;
+}
 
 # The callbacks of one side; `few` leaves the ones that nobody needs, `form` is how each is given.
 sub callbacks {
@@ -131,8 +214,13 @@ sub callbacks {
   @names = @names[0 .. ($server ? 2 : 1)] if $few % 4 == 0;
   @names = @names[0 .. 4] if $few % 4 == 1;
   @names = grep { !/auth|password|channel/ } @names if $few % 4 == 2;
-  my %given = map { $_ => $form % 5 == 0 ? ${ right($_) } : $form % 5 == 1 ? $lvalue{$_} : $form % 5 == 2 ? $with_own{$_} : $plain{$_} } @names;
-  if ($server && $form % 5 == 0) { $given{$_} = $plain{$_} for grep { $given{$_} && $_ ne 'getsecret' } qw(checkpass checktoken authorize canonuser setpass) }
+  my %given = map {
+    $_ => $form % 5 == 0 ? ${ right($_) } : $form % 5 == 1 ? $lvalue{$_} : $form % 5 == 2 ? $with_own{$_} : $plain{$_}
+  } @names;
+  if ($server && $form % 5 == 0) {
+    $given{$_} = $plain{$_}
+      for grep { $given{$_} && $_ ne 'getsecret' } qw(checkpass checktoken authorize canonuser setpass);
+  }
   delete $given{channel_binding} if $given{channel_binding} && !ref $given{channel_binding};
   $given{getsecret} = ${ right('getsecret') } if $server && $form % 5 == 0;
   permits('getsecret', \$given{getsecret}) if $server && !ref $given{getsecret};

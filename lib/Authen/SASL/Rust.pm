@@ -123,10 +123,6 @@ connection, L<Authen::SASL::Rust::Accounts> servers whose users stand in a file 
 L<Authen::SASL::Rust::ChannelBinding> the C<-PLUS> mechanisms, and L<Authen::SASL::Rust::Error> the
 exception.
 
-=head2 Not in this version
-
-Cyrus plugins as mechanisms.
-
 =head1 MECHANISMS
 
 All of them work on both sides.
@@ -283,6 +279,12 @@ unknown flag or a wrong value dies.
     $names = Authen::SASL::Rust->global_listmech
 
 The names of all mechanisms that this version knows, as a list or as one string with spaces.
+
+=head2 plugins
+
+    @plugins = Authen::SASL::Rust->plugins(load => \@names, path => \@folders, ...)
+
+Loads plugins of Cyrus SASL, whose mechanisms all new connections may use from then on. See L<Authen::SASL::Rust::Plugins>.
 
 =head2 scram_verifier
 
@@ -682,7 +684,7 @@ A client and a server may live in one process.
 
 =head1 SEE ALSO
 
-L<Authen::SASL>, L<Authen::SASL::Rust::Connection>, L<Authen::SASL::Rust::Accounts>, L<sasl-rust-passwd>,
+L<Authen::SASL>, L<Authen::SASL::Rust::Connection>, L<Authen::SASL::Rust::Accounts>, L<Authen::SASL::Rust::Plugins>, L<sasl-rust-passwd>,
 L<Authen::SASL::Rust::ChannelBinding>, L<Authen::SASL::Rust::Error>; RFC 4422 (SASL), RFC 5802 (SCRAM). The programs in F<eg/> run as they stand.
 
 =head1 LICENSE

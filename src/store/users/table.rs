@@ -163,6 +163,8 @@ fn wrong_line(at: usize, what: &str) -> String {
 
 impl Line {
     fn parse(line: &str) -> Result<Self, String> {
+        // Of a file that ends in the middle of a line end: printed, it would be gone when read again.
+        let line = line.trim_end_matches('\r');
         if line.trim().is_empty() || line.starts_with('#') {
             return Ok(Line::Other(line.into()));
         }
@@ -220,6 +222,12 @@ mod tests {
         assert_eq!((users.count(), users.find("anna").map(|user| user.disabled)), (2, Some(true)));
         assert_eq!(users.find("Anna"), None);
         assert_eq!(parse("").unwrap().list(), []);
+    }
+
+    #[test]
+    fn a_carriage_return_at_the_end_of_the_file_is_no_part_of_its_line() {
+        let users = parse(&format!("fred:{KEY}\r\n# the end\r\r")).unwrap();
+        assert_eq!(users.print().expose_str().unwrap(), format!("fred:{KEY}\n# the end\n"));
     }
 
     #[test]

@@ -397,7 +397,8 @@ is neither, for an empty password, or if the callback keeps its continuation. Ac
 
     $yes = $conn->setpass($user, $password, $flags)
 
-Server: hands the three on to the callback C<setpass>, or where there is none the first two to the accounts
+Server: a plugin's mechanism that keeps secrets of its own makes and stores one (L<Authen::SASL::Rust::Plugins>). Else it
+hands the three on to the callback C<setpass>, or where there is none the first two to the accounts
 (L<Authen::SASL::Rust::Accounts/setpass>). 1 or 0; 0 if there is neither. Accounts that cannot set it die with the reason.
 
 =head2 encode, decode
@@ -443,6 +444,7 @@ The options of C<client_new> and C<server_new> have the same names.
                             set: random for each process. It cannot be read
     auxprop                 server: the properties to look up once a user has logged in, separated by spaces
     channel_binding_policy  disable, allow or require; allow
+    plugins                 plugins of Cyrus SASL whose mechanisms may be used; see Authen::SASL::Rust::Plugins
     die_on_failure          1: a failed step dies with an Authen::SASL::Rust::Error; $Authen::SASL::Rust::DIE_ON_FAILURE, or 0
     maxbuf                  longest frame of a layer that this side receives, 0 to 16777215; 65536. Below 17: no layer
                             GSS-SPNEGO tells nobody: there this side sends no longer ones (nor above 65536) and takes any

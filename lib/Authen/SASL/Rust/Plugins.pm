@@ -9,7 +9,7 @@ sub _wish {
   my ($value) = @_;
   return undef if !$value;
   return {} if !ref $value && $value eq '1';
-  return { load => [ split ' ', $value ] } if !ref $value;
+  return { load => [split ' ', $value] } if !ref $value;
   return { load => $value } if ref $value eq 'ARRAY';
   return {%$value} if ref $value eq 'HASH';
   Carp::croak('plugins: 0, 1, names or a hash was expected');
@@ -27,16 +27,19 @@ sub _load {
   Carp::croak('plugins: unknown argument ' . join ', ', sort keys %$wish) if %$wish;
   $path = join ':', @$path if ref $path eq 'ARRAY';
   my @names = !defined $load ? () : ref $load eq 'ARRAY' ? @$load : split ' ', $load;
-  Carp::croak('plugins: load: names were expected') if defined $load && grep { !defined || !/\A[\w-]+\z/ } @names, @names ? () : undef;
+  Carp::croak('plugins: load: names were expected')
+    if defined $load && grep { !defined || !/\A[\w-]+\z/ } @names, @names ? () : undef;
   $prefer = defined $prefer ? $prefer : 'own';
   Carp::croak('plugins: prefer: own or plugins was expected') if $prefer !~ /\A(?:own|plugins)\z/;
   my $pairs = '';
+
   for my $name (sort keys %{ $options || {} }) {
     Carp::croak("plugins: options: $name: a text without NUL was expected")
       if grep { !defined || ref || /\0/ } $name, $options->{$name};
     $pairs .= "$name\0$options->{$name}\0";
   }
-  my @report = _read(Authen::SASL::Rust::_plugins($conn, $path, @names ? "@names" : undef, $prefer eq 'plugins', $pairs));
+  my @report =
+    _read(Authen::SASL::Rust::_plugins($conn, $path, @names ? "@names" : undef, $prefer eq 'plugins', $pairs));
   for my $name (@names) {
     my ($found) = grep { $_->{plugin} eq $name } @report;
     Carp::croak("plugins: $name: " . ($found && $found->{error} || 'it has no mechanisms'))
@@ -57,10 +60,117 @@ sub _read {
       push @plugins, { plugin => $name, file => $file, client => [], server => [], error => undef };
       $plugins[-1];
     };
-    if ($what eq 'refused') { $plugin->{error} = join '; ', grep { defined } $plugin->{error}, $text }
+    if ($what eq 'refused') {
+      $plugin->{error} = join '; ', grep { defined } $plugin->{error}, $text;
+    }
     else { push @{ $plugin->{$what} }, $text }
   }
   return @plugins;
 }
 
 1;
+
+__END__
+
+=encoding utf8
+
+=head1 NAME
+
+Authen::SASL::Rust::Plugins - mechanisms of Cyrus SASL's plugins
+
+=head1 SYNOPSIS
+
+    use Authen::SASL qw(Rust);
+
+    Authen::SASL::Rust->plugins(load => ['otp', 'ntlm']);       # for all connections from now on
+
+    my $conn = Authen::SASL->new(mechanism => 'OTP', callback => { user => 'fred', pass => 'a pass phrase' })
+        ->client_new('imap', 'mail.example.org');
+
+=head1 DESCRIPTION
+
+Cyrus SASL keeps its mechanisms in shared objects. They run here too, without libsasl2: a mechanism that only a plugin
+has is one more mechanism, with the same callbacks, deferred answers, errors, properties and layers as those of
+L<Authen::SASL::Rust>. On Debian the packages C<libsasl2-modules> (NTLM among others), C<libsasl2-modules-otp> and
+C<libsasl2-modules-gssapi-mit> bring some.
+
+Nothing is loaded unless it is asked for, in one of three ways. To load a plugin is to run its code.
+
+    Authen::SASL::Rust->plugins(...)                  all connections that are made from now on
+    client_new($service, $host, { plugins => ... })   this connection; also the property plugins
+    AUTHEN_SASL_RUST_PLUGINS=otp,ntlm                 the environment of a program that does not ask itself; 1 for all
+
+What is asked for is one of: 0, no plugins; 1, all that there are; names, as one string with blanks or as an array; or these
+arguments, for the option in a hash:
+
+    load     names, as a string or an array. A plugin's name is its file's without lib, up to the first dot: libotp.so is
+             otp. Not given: all
+    path     folders, as an array or a string with colons. Not given: those of the environment's SASL_PATH, else the system's
+             (/usr/lib/x86_64-linux-gnu/sasl2 or the like)
+    prefer   plugins: a plugin's mechanism is taken before our own of the same name. own: after it, which is the default
+    options  a hash of options that plugins ask for, such as otp_mda; Cyrus' manual (options.html) names them
+
+A plugin that was named and cannot be used dies with the reason. Of all that there are, those that cannot be used are
+skipped, and told by the return value.
+
+In a program that runs with more rights than its user's (setuid, setgid, capabilities) neither C<SASL_PATH> nor
+C<AUTHEN_SASL_RUST_PLUGINS> is looked at.
+
+=head2 What is returned
+
+    @plugins = Authen::SASL::Rust->plugins(...)       loads, and tells
+    @plugins = Authen::SASL::Rust->plugins            tells what new connections may use
+
+One hash for each plugin: C<plugin>, its name; C<file>; C<client> and C<server>, arrays of mechanisms; C<error>, what is wrong
+with it, or undef. A folder that cannot be read is such a hash with an empty name.
+
+=for program
+
+    use strict;
+    use warnings;
+    use Authen::SASL qw(Rust);
+
+    my ($folder) = Authen::SASL::Rust->plugins(path => '/no/such/folder');
+    print "$folder->{file}: $folder->{error}\n" =~ /(.*?cannot be read)/, "\n";
+    # prints /no/such/folder: the folder cannot be read
+
+    eval { Authen::SASL::Rust->plugins(path => '/no/such/folder', load => 'otp') };
+    print $@ =~ /(plugins: otp: .*?) at/, "\n";
+    # prints plugins: otp: there is no such file in the folders of plugins
+
+=head1 CALLBACKS
+
+B<Client.> A plugin's prompts are answered by C<user>, C<authname>, C<pass> and C<realm>. Which of them a mechanism cannot do
+without, the plugin says.
+
+B<Server.> What a plugin asks for while it works is asked of the same callbacks as ever: C<getsecret> where it wants a password,
+C<checkpass> where it wants a verdict (PLAIN, LOGIN), C<canonuser> and C<authorize>. They may answer later. Other properties of a
+user, such as the state of OTP, come from the accounts (L<Authen::SASL::Rust::Accounts>) and are stored there.
+
+C<< $conn->setpass($user, $password, $flags) >> on a server whose mechanism is a plugin's with secrets of its own (OTP) makes that secret and stores
+it in the accounts. An undefined password takes it away. 1 if it was done, else 0, and C<error> tells why. $flags are Cyrus': 1 creates a user.
+
+=head1 DIFFERENCES
+
+Errors end with the SASL code that the plugin gave, and have its own words for the reason. The properties C<minssf>, C<maxssf>,
+C<maxbuf>, C<iplocalport> and C<ipremoteport> are handed to it, and what it agrees on is held to the limits. The plugin of GSS-SPNEGO
+takes encryption where C<maxssf> is 1; that is refused.
+
+A plugin that serves SCRAM refuses an unknown user at once, and so tells who has an account; our own mechanism does not. Plugins prepare
+no names and passwords (SASLprep).
+
+=head1 LIMITS
+
+Plugins are loaded on systems with ELF (Linux, BSD) that have this layout of Cyrus SASL 2.1. They are never unloaded. A file that
+everybody may write to, that is damaged, of another version, or calls libsasl2's functions itself is refused.
+
+=head1 SEE ALSO
+
+L<Authen::SASL::Rust>, L<Authen::SASL::Rust::Connection>; F<docs/decisions/0007-plugins.md> in the distribution;
+F<eg/cyrus-plugins>.
+
+=head1 LICENSE
+
+That of L<Authen::SASL::Rust>.
+
+=cut

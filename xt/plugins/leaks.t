@@ -1,0 +1,41 @@
+# 10,000 exchanges by plugins, and every way to end one: no scalar and no memory is left behind.
+
+use strict;
+use warnings;
+
+use Test::LeakTrace qw(leaked_count);
+use Test::More;
+
+use Boundary::Plugins ();
+
+Boundary::Plugins::load();
+my @all = Boundary::Plugins::all();
+cmp_ok scalar @all, '>', 40, scalar(@all) . ' deeds';
+for my $deed (@all) {
+  my ($name, $code) = @$deed;
+  $code->() for 1, 2;    # what perl itself keeps from a first call is no leak
+  is leaked_count { $code->() }, 0, $name;
+}
+
+sub resident {
+  open my $statm, '<', '/proc/self/statm' or die "cannot read /proc/self/statm: $!";
+  return (split ' ', <$statm>)[1] * 4096;
+}
+
+sub grows {
+  my ($count, $code) = @_;
+  $code->() for 1 .. $count;
+  my $before = resident();
+  $code->() for 1 .. $count;
+  return resident() - $before;
+}
+
+my %deed = map { @$_ } @all;
+cmp_ok grows(5_000, $deed{"$_, right"}), '<', 512 * 1024, "10,000 exchanges by $_" for qw(CRAM-MD5 NTLM);
+cmp_ok grows(200, $deed{'SCRAM-SHA-256, right'}), '<', 512 * 1024, '400 exchanges by SCRAM';
+# Two of Debian's plugins lose memory by themselves, as valgrind shows: DIGEST-MD5 the cipher of each layer, which
+# it fetches from OpenSSL and never gives back; LOGIN a password whose user name was refused.
+my @rest = grep { $_->[0] !~ /right|SCRAM|DIGEST-MD5|layer|LOGIN, garbage/ } @all;
+cmp_ok grows(200, sub { $_->[1]->() for @rest }), '<', 512 * 1024, 'every other deed, 400 times';
+
+done_testing;
