@@ -6,6 +6,7 @@ package Boundary::Calls;
 use strict;
 use warnings;
 use Authen::SASL qw(Rust);
+use Boundary::Accounts ();
 use Boundary::Layers ();
 use Boundary::Lines  ();
 
@@ -183,8 +184,10 @@ sub others {
     ['die_on_failure', sub { quietly(sub {
       my $c = server('PLAIN', checkpass => sub { 0 });
       $c->property(die_on_failure => 1);
-      $c->server_start($PLAIN);
+      eval { $c->server_start($PLAIN) };
+      my @read = map { $@->$_ } qw(code mechanism message response);
     }) }],
+    ['plugins', sub { my @known = Authen::SASL::Rust->plugins }],
     ['die_on_failure with a continuation', sub { quietly(sub {
       my $c = server('PLAIN', checkpass => sub { $_[2]->(0) });
       $c->property(die_on_failure => 1);
@@ -252,6 +255,7 @@ sub all {
   my @groups = (
     ['exchange', exchanges()], ['callback', callbacks()], ['continuation', continuations()], ['call', others()],
     ['layer', Boundary::Layers::all()], ['AUTH', Boundary::Lines::all()],
+    ['accounts', Boundary::Accounts::all()],
   );
   return map { my ($group, @calls) = @$_; map { ["$group: $_->[0]", $_->[1]] } @calls } @groups;
 }

@@ -8,7 +8,7 @@ use B ();
 
 # Of perl's own making, or perl's own affair; an AUTOLOAD learns its name in the package where it was compiled, so it
 # cannot be watched from here.
-my %not_called = map { $_ => 1 } qw(bootstrap import CLONE_SKIP AUTOLOAD);
+my %not_called = map { $_ => 1 } qw(bootstrap import CLONE CLONE_SKIP AUTOLOAD);
 
 # From now on calls are counted. Some of the modules are loaded when they are needed, so all of them are here.
 sub watch {
