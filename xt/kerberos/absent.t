@@ -34,8 +34,11 @@ is_deeply \@said, ["PLAIN\n", "PLAIN\n"], 'the next mechanism is taken';
 my $tests = `prove -b t 2>&1`;
 is $?, 0, 'the tests of the module pass' or diag $tests;
 
-my @results = Peer::HiddenLibrary->core_tests($hidden, '--lib', '--tests');
+# But for those with Debian's plugins for SQL and LDAP and its slapd, which are linked against the library themselves.
+my @programs = grep { !/\Acyrus_/ } map { m{\Atests/(\w+)(?:/main)?\.rs\z} ? $1 : () } glob 'tests/*.rs tests/*/main.rs';
+my @results  = Peer::HiddenLibrary->core_tests($hidden, '--lib', map { ('--test', $_) } @programs);
 is $?, 0, 'the tests of the core pass';
-cmp_ok scalar(@results), '>', 5, 'all of its programs' or diag @results;
+is scalar(@results), 1 + @programs, 'all of its programs' or diag @results;
+cmp_ok scalar(@programs), '>', 8, scalar(@programs) . ' programs';
 
 done_testing;
