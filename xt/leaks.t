@@ -7,6 +7,7 @@ use Test::More;
 use Test::LeakTrace qw(leaked_count);
 use Authen::SASL::Rust::AuthLine ();
 use Boundary::Calls;
+use Boundary::Memory qw(grows);
 use Boundary::Methods ();
 use TLS::Certificate ();
 use TLS::Pair ();
@@ -42,21 +43,6 @@ for my $call (@all) {
 }
 is($counted, scalar @all, 'all were counted');
 is_deeply([$methods->uncalled], [], 'every public method of every class was among them');
-
-# Pages of this process that are in memory, in bytes.
-sub resident {
-  open my $statm, '<', '/proc/self/statm' or die "cannot read /proc/self/statm: $!";
-  return (split ' ', <$statm>)[1] * 4096;
-}
-
-# Each loop runs once to reach its height, and must stay there.
-sub grows {
-  my ($count, $code) = @_;
-  $code->() for 1 .. $count;
-  my $before = resident();
-  $code->() for 1 .. $count;
-  return resident() - $before;
-}
 
 my $same = sub { $_[0] };
 my @hoard;

@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use Test::More;
 use Authen::SASL qw(Rust);
+use Boundary::Memory qw(resident);
 use File::Spec;
 use IO::Async::Loop;
 use IO::Async::Stream;
@@ -188,12 +189,6 @@ sub tell_server {
   return decode_json($line)->[0];
 }
 
-# Pages of the server that are in memory, in bytes.
-sub resident {
-  open my $statm, '<', "/proc/$child/statm" or die "cannot read /proc/$child/statm: $!";
-  return (split ' ', <$statm>)[1] * POSIX::sysconf(POSIX::_SC_PAGESIZE());
-}
-
 # The clients, all in this process. Each leaves the last reply that it got, or '' if it left before one.
 
 my $PORT = tell_server('port');
@@ -294,7 +289,7 @@ for my $round (1 .. 3) {
   is($state->{sessions}, 0, 'no session is left');
   is($state->{live}, 0, 'nor a connection');
   tell_server('next');
-  push @resident, resident();
+  push @resident, resident($child);
   note sprintf '%.1f s, %d KiB', time - $begin, $resident[-1] / 1024;
 }
 my $bound = 512 * 1024;
@@ -304,8 +299,8 @@ cmp_ok($resident[2] - $resident[0], '<', $bound, 'the memory of the third round 
 tell_server('hoard');
 for (1, 2) { play_round(); tell_server('next') }
 is(tell_server('state')->{live}, 2 * $ALL, 'a connection that is kept would be counted');
-cmp_ok(resident() - $resident[2], '>', $bound, 'and its memory seen');
-note sprintf '%d KiB', resident() / 1024;
+cmp_ok(resident($child) - $resident[2], '>', $bound, 'and its memory seen');
+note sprintf '%d KiB', resident($child) / 1024;
 
 subtest 'Net::POP3' => sub {
   close $ours;

@@ -6,6 +6,7 @@ use warnings;
 use Test::LeakTrace qw(leaked_count);
 use Test::More;
 
+use Boundary::Memory qw(grows);
 use Boundary::Plugins ();
 
 Boundary::Plugins::load();
@@ -15,19 +16,6 @@ for my $deed (@all) {
   my ($name, $code) = @$deed;
   $code->() for 1, 2;    # what perl itself keeps from a first call is no leak
   is leaked_count { $code->() }, 0, $name;
-}
-
-sub resident {
-  open my $statm, '<', '/proc/self/statm' or die "cannot read /proc/self/statm: $!";
-  return (split ' ', <$statm>)[1] * 4096;
-}
-
-sub grows {
-  my ($count, $code) = @_;
-  $code->() for 1 .. $count;
-  my $before = resident();
-  $code->() for 1 .. $count;
-  return resident() - $before;
 }
 
 my %deed = map { @$_ } @all;
