@@ -81,6 +81,11 @@ fn users_of_an_sql_table_log_in() {
             ("fred", "pencil", true),
             ("fred", "chalk", false),
             ("barney", "pencil", false),
+            ("o'hara", "quote's", true),
+            ("o'hara", "quotes", false),
+            ("o'hara@mail.example.org", "quote's", true),
+            ("o'hara@other.example.org", "quote's", false),
+            ("o\\hara", "quote's", false),
             ("fred' OR '1'='1", "pencil", false),
             // The plugin makes \' of a quote, which ends a text in SQLite: this would be a way in with the password x.
             ("x' UNION SELECT char(120) --", "x", false),
@@ -93,6 +98,26 @@ fn users_of_an_sql_table_log_in() {
         let mut server = server(&accounts);
         assert!(login(mechanism, &mut server, "fred@other.example.org", "chalk", None), "{:?}", server.failure());
     }
+}
+
+/// A statement that has the name elsewhere than in a text: names with a quote are refused before the plugin sees them.
+#[test]
+fn statements_that_cannot_take_every_name() {
+    let folder = Folder::new();
+    let rows = "INSERT INTO users VALUES ('o''hara', 'mail.example.org', 'pencil', 'o@example.org', 'x');
+                INSERT INTO users VALUES ('fred', 'mail.example.org', 'pencil', 'fred@example.org', 'x');";
+    let mut options = sql_options(&folder, rows);
+    for option in options.iter_mut().filter(|(name, _)| *name == "sql_select") {
+        option.1 = "SELECT %p FROM users /* of %u */ WHERE name = '%u' AND realm = '%r'".into();
+    }
+    let accounts = accounts(&lent(&options)).unwrap();
+    assert!(login("PLAIN", &mut server(&accounts), "fred", "pencil", None));
+    let mut refused = server(&accounts);
+    assert!(!login("PLAIN", &mut refused, "o'hara", "pencil", None));
+    assert_eq!(refused.failure().unwrap().error.code(), Code::BadParam);
+    // The realm of a name is in the statement, too.
+    let hostile = "o'hara@x' UNION SELECT char(120) --";
+    assert!(!login("PLAIN", &mut server(&accounts), hostile, "x", None));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Auxprop plugins: they look up, and store, the properties of users.
 
-use std::ffi::{c_int, c_uint, CStr};
+use std::ffi::{c_int, c_uint};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use super::inquiry::{text, Inquiry};
 use super::loader::{self, Kind, Refused};
 use super::options::Options;
 use super::propctx::Context;
+use super::sqlite::{self, Sqlite};
 
 /// Auxprop plugins, in the order in which they are asked.
 #[derive(Default)]
@@ -21,8 +22,8 @@ pub struct Auxprops(Vec<Auxprop>);
 struct Auxprop {
     name: Box<str>,
     plug: AuxpropPlug,
-    /// It is the sql plugin with SQLite.
-    sqlite: bool,
+    /// It is the sql plugin with SQLite, which cannot escape.
+    sqlite: Option<Sqlite>,
 }
 
 // SAFETY: the tables' pointers lead into plugins, which stay where they are and serve all threads.
@@ -54,7 +55,8 @@ impl Auxprops {
         for file in files.into_iter().filter(|file| names.is_some() || file.auxprop.is_some()) {
             match begun::auxprop(file, options, log) {
                 Ok(plug) => {
-                    plugins.push(Auxprop { name: file.name.clone(), plug, sqlite: with_sqlite(&plug, options) })
+                    let sqlite = Sqlite::of(&plug, file, options, log);
+                    plugins.push(Auxprop { name: file.name.clone(), plug, sqlite });
                 }
                 Err(reason) => refused.push(Refused { name: file.name.clone(), path: file.path.clone(), reason }),
             }
@@ -74,15 +76,19 @@ impl Auxprops {
     /// # Errors
     /// [`Error::Outside`] if nobody knows the user and a plugin has failed: it might have known.
     pub fn look_up(&self, inquiry: &mut Inquiry, flags: c_uint, user: &str) -> Result<bool, Error> {
-        let user = text("user name", user)?;
+        let given = text("user name", user)?;
         let (mut known, mut failure) = (false, None);
         for Auxprop { name, plug, sqlite } in &self.0 {
+            let realm = inquiry.realm().unwrap_or_default();
+            let asked = sqlite.as_ref().map(|sqlite| sqlite.asked(plug, &given, realm)).transpose();
+            let (plug, user) = match asked {
+                Ok(asked) => asked.unwrap_or_else(|| (*plug, given.clone())),
+                Err(error) => {
+                    failure = failure.or(Some(error));
+                    continue;
+                }
+            };
             let Some(lookup) = plug.auxprop_lookup else { continue };
-            let texts = [user.as_bytes(), inquiry.realm().unwrap_or_default().as_bytes()];
-            if let Err(error) = fit_for_sqlite(*sqlite, &texts) {
-                failure = failure.or(Some(error));
-                continue;
-            }
             // SAFETY: the function has this type in saslplug.h; the user's name has a NUL behind it.
             let result = inquiry.call(|params| unsafe {
                 lookup(plug.glob_context, params, flags, user.as_ptr(), user.as_bytes().len() as c_uint)
@@ -110,7 +116,9 @@ impl Auxprops {
             let Some(store) = plug.auxprop_store else { continue };
             let realm = inquiry.realm().unwrap_or_default().as_bytes();
             let texts: Vec<&[u8]> = values.texts().chain([user.as_bytes(), realm]).collect();
-            fit_for_sqlite(*sqlite, &texts)?;
+            if sqlite.is_some() && !sqlite::fits(&texts) {
+                return Err(sqlite::unfit());
+            }
             let context = values.pointer();
             // SAFETY: the function has this type in saslplug.h; the user's name has a NUL behind it.
             let result: c_int = inquiry.call(|params| unsafe {
@@ -131,21 +139,4 @@ impl Auxprops {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|plugin| &*plugin.name)
     }
-}
-
-/// True for the sql plugin with SQLite. It puts a backslash before a quote and a backslash, as MySQL wants it. In SQLite the
-/// quote ends the text all the same, and what follows would be a part of the statement; and the backslash stays in the text.
-fn with_sqlite(plug: &AuxpropPlug, options: &Options) -> bool {
-    // SAFETY: a plugin's name ends in a NUL and stays as long as the plugin.
-    let sql = !plug.name.is_null() && unsafe { CStr::from_ptr(plug.name) }.to_bytes().eq_ignore_ascii_case(b"sql");
-    let engine = options.get("sql_engine").unwrap_or_default().trim_start().as_bytes();
-    sql && engine.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(b"sqlite"))
-}
-
-fn fit_for_sqlite(sqlite: bool, texts: &[&[u8]]) -> Result<(), Error> {
-    if sqlite && texts.iter().any(|text| text.contains(&b'\'') || text.contains(&b'\\')) {
-        let reason = "auxprop plugin sql cannot put a quote or a backslash into a statement for SQLite";
-        return Err(Error::outside(Code::BadParam, reason));
-    }
-    Ok(())
 }

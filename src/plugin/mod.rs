@@ -26,6 +26,7 @@ mod parameters;
 mod propctx;
 mod registry;
 mod server;
+mod sqlite;
 mod text;
 mod utils;
 

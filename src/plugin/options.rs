@@ -22,6 +22,16 @@ impl Options {
         Ok(())
     }
 
+    /// The same options with another value of one.
+    ///
+    /// # Errors
+    /// As [`Options::set`].
+    pub(super) fn with(&self, name: &str, value: &str) -> Result<Self, Error> {
+        let mut options = Options(self.0.clone());
+        options.set(name, value)?;
+        Ok(options)
+    }
+
     /// The value of an option.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.find(name.as_bytes()).and_then(|value| value.to_str().ok())
