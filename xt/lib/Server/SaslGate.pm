@@ -86,7 +86,10 @@ sub passwd {
 
 sub command {
   my ($self) = @_;
-  return ($self->binary, '--config', $self->dir . '/gate.toml');
+  my @command = ($self->binary, '--config', $self->dir . '/gate.toml');
+
+  # What a shell does before, to which $0 is the folder.
+  return $self->{shell} ? ('/bin/sh', '-c', "$self->{shell}; exec \"\$@\"", $self->dir, @command) : @command;
 }
 
 sub addresses {
