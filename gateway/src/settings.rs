@@ -289,7 +289,7 @@ mod tests {
             ("users = '/u'\n[limits]\nlogin_seconds = 9223372036854775807", "login_seconds"),
             ("users = '/u'\n[limits]\ndrain_seconds = 31536001", "drain_seconds"),
             ("users = '/u'\n[[access]]\nusers = ['fred', 'wor\u{ad}ker-*']", "'worker-*'"),
-            ("users = '/u'\n[[access]]\nusers = ['\u{7}']", "no name"),
+            ("users = '/u'\n[[access]]\nusers = [\"\\u0007\"]", "no name"),
             ("users = '/u'\n[[access]]\nusers = ['*']\nbackend = 'x'", "'x'"),
             ("backend = '127.0.0.1:1'", "users"),
         ] {
