@@ -6,6 +6,7 @@
 mod access;
 mod accounts;
 mod address;
+mod attention;
 mod backend;
 mod connection;
 mod gate;
