@@ -124,7 +124,7 @@ sub _message {
   my $line = substr $self->{in}, 0, $length;
   return $self->_broken('BAD_FORMAT', 'a line does not end with CRLF') unless $line =~ s/\r\n\z//;
   my $announces =
-    $self->{side} eq 'client' ? qr/\A(OK|CONTINUE) (.*)\z/s : qr/\A(auth-start [^ ]+|auth-step) (.*)\z/s;
+    $self->{side} eq 'client' ? qr/\A(OK|CONTINUE) (.*)\z/s : qr/\A(auth-start [A-Z0-9_-]{1,32}|auth-step) (.*)\z/s;
   if ($line !~ $announces) {
     substr $self->{in}, 0, $length, '';
     return ($line, undef);
@@ -332,7 +332,12 @@ sub _server_takes {
   if ($line =~ /\Aauth-start ([A-Z0-9_-]{1,32})\z/) {
     my $name = $1;
     $self->{exchanging} = 0;
-    return $self->_unauthorized("$name is not offered") unless grep { $_ eq $name } $conn->listmech;
+    my @offered = $conn->listmech;
+    return $self->_unauthorized("$name is not offered") unless grep { $_ eq $name } @offered;
+    # A client that could bind, and was offered no -PLUS, says so (RFC 5802 section 6); it is right here, whatever
+    # data this server has.
+    $conn->property(channel_binding_policy => 'disable')
+      if !(grep { /-PLUS\z/ } @offered) && ($conn->property('channel_binding_policy') || '') eq 'allow';
     $conn->mechanism($name);
     return $self->_ask(server_start => $data);
   }
