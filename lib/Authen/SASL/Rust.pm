@@ -484,8 +484,8 @@ Under TLS, set C<externalssf>, and C<maxssf> to 0: a second layer gains nothing.
 User names and passwords are characters. A string with Perl's UTF-8 flag is taken as it is. One without it
 that is valid UTF-8 is taken as encoded already (this is what @ARGV and files give); any other is Latin-1.
 They are encoded once, and prepared with SASLprep (RFC 4013) where the mechanism's standard asks for that.
-DIGEST-MD5 hashes as Latin-1 what fits Latin-1, as its standard demands. Callbacks of a server get names and
-passwords as characters.
+DIGEST-MD5 hashes as Latin-1 what fits Latin-1, as its standard demands; a server takes too what clients make that hash
+the name, or both, in UTF-8 (GNU SASL, Authen::SASL::Perl). Callbacks of a server get names and passwords as characters.
 
 Messages of an exchange are bytes, in and out. A wide character in one dies. They are not encoded in base64:
 SMTP, IMAP and POP3 want that from the program, LDAP does not.
