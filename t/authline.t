@@ -185,4 +185,31 @@ for my $more (224 + 65536 + 2, 224 + 65536 + 3) {
 ok !eval { Authen::SASL::Rust::AuthLine->client(sasl => client_sasl(), nosuch => 1) }, 'unknown arguments die';
 like $@, qr/nosuch/, '... by name';
 
+subtest 'login, while signals come' => sub {
+  require POSIX;
+  require Socket;
+  socketpair(my $near, my $far, Socket::AF_UNIX(), Socket::SOCK_STREAM(), Socket::PF_UNSPEC()) or die "socketpair: $!";
+  my $pid = fork;
+  die "fork: $!" unless defined $pid;
+  if (!$pid) {
+    close $near;
+    my $server = server('PLAIN');
+    while ($server->need_more && sysread $far, my $bytes, 4096) {
+      select undef, undef, undef, 0.3;
+      syswrite $far, $server->feed($bytes);
+    }
+    POSIX::_exit(0);
+  }
+  close $far;
+  my $signals = 0;
+  local $SIG{ALRM} = sub { $signals++ };
+  Time::HiRes::setitimer(Time::HiRes::ITIMER_REAL(), 0.05, 0.05);
+  my $client = client(mechanism => 'PLAIN');
+  ok $client->login($near, timeout => 30), 'they do not end it' or diag $client->error;
+  Time::HiRes::setitimer(Time::HiRes::ITIMER_REAL(), 0);
+  close $near;
+  waitpid $pid, 0;
+  cmp_ok $signals, '>', 1, 'signals that came';
+};
+
 done_testing;

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::contract::{Context, Established, Event, Question, Side, State, Step};
 use crate::error::{Application, Error, Malformed, PeerMisbehaved, Refused};
-use crate::secret::{ct_eq, Secret};
+use crate::secret::ct_eq;
 use crate::store::verifier;
 use crate::wire::digest;
 
@@ -135,13 +135,7 @@ impl State for AwaitCredential {
     /// An unknown user, or one without a password, costs the same work and hears the same refusal.
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let AwaitCredential { exchange, response, protection } = *self;
-        let stored = event.credential()?.filter(|stored| !stored.is_empty());
-        let known = stored.is_some();
-        let stored = stored.unwrap_or_else(|| Secret::new(verifier::NOBODYS_PASSWORD));
-        let password = verifier::plain_password(&stored)?;
-        if known {
-            cx.world.lookups.saw(false);
-        }
+        let (password, known) = verifier::password_or_nobodys(event.credential()?, cx.world.lookups)?;
         let Some(session_key) = proved(&exchange, password.expose(), &response, known) else {
             return Err(Refused::Credentials.into());
         };

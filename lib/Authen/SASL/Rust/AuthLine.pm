@@ -282,12 +282,16 @@ sub login {
 
 sub _wait {
   my ($self, $handle, $deadline, $way) = @_;
-  my $left = defined $deadline ? $deadline - Time::HiRes::time() : undef;
-  if (defined $left && $left <= 0 || !IO::Select->new($handle)->$way($left)) {
-    $self->_fail('no answer in time');
-    return;
+  my $select = IO::Select->new($handle);
+  while (1) {
+    my $left = defined $deadline ? $deadline - Time::HiRes::time() : undef;
+    last if defined $left && $left <= 0;
+    $! = 0;
+    return 1 if $select->$way($left);
+    last unless $!{EINTR};      # a signal of the program's is no answer
   }
-  return 1;
+  $self->_fail('no answer in time');
+  return;
 }
 
 # What a TLS handle has decoded already does not show in select.
@@ -469,7 +473,7 @@ others are optional:
 The same arguments, for C<server_new>. The mechanisms that C<sasl> names are offered.
 
 With C<on_reply> the callbacks of C<sasl> answer through their continuations, at once or later
-(L<Authen::SASL::Rust/Deferred answers>). If it is later, C<on_reply> is called, and C<output> has the bytes.
+(L<Authen::SASL::Rust::Callbacks/DEFERRED ANSWERS>). If it is later, C<on_reply> is called, and C<output> has the bytes.
 
 =head2 login
 
