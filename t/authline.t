@@ -138,6 +138,16 @@ for my $case (
   like $client->error, $error, '... with the right reason';
 }
 
+# The data of auth-start would be commands to a server that knows no AUTH.
+for my $case (["OK 5\r\nPLAIN\r\n", 1], ["UNKNOWN_COMMAND\r\n", ''], ["OK\r\n", ''], ["OK 5\r\nLOGIN\r\n", '']) {
+  my ($reply, $starts) = @$case;
+  my $client = client(mechanism => 'PLAIN');
+  is $client->begin, "auth-list-mechanisms\r\n", 'a client asks for the list';
+  my ($last, @before) = reverse map { $client->feed($_) } split //, $reply;
+  is join('', @before), '', '... says nothing before it has it whole';
+  is $last =~ /\Aauth-start PLAIN 12\r\n/ ? 1 : $last, $starts, '... and nothing more to a server that does not know it';
+}
+
 # An application that answers later.
 {
   my ($answer, $later);

@@ -460,6 +460,30 @@ fn a_client_believes_nothing_unproved() {
     }
 }
 
+/// The data of `auth-start` would be commands to a server that knows no AUTH: nothing is sent before it has shown that it does.
+#[test]
+fn a_client_sends_nothing_before_it_has_the_list() {
+    let facts = facts("PLAIN");
+    for (reply, starts) in
+        [("OK 5\r\nPLAIN\r\n", true), ("UNKNOWN_COMMAND\r\n", false), ("OK\r\n", false), ("OK 5\r\nLOGIN\r\n", false)]
+    {
+        let mut line = Line::new("PLAIN", &facts, &facts);
+        assert_eq!(line.client.output().expose(), b"auth-list-mechanisms\r\n");
+        line.client.begin();
+        for (at, byte) in reply.bytes().enumerate() {
+            assert!(line.client.output().expose().is_empty(), "{reply:?} up to {at}");
+            line.to_client = vec![byte];
+            let mut rest = &line.to_client[..];
+            while let ClientEvent::Ask = line.client.receive(&mut rest, &mut line.client_world.lend()) {
+                let answer = answer(line.client.question().expect("a question"), &facts);
+                line.client.answer(answer, &mut line.client_world.lend());
+            }
+        }
+        assert_eq!(line.client.output().expose().starts_with(b"auth-start PLAIN "), starts, "{reply:?}");
+        assert!(line.client.output().expose().is_empty(), "{reply:?}");
+    }
+}
+
 /// Damage to any byte of a dialogue neither panics nor logs in by mistake: who is in is who knows the secret, and no client
 /// believes so alone.
 #[test]

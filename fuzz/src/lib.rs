@@ -10,6 +10,7 @@
 //! - [`network`]: what carries the messages, and damages them;
 //! - [`forger`]: a SCRAM peer that knows the secret and lies all the same;
 //! - [`judge`]: what must hold whenever a side has succeeded;
+//! - [`stores`]: files and sockets of accounts and plugins;
 //! - [`surface`]: the C surface, as a C program sees it.
 
 pub mod application;
@@ -20,5 +21,6 @@ pub mod judge;
 pub mod memory;
 pub mod network;
 pub mod party;
+pub mod stores;
 pub mod surface;
 pub mod wire;

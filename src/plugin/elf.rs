@@ -56,12 +56,14 @@ fn read(file: &[u8]) -> Option<Symbols<'_>> {
         if word32(header, 4)? != DYNAMIC_SYMBOLS {
             continue;
         }
+        // There is one such section at most: many that share their content would take memory without end.
         let names = content(section(word32(header, SECTION_LINK)? as usize)?)?;
         for symbol in content(header)?.chunks_exact(SYMBOL_SIZE) {
             let name = names.get(word32(symbol, 0)? as usize..)?.split(|b| *b == 0).next()?;
             let list = if half(symbol, SYMBOL_SECTION)? == 0 { &mut found.imported } else { &mut found.defined };
             list.push(name);
         }
+        break;
     }
     Some(found)
 }
@@ -96,6 +98,20 @@ mod tests {
         assert!(symbols.defined.contains(&&b"getaddrinfo"[..]));
         assert!(symbols.imported.contains(&&b"_rtld_global"[..]));
         assert!(!symbols.imported.contains(&&b"getaddrinfo"[..]));
+    }
+
+    /// All sections at one place: each of them is the table of symbols.
+    #[test]
+    fn a_table_that_is_named_many_times_is_read_once() {
+        let mut file = object();
+        let once = symbols(&file).map(|found| found.defined.len() + found.imported.len()).unwrap();
+        let (sections, size) = (word(&file, FILE_SECTIONS).unwrap(), half(&file, FILE_SECTION_SIZE).unwrap());
+        let headers = (0..200).map(|index| sections + index * usize::from(size));
+        let table = headers.into_iter().find(|at| word32(&file, at + 4) == Some(DYNAMIC_SYMBOLS)).unwrap();
+        file[FILE_SECTIONS..][..WORD].copy_from_slice(&table.to_ne_bytes());
+        file[FILE_SECTION_SIZE..][..4].copy_from_slice(&[0, 0, 0xff, 0xff]);
+        let often = symbols(&file).map_or(0, |found| found.defined.len() + found.imported.len());
+        assert!(often <= once, "{often} symbols, and {once} are there");
     }
 
     #[test]

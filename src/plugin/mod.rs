@@ -13,7 +13,10 @@ mod canon;
 mod client;
 mod connection;
 mod coroutine;
+#[cfg(not(fuzzing))]
 mod elf;
+#[cfg(fuzzing)]
+pub mod elf;
 mod inquiry;
 pub mod journal;
 mod layer;

@@ -41,6 +41,17 @@ pub enum Reply {
     No(String),
 }
 
+impl Reply {
+    /// Reads the daemon's string; `None` for one that is no reply.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        match (text.get(..2), text.get(2)) {
+            (Some(b"OK"), None | Some(b' ')) => Some(Reply::Yes),
+            (Some(b"NO"), None | Some(b' ')) => Some(Reply::No(printable(text[2..].trim_ascii()))),
+            _ => None,
+        }
+    }
+}
+
 /// A question that the daemon can be asked.
 #[derive(Debug)]
 pub struct Login<'a> {
@@ -83,11 +94,8 @@ impl Saslauthd {
         self.read(&mut stream, &mut count, end)?;
         let mut reply = vec![0; u16::from_be_bytes(count).into()];
         self.read(&mut stream, &mut reply, end)?;
-        match (reply.get(..2), reply.get(2)) {
-            (Some(b"OK"), None | Some(b' ')) => Ok(Reply::Yes),
-            (Some(b"NO"), None | Some(b' ')) => Ok(Reply::No(printable(reply[2..].trim_ascii()))),
-            _ => Err(self.failed(Code::Fail, &format!("it answered neither OK nor NO: {}", printable(&reply)))),
-        }
+        Reply::parse(&reply)
+            .ok_or_else(|| self.failed(Code::Fail, &format!("it answered neither OK nor NO: {}", printable(&reply))))
     }
 
     /// A full queue of the daemon makes us wait too.

@@ -114,6 +114,25 @@ trial '--check' => sub {
   like $gate->run($gate->binary, '--help'), qr/--users.*--listen.*--backend.*--check.*SIGHUP.*^\[limits\]/ms, '--help has all';
 };
 
+# As it is while somebody renews it.
+trial 'a certificate that is broken, or not of its key' => sub {
+  my %good = map { $_ => $gate->run('cat', $gate->dir . "/$_") } 'cert.pem', 'key.pem';
+  my $errors = $gate->figure('reload_errors_total');
+  my ($half) = $good{'cert.pem'} =~ /\A(.{100})/s;
+  my $other = $gate->run(qw(openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-256));
+  for my $case (['cert.pem', $half, 'half of it'], ['cert.pem', '', 'nothing'], ['key.pem', $other, 'another key']) {
+    my ($name, $text, $what) = @$case;
+    $gate->write_secret($name, $text);
+    $gate->signal('HUP');
+    ok $gate->figure_becomes(reload_errors_total => ++$errors), "$what: is refused";
+    $gate->write_secret($name, $good{$name});
+    my $tls = IO::Socket::SSL->new(PeerAddr => "127.0.0.1:$gate->{tls_port}", SSL_ca_file => $gate->dir . '/cert.pem',
+      SSL_verifycn_name => 'localhost', SSL_verifycn_scheme => 'none');
+    ok $tls, '... and what was there serves on' or diag $IO::Socket::SSL::SSL_ERROR;
+  }
+  ok $gate->logs('cert.pem: '), 'the log names the file';
+};
+
 trial 'passwords in the file' => sub {
   my @passwd = ('/bin/sh', '-c', 'p=$1; shift; echo "$p" | exec "$0" passwd --users "$@"', $gate->binary);
   my $users = $gate->dir . '/users';

@@ -147,5 +147,6 @@ cmp_ok $gate->figure('login_failures_total'), '>', 40, 'and failures';
 ok $gate->figure_becomes(relaying_connections => 0), 'and see connections end';
 unlike $gate->log_text, qr/pencil|crayon|stone|SCRAM-SHA-256\$/, 'no password and no key is logged';
 like $gate->log_text, qr/authenticated.*user="fred".*mechanism="PLAIN"/, 'who has come in is logged';
+like $gate->log_text, qr/authenticated.*user="anonymous".*mechanism="ANONYMOUS"/, 'so is nobody, by the name that the rules know';
 
 done_testing;

@@ -240,3 +240,30 @@ impl Keyed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After the last number nothing is sent and nothing is read any more: a frame of the beginning would be good again.
+    #[test]
+    fn no_sequence_number_is_used_twice() {
+        let key = SessionKey::from([7; 16]);
+        let mut client = Layer::new(Side::Client, None, &key, 65_536, 65_536);
+        let mut server = Layer::new(Side::Server, None, &key, 65_536, 65_536);
+        let seal = |client: &mut Layer| {
+            let mut frame = [b"text", &[0; MAC + TAIL][..]].concat();
+            client.encode(&mut frame, 4).map(|length| frame[..length].to_vec())
+        };
+        let first = seal(&mut client).unwrap();
+        assert_eq!(server.decode(&mut first.clone()), Ok(4));
+        (client.outgoing.sequence, server.incoming.sequence) = (Some(u32::MAX), Some(u32::MAX));
+        let last = seal(&mut client).unwrap();
+        assert_eq!(server.decode(&mut last.clone()), Ok(4));
+        let used_up = Error::System("the sequence numbers of the security layer are used up");
+        for _ in 0..2 {
+            assert_eq!(seal(&mut client), Err(used_up.clone()));
+            assert_eq!(server.decode(&mut first.clone()), Err(used_up.clone()));
+        }
+    }
+}
