@@ -334,6 +334,7 @@ connection waits for a callback).
     realm            DIGEST-MD5: called with the offered realms, returns one; undef takes the first
     serv             DIGEST-MD5: the serv-name
     host, port       OAUTHBEARER: its optional keys
+    challenge        OTP and other mechanisms of plugins, see Authen::SASL::Rust::Plugins
     canonuser        called with 'AUTHID' or 'AUTHZID', a realm or undef, the longest length (1024), and the name;
                      returns the name to send
     language         accepted, and not used
