@@ -83,7 +83,7 @@ pub struct Mechanism {
     pub derives_keys: bool,
     /// Why this machine does not have it for that side of a connection; `None` if it does. Those that need nothing of
     /// the machine say [`available`].
-    pub unavailable: fn(Side, &Config) -> Option<String>,
+    pub unavailable: fn(&'static Mechanism, Side, &Config) -> Option<String>,
     /// Makes a client's first state.
     pub client: fn() -> Next,
     /// Makes a server's first state.
@@ -91,7 +91,7 @@ pub struct Mechanism {
 }
 
 /// The [`Mechanism::unavailable`] of a mechanism that is there on every machine.
-pub fn available(_: Side, _: &Config) -> Option<String> {
+pub fn available(_: &'static Mechanism, _: Side, _: &Config) -> Option<String> {
     None
 }
 
@@ -321,6 +321,15 @@ pub enum Question {
         /// OAUTHBEARER's port key.
         port: Option<String>,
     },
+    /// Client: what does the user answer to this challenge (a one-time password)? Answered by [`Answer::Credential`].
+    Challenge {
+        /// The server's challenge.
+        challenge: String,
+        /// What the user is to be asked, in words.
+        prompt: String,
+        /// True if what the user types may be seen.
+        echo: bool,
+    },
     /// Server: the canonical form of a name. Asked by the session. Answered by [`Answer::Text`].
     Canonicalize {
         /// True for the authorization identity.
@@ -343,7 +352,7 @@ pub enum Answer {
     /// To [`Question::CheckPassword`] and [`Question::Authorize`].
     Verdict(bool),
     /// To [`Question::Credentials`]: a password or a stored key as text (see
-    /// [`crate::store::verifier`]); `None` for an unknown user.
+    /// [`crate::store::verifier`]); `None` for an unknown user. To [`Question::Challenge`]: what the user says.
     Credential(Option<Secret>),
     /// To [`Question::Token`].
     Token(TokenVerdict),
@@ -413,7 +422,7 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// The answer to [`Question::Credentials`].
+    /// The answer to [`Question::Credentials`] or [`Question::Challenge`].
     ///
     /// # Errors
     /// [`Application::WrongAnswer`].

@@ -19,18 +19,19 @@ enum { ASR_SEND, ASR_ABSENT, ASR_ASK, ASR_FAILED, ASR_FAILED_WITH_MESSAGE, ASR_O
 /* contract::Property; as bits in asr_question.wanted and in the abilities */
 enum { ASR_AUTHCID, ASR_AUTHZID, ASR_PASSWORD, ASR_REALM, ASR_TOKEN, ASR_HOST, ASR_PORT, ASR_SERV, ASR_PROPERTIES };
 
-/* contract::Abilities of a server */
+/* contract::Abilities of a client and of a server */
 enum {
+  ASR_CAN_CHALLENGE = 1 << 15,
   ASR_CAN_CHECKPASS = 1 << 16, ASR_CAN_GETSECRET = 1 << 17, ASR_CAN_AUTHORIZE = 1 << 18,
   ASR_CAN_CHECKTOKEN = 1 << 19, ASR_CAN_CANONUSER = 1 << 20
 };
 
-enum { ASR_Q_VALUES = 1, ASR_Q_REALM, ASR_Q_CHECKPASS, ASR_Q_GETSECRET, ASR_Q_AUTHORIZE, ASR_Q_TOKEN, ASR_Q_CANONUSER };
+enum { ASR_Q_VALUES = 1, ASR_Q_REALM, ASR_Q_CHECKPASS, ASR_Q_GETSECRET, ASR_Q_AUTHORIZE, ASR_Q_TOKEN, ASR_Q_CANONUSER, ASR_Q_CHALLENGE };
 
 typedef struct {
   int32_t kind;
-  uint32_t wanted;   /* values: bits of properties; realm: how many; canonuser: 1 for the authzid */
-  asr_slice name, authzid, secret, realm, host, port;
+  uint32_t wanted;   /* values: bits of properties; realm: how many; canonuser: 1 for the authzid; challenge: 1 if it may be seen */
+  asr_slice name, authzid, secret, realm, host, port, prompt;
 } asr_question;
 
 /* why an exchange is aborted */

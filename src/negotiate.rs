@@ -46,7 +46,7 @@ pub fn refusal(mechanism: &'static Mechanism, side: Side, config: &Config) -> Op
     missing
         .map(|names| format!("there is no callback {names}"))
         .or_else(|| unfit_accounts(mechanism, side, config))
-        .or_else(|| (mechanism.unavailable)(side, config))
+        .or_else(|| (mechanism.unavailable)(mechanism, side, config))
 }
 
 /// Why the accounts of a server cannot serve this mechanism, where its application has no callback that does.

@@ -261,11 +261,21 @@ fn hashed_passwords() {
          INSERT INTO users (name, realm, authPassword) VALUES ('user', 'mail.example.org', '{verifier}');
          INSERT INTO users (name, realm, userPassword) VALUES ('user2', 'mail.example.org', '{verifier}');
          INSERT INTO users (name, realm, userPassword) VALUES ('old', 'mail.example.org', '{{SSHA}}AAAA');
-         INSERT INTO users (name, realm, userPassword) VALUES ('clear', 'mail.example.org', 'pencil');"
+         INSERT INTO users (name, realm, userPassword) VALUES ('clear', 'mail.example.org', 'pencil');
+         INSERT INTO users (name, realm, authPassword, userPassword) VALUES ('twice', 'mail.example.org', '{verifier}', 'chalk');"
     );
     let sql = sql_options(&folder, &rows);
     let mut options = lent(&sql);
     let both = accounts(&options).unwrap();
+    // A mechanism that has nothing to do with the stored key takes the password beside it.
+    for (mechanism, password) in
+        [("SCRAM-SHA-256", "pencil"), ("SCRAM-SHA-1", "chalk"), ("CRAM-MD5", "chalk"), ("DIGEST-MD5", "chalk")]
+    {
+        for tried in ["pencil", "chalk"] {
+            let right = login(mechanism, &mut server(&both), "twice", tried, None);
+            assert_eq!(right, tried == password, "{mechanism} {tried}");
+        }
+    }
     options[0].1 = "auxprop-hashed";
     let hashed = accounts(&options).unwrap();
     for mechanism in ["SCRAM-SHA-256", "PLAIN", "LOGIN"] {

@@ -155,7 +155,7 @@ static int give_answer(pTHX_ conn_t *conn, int kind, SV *answer) {
   }
   if (IS_MERE_REFERENCE(answer)) return asr_abort(conn->rust, ASR_REFERENCE);
   none = characters(aTHX_ answer);
-  if (kind == ASR_Q_GETSECRET) return asr_answer_credential(conn->rust, none);
+  if (kind == ASR_Q_GETSECRET || kind == ASR_Q_CHALLENGE) return asr_answer_credential(conn->rust, none);
   if (kind == ASR_Q_TOKEN) {
     asr_slice absent = { NULL, 0 };
     return asr_answer_token(conn->rust, none, absent, absent, absent);
@@ -197,6 +197,11 @@ static int question_args(pTHX_ conn_t *conn, const asr_question *q, SV **args) {
       args[2] = sv_2mortal(newSViv(1024));
       args[3] = text_or_undef(aTHX_ q->name);
       return 4;
+    case ASR_Q_CHALLENGE:
+      args[0] = text_or_undef(aTHX_ q->name);
+      args[1] = text_or_undef(aTHX_ q->prompt);
+      args[2] = q->wanted ? &PL_sv_yes : &PL_sv_no;
+      return 3;
     case ASR_Q_REALM:
       for (i = 0; i < q->wanted && i < 16; i++) args[i] = text_or_undef(aTHX_ asr_offered_realm(conn->rust, i));
       return (int)i;
@@ -224,7 +229,7 @@ static void owe(pTHX_ conn_t *conn, SV *reply) {
 
 /* One question that is no batch of values. */
 static int ask_one(pTHX_ conn_t *conn, const asr_question *q) {
-  static const char *const names[] = { "realm", "checkpass", "getsecret", "authorize", "checktoken", "canonuser" };
+  static const char *const names[] = { "realm", "checkpass", "getsecret", "authorize", "checktoken", "canonuser", "challenge" };
   const char *name = names[q->kind - ASR_Q_REALM];
   SV *callback = callback_named(aTHX_ conn->callbacks, name, (I32)strlen(name));
   SV *args[16], *result = &PL_sv_undef;

@@ -138,6 +138,7 @@ static U32 abilities(pTHX_ conn_t *conn) {
   }
   for (property = ASR_AUTHCID; property <= ASR_TOKEN; property++)
     if (property != ASR_REALM && value_callback(aTHX_ conn, callbacks, property)) can |= 1u << property;
+  if (CALLBACK(callbacks, "challenge")) can |= ASR_CAN_CHALLENGE;
   return can;
 }
 

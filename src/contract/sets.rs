@@ -17,6 +17,8 @@ impl Abilities {
     pub const PASSWORD: Self = Abilities(1 << Property::Password as u8);
     /// Client: [`Property::Token`].
     pub const TOKEN: Self = Abilities(1 << Property::Token as u8);
+    /// Client: `challenge`.
+    pub const CHALLENGE: Self = Abilities(1 << 15);
     /// Server: `checkpass`.
     pub const CHECK_PASSWORD: Self = Abilities(1 << 16);
     /// Server: `getsecret`.

@@ -24,6 +24,7 @@ pub struct FlatQuestion {
     realm: Slice,
     host: Slice,
     port: Slice,
+    prompt: Slice,
 }
 
 /// The question that waits, flattened. Gives 0 if none does.
@@ -44,6 +45,7 @@ pub unsafe extern "C" fn asr_question_get(handle: *const Handle, out: *mut FlatQ
         realm: NONE,
         host: NONE,
         port: NONE,
+        prompt: NONE,
     };
     match question {
         Question::Values(properties) => {
@@ -79,6 +81,12 @@ pub unsafe extern "C" fn asr_question_get(handle: *const Handle, out: *mut FlatQ
             flat.secret = Slice::of(token.expose());
             flat.host = Slice::of_text(host.as_deref());
             flat.port = Slice::of_text(port.as_deref());
+        }
+        Question::Challenge { challenge, prompt, echo } => {
+            flat.kind = 8;
+            flat.wanted = u32::from(*echo);
+            flat.name = Slice::of(challenge.as_bytes());
+            flat.prompt = Slice::of(prompt.as_bytes());
         }
         Question::Canonicalize { authzid, name, realm } => {
             flat.kind = 7;

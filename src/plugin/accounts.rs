@@ -96,8 +96,8 @@ impl CyrusAccounts {
         !clear && self.methods.iter().any(|method| matches!(method, Method::AuxpropHashed))
     }
 
-    /// The password of a user, or the stored key that fits the mechanism. `None` for an unknown user, and for one without
-    /// either.
+    /// The password of a user, or a stored key that the mechanism can do with. `None` for an unknown user, and for one
+    /// without either.
     fn credential(
         &self,
         authcid: &str,
@@ -108,18 +108,20 @@ impl CyrusAccounts {
         let mut inquiry = self.inquiry(config, realm)?;
         let [password, verifier] = [PASSWORD, VERIFIER].map(|name| text("property", name));
         let (password, verifier) = (password?, verifier?);
+        let wants_password = self.wants_password(mechanism);
         inquiry.properties.request(password.clone());
-        inquiry.properties.request(verifier.clone());
+        if !wants_password {
+            // Each property is a look-up of its own to some plugins.
+            inquiry.properties.request(verifier.clone());
+        }
         if !self.auxprops.look_up(&mut inquiry, 0, authcid)? {
             return Ok(None);
         }
         let values = |name| inquiry.properties.values(name).into_iter().flatten().map(Secret::new);
-        let fits = |stored: &Secret| {
-            let scram = mechanism.name.strip_prefix("SCRAM-").map(|name| name.strip_suffix("-PLUS").unwrap_or(name));
-            match Verifier::read(stored) {
-                Ok(Some(verifier)) => scram.is_none_or(|hash| verifier.hash.name() == hash),
-                Ok(None) | Err(_) => false,
-            }
+        let scram = mechanism.name.strip_prefix("SCRAM-").map(|name| name.strip_suffix("-PLUS").unwrap_or(name));
+        let fits = |stored: &Secret| match Verifier::read(stored) {
+            Ok(Some(verifier)) => scram.is_none_or(|hash| verifier.hash.name() == hash),
+            Ok(None) | Err(_) => false,
         };
         if let Some(stored) = values(&verifier).find(fits) {
             return Ok(Some(stored));
@@ -132,6 +134,11 @@ impl CyrusAccounts {
             return Err(unfit_password("no SCRAM verifier, which pwcheck_method auxprop-hashed asks for"));
         }
         Ok(Some(stored))
+    }
+
+    /// True for a mechanism that has nothing to do with a stored key beside a password.
+    fn wants_password(&self, mechanism: &'static Mechanism) -> bool {
+        matches!(mechanism.name, "CRAM-MD5" | "DIGEST-MD5" | "NTLM") && !self.hashed()
     }
 
     /// Does one of the methods say that it is the password? The others are not asked then.

@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void, CStr};
 use std::ptr;
 
 use crate::contract::{
-    Abilities, Context, Established, Event, Mechanism, Next, Property, Question, Side, State, Step, Values,
+    Abilities, Answer, Context, Established, Event, Mechanism, Next, Property, Question, Side, State, Step, Values,
 };
 use crate::error::{Application, Code, Error};
 use crate::secret::Secret;
@@ -16,7 +16,7 @@ use super::layer::{self, Owner};
 use super::names::{self, Names};
 use super::parameters::{nothing_out, Facts};
 use super::registry::Hosted;
-use super::{failed, given, journal, utils, with_nul};
+use super::{failed, journal, left, utils, with_nul, Left};
 
 /// The first state of a client.
 pub fn begin() -> Next {
@@ -25,6 +25,16 @@ pub fn begin() -> Next {
 
 /// How often a plugin may prompt in one exchange.
 const PROMPTS: u32 = 8;
+
+/// What this host can prompt for.
+const PROMPTED: [c_ulong; 6] = [
+    callback::USER,
+    callback::AUTHNAME,
+    callback::PASS,
+    callback::GETREALM,
+    callback::ECHOPROMPT,
+    callback::NOECHOPROMPT,
+];
 
 /// What a client is asked for in one batch, by the bits of [`property`].
 const BATCHES: [&[Property]; 8] = [
@@ -45,9 +55,18 @@ fn property(id: c_ulong, mechanism: &Mechanism) -> Option<(Property, usize)> {
     match id {
         callback::AUTHNAME if !anonymous => Some((Property::Authcid, 1)),
         callback::USER | callback::AUTHNAME => Some((Property::Authzid, 2)),
-        callback::PASS | callback::ECHOPROMPT | callback::NOECHOPROMPT => Some((Property::Password, 4)),
+        callback::PASS => Some((Property::Password, 4)),
         _ => None,
     }
+}
+
+fn is_challenge(id: c_ulong) -> bool {
+    matches!(id, callback::ECHOPROMPT | callback::NOECHOPROMPT)
+}
+
+/// True for a prompt that is a question of its own.
+fn is_alone(id: c_ulong) -> bool {
+    id == callback::GETREALM || is_challenge(id)
 }
 
 struct ClientHooks {
@@ -60,6 +79,7 @@ impl Hooks for ClientHooks {
         let answered = match id {
             callback::USER | callback::AUTHNAME | callback::GETREALM => true,
             callback::PASS => self.can.contains(Abilities::PASSWORD),
+            callback::ECHOPROMPT | callback::NOECHOPROMPT => self.can.contains(Abilities::CHALLENGE),
             _ => false,
         };
         if answered {
@@ -122,7 +142,7 @@ impl Client {
         let facts = Facts::of(cx.config, Side::Client)?;
         facts.tell(&connection, cx.mechanism.name);
         let mut listed: Vec<Callback> = Vec::new();
-        for id in [callback::USER, callback::AUTHNAME, callback::PASS, callback::GETREALM] {
+        for id in PROMPTED {
             if let Reply::Interact = connection.hooks().callback(id) {
                 listed.push(Callback { id, proc: None, context: ptr::null_mut() });
             }
@@ -158,7 +178,7 @@ impl Client {
     }
 
     /// Calls the plugin; gives its code and what it has to send. A null pointer is the absence of a message.
-    fn call(&mut self, input: Option<&[u8]>) -> (c_int, Option<Vec<u8>>) {
+    fn call(&mut self, input: Option<&[u8]>) -> Left {
         let Some(step) = self.plug.mech_step else { return (code::FAIL, None) };
         let (mut out, mut length) = (ptr::null::<c_char>(), 0);
         let (start, count) = input.map_or((ptr::null(), 0), |bytes| (bytes.as_ptr().cast(), bytes.len() as c_uint - 1));
@@ -169,7 +189,7 @@ impl Client {
             .connection
             .during(|| unsafe { step(context, params, start, count, prompts, &mut out, &mut length, results) });
         // SAFETY: what the plugin sends is its own until it is called again.
-        (result, unsafe { given(out, length) }.map(<[u8]>::to_vec))
+        unsafe { left(&self.connection, result, out, length) }
     }
 
     /// One step: `input` is the server's message with a NUL behind it.
@@ -179,13 +199,16 @@ impl Client {
         match result {
             code::INTERACT if !self.prompts.is_null() && self.prompted < PROMPTS => {
                 self.prompted += 1;
-                Prompted { client: self, input, values: Values::default() }.ask()
+                Prompted { client: self, input, values: Values::default(), answers: Vec::new() }.ask()
             }
             code::CONTINUE => Ok(match out {
                 None if first => Step::Wait(Box::new(AwaitServer { client: self })),
                 out => Step::Send(out.unwrap_or_default(), Box::new(AwaitServer { client: self })),
             }),
             code::OK => self.end(out),
+            code::INTERACT if self.prompts.is_null() => {
+                Err(Error::outside(Code::Fail, "the plugin prompts and does not say for what"))
+            }
             code::INTERACT => Err(Error::outside(Code::Fail, "the plugin prompts without end")),
             result => Err(failed(result, &self.connection)),
         }
@@ -240,10 +263,12 @@ struct Prompted {
     /// What the step is repeated with.
     input: Option<Vec<u8>>,
     values: Values,
+    /// The answers to prompts that are questions of their own, in the prompts' order.
+    answers: Vec<Option<Secret>>,
 }
 
 struct AwaitValues(Option<Prompted>);
-struct AwaitRealm(Option<Prompted>);
+struct AwaitOne(Option<Prompted>);
 
 impl State for AwaitBegin {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
@@ -269,36 +294,54 @@ impl Prompted {
         let bits = |prompt: *mut Interact| property(unsafe { (*prompt).id }, mechanism).map_or(0, |(_, bit)| bit);
         let wanted = self.client.prompts().fold(0, |all, prompt| all | bits(prompt));
         if wanted == 0 {
-            return self.ask_realm();
+            return self.ask_next();
         }
         Ok(Step::Ask(Question::Values(BATCHES[wanted]), Box::new(AwaitValues(Some(self)))))
     }
 
-    fn ask_realm(self) -> Result<Step, Error> {
+    /// Asks what no batch has: a realm, or the answer to a challenge.
+    fn ask_next(self) -> Result<Step, Error> {
         // SAFETY: as in `Client::prompts`.
-        let realms = self.client.prompts().find(|prompt| unsafe { (**prompt).id } == callback::GETREALM);
-        let Some(prompt) = realms else { return self.go_on(None) };
-        // SAFETY: the texts of a prompt end in a NUL.
-        let offered = unsafe { offered(&*prompt) };
-        Ok(Step::Ask(Question::Realm { offered }, Box::new(AwaitRealm(Some(self)))))
+        let alone = |prompt: &*mut Interact| unsafe { is_alone((**prompt).id) };
+        let Some(prompt) = self.client.prompts().filter(alone).nth(self.answers.len()) else { return self.go_on() };
+        // SAFETY: as in `Client::prompts`; the texts of a prompt end in a NUL.
+        let question = unsafe {
+            let prompt = &*prompt;
+            let words = |start| text(start).map(|text| String::from_utf8_lossy(&text).into_owned()).unwrap_or_default();
+            match prompt.id {
+                callback::GETREALM => Question::Realm { offered: offered(prompt) },
+                id => Question::Challenge {
+                    challenge: words(prompt.challenge),
+                    prompt: words(prompt.prompt),
+                    echo: id == callback::ECHOPROMPT,
+                },
+            }
+        };
+        Ok(Step::Ask(question, Box::new(AwaitOne(Some(self)))))
     }
 
     /// Repeats the step with the answers.
-    fn go_on(mut self, realm: Option<String>) -> Result<Step, Error> {
+    fn go_on(mut self) -> Result<Step, Error> {
         let prompts: Vec<*mut Interact> = self.client.prompts().collect();
+        let mut answers = std::mem::take(&mut self.answers).into_iter();
         for prompt in prompts {
             // SAFETY: as in `Client::prompts`; its texts end in a NUL.
             let (id, default) = unsafe { ((*prompt).id, text((*prompt).defresult)) };
             let asked = property(id, self.client.mechanism).map(|(property, _)| property);
             let given = match asked {
                 Some(property) => self.values.take(property),
-                None => realm.clone().filter(|_| id == callback::GETREALM).map(Secret::from),
+                None if is_alone(id) => answers.next().flatten(),
+                None => None,
             };
             match (given.or(default.map(Secret::from)), asked) {
                 (Some(value), _) => self.client.answer(prompt, value.expose()),
                 (None, Some(property)) if self.client.needs(property) => {
                     self.give_up();
                     return Err(Application::Missing(property.describe()).into());
+                }
+                (None, _) if is_challenge(id) => {
+                    self.give_up();
+                    return Err(Application::Missing("answer to the challenge (callback challenge)").into());
                 }
                 (None, _) => self.client.answer(prompt, b""),
             }
@@ -321,14 +364,19 @@ impl State for AwaitValues {
     fn step(mut self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
         let values = event.values()?;
         let prompted = self.0.take().ok_or(Application::WrongAnswer)?;
-        Prompted { values, ..prompted }.ask_realm()
+        Prompted { values, ..prompted }.ask_next()
     }
 }
 
-impl State for AwaitRealm {
+impl State for AwaitOne {
     fn step(mut self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
-        let realm = event.text()?;
-        self.0.take().ok_or(Application::WrongAnswer)?.go_on(realm)
+        let answer = match event {
+            Event::Answered(Answer::Text(realm)) => realm.map(Secret::from),
+            event => event.credential()?,
+        };
+        let mut prompted = self.0.take().ok_or(Application::WrongAnswer)?;
+        prompted.answers.push(answer);
+        prompted.ask_next()
     }
 }
 
@@ -340,7 +388,7 @@ impl Drop for AwaitValues {
     }
 }
 
-impl Drop for AwaitRealm {
+impl Drop for AwaitOne {
     fn drop(&mut self) {
         if let Some(prompted) = self.0.take() {
             prompted.give_up();

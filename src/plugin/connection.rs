@@ -152,12 +152,24 @@ impl Drop for Entered {
 }
 
 impl Connection {
-    /// The connection that a plugin passes; without one, the one on whose behalf this thread has called it.
+    /// The connection that a plugin passes: the one on whose behalf this thread has called it, and no other. A plugin
+    /// that kept the pointer until the connection was gone, or hands it to a thread of its own, gets nothing.
+    ///
+    /// # Safety
+    /// What is used of the result is used before the plugin's function returns.
+    pub unsafe fn of<'a>(conn: *mut Conn) -> Option<&'a Connection> {
+        let current = CURRENT.get();
+        let meant = conn.is_null() || ptr::eq(current, conn.cast_const().cast());
+        // SAFETY: what is current lives as long as the call that it is current for.
+        unsafe { current.as_ref() }.filter(|_| meant)
+    }
+
+    /// What stands behind the context of `getopt` and of the log; without one, as [`Connection::of`].
     ///
     /// # Safety
     /// The pointer is null or that of a living connection: what our utils gave to the plugin.
-    pub unsafe fn of<'a>(conn: *mut Conn) -> Option<&'a Connection> {
-        let connection = if conn.is_null() { CURRENT.get() } else { conn.cast_const().cast() };
+    pub unsafe fn behind<'a>(context: *mut c_void) -> Option<&'a Connection> {
+        let connection = if context.is_null() { CURRENT.get() } else { context.cast_const().cast() };
         // SAFETY: the caller's promise; what is current lives as long as the call that it is current for.
         unsafe { connection.as_ref() }
     }

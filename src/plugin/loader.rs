@@ -3,16 +3,18 @@
 
 use std::collections::HashMap;
 use std::ffi::{c_int, OsStr};
-use std::fs::File as Handle;
+use std::fs::{File as Handle, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+
+use crate::store::conf::machine_folder;
 
 use super::abi::{AuxpropPlug, CanonuserPlug, ClientPlug, Init, MechanismInit, ServerPlug};
 use super::elf;
@@ -103,14 +105,8 @@ pub fn privileged() -> bool {
 
 /// Where Debian, other systems and Cyrus' own build put plugins; those that there are.
 fn system_folders() -> Vec<PathBuf> {
-    let machine = match std::env::consts::ARCH {
-        "x86" => "i386-linux-gnu".to_owned(),
-        "arm" => "arm-linux-gnueabihf".to_owned(),
-        "powerpc64" => "powerpc64le-linux-gnu".to_owned(),
-        other => format!("{other}-linux-gnu"),
-    };
-    let folders = [format!("/usr/lib/{machine}/sasl2"), "/usr/lib64/sasl2".into(), "/usr/lib/sasl2".into()];
-    folders.into_iter().map(PathBuf::from).filter(|folder| folder.is_dir()).collect()
+    let folders = [machine_folder(), "/usr/lib64/sasl2".into(), "/usr/lib/sasl2".into()];
+    folders.into_iter().filter(|folder| folder.is_dir()).collect()
 }
 
 /// A file that may be a plugin.
@@ -258,7 +254,7 @@ fn entry<T: Copy>(library: &Library, name: &str) -> Option<T> {
 
 /// The file that libtool's description names: `dlname='libotp.so.2'`, in the same folder.
 fn described(path: &Path) -> Result<PathBuf, String> {
-    let text = std::fs::read(path).map_err(|error| error.to_string())?;
+    let text = read(path)?;
     let quoted =
         text.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"dlname='")?.split(|b| *b == b'\'').next());
     match quoted {
@@ -271,7 +267,10 @@ fn described(path: &Path) -> Result<PathBuf, String> {
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| error.to_string();
-    let about = std::fs::metadata(path).map_err(failed)?;
+    // What is looked at is what is read; a pipe without a writer would be waited for.
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as c_int;
+    let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(failed)?;
+    let about = file.metadata().map_err(failed)?;
     if !about.is_file() {
         return Err("it is no regular file".into());
     }
@@ -282,7 +281,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
         return Err(format!("it is longer than {LIMIT} bytes"));
     }
     let mut bytes = Vec::new();
-    Handle::open(path).map_err(failed)?.take(LIMIT).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(LIMIT).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
 }
 

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::ffi::{c_int, c_uint, CString};
 
+use crate::contract::NAME_LIMIT;
+
 use super::abi::{code, flag, OutParams};
 use super::given;
 
@@ -37,8 +39,11 @@ pub fn trimmed(name: &[u8]) -> Option<&str> {
 /// # Safety
 /// The pointers in the out-parameters are null or valid for the lengths beside them.
 pub unsafe fn identity(out: &OutParams) -> Option<(String, Option<String>)> {
-    // SAFETY: the caller's promise.
-    let text = |start, length| trimmed(unsafe { given(start, length) }?).map(str::to_owned);
+    let text = |start, length| {
+        let there = length as usize <= NAME_LIMIT;
+        // SAFETY: the caller's promise; what is longer is no name, and is not looked at.
+        trimmed(there.then(|| unsafe { given(start, length) })??).map(str::to_owned)
+    };
     let (authcid, authzid) = (text(out.authid, out.alen)?, text(out.user, out.ulen)?);
     let other = (authzid != authcid).then_some(authzid);
     Some((authcid, other))

@@ -1,12 +1,13 @@
 //! What the opened files have in them, as mechanisms like any other, and which of these a connection may use.
 
-use std::collections::HashMap;
 use std::ffi::{c_char, c_int, c_uint, c_ulong, CStr};
 use std::fmt;
 use std::ptr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::contract::{available, Abilities, Mechanism, SecurityFlags, Side};
+use crate::config::Config;
+use crate::contract::{Abilities, Mechanism, SecurityFlags, Side};
 use crate::error::{Code, Error};
 use crate::mechanism;
 
@@ -27,7 +28,11 @@ pub struct Hosted {
     pub side: Side,
     /// Its name without `-PLUS`, as the plugin has it.
     base: &'static str,
+    /// A client needs a password or an answer to a challenge; which, the plugin does not say.
+    either: bool,
     source: &'static Source,
+    /// The one that was registered before.
+    before: Option<&'static Hosted>,
 }
 
 impl Hosted {
@@ -36,10 +41,8 @@ impl Hosted {
     /// # Errors
     /// [`Error::Outside`] for a mechanism that no plugin has on this side.
     pub fn of(mechanism: &'static Mechanism, side: Side) -> Result<&'static Hosted, Error> {
-        let known = HOSTED.read().unwrap_or_else(PoisonError::into_inner);
-        let hosted = known.as_ref().and_then(|known| known.get(&ptr::from_ref(mechanism).addr()).copied());
-        hosted
-            .filter(|hosted| hosted.side == side)
+        std::iter::successors(last(), |hosted| hosted.before)
+            .find(|hosted| ptr::eq(&hosted.mechanism, mechanism) && hosted.side == side)
             .ok_or_else(|| Error::outside(Code::NoMech, format!("the plugin has no {side} of this mechanism")))
     }
 
@@ -74,19 +77,28 @@ impl Hosted {
     }
 }
 
-/// By the address of the mechanism: its states find their plugin here.
-static HOSTED: RwLock<Option<HashMap<usize, &'static Hosted>>> = RwLock::new(None);
+/// The one that was registered last; each knows the one before. The states of a mechanism find their plugin here, without a lock: a
+/// forked process may have one that is never given back.
+static HOSTED: AtomicPtr<Hosted> = AtomicPtr::new(ptr::null_mut());
+
+fn last() -> Option<&'static Hosted> {
+    // SAFETY: what is registered stays for ever.
+    unsafe { HOSTED.load(Ordering::Acquire).as_ref() }
+}
 
 /// One file, with what its functions gave.
 struct Source {
     file: &'static File,
     /// For the functions that have no connection.
     global: Owned,
-    tables: Mutex<Tables>,
+    /// As they are in this process. Those of a process before a fork stay where they are.
+    tables: AtomicPtr<Tables>,
+    /// The process that calls the functions anew, or has done so.
+    beginning: AtomicU32,
 }
 
-// SAFETY: `global` is given out to plugins for the time of a call under the lock of `tables`, and its address is all
-// that they keep of it.
+// SAFETY: `global` is given out to plugins for the time of a call, which one thread alone makes in a process, and its address
+// is all that they keep of it.
 unsafe impl Sync for Source {}
 
 /// Copies of what the plugin has in its statics, which it may write to when its functions are called again.
@@ -103,12 +115,24 @@ struct Tables {
 unsafe impl Send for Tables {}
 
 impl Source {
-    fn tables(&self) -> MutexGuard<'_, Tables> {
-        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        if tables.process != std::process::id() {
-            *tables = begin(self.file, &self.global);
+    fn tables(&self) -> &'static Tables {
+        let process = std::process::id();
+        loop {
+            // SAFETY: tables are made to stay for ever.
+            let tables: &'static Tables = unsafe { &*self.tables.load(Ordering::Acquire) };
+            if tables.process == process {
+                return tables;
+            }
+            // One thread begins. No lock: the one that held it may be a thread of the process before the fork.
+            let before = self.beginning.load(Ordering::Relaxed);
+            let mine = before != process
+                && self.beginning.compare_exchange(before, process, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+            if mine {
+                self.tables.store(Box::into_raw(Box::new(begin(self.file, &self.global))), Ordering::Release);
+            } else {
+                std::thread::yield_now();
+            }
         }
-        tables
     }
 }
 
@@ -189,9 +213,13 @@ fn hosted(file: &'static File, options: &Arc<Options>, log: Option<&Log>) -> (Ve
         return (hosted.clone(), source.tables().troubles.clone());
     }
     let global = Owned::global(Arc::clone(options), log.cloned());
-    let tables = begin(file, &global);
-    let source: &'static Source = Box::leak(Box::new(Source { file, global, tables: Mutex::new(tables) }));
-    let tables = source.tables();
+    let tables: &'static Tables = Box::leak(Box::new(begin(file, &global)));
+    let source: &'static Source = Box::leak(Box::new(Source {
+        file,
+        global,
+        tables: AtomicPtr::new(ptr::from_ref(tables).cast_mut()),
+        beginning: AtomicU32::new(tables.process),
+    }));
     let mut hosted = Vec::new();
     for plug in &tables.client {
         let Some(base) = name_of(plug.mech_name) else { continue };
@@ -204,7 +232,13 @@ fn hosted(file: &'static File, options: &Arc<Options>, log: Option<&Log>) -> (Ve
             None => Side::Server,
         };
         let traits = (plug.max_ssf, plug.security_flags, plug.features);
-        let needs = if base == "ANONYMOUS" { Abilities::NONE } else { client_needs(plug.required_prompts) };
+        let needs = match base {
+            "ANONYMOUS" => (Abilities::NONE, false),
+            _ if !plug.required_prompts.is_null() => (client_needs(plug.required_prompts), false),
+            // Those that only plugins have may ask for a password or show a challenge.
+            _ if mechanism::find(base).is_some() => (Abilities::AUTHCID.and(Abilities::PASSWORD), false),
+            _ => (Abilities::AUTHCID, true),
+        };
         register(&mut hosted, source, Side::Client, base, first, traits, needs);
     }
     for plug in &tables.server {
@@ -212,7 +246,7 @@ fn hosted(file: &'static File, options: &Arc<Options>, log: Option<&Log>) -> (Ve
         let first = if plug.features & feature::WANT_CLIENT_FIRST == 0 { Side::Server } else { Side::Client };
         let traits = (plug.max_ssf, plug.security_flags, plug.features);
         let needs = mechanism::find(base).map_or(Abilities::NONE, |own| own.server_needs);
-        register(&mut hosted, source, Side::Server, base, first, traits, needs);
+        register(&mut hosted, source, Side::Server, base, first, traits, (needs, false));
     }
     let troubles = tables.troubles.clone();
     sources.push((source, hosted.clone()));
@@ -227,7 +261,7 @@ fn register(
     base: &'static str,
     first: Side,
     (max_ssf, flags, features): (c_uint, c_uint, c_uint),
-    needs: Abilities,
+    (needs, either): (Abilities, bool),
 ) {
     let mut names = vec![base];
     if features & feature::CHANNEL_BINDING != 0 && base.len() <= 15 {
@@ -244,13 +278,13 @@ fn register(
             client_needs: if side == Side::Client { needs } else { Abilities::NONE },
             server_needs: if side == Side::Server { needs } else { Abilities::NONE },
             derives_keys: false,
-            unavailable: available,
+            unavailable,
             client: client::begin,
             server: server::begin,
         };
-        let hosted: &'static Hosted = Box::leak(Box::new(Hosted { mechanism, side, base, source }));
-        let mut known = HOSTED.write().unwrap_or_else(PoisonError::into_inner);
-        known.get_or_insert_default().insert(ptr::from_ref(&hosted.mechanism).addr(), hosted);
+        // Whoever registers holds the lock of `SOURCES`, so nobody comes in between.
+        let hosted = Box::leak(Box::new(Hosted { mechanism, side, base, either, source, before: last() }));
+        HOSTED.store(ptr::from_mut(hosted), Ordering::Release);
         list.push(hosted);
     }
 }
@@ -268,12 +302,24 @@ fn rank(name: &str, security: SecurityFlags, max_ssf: u32) -> u8 {
     }
 }
 
-/// What a client must be able to answer: the prompts that the plugin cannot do without; none named is name and password.
-fn client_needs(prompts: *const c_ulong) -> Abilities {
-    let usual = Abilities::AUTHCID.and(Abilities::PASSWORD);
-    if prompts.is_null() {
-        return usual;
+/// Why a plugin's mechanism cannot be used on this connection, beyond what all mechanisms have in common.
+fn unavailable(mechanism: &'static Mechanism, side: Side, config: &Config) -> Option<String> {
+    let hosted = match Hosted::of(mechanism, side) {
+        Ok(hosted) => hosted,
+        Err(error) => return Some(error.to_string()),
+    };
+    let secrets = Abilities::PASSWORD.and(Abilities::CHALLENGE);
+    match side {
+        Side::Client if hosted.either && !config.abilities.intersects(secrets) => {
+            Some("there is no callback pass or challenge".into())
+        }
+        Side::Client => None,
+        Side::Server => server::unavailable(hosted, config),
     }
+}
+
+/// What a client must be able to answer: the prompts that the plugin cannot do without.
+fn client_needs(prompts: *const c_ulong) -> Abilities {
     let mut needs = Abilities::NONE;
     for index in 0..32 {
         // SAFETY: the list ends with LIST_END (saslplug.h).

@@ -1,30 +1,44 @@
-//! A server's mechanism that a plugin has. What it asks for while it is inside its step becomes questions to the session.
+//! A server's mechanism that a plugin has: its steps, each on a stack of its own.
 
-use std::cell::{Cell, RefCell, UnsafeCell};
+use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_char, c_int, c_uint, c_void, CStr, CString};
 use std::ptr;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::contract::{
-    Abilities, Account, Answer, Context, Established, Event, Mechanism, Next, Question, Side, State, Step,
-};
+use crate::contract::{Context, Established, Event, Mechanism, Next, Side, State, Step};
 use crate::error::{Application, Code, Error, PeerMisbehaved};
 use crate::secret::Secret;
 
-use super::abi::{callback, code, disposition, feature, flag, Callback, OutParams, Propctx, ServerParams, ServerPlug};
-use super::connection::{Connection, Hooks, Owned};
+use super::abi::{callback, code, disposition, feature, Callback, OutParams, ServerParams, ServerPlug};
+use super::callbacks::{ServerHooks, Shared};
+use super::connection::{Connection, Owned};
 use super::coroutine::{self, Line, Progress, Suspended, Work};
 use super::layer::{self, Owner};
-use super::names::{self, Names};
+use super::names;
 use super::parameters::{nothing_out, Facts};
-use super::propctx::{prop_dispose, prop_get, prop_new, prop_set};
 use super::registry::Hosted;
-use super::{failed, given, journal, utils, with_nul};
+use super::{failed, journal, left, utils, with_nul, Left};
 
 /// The first state of a server.
 pub fn begin() -> Next {
     Box::new(AwaitStart)
+}
+
+/// What the plugin itself has against its mechanism on this connection (`mech_avail` of saslplug.h).
+pub fn unavailable(hosted: &Hosted, config: &Config) -> Option<String> {
+    let asked = hosted.server().and_then(|plug| match plug.mech_avail {
+        None => Ok(code::OK),
+        Some(_) => {
+            let server = Server::new(hosted, config)?;
+            let available = || server.available();
+            match server.shared.line.lend(config, || server.connection.during(available)) {
+                code::OK => Ok(code::OK),
+                result => Err(failed(result, &server.connection)),
+            }
+        }
+    });
+    asked.err().map(|error| format!("the plugin does not offer it here: {error}"))
 }
 
 /// True if a server's mechanism is a plugin's and keeps secrets of its own.
@@ -53,225 +67,6 @@ pub fn set_password(
     server.set_password(&name, password, flags, config)
 }
 
-/// The property that passwords are in, of the authentication identity.
-const PASSWORD: &str = "*userPassword";
-/// The property that stored keys are in.
-const STORED_KEY: &str = "*authPassword";
-
-/// What the plugin's call backs share with the exchange.
-struct Shared {
-    line: Line,
-    names: Names,
-    propctx: *mut Propctx,
-    /// The last name that was made canonical, and its canonical form.
-    canonical: RefCell<Option<(String, String)>>,
-    /// Why a call back had to refuse, if a SASL code cannot tell.
-    trouble: RefCell<Option<Error>>,
-}
-
-// SAFETY: an exchange and its call backs are run by one thread at a time.
-unsafe impl Send for Shared {}
-// SAFETY: as above; the two that share it are never run at the same time.
-unsafe impl Sync for Shared {}
-
-impl Shared {
-    /// Asks the session; what is no answer is remembered as the reason.
-    fn ask(&self, question: Question) -> Option<Answer> {
-        self.line.ask(question)
-    }
-
-    fn wrong_answer(&self) -> c_int {
-        self.trouble.replace(Some(Application::WrongAnswer.into()));
-        code::FAIL
-    }
-
-    fn answered(&self) -> Abilities {
-        self.line.with_config(Config::answered).unwrap_or(Abilities::NONE)
-    }
-
-    /// The canonical form of a name, by the application or the accounts, if one of them has it.
-    fn canonical(&self, name: &str) -> Result<String, c_int> {
-        if let Some((_, canonical)) = self.canonical.borrow().as_ref().filter(|(given, _)| given == name) {
-            return Ok(canonical.clone());
-        }
-        let mut canonical = name.to_owned();
-        if self.answered().contains(Abilities::CANONICALIZE) {
-            let question = Question::Canonicalize { authzid: false, name: canonical, realm: None };
-            canonical = match self.ask(question) {
-                Some(Answer::Text(Some(name))) => name,
-                Some(Answer::Text(None)) => return Err(code::NOUSER),
-                Some(_) => return Err(self.wrong_answer()),
-                None => return Err(code::FAIL),
-            };
-        }
-        self.canonical.replace(Some((name.to_owned(), canonical.clone())));
-        Ok(canonical)
-    }
-
-    /// Looks up what the plugin has asked for by `prop_request`: with a star before their names, the properties of the authentication
-    /// identity, else those of the authorization identity.
-    fn look_up(&self, authcid: &str, authzid: Option<&str>, flags: c_uint) -> c_int {
-        let mut wanted = self.wanted(authzid.is_none(), flags & flag::CU_OVERRIDE != 0);
-        let (mut asked, mut found) = (false, false);
-        if wanted.iter().any(|name| **name == *PASSWORD) && self.answered().contains(Abilities::CREDENTIALS) {
-            asked = true;
-            let question = Question::Credentials { authcid: authcid.to_owned(), authzid: None, realm: None };
-            match self.ask(question) {
-                Some(Answer::Credential(Some(secret))) => {
-                    let stored_key =
-                        wanted.iter().any(|name| **name == *STORED_KEY) && secret.expose().starts_with(b"SCRAM-");
-                    let name = if stored_key { STORED_KEY } else { PASSWORD };
-                    found = self.set(name, &secret);
-                }
-                Some(Answer::Credential(None)) => {}
-                Some(_) => return self.wrong_answer(),
-                None => return code::FAIL,
-            }
-            wanted.retain(|name| **name != *PASSWORD);
-        }
-        if !wanted.is_empty() {
-            let looked_up = self.line.with_config(|config| {
-                let account = Account { authzid, ..account(authcid, config) };
-                config.accounts().map(|accounts| accounts.properties(&wanted, account, config))
-            });
-            match looked_up.flatten() {
-                None => {}
-                Some(Ok(properties)) => {
-                    asked = true;
-                    for name in &wanted {
-                        for value in properties.get(name) {
-                            found |= self.set(name, value);
-                        }
-                    }
-                }
-                Some(Err(error)) => {
-                    let code = error.code() as c_int;
-                    self.trouble.replace(Some(error));
-                    return code;
-                }
-            }
-        }
-        if asked && !found && flags & flag::CU_EXTERNALLY_VERIFIED == 0 && authzid.is_none() {
-            return code::NOUSER;
-        }
-        code::OK
-    }
-
-    /// The names without a value yet, of one of the identities.
-    fn wanted(&self, of_authcid: bool, again: bool) -> Vec<Box<str>> {
-        let mut names = Vec::new();
-        // SAFETY: the context is ours; the list ends with a null name, and names end in a NUL.
-        unsafe {
-            let mut entry = prop_get(self.propctx);
-            while !entry.is_null() && !(*entry).name.is_null() {
-                let name = CStr::from_ptr((*entry).name).to_str().unwrap_or_default();
-                if name.starts_with('*') == of_authcid && ((*entry).values.is_null() || again) {
-                    names.push(name.into());
-                }
-                entry = entry.add(1);
-            }
-        }
-        names
-    }
-
-    fn set(&self, name: &str, value: &Secret) -> bool {
-        let Ok(name) = CString::new(name) else { return false };
-        let bytes = value.expose();
-        if bytes.is_empty() || bytes.contains(&0) {
-            return false;
-        }
-        // SAFETY: the context is ours, and copies the value.
-        let result = unsafe { prop_set(self.propctx, name.as_ptr(), bytes.as_ptr().cast(), bytes.len() as c_int) };
-        result == code::OK
-    }
-}
-
-/// Whose account it is: a plugin that keeps secrets of its own may write this server's realm, or else its host, behind the name.
-fn account<'a>(name: &'a str, config: &'a Config) -> Account<'a> {
-    let home = config.realm().unwrap_or(&config.host);
-    let authcid = name.strip_suffix(home).and_then(|name| name.strip_suffix('@')).unwrap_or(name);
-    Account { authcid, authzid: None, realm: config.realm() }
-}
-
-struct ServerHooks(Arc<Shared>);
-
-impl Hooks for ServerHooks {
-    fn check_password(&self, user: &[u8], password: &[u8]) -> c_int {
-        let shared = &*self.0;
-        if !shared.answered().intersects(Abilities::CHECK_PASSWORD.and(Abilities::CREDENTIALS)) {
-            return code::NOMECH;
-        }
-        let Some(name) = names::trimmed(user).filter(|_| !password.is_empty()) else { return code::BADAUTH };
-        let authcid = match shared.canonical(name) {
-            Ok(name) => name,
-            Err(code) => return code,
-        };
-        match shared.ask(Question::CheckPassword { authcid, authzid: None, password: Secret::new(password) }) {
-            Some(Answer::Verdict(true)) => code::OK,
-            Some(Answer::Verdict(false)) => code::BADAUTH,
-            Some(_) => shared.wrong_answer(),
-            None => code::FAIL,
-        }
-    }
-
-    fn canon_user(&self, name: &[u8], flags: c_uint, out: &mut OutParams) -> c_int {
-        let shared = &*self.0;
-        let Some(name) = names::trimmed(name) else { return code::BADPROT };
-        if flags & flag::CU_AUTHID == 0 {
-            let authcid = shared.canonical.borrow().as_ref().map(|(_, canonical)| canonical.clone());
-            return match shared.look_up(authcid.as_deref().unwrap_or(name), Some(name), flags) {
-                code::OK => shared.names.leave(name, flag::CU_AUTHZID, out),
-                refused => refused,
-            };
-        }
-        let canonical = match shared.canonical(name) {
-            Ok(canonical) => canonical,
-            Err(code) => return code,
-        };
-        match shared.look_up(&canonical, None, flags) {
-            code::OK => shared.names.leave(&canonical, flags, out),
-            refused => refused,
-        }
-    }
-
-    fn store(&self, properties: *mut Propctx, user: Option<&CStr>) -> c_int {
-        let shared = &*self.0;
-        let Some(user) = user.and_then(|user| user.to_str().ok()) else {
-            let any = shared.line.with_config(|config| config.accounts().is_some());
-            return if any == Some(true) { code::OK } else { code::NOMECH };
-        };
-        let mut values: Vec<(String, Option<Secret>)> = Vec::new();
-        // SAFETY: the plugin passes a context of ours; the list ends with a null name, and texts end in a NUL.
-        unsafe {
-            let mut entry = prop_get(properties);
-            while !entry.is_null() && !(*entry).name.is_null() {
-                let name = CStr::from_ptr((*entry).name).to_string_lossy().into_owned();
-                let first = if (*entry).values.is_null() { ptr::null() } else { *(*entry).values };
-                let value = (!first.is_null()).then(|| Secret::new(CStr::from_ptr(first).to_bytes()));
-                values.push((name, value));
-                entry = entry.add(1);
-            }
-        }
-        let values: Vec<(&str, Option<&Secret>)> =
-            values.iter().map(|(name, value)| (name.trim_start_matches('*'), value.as_ref())).collect();
-        let stored = shared.line.with_config(|config| {
-            config.accounts().map(|accounts| accounts.store(account(user, config), &values, config))
-        });
-        match stored.flatten() {
-            None => code::NOMECH,
-            Some(Ok(())) => code::OK,
-            Some(Err(error)) => {
-                let code = error.code() as c_int;
-                shared.trouble.replace(Some(error));
-                code
-            }
-        }
-    }
-}
-
-/// What a step has left: the code, and what is to be sent.
-type Left = (c_int, Option<Vec<u8>>);
-
 /// One exchange of a server with all that the plugin points to.
 struct Server {
     plug: ServerPlug,
@@ -297,8 +92,6 @@ impl Drop for Server {
             // SAFETY: the context is the plugin's own, and is not used again.
             self.connection.during(|| unsafe { dispose(context, self.connection.utils()) });
         }
-        // SAFETY: it came from `prop_new`, and the plugin's context is gone.
-        unsafe { prop_dispose(&mut self.shared.propctx.clone()) };
     }
 }
 
@@ -326,20 +119,12 @@ impl Server {
     fn new(hosted: &Hosted, config: &Config) -> Result<Server, Error> {
         let facts = Facts::of(config, Side::Server)?;
         let plug = hosted.server()?;
-        // SAFETY: it makes a context of ours.
-        let propctx = unsafe { prop_new(0) };
-        let shared = Arc::new(Shared {
-            line: Line::default(),
-            names: Names::default(),
-            propctx,
-            canonical: RefCell::default(),
-            trouble: RefCell::default(),
-        });
+        let shared = Shared::new();
         let options = config.plugins().map(|plugins| plugins.options().clone()).unwrap_or_default();
         let connection = Owned::new(options, Some(journal::log()), Box::new(ServerHooks(Arc::clone(&shared))));
         facts.tell(&connection, hosted.mechanism.name);
         let callbacks = Box::new(Callback { id: callback::LIST_END, proc: None, context: ptr::null_mut() });
-        let params = facts.server(&connection, &raw const *callbacks, utils::canon_user, propctx);
+        let params = facts.server(&connection, &raw const *callbacks, utils::canon_user, shared.propctx());
         Ok(Server {
             plug,
             context: Cell::new(ptr::null_mut()),
@@ -375,7 +160,7 @@ impl Server {
         let call = || unsafe { set(context, params, user, start, length, ptr::null(), 0, flags) };
         match self.shared.line.lend(config, || self.connection.during(call)) {
             code::OK => Ok(()),
-            result => Err(self.shared.trouble.take().unwrap_or_else(|| failed(result, &self.connection))),
+            result => Err(self.shared.take_trouble().unwrap_or_else(|| failed(result, &self.connection))),
         }
     }
 
@@ -407,19 +192,25 @@ impl Server {
 
     /// Makes the mechanism's context.
     fn begin(&self) -> c_int {
+        let result = self.available();
+        if result != code::OK || !self.context.get().is_null() {
+            return result;
+        }
         let params = self.params.get();
         let mut context = ptr::null_mut();
-        if let Some(available) = self.plug.mech_avail {
-            // SAFETY: the types are those of saslplug.h; the parameters live as long as the context.
-            let result = unsafe { available(self.plug.glob_context, params, &mut context) };
-            self.context.set(context);
-            if result != code::OK || !context.is_null() {
-                return result;
-            }
-        }
         let Some(new) = self.plug.mech_new else { return code::FAIL };
         // SAFETY: as above.
         let result = unsafe { new(self.plug.glob_context, params, ptr::null(), 0, &mut context) };
+        self.context.set(context);
+        result
+    }
+
+    /// Asks the plugin whether it has its mechanism for this connection. It may make the context at once.
+    fn available(&self) -> c_int {
+        let Some(available) = self.plug.mech_avail else { return code::OK };
+        let (params, mut context) = (self.params.get(), ptr::null_mut());
+        // SAFETY: the types are those of saslplug.h; the parameters live as long as the context.
+        let result = unsafe { available(self.plug.glob_context, params, &mut context) };
         self.context.set(context);
         result
     }
@@ -432,14 +223,14 @@ impl Server {
         // SAFETY: the types are those of saslplug.h; all that is pointed to lives longer than the call.
         let result = unsafe { step(context, params, start, count, &mut out, &mut length, results) };
         // SAFETY: what the plugin sends is its own until it is called again.
-        (result, unsafe { given(out, length) }.map(<[u8]>::to_vec))
+        unsafe { left(&self.connection, result, out, length) }
     }
 
     fn returned(self) -> Result<Step, Error> {
         match self.left.take() {
             (code::CONTINUE, out) => Ok(Step::Send(out.unwrap_or_default(), Box::new(AwaitClient(self)))),
             (code::OK, last) => self.end(last),
-            (result, _) => Err(match self.shared.trouble.take() {
+            (result, _) => Err(match self.shared.take_trouble() {
                 Some(error) => error,
                 // To the outside an unknown user is a wrong password.
                 None if result == code::NOUSER => failed(code::BADAUTH, &self.connection),

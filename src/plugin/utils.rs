@@ -111,7 +111,7 @@ unsafe extern "C" fn getopt(
     unsafe {
         let (Some(result), Some(option)) = (result.as_mut(), string(option)) else { return code::BADPARAM };
         *result = ptr::null();
-        let found = Connection::of(context.cast()).and_then(|connection| connection.options().find(option.to_bytes()));
+        let found = Connection::behind(context).and_then(|connection| connection.options().find(option.to_bytes()));
         let Some(value) = found else { return code::FAIL };
         *result = value.as_ptr();
         if let Some(length) = length.as_mut() {
@@ -124,7 +124,7 @@ unsafe extern "C" fn getopt(
 /// `sasl_log_t`.
 unsafe extern "C" fn log_line(context: *mut c_void, level: c_int, text: *const c_char) -> c_int {
     // SAFETY: as above.
-    if let (Some(connection), Some(text)) = unsafe { (Connection::of(context.cast()), string(text)) } {
+    if let (Some(connection), Some(text)) = unsafe { (Connection::behind(context), string(text)) } {
         guarded((), || connection.log(level, text.to_bytes()));
     }
     code::OK

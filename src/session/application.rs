@@ -261,7 +261,7 @@ fn ability_for(question: &Question) -> Abilities {
         Question::Authorize { .. } => Abilities::AUTHORIZE,
         Question::Canonicalize { .. } => Abilities::CANONICALIZE,
         Question::Token { .. } => Abilities::CHECK_TOKEN,
-        Question::Values(_) | Question::Realm { .. } => Abilities::NONE,
+        Question::Values(_) | Question::Realm { .. } | Question::Challenge { .. } => Abilities::NONE,
     }
 }
 

@@ -121,12 +121,23 @@ fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\x0b' | '\x0c' | '\r')
 }
 
+/// Where Debian has libsasl2's plugins, on this kind of machine.
+pub fn machine_folder() -> PathBuf {
+    let machine = match std::env::consts::ARCH {
+        "x86" => "i386-linux-gnu".to_owned(),
+        "arm" => "arm-linux-gnueabihf".to_owned(),
+        "powerpc64" => "powerpc64le-linux-gnu".to_owned(),
+        other => format!("{other}-linux-gnu"),
+    };
+    PathBuf::from(format!("/usr/lib/{machine}/sasl2"))
+}
+
 /// Where configurations are looked for: in the folders of `SASL_CONF_PATH`, unless this program has more rights than
-/// who called it (CVE-2004-0884), else in Debian's.
+/// who called it (CVE-2004-0884), else where Debian's libsasl2 looks.
 pub fn folders(privileged: bool) -> Vec<PathBuf> {
     match std::env::var_os("SASL_CONF_PATH").filter(|_| !privileged) {
         Some(list) => std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect(),
-        None => ["/etc/sasl2", "/etc/sasl", "/usr/lib/sasl2"].map(PathBuf::from).to_vec(),
+        None => vec!["/etc/sasl2".into(), "/etc/sasl".into(), machine_folder(), "/usr/lib/sasl2".into()],
     }
 }
 

@@ -68,6 +68,19 @@ is_deeply([ours('app')], [0, { a => 'second' }], 'else the second');
 is_deeply([ours('app')], [theirs('app')], 'as for libsasl2');
 is_deeply([ours('other')], [0, {}], 'no file');
 is_deeply([theirs('other')], [0, {}], 'is none for libsasl2');
+# Where both look if nobody says it.
+sub looked_for {
+  my (@command) = @_;
+  delete local $ENV{SASL_CONF_PATH};
+  open my $in, '-|', 'strace', '-f', '-e', 'trace=file', '-o', '/dev/stdout', @command or die "cannot run strace: $!";
+  my @found = map { m{"([^"]+/nosuchapp\.conf)"} } <$in>;
+  close $in;
+  return \@found;
+}
+my $theirs = looked_for($libsasl2, '-', 'nosuchapp', 'a');
+is_deeply(looked_for($^X, '-Mblib', '-MAuthen::SASL::Rust::Accounts', '-e', 'Authen::SASL::Rust::Accounts->configuration("nosuchapp")'),
+  $theirs, 'the same folders in the same order');
+cmp_ok(scalar @$theirs, '>', 2, 'of which libsasl2 has some');
 is_deeply([(ours("../second/app"))[0]], ['SASL_BADPARAM'], 'a name that leaves the folder');
 
 done_testing;

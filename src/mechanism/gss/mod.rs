@@ -21,7 +21,7 @@ const fn mechanism(
     name: &'static str,
     rank: u8,
     max_ssf: u32,
-    unavailable: fn(Side, &Config) -> Option<String>,
+    unavailable: fn(&'static Mechanism, Side, &Config) -> Option<String>,
     client: fn() -> Next,
     server: fn() -> Next,
 ) -> Mechanism {
@@ -72,11 +72,11 @@ impl Dialect {
     }
 }
 
-fn kerberos_lacks(side: Side, config: &Config) -> Option<String> {
+fn kerberos_lacks(_: &'static Mechanism, side: Side, config: &Config) -> Option<String> {
     lacking(Speaking::Kerberos, side, config)
 }
 
-fn spnego_lacks(side: Side, config: &Config) -> Option<String> {
+fn spnego_lacks(_: &'static Mechanism, side: Side, config: &Config) -> Option<String> {
     lacking(Speaking::Spnego, side, config)
 }
 

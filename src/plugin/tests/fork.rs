@@ -1,9 +1,9 @@
-//! Look-ups by a plugin in a process that was forked from one whose other threads look things up.
+//! Plugins in a process that was forked from one whose other threads use them too.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
-use super::{lookup, Folder};
+use super::{hostile, lookup, Folder};
 use crate::config::Config;
 use crate::contract::{Accounts, Answer, Question};
 use crate::plugin::{folders, CyrusAccounts};
@@ -19,36 +19,50 @@ fn look_up(accounts: &CyrusAccounts, user: &str) -> Option<Vec<u8>> {
     }
 }
 
-#[test]
-fn a_child_looks_up_on_its_own() {
-    let folder = Folder::new("fork");
-    let options = lookup::sasldb(&folder);
-    let accounts = Arc::new(CyrusAccounts::new(&folders(None), options, None).unwrap());
-    let end = Arc::new(AtomicBool::new(false));
+/// Forks while two threads do the same work as each child.
+fn forked(rounds: usize, work: impl Fn() -> bool + Send + Sync + 'static) {
+    let (work, end) = (Arc::new(work), Arc::new(AtomicBool::new(false)));
     let others: Vec<_> = (0..2)
         .map(|_| {
-            let (accounts, end) = (Arc::clone(&accounts), Arc::clone(&end));
+            let (work, end) = (Arc::clone(&work), Arc::clone(&end));
             std::thread::spawn(move || {
                 while !end.load(Ordering::Relaxed) {
-                    assert_eq!(look_up(&accounts, "fred").as_deref(), Some(&b"pencil"[..]));
+                    assert!(work());
                 }
             })
         })
         .collect();
-    for _ in 0..20 {
+    for _ in 0..rounds {
         // SAFETY: the child calls what a forked process may call, and ends at once.
         unsafe {
             let child = libc::fork();
             if child == 0 {
                 libc::alarm(20);
-                let found = look_up(&accounts, "fred").as_deref() == Some(&b"pencil"[..]);
-                libc::_exit(if found && look_up(&accounts, "nobody").is_none() { 0 } else { 1 });
+                let good = work() && work();
+                libc::_exit(if good { 0 } else { 1 });
             }
             let mut status = -1;
             assert_eq!(libc::waitpid(child, &mut status, 0), child);
-            assert_eq!(status, 0, "the child has not found what its parent finds");
+            assert_eq!(status, 0, "the child has not come to where its parent comes");
         }
     }
     end.store(true, Ordering::Relaxed);
     others.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+#[test]
+fn a_child_looks_up_on_its_own() {
+    let folder = Folder::new("fork");
+    let options = lookup::sasldb(&folder);
+    let accounts = CyrusAccounts::new(&folders(None), options, None).unwrap();
+    forked(20, move || {
+        look_up(&accounts, "fred").as_deref() == Some(&b"pencil"[..]) && look_up(&accounts, "nobody").is_none()
+    });
+}
+
+#[test]
+fn a_child_begins_a_plugin_anew() {
+    let folder = Folder::new("fork-steps");
+    let plugins = hostile::plugins(&folder);
+    forked(50, move || hostile::served(&plugins, "GOOD").is_success());
 }

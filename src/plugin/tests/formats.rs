@@ -12,7 +12,7 @@ macro_rules! said {
     ($format:literal $(, $argument:expr)*) => {{
         let connection = Owned::new(Arc::default(), None, Box::new(NoHooks));
         // SAFETY: the arguments are those that the format asks for.
-        unsafe { ((*connection.utils()).seterror)(connection.conn(), NOLOG, $format.as_ptr() $(, $argument)*) };
+        connection.during(|| unsafe { ((*connection.utils()).seterror)(connection.conn(), NOLOG, $format.as_ptr() $(, $argument)*) });
         connection.take_error().unwrap_or_default()
     }};
 }
@@ -71,7 +71,9 @@ fn levels() {
         let connection = Owned::new(Arc::new(options), Some(log), Box::new(NoHooks));
         for level in 1..=8 {
             // SAFETY: the argument is the one that the format asks for.
-            unsafe { ((*connection.utils()).log)(connection.conn(), level, c"secret %d".as_ptr(), level) };
+            connection.during(|| unsafe {
+                ((*connection.utils()).log)(connection.conn(), level, c"secret %d".as_ptr(), level)
+            });
         }
         assert_eq!(*lines.lock().unwrap(), expected, "{level}");
     }
@@ -82,7 +84,7 @@ fn the_deepest_cause_stands_last() {
     let connection = Owned::new(Arc::default(), None, Box::new(NoHooks));
     let say = |text: &CStr| {
         // SAFETY: the format asks for no arguments.
-        unsafe { ((*connection.utils()).seterror)(connection.conn(), NOLOG, text.as_ptr()) };
+        connection.during(|| unsafe { ((*connection.utils()).seterror)(connection.conn(), NOLOG, text.as_ptr()) });
     };
     [c"no such file", c"no database", c"no database", c"no secret"].into_iter().for_each(say);
     assert_eq!(connection.take_error().as_deref(), Some("no secret: no database: no such file"));

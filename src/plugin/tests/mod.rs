@@ -3,6 +3,7 @@
 mod canon;
 mod fork;
 mod formats;
+mod hostile;
 mod lookup;
 
 use std::ffi::{c_char, CString};
@@ -69,7 +70,7 @@ fn every_slot_as_in_libsasl2() {
     unsafe {
         let library = Library::new(&library).unwrap();
         let battery: Symbol<unsafe extern "C" fn(*const Utils, *const c_char)> = library.get(b"battery\0").unwrap();
-        battery(connection.utils(), path.as_ptr());
+        connection.during(|| battery(connection.utils(), path.as_ptr()));
     }
 
     let [theirs, ours] = [theirs, ours].map(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned());

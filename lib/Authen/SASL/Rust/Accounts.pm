@@ -218,7 +218,8 @@ L<https://www.cyrusimap.org/sasl/sasl/options.html>:
     sasldb_path, sql_select, ldapdb_uri, ...       what the plugins ask for
 
 A hash has options; a string is the name of a service, whose F<SERVICE.conf> is looked for in the folders of C<SASL_CONF_PATH> (not if the program has
-more rights than its caller), else in F</etc/sasl2>, F</etc/sasl> and F</usr/lib/sasl2>. The first file counts. Plugins are loaded
+more rights than its caller), else in F</etc/sasl2>, F</etc/sasl>, F</usr/lib/x86_64-linux-gnu/sasl2> (or what the machine is) and
+F</usr/lib/sasl2>, as Debian's libsasl2 does. The first file counts. Plugins are loaded
 from the folders of C<path> (an array, or a string with colons), else as L<Authen::SASL::Rust::Plugins> says. A plugin that is
 named and cannot be loaded dies here.
 
@@ -231,7 +232,13 @@ The properties of users come from there, too:
 
 A name with a star is a property of who has logged in, one without of whom to act as, if that is another.
 
-C<auxprop-hashed> takes SCRAM verifiers alone. A password that is stored as another hash (C<{SSHA}...>) is refused, by name.
+Where a user has both a stored key (C<authPassword>) and a password, SCRAM takes the key that fits, and CRAM-MD5, DIGEST-MD5 and NTLM the
+password.
+
+A password that is stored as a hash (C<{SSHA}>, C<{SMD5}>, C<{CRYPT}> and the like) is refused, with the name of the hash in C<error>.
+libsasl2's C<auxprop> compares such a value as it stands, so nobody gets in but who knows the hash's text; its C<auxprop-hashed> let
+everybody in with some plugins and was taken out in 2.1.28. Here C<auxprop-hashed> takes SCRAM verifiers alone. Let saslauthd compare
+what is hashed otherwise.
 
 =head1 METHODS
 

@@ -144,6 +144,17 @@ with it, or undef. A folder that cannot be read is such a hash with an empty nam
 B<Client.> A plugin's prompts are answered by C<user>, C<authname>, C<pass> and C<realm>. Which of them a mechanism cannot do
 without, the plugin says.
 
+Where the user answers to what the server shows, there is C<challenge>: code that is called with the connection, the server's challenge,
+words for the user, and true if what is typed may be seen. It returns the answer; undef gives up. With it OTP asks for a one-time
+password, in the spelling of RFC 2444 (C<hex:5bf0 75d9 959d 036f> or C<word:BOND FOGY DRAB NE RISE MART>), and needs no pass phrase:
+
+    my $sasl = Authen::SASL->new(mechanism => 'OTP', callback => {
+        user      => 'fred',
+        challenge => sub { my ($conn, $challenge) = @_; print "$challenge? "; chomp(my $line = <STDIN>); $line },
+    });
+
+If there is C<pass> too, the plugin of OTP takes C<challenge>.
+
 B<Server.> What a plugin asks for while it works is asked of the same callbacks as ever: C<getsecret> where it wants a password,
 C<checkpass> where it wants a verdict (PLAIN, LOGIN), C<canonuser> and C<authorize>. They may answer later. Other properties of a
 user, such as the state of OTP, come from the accounts (L<Authen::SASL::Rust::Accounts>) and are stored there.
@@ -153,6 +164,11 @@ it in the accounts. An undefined password takes it away. 1 if it was done, else 
 
 B<Both.> C<log> is called with the connection, a level from 1 (errors) to 6 and a line, for each line that plugins have logged
 in a step, at its end. The option C<log_level> says up to which level; 1 if it is not given. Without the callback nothing is logged.
+
+=head1 THE CHOICE
+
+A server's plugin may rule out its mechanism for a connection (C<mech_avail> of saslplug.h). It is asked where mechanisms are listed or
+chosen, and such a mechanism is left out with the plugin's reason: OTP where the accounts cannot store its secrets.
 
 =head1 DIFFERENCES
 
@@ -164,6 +180,15 @@ A plugin that serves SCRAM refuses an unknown user at once, and so tells who has
 no names and passwords (SASLprep).
 
 =head1 LIMITS
+
+A plugin works within the step that calls it. One that reads a file, asks a directory or sleeps keeps the whole program waiting, an
+event loop included; only what it asks of callbacks may be answered later. A plugin that never returns is never stopped.
+
+A message of a plugin has at most 1 MiB, a name 4096 bytes. What a plugin calls back for is refused where it comes from a thread of
+the plugin's own, or for a connection that is gone.
+
+Not there: HTTP (C<http_request>), C<idle> and C<user_query>, which none of Debian's plugins has, and the credentials that a client has lent to a GSSAPI plugin
+(C<client_creds>), which our own GSSAPI stores (C<delegated_ccache>). C<mech_free> is not called, as nothing is unloaded.
 
 Plugins are loaded on systems with ELF (Linux, BSD) that have this layout of Cyrus SASL 2.1. They are never unloaded. A file that
 everybody may write to, that is damaged, of another version, or calls libsasl2's functions itself is refused.
