@@ -114,7 +114,7 @@ fn layers_that_give_something_else() {
     let stream = |mechanism| {
         let server = served(&plugins, mechanism);
         let layer = server.layer().unwrap_or_else(|| panic!("{mechanism}: {}", failure(&server)));
-        assert_eq!(layer::lock(layer).ssf(), 56);
+        assert_eq!(layer::lock(layer).limits().ssf, 56);
         layer.clone()
     };
     let encoded = |layer: &SharedLayer, text: &str| {
