@@ -110,6 +110,11 @@ impl<'a> Users<'a> {
         match self.canonicalize(authcid, flag::CU_AUTHID) {
             code::OK => {}
             code::NOUSER | code::BADPROT => return Ok(None),
+            // slapd says no more than this of a user that it does not know; who waits outside must not hear it.
+            code::FAIL => {
+                self.host.log_failure("saslrust: libsasl2 could not look up the user, and gives no reason");
+                return Ok(None);
+            }
             refused => return Err(Error::outside(Code::of(refused), "libsasl2 could not look up the user")),
         }
         // SAFETY: likewise.

@@ -17,8 +17,9 @@ const MD5_SLOTS: usize = offset_of!(Utils, mkchal) - offset_of!(Utils, MD5Init);
 /// The name of this plugin where libsasl2 wants one.
 const NAME: &CStr = c"saslrust";
 
-/// `SASL_LOG_ERR`.
+/// `SASL_LOG_ERR` and `SASL_LOG_FAIL`.
 const LOG_ERROR: c_int = 1;
+const LOG_FAILURE: c_int = 2;
 
 /// The utils of a connection, for the time of a call.
 #[derive(Clone, Copy)]
@@ -83,10 +84,19 @@ impl Host {
 
     /// Writes to the log that there is without a connection.
     pub fn log(&self, text: &str) {
+        self.log_at(LOG_ERROR, text);
+    }
+
+    /// The same, of a login that fails.
+    pub fn log_failure(&self, text: &str) {
+        self.log_at(LOG_FAILURE, text);
+    }
+
+    fn log_at(&self, level: c_int, text: &str) {
         let log = slot!(self, log);
         let text = c_text(text);
         // SAFETY: as in `set_error`; libsasl2 takes a null connection for its global log.
-        unsafe { log(self.conn(), LOG_ERROR, c"%s".as_ptr(), text.as_ptr()) };
+        unsafe { log(self.conn(), level, c"%s".as_ptr(), text.as_ptr()) };
     }
 
     /// The value of an option of the application or its configuration file.
@@ -166,7 +176,7 @@ impl Host {
             return names.iter().map(|_| Vec::new()).collect();
         }
         found.pop();
-        found.iter().map(|entry| entry_values(entry)).collect()
+        found.iter().map(entry_values).collect()
     }
 
     /// Wipes the values of a property: nobody else needs a password.

@@ -105,9 +105,9 @@ pub unsafe extern "C" fn encode<T>(
         }
         // SAFETY: so many parts are there, each with its length.
         let parts = unsafe { slice::from_raw_parts(parts, count as usize) };
-        // SAFETY: likewise.
         let bytes = |part: &Iovec| match part.iov_len {
             0 => &[][..],
+            // SAFETY: likewise.
             length => unsafe { slice::from_raw_parts(part.iov_base.cast::<u8>(), length) },
         };
         layer.pass(&layer.encoded, out, length, |to| match parts {

@@ -63,6 +63,13 @@ unsafe fn exchange(offer: &Offer, params: &ServerParams, host: Host) -> Result<E
     let realm = unsafe { text(params.user_realm) };
     if !realm.is_empty() {
         config.set("realm", Some(&realm))?;
+    } else if !config.host.is_empty() {
+        let host = config.host.to_string();
+        config.set("realm", Some(&host))?;
+    }
+    if offer.mechanism.name == "DIGEST-MD5" {
+        // Few programs tell libsasl2 the name that clients know them by; it takes the machine's, and holds no digest-uri against it.
+        config.host = "".into();
     }
     if let Some(count) = host.option(ITERATIONS) {
         // What cannot be used is told, and no login fails for it.
@@ -148,5 +155,7 @@ pub unsafe extern "C" fn mech_step(
 /// libsasl2 calls it, as saslplug.h says.
 pub unsafe extern "C" fn mech_dispose(context: *mut c_void, _utils: *const Utils) {
     // SAFETY: the caller's promise.
-    crate::shielded((), || unsafe { drop(Connection::<Begun>::dispose(context)) });
+    crate::shielded((), || {
+        unsafe { Connection::<Begun>::dispose(context) };
+    });
 }
