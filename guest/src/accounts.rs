@@ -26,9 +26,9 @@ pub struct Users<'a> {
     out: *mut OutParams,
     /// How a verifier of the mechanism begins.
     scheme: String,
-    /// The authentication identity of this exchange was made canonical. The out-parameters do not tell: they may have the name of
-    /// an exchange before, which has failed.
-    named: &'a mut bool,
+    /// Which identities of this exchange were made canonical, by their flags. The out-parameters do not tell: they may have the
+    /// names of an exchange before, which has failed.
+    named: &'a mut c_uint,
 }
 
 impl<'a> Users<'a> {
@@ -39,7 +39,7 @@ impl<'a> Users<'a> {
         params: *mut ServerParams,
         out: *mut OutParams,
         mechanism: &str,
-        named: &'a mut bool,
+        named: &'a mut c_uint,
     ) -> Self {
         let name = mechanism.strip_suffix("-PLUS").unwrap_or(mechanism);
         Users { host, params, out, scheme: format!("{name}$"), named }
@@ -51,12 +51,16 @@ impl<'a> Users<'a> {
     /// What libsasl2 could not do. An unknown user is an answer.
     pub fn answer(&mut self, question: &Question) -> Result<Answer, Error> {
         match question {
-            Question::Credentials { authcid, .. } => Ok(Answer::Credential(self.credential(authcid)?)),
-            Question::CheckPassword { authcid, password, .. } => Ok(Answer::Verdict(self.check(authcid, password)?)),
+            Question::Credentials { authcid, authzid, .. } => {
+                Ok(Answer::Credential(self.credential(authcid, authzid.as_deref())?))
+            }
+            Question::CheckPassword { authcid, authzid, password } => {
+                Ok(Answer::Verdict(self.check(authcid, authzid.as_deref(), password)?))
+            }
             // libsasl2 asks the application itself.
             Question::Authorize { .. } => Ok(Answer::Verdict(true)),
             Question::Token { token, user, .. } => Ok(Answer::Token(match user {
-                Some(user) if self.check(user, token)? => TokenVerdict::Accepted { authcid: user.clone() },
+                Some(user) if self.check(user, None, token)? => TokenVerdict::Accepted { authcid: user.clone() },
                 _ => TokenVerdict::Rejected { status: "invalid_token".into(), scope: None, openid_configuration: None },
             })),
             _ => Err(Application::WrongAnswer.into()),
@@ -71,12 +75,13 @@ impl<'a> Users<'a> {
     pub fn name(&mut self, identity: &Identity) -> Result<(), Error> {
         let authcid = identity.authcid.as_deref().unwrap_or_default();
         let authzid = identity.authzid.as_deref().filter(|name| !name.is_empty());
-        let verified = flag::CU_AUTHID | flag::CU_EXTERNALLY_VERIFIED;
-        let first = if *self.named { code::OK } else { self.canonicalize(authcid, verified) };
-        let result = match first {
-            code::OK => self.canonicalize(authzid.unwrap_or(authcid), flag::CU_AUTHZID),
-            refused => refused,
-        };
+        let mut result = code::OK;
+        if *self.named & flag::CU_AUTHID == 0 {
+            result = self.canonicalize(authcid, identities(authzid) | flag::CU_EXTERNALLY_VERIFIED);
+        }
+        if let (code::OK, Some(authzid)) = (result, authzid) {
+            result = self.canonicalize(authzid, flag::CU_AUTHZID);
+        }
         match result {
             code::OK => Ok(()),
             code::NOUSER => Err(Error::outside(Code::BadAuth, "libsasl2 does not know the identity")),
@@ -90,7 +95,9 @@ impl<'a> Users<'a> {
         let (Some(canon), Ok(name)) = (canon, CString::new(name)) else { return code::BADPROT };
         // SAFETY: the name ends in a NUL behind its length; the out-parameters are libsasl2's.
         let result = unsafe { canon(conn, name.as_ptr(), name.as_bytes().len() as c_uint, flags, self.out) };
-        *self.named |= result == code::OK && flags & flag::CU_AUTHID != 0;
+        if result == code::OK {
+            *self.named |= flags;
+        }
         result
     }
 
@@ -100,14 +107,14 @@ impl<'a> Users<'a> {
     }
 
     /// The password or verifiers of a user. A name that nobody can have is nobody's, as an unknown one is.
-    fn credential(&mut self, authcid: &str) -> Result<Option<Secret>, Error> {
+    fn credential(&mut self, authcid: &str, authzid: Option<&str>) -> Result<Option<Secret>, Error> {
         let context = self.propctx();
         let names = [VERIFIER, PASSWORD];
         // SAFETY: the context is that of this connection's parameters.
         if unsafe { self.host.request(context, &names) } != code::OK {
             return Err(Error::outside(Code::Fail, "libsasl2 does not take the request for the user's properties"));
         }
-        match self.canonicalize(authcid, flag::CU_AUTHID) {
+        match self.canonicalize(authcid, identities(authzid)) {
             code::OK => {}
             code::NOUSER | code::BADPROT => return Ok(None),
             // slapd says no more than this of a user that it does not know; who waits outside must not hear it.
@@ -133,7 +140,7 @@ impl<'a> Users<'a> {
     }
 
     /// Is it the user's password? If it is, the name is made canonical as one that is known.
-    fn check(&mut self, authcid: &str, password: &Secret) -> Result<bool, Error> {
+    fn check(&mut self, authcid: &str, authzid: Option<&str>, password: &Secret) -> Result<bool, Error> {
         if password.is_empty() || password.expose().contains(&0) {
             return Ok(false);
         }
@@ -144,9 +151,18 @@ impl<'a> Users<'a> {
                 return Err(Error::outside(Code::of(refused), "libsasl2 could not check the password (sasl_checkpass)"))
             }
         }
-        match self.canonicalize(authcid, flag::CU_AUTHID | flag::CU_EXTERNALLY_VERIFIED) {
+        match self.canonicalize(authcid, identities(authzid) | flag::CU_EXTERNALLY_VERIFIED) {
             code::OK => Ok(true),
             refused => Err(Error::outside(Code::of(refused), "libsasl2 could not make the name canonical")),
         }
+    }
+}
+
+/// The identities that one name is canonical for: both, unless the client has named another one to act as. slapd takes a name
+/// without a prefix for both at once alone.
+fn identities(authzid: Option<&str>) -> c_uint {
+    match authzid {
+        None | Some("") => flag::CU_AUTHID | flag::CU_AUTHZID,
+        Some(_) => flag::CU_AUTHID,
     }
 }

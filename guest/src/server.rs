@@ -20,7 +20,7 @@ pub struct Begun {
     offer: *const Offer,
     begun: bool,
     /// See [`Users`].
-    named: bool,
+    named: c_uint,
 }
 
 /// `mech_new` of a server.
@@ -54,8 +54,7 @@ unsafe fn exchange(offer: &Offer, params: &ServerParams, host: Host) -> Result<E
         external_ssf: params.external_ssf,
     };
     // SAFETY: the caller's promise.
-    let mut exchange =
-        unsafe { Exchange::new(Side::Server, offer, &facts, Begun { offer, begun: false, named: false }) }?;
+    let mut exchange = unsafe { Exchange::new(Side::Server, offer, &facts, Begun { offer, begun: false, named: 0 }) }?;
     let config = &mut exchange.session.config;
     config.abilities =
         Abilities::CREDENTIALS.and(Abilities::CHECK_PASSWORD).and(Abilities::CHECK_TOKEN).and(Abilities::AUTHORIZE);
