@@ -11,7 +11,7 @@ use Peer::Cells qw(try_cells);
 use Peer::Gsasl ();
 use Peer::Perl  ();
 
-my $most = qr/\A(?:right|wrong) password\z|unknown user|authzid that|altered|punctuation|trace/;
+my $most = qr/\A(?:right|wrong) password\z|unknown user|authzid that|altered|trace/;
 
 my @gsasl = qw(ANONYMOUS PLAIN LOGIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256);
 try_cells(peer => 'Peer::Gsasl', client => \@gsasl, server => \@gsasl, cases => $most);

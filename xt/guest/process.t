@@ -52,10 +52,10 @@ for my $mechanism (qw(SCRAM-SHA-256 PLAIN)) {
   is pair('begin again', $mechanism), "first: fred is in, as fred\nlast: fred is in, as fred\n", 'after sasl_done';
 }
 
-# A name in another case is another user; of ANONYMOUS nothing is proved.
-for my $mechanism (qw(CRAM-MD5 PLAIN LOGIN SCRAM-SHA-1)) {
+# LOGIN's client reads no prompts, so those may say anything.
+for my $mechanism (qw(CRAM-MD5 PLAIN SCRAM-SHA-1)) {
   my ($tried, $in) = pair('damages', $mechanism) =~ /\A([0-9]+) tried, ([0-9]+) in\n\z/;
-  cmp_ok $tried, '>', 30, "$mechanism: $tried damaged messages";
+  cmp_ok $tried, '>', 20, "$mechanism: $tried damaged messages";
   is $in, 0, 'and none gets in';
 }
 
