@@ -153,8 +153,8 @@ pub unsafe extern "C" fn mech_step(
 /// # Safety
 /// libsasl2 calls it, as saslplug.h says.
 pub unsafe extern "C" fn mech_dispose(context: *mut c_void, _utils: *const Utils) {
-    // SAFETY: the caller's promise.
     crate::shielded((), || {
+        // SAFETY: the caller's promise.
         unsafe { Connection::<Begun>::dispose(context) };
     });
 }
