@@ -145,8 +145,11 @@ pub mod flag {
 pub mod feature {
     use std::ffi::c_uint;
 
+    pub const NEEDS_SERVER_FQDN: c_uint = 0x0001;
     pub const WANT_CLIENT_FIRST: c_uint = 0x0002;
     pub const SERVER_FIRST: c_uint = 0x0010;
+    pub const ALLOWS_PROXY: c_uint = 0x0020;
+    pub const DONTUSE_USERPASSWD: c_uint = 0x0080;
     pub const CHANNEL_BINDING: c_uint = 0x0800;
 }
 
@@ -186,6 +189,16 @@ pub mod security {
         let set = FLAGS.iter().filter(|(_, ours)| flags.contains(*ours));
         set.fold(0, |all, (theirs, _)| all | theirs)
     }
+}
+
+/// `SASL_SET_*`, the flags of `setpass`.
+pub mod set {
+    use std::ffi::c_uint;
+
+    pub const CREATE: c_uint = 0x01;
+    pub const DISABLE: c_uint = 0x02;
+    pub const NOPLAIN: c_uint = 0x04;
+    pub const CURMECH_ONLY: c_uint = 0x08;
 }
 
 /// The versions of the four kinds of plugins.

@@ -5,7 +5,8 @@
 //! ([`crate::config::Config::set_plugins`]) may then use them by name. `docs/decisions/0007-plugins.md` has the reasons.
 #![allow(unsafe_code)]
 
-mod abi;
+#[allow(missing_docs)] // the words are those of the headers
+pub mod abi;
 mod accounts;
 mod auxprop;
 mod begun;

@@ -1,0 +1,270 @@
+//! What libsasl2 lends: the functions of `sasl_utils_t`, called from here alone.
+
+use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void, CStr, CString};
+use std::mem::offset_of;
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use libloading::os::unix::{Library, RTLD_LAZY};
+use zeroize::Zeroizing;
+
+use authen_sasl_rust::plugin::abi::{code, Conn, Proc, Propctx, Propval, Utils};
+use authen_sasl_rust::secret::Secret;
+
+/// Room for the eight functions of MD5, which libsasl2 has no more from version 2.2 on.
+const MD5_SLOTS: usize = offset_of!(Utils, mkchal) - offset_of!(Utils, MD5Init);
+
+/// The name of this plugin where libsasl2 wants one.
+const NAME: &CStr = c"saslrust";
+
+/// `SASL_LOG_ERR` and `SASL_LOG_FAIL`.
+const LOG_ERROR: c_int = 1;
+const LOG_FAILURE: c_int = 2;
+
+/// The utils of a connection, for the time of a call.
+#[derive(Clone, Copy)]
+pub struct Host {
+    utils: *const Utils,
+    shift: usize,
+}
+
+/// The value of a slot of the table, wherever this libsasl2 has it.
+macro_rules! slot {
+    ($host:expr, $field:ident) => {
+        // SAFETY: `Host::of` has promised the table, and the field's own type goes with its offset.
+        unsafe { $host.slot(offset_of!(Utils, $field), |utils| &utils.$field) }
+    };
+}
+
+impl Host {
+    /// The table behind a pointer of libsasl2's; `None` for a null one.
+    ///
+    /// # Safety
+    /// It is null, or a `sasl_utils_t` that stays as long as this is used.
+    pub unsafe fn of(utils: *const Utils) -> Option<Host> {
+        if utils.is_null() {
+            return None;
+        }
+        let mut host = Host { utils, shift: 0 };
+        let first: usize = slot!(host, MD5Init) as usize;
+        if has_no_md5(first) {
+            host.shift = MD5_SLOTS;
+        }
+        Some(host)
+    }
+
+    /// # Safety
+    /// The type is that of the field at that offset.
+    unsafe fn slot<T: Copy>(&self, offset: usize, _type: fn(&Utils) -> &T) -> T {
+        let behind = offset > offset_of!(Utils, MD5Init);
+        let offset = if behind { offset - self.shift } else { offset };
+        // SAFETY: the table has a field of that type there.
+        unsafe { self.utils.cast::<u8>().add(offset).cast::<T>().read() }
+    }
+
+    fn conn(&self) -> *mut Conn {
+        slot!(self, conn)
+    }
+
+    /// The table itself.
+    pub fn utils(&self) -> *const Utils {
+        self.utils
+    }
+
+    /// Says why a call fails; the application reads it by `sasl_errdetail`.
+    pub fn set_error(&self, text: &str) {
+        let conn = self.conn();
+        if !conn.is_null() {
+            let set = slot!(self, seterror);
+            let text = c_text(text);
+            // SAFETY: the format takes one text.
+            unsafe { set(conn, 0, c"%s".as_ptr(), text.as_ptr()) };
+        }
+    }
+
+    /// Writes to the log that there is without a connection.
+    pub fn log(&self, text: &str) {
+        self.log_at(LOG_ERROR, text);
+    }
+
+    /// The same, of a login that fails.
+    pub fn log_failure(&self, text: &str) {
+        self.log_at(LOG_FAILURE, text);
+    }
+
+    fn log_at(&self, level: c_int, text: &str) {
+        let log = slot!(self, log);
+        let text = c_text(text);
+        // SAFETY: as in `set_error`; libsasl2 takes a null connection for its global log.
+        unsafe { log(self.conn(), level, c"%s".as_ptr(), text.as_ptr()) };
+    }
+
+    /// The value of an option of the application or its configuration file.
+    pub fn option(&self, name: &CStr) -> Option<String> {
+        let (get, context) = (slot!(self, getopt), slot!(self, getopt_context));
+        let (mut value, mut length): (*const c_char, c_uint) = (ptr::null(), 0);
+        // SAFETY: texts end in a NUL; the results are ours.
+        let result = unsafe { get(context, NAME.as_ptr(), name.as_ptr(), &mut value, &mut length) };
+        if result != code::OK || value.is_null() {
+            return None;
+        }
+        // SAFETY: what getopt gives ends in a NUL.
+        Some(unsafe { CStr::from_ptr(value) }.to_string_lossy().into_owned())
+    }
+
+    /// Memory that libsasl2 or the application may look at, all zeros; null if there is none.
+    pub fn allocate(&self, count: usize, size: usize) -> *mut c_void {
+        let calloc = slot!(self, calloc);
+        // SAFETY: it is calloc.
+        unsafe { calloc(count, size) }
+    }
+
+    /// # Safety
+    /// The memory came from [`Host::allocate`], and is not used again.
+    pub unsafe fn free(&self, memory: *mut c_void) {
+        let free = slot!(self, free);
+        // SAFETY: the caller's promise.
+        unsafe { free(memory) };
+    }
+
+    /// The application's callback of that number, and its context: `code::INTERACT` if the user is to be asked.
+    pub fn callback(&self, id: c_ulong) -> Result<(Proc, *mut c_void), c_int> {
+        let get = slot!(self, getcallback);
+        let (mut proc, mut context): (Proc, *mut c_void) = (None, ptr::null_mut());
+        // SAFETY: the results are ours.
+        match unsafe { get(self.conn(), id, &mut proc, &mut context) } {
+            code::OK if proc.is_some() => Ok((proc, context)),
+            code::OK => Err(code::INTERACT),
+            refused => Err(refused),
+        }
+    }
+
+    /// Is it the password? `sasl_checkpass` decides, as the application's `pwcheck_method` has it.
+    pub fn check_password(&self, user: &str, password: &Secret) -> c_int {
+        let check = slot!(self, checkpass);
+        let user = c_text(user);
+        let mut text = Zeroizing::new(Vec::with_capacity(password.expose().len() + 1));
+        text.extend_from_slice(password.expose());
+        text.push(0);
+        let (length, conn) = (user.as_bytes().len() as c_uint, self.conn());
+        // SAFETY: both texts end in a NUL behind their lengths.
+        unsafe { check(conn, user.as_ptr(), length, text.as_ptr().cast(), password.expose().len() as c_uint) }
+    }
+
+    /// Asks for properties: they are looked up as soon as the name is made canonical.
+    ///
+    /// # Safety
+    /// The context is that of the parameters of this connection.
+    pub unsafe fn request(&self, context: *mut Propctx, names: &[&CStr]) -> c_int {
+        let request = slot!(self, prop_request);
+        let names = pointers(names);
+        // SAFETY: the caller's promise; the list ends with a null name.
+        unsafe { request(context, names.as_ptr()) }
+    }
+
+    /// The values of properties, in the order of the names.
+    ///
+    /// # Safety
+    /// As [`Host::request`].
+    pub unsafe fn properties(&self, context: *mut Propctx, names: &[&CStr]) -> Vec<Vec<Secret>> {
+        let get = slot!(self, prop_getnames);
+        let nothing = Propval { name: ptr::null(), values: ptr::null_mut(), nvalues: 0, valsize: 0 };
+        let mut found = vec![nothing; names.len() + 1];
+        let list = pointers(names);
+        // SAFETY: the caller's promise; there is room for each name.
+        if unsafe { get(context, list.as_ptr(), found.as_mut_ptr()) } < 0 {
+            return names.iter().map(|_| Vec::new()).collect();
+        }
+        found.pop();
+        found.iter().map(entry_values).collect()
+    }
+
+    /// Wipes the values of a property: nobody else needs a password.
+    ///
+    /// # Safety
+    /// As [`Host::request`].
+    pub unsafe fn erase(&self, context: *mut Propctx, name: &CStr) {
+        let erase = slot!(self, prop_erase);
+        // SAFETY: the caller's promise.
+        unsafe { erase(context, name.as_ptr()) };
+    }
+
+    /// Stores one property of a user, or takes it away.
+    pub fn store(&self, user: &CStr, property: &CStr, value: Option<&str>) -> c_int {
+        let (new, request, set) = (slot!(self, prop_new), slot!(self, prop_request), slot!(self, prop_set));
+        let (store, dispose) = (slot!(self, auxprop_store), slot!(self, prop_dispose));
+        // SAFETY: the context is made, filled, stored and disposed of here; texts end in a NUL or have their lengths.
+        unsafe {
+            let mut context = new(0);
+            if context.is_null() {
+                return code::NOMEM;
+            }
+            let names = pointers(&[property]);
+            let mut result = request(context, names.as_ptr());
+            if let (code::OK, Some(value)) = (result, value) {
+                result = set(context, property.as_ptr(), value.as_ptr().cast(), value.len() as c_int);
+            }
+            if result == code::OK {
+                result = store(self.conn(), context, user.as_ptr());
+            }
+            dispose(&mut context);
+            result
+        }
+    }
+}
+
+fn entry_values(entry: &Propval) -> Vec<Secret> {
+    let mut values = Vec::new();
+    let mut at = entry.values;
+    // SAFETY: the values are texts that end in a NUL, and the list of them ends in a null.
+    unsafe {
+        while !at.is_null() && !(*at).is_null() {
+            values.push(Secret::new(CStr::from_ptr(*at).to_bytes()));
+            at = at.add(1);
+        }
+    }
+    values
+}
+
+/// A list of texts as C wants it, with a null behind.
+fn pointers(names: &[&CStr]) -> Vec<*const c_char> {
+    names.iter().map(|name| name.as_ptr()).chain([ptr::null()]).collect()
+}
+
+/// Text for C; what follows a NUL would be lost, so there is a question mark instead.
+pub fn c_text(text: &str) -> CString {
+    CString::new(text.replace('\0', "?")).unwrap_or_default()
+}
+
+/// True if the slot where MD5 would begin holds what follows it: `sasl_mkchal`.
+fn has_no_md5(slot: usize) -> bool {
+    // The two values that were seen last, so that the loader is asked once and not at each connection.
+    static WITH: AtomicUsize = AtomicUsize::new(0);
+    static WITHOUT: AtomicUsize = AtomicUsize::new(0);
+    if WITH.load(Ordering::Relaxed) == slot {
+        return false;
+    }
+    if WITHOUT.load(Ordering::Relaxed) == slot {
+        return true;
+    }
+    let found = mkchal().contains(&slot);
+    let memory = if found { &WITHOUT } else { &WITH };
+    memory.store(slot, Ordering::Relaxed);
+    found
+}
+
+/// Where `sasl_mkchal` is, in the program and in each libsasl2 that is loaded.
+fn mkchal() -> Vec<usize> {
+    /// Of glibc's dlfcn.h: only if it is loaded already.
+    const RTLD_NOLOAD: c_int = 4;
+    const NAMES: [&str; 4] = ["libsasl2.so.2", "libsasl2.so.3", "libsasl2.so.4", "libsasl2.so"];
+    // SAFETY: nothing is loaded that is not there, so nothing runs.
+    let loaded = NAMES.iter().filter_map(|name| unsafe { Library::open(Some(name), RTLD_LAZY | RTLD_NOLOAD) }.ok());
+    [Library::this()]
+        .into_iter()
+        .chain(loaded)
+        // SAFETY: its address alone is taken.
+        .filter_map(|library| unsafe { library.get::<*mut c_void>(b"sasl_mkchal\0") }.ok().map(|at| at.as_raw_ptr()))
+        .map(|at| at as usize)
+        .collect()
+}

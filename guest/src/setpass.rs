@@ -1,0 +1,62 @@
+//! A verifier of SCRAM in place of a password, for `saslpasswd2 -n`.
+
+use std::ffi::{c_char, c_int, c_uint, c_void, CStr};
+use std::slice;
+
+use authen_sasl_rust::config::LEAST_ITERATIONS;
+use authen_sasl_rust::error::{Code, Error};
+use authen_sasl_rust::plugin::abi::{code, set, ServerParams};
+use authen_sasl_rust::store::verifier::{self, Spelling};
+
+use crate::host::Host;
+use crate::table::Offer;
+
+/// Where libsasl2's own SCRAM looks for verifiers too (RFC 5803).
+const VERIFIER: &CStr = c"authPassword";
+
+/// `setpass` of a server.
+///
+/// Where the password itself is kept, no verifier is: two secrets of one user would be two ways in, of which the
+/// next change of the password by another program closes one.
+///
+/// # Safety
+/// libsasl2 calls it, as saslplug.h says.
+pub unsafe extern "C" fn setpass(
+    global: *mut c_void,
+    params: *mut ServerParams,
+    user: *const c_char,
+    password: *const c_char,
+    count: c_uint,
+    _old: *const c_char,
+    _old_count: c_uint,
+    flags: c_uint,
+) -> c_int {
+    // SAFETY: the caller's promise, for all that the parameters point to.
+    crate::shielded(Code::Fail as c_int, || unsafe {
+        let (Some(offer), Some(params)) = (Offer::of(global), params.as_ref()) else { return Code::BadParam as c_int };
+        let Some(host) = Host::of(params.utils).filter(|_| !user.is_null()) else { return Code::BadParam as c_int };
+        let given = (!password.is_null()).then(|| slice::from_raw_parts(password.cast::<u8>(), count as usize));
+        let kept = given.filter(|_| flags & set::DISABLE == 0 && flags & (set::NOPLAIN | set::CURMECH_ONLY) != 0);
+        let text = match kept.map(|password| verifier(offer, host, password)) {
+            Some(Ok(text)) => Some(text),
+            Some(Err(error)) => {
+                host.set_error(&format!("{}: {error}", offer.mechanism.name));
+                return error.code() as c_int;
+            }
+            None => None,
+        };
+        match host.store(CStr::from_ptr(user), VERIFIER, text.as_deref()) {
+            // There was none to be taken away.
+            code::NOUSER | code::FAIL if text.is_none() => Code::NoChange as c_int,
+            result => result,
+        }
+    })
+}
+
+fn verifier(offer: &Offer, host: Host, password: &[u8]) -> Result<String, Error> {
+    let password = std::str::from_utf8(password)
+        .map_err(|_| Error::outside(Code::BadParam, "the password is not valid UTF-8, which SCRAM needs"))?;
+    let wanted = host.option(c"scram_iteration_counter").and_then(|count| count.trim().parse().ok());
+    let iterations = wanted.unwrap_or(LEAST_ITERATIONS).max(LEAST_ITERATIONS);
+    verifier::make_text(offer.mechanism.name, password, None, iterations, Spelling::Rfc5803)
+}

@@ -1,0 +1,58 @@
+# SCRAM-...-PLUS of our guest with data that both sides have, and with data that differ.
+
+use strict;
+use warnings;
+
+use Test::More;
+
+use MIME::Base64   qw(encode_base64);
+use Peer::Cyrus    ();
+use Peer::Exchange qw(exchange);
+use Peer::Gsasl    ();
+use Peer::Guest    ();
+
+my %account = (user => 'fred', password => 'sesame', service => 'imap', host => 'localhost');
+
+sub data { return encode_base64($_[0] x 32, '') }
+
+# What each side is told of the channel: type and data.
+sub bound {
+  my ($class, $type, $data) = @_;
+  return $class eq 'Peer::Gsasl' ? ($type => $data) : (binding => $type, binding_data => $data);
+}
+
+for my $pair (
+  ['Peer::Guest', 'Peer::Guest'], ['Peer::Guest', 'Peer::Cyrus'], ['Peer::Cyrus', 'Peer::Guest'],
+  ['Peer::Guest', 'Peer::Gsasl'], ['Peer::Gsasl', 'Peer::Guest'],
+  )
+{
+  my ($client, $server) = @$pair;
+  my $who = join ' to ', map { $_->name } @$pair;
+  for my $case (
+    ['the same data', 'SCRAM-SHA-256-PLUS', data('a'), data('a'), 'p=tls-exporter,', 'done'],
+    ['other data', 'SCRAM-SHA-256-PLUS', data('a'), data('b'), 'p=tls-exporter,', 'fail'],
+    # What a client says of a list without -PLUS is libsasl2's decision, and this is it.
+    ['a name without -PLUS', 'SCRAM-SHA-1', data('a'), data('a'), 'n,', 'done'],
+    ['a server without data', 'SCRAM-SHA-256-PLUS', data('a'), undef, 'p=tls-exporter,', 'fail'],
+    ['a client without data', 'SCRAM-SHA-1', undef, undef, 'n,', 'done'],
+    )
+  {
+    my ($title, $mechanism, $ours, $theirs, $begins, $ends) = @$case;
+    # libgsasl's client says y where it has data.
+    next if $client eq 'Peer::Gsasl' && $title eq 'a name without -PLUS';
+    my ($from, $to) = (
+      $client->client(%account, mechanism => $mechanism, $ours ? bound($client, 'tls-exporter', $ours) : ()),
+      $server->server(
+        %account, mechanism => $mechanism, success_data => 1, $theirs ? bound($server, 'tls-exporter', $theirs) : ()
+      )
+    );
+    my $end = exchange($from, $to, initial_response => 1, success_data => 1);
+    is $end->{problem}, undef, "$who, $title: comes to an end";
+    like $end->{transcript}[0], qr/\AC: \Q$begins\E/, "$who, $title: says $begins";
+    my @states = map { $end->{$_}{state} } qw(client server);
+    is $ends eq 'done' ? "@states" : scalar(grep { $_ eq 'done' } @states), $ends eq 'done' ? 'done done' : 0, "$who, $title: $ends"
+      or diag explain $end;
+  }
+}
+
+done_testing;

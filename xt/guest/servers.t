@@ -1,0 +1,96 @@
+# Real servers with libsasl2 and our guest in it, and clients that know nothing of us; and a client with our guest on a slapd without.
+
+use strict;
+use warnings;
+
+use Cwd ();
+use Peer::Guest ();
+use Server::Memcached ();
+use Server::Slapd ();
+use Server::Trial qw(trial);
+use Test::More;
+
+my %stock = (cyrus => Peer::Guest::installed('libscram.so') =~ s{/[^/]+\z}{}r, guest => Peer::Guest::folder('sasldb'));
+
+# saslpluginviewer knows us on both sides.
+{
+  local $ENV{SASL_PATH} = $stock{guest};
+  local $ENV{PATH} = "$ENV{PATH}:/usr/sbin:/sbin";
+  my $said = qx{saslpluginviewer 2>&1};
+  my ($server, $client) = $said =~ /^List of server plugins follows\n(.*)^Installed.*^List of client plugins follows\n(.*)/ms;
+  for my $mechanism (qw(SCRAM-SHA3-512 SCRAM-SHA-512 SCRAM-SHA-1 DIGEST-MD5 CRAM-MD5 PLAIN LOGIN ANONYMOUS)) {
+    for my $list ($server, $client) {
+      like $list, qr/Plugin "saslrust" \[loaded\], \tAPI version: 4\n\tSASL mechanism: \Q$mechanism\E,/, "$mechanism is listed";
+    }
+  }
+  unlike $server, qr/OAUTHBEARER/, 'a server of tokens is not there by itself';
+  like $client, qr/OAUTHBEARER/, 'a client is';
+  my ($names) = $said =~ /\(client side\) mechanisms are:\n(.*)/;
+  like $names, qr/PLAIN.*LOGIN.*OAUTHBEARER.*XOAUTH2.*ANONYMOUS/, 'and comes after all that is better';
+}
+
+# The folder that comes first is the one whose mechanism is used.
+for my $first (qw(guest cyrus)) {
+  my $second = $first eq 'guest' ? 'cyrus' : 'guest';
+  local $ENV{SASL_PATH} = "$stock{$first}:$stock{$second}";
+  local $ENV{PATH} = "$ENV{PATH}:/usr/sbin:/sbin";
+  my ($server) = qx{saslpluginviewer -s 2>/dev/null} =~ /^List of server plugins follows\n(.*)/ms;
+  my %used;
+  $used{$2} ||= $1 while $server =~ /^Plugin "([^"]+)".*\n\tSASL mechanism: ([^,]+),/mg;
+  my %own = (guest => 'saslrust');
+  for my $case (['SCRAM-SHA-512', 'scram'], ['SCRAM-SHA-1', 'scram'], ['CRAM-MD5', 'crammd5'], ['PLAIN', 'plain']) {
+    my ($mechanism, $theirs) = @$case;
+    is $used{$mechanism}, $own{$first} || $theirs, "$mechanism: $first before $second";
+  }
+}
+
+my @MECHANISMS = qw(SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 DIGEST-MD5 CRAM-MD5);
+my $users = { fred => 'pencil', "ren\x{e9}" => "p\x{e4}ssw\x{f6}rd" };
+
+# ldapwhoami of the system, with libsasl2's own mechanisms or ours.
+sub whoami {
+  my ($slapd, $whose, $mechanism, $name, $password, @more) = @_;
+  local $ENV{SASL_PATH} = $stock{$whose};
+  local $ENV{LDAPNOINIT} = 1;
+  my $said = eval {
+    $slapd->run('ldapwhoami', '-Q', '-H', $slapd->uri =~ s/127\.0\.0\.1/localhost/r, '-Y', $mechanism, '-U', $name, '-w', $password, @more)
+  };
+  return defined $said ? $said : "failed: $@";
+}
+
+for my $server (qw(guest cyrus)) {
+  my $slapd = do { local $ENV{SASL_PATH} = $stock{$server}; Server::Slapd->start(users => $users) };
+  for my $client (qw(guest cyrus)) {
+    next if $server eq 'cyrus' && $client eq 'cyrus';
+    for my $mechanism (@MECHANISMS) {
+      trial "slapd with $server, ldapwhoami with $client, $mechanism" => sub {
+        is whoami($slapd, $client, $mechanism, 'fred', 'pencil'), 'dn:' . $slapd->dn('fred') . "\n", 'logs in';
+        like whoami($slapd, $client, $mechanism, 'fred', 'rubber'), qr/\Afailed.*Invalid credentials \(49\)/s, 'a wrong password';
+        # libsasl2's own says more of one.
+        my $said = $server eq 'guest' ? qr{Invalid credentials \(49\)} : qr{};
+        like whoami($slapd, $client, $mechanism, 'barney', 'pencil'), qr{\Afailed.*$said}s, 'an unknown user';
+      };
+    }
+    trial "slapd with $server, ldapwhoami with $client: the layer" => sub {
+      is whoami($slapd, $client, 'DIGEST-MD5', 'fred', 'pencil', '-O', "minssf=$_,maxssf=$_"), 'dn:' . $slapd->dn('fred') . "\n",
+        "strength $_"
+        for 0, 1, 128;
+    };
+  }
+}
+
+my $memcached = do {
+  local $ENV{SASL_PATH} = $stock{guest};
+  Server::Memcached->start(users => { fred => 'pencil' }, mechanisms => join ' ', @MECHANISMS, qw(PLAIN LOGIN ANONYMOUS));
+};
+for my $mechanism (@MECHANISMS, qw(PLAIN LOGIN ANONYMOUS)) {
+  trial "memcached with our guest, $mechanism" => sub {
+    my $client = sub {
+      return eval { $memcached->run($^X, '-Mblib', 'eg/memcached-client', "127.0.0.1:$memcached->{port}", 'fred', $_[0], $mechanism) } // $@;
+    };
+    is $client->('pencil'), "logged in by $mechanism\nset and got\ndeleted\n", 'logs in and works';
+    like $client->('crayon'), qr/the server refused/, 'a wrong password' if $mechanism ne 'ANONYMOUS';
+  };
+}
+
+done_testing;

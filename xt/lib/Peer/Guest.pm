@@ -1,0 +1,61 @@
+package Peer::Guest;
+
+# libsasl2 with our mechanisms in it: the plugin of guest/, in a folder where it is alone but for the user database.
+
+use strict;
+use warnings;
+
+use Cwd        ();
+use File::Spec ();
+use File::Temp ();
+
+use Peer::Cyrus ();
+
+sub name { 'libsasl2 with our guest' }
+
+# Can its error be relied on to name the mechanism? Where it is libsasl2 itself that refuses, it does not.
+sub explains { return 0 }
+
+my ($built, %folder);
+
+# The plugin: the one that SASL_GUEST names, else that of this working copy. Cargo is asked once; it knows whether there is
+# something to do.
+sub built {
+  return $built ||= $ENV{SASL_GUEST} || do {
+    my $target = $ENV{CARGO_TARGET_DIR} ? "$ENV{CARGO_TARGET_DIR}/guest" : Cwd::getcwd() . '/guest/target';
+    system(qw(cargo build --quiet --release --locked --manifest-path guest/Cargo.toml), '--target-dir', $target) == 0
+      or die "guest/ cannot be built\n";
+    "$target/release/libsaslrust.so";
+  };
+}
+
+# Where Debian has its plugins.
+sub installed {
+  my ($name) = @_;
+  my ($found) = grep { -e } map {"$_/$name"} glob('/usr/lib/*/sasl2'), '/usr/lib/sasl2';
+  return $found || die "$name is missing: dev/install test installs it\n";
+}
+
+# A folder of ours and of those plugins of Debian's.
+sub folder {
+  my (@others) = @_;
+  my $made = \$folder{join ' ', @others};
+  return "$$made" if $$made;
+  my $new = File::Temp->newdir;
+  symlink built(), "$new/libsaslrust.so" or die "symlink: $!";
+  for my $name (@others) { symlink installed("lib$name.so"), "$new/lib$name.so" or die "symlink: $!" }
+  $$made = $new;
+  return "$new";
+}
+
+sub client { my ($class, %arg) = @_; return $class->_among('client', %arg) }
+sub server { my ($class, %arg) = @_; return $class->_among('server', %arg) }
+
+sub _among {
+  my ($class, $role, %arg) = @_;
+  delete @arg{qw(convention options secret)};
+  local $ENV{SASL_PATH} = folder('sasldb');
+  return Peer::Cyrus->$role(%arg);
+}
+
+1;
