@@ -21,7 +21,7 @@ use Time::HiRes qw(sleep time);
 
 my $START_TIMEOUT = 30;
 my $STOP_TIMEOUT = 10;
-my %PIPES;
+my (%PIPES, @PORTS);
 
 sub start {
   my ($class, %option) = @_;
@@ -36,12 +36,17 @@ sub start {
 sub dir { return $_[0]{dir}->dirname }
 sub log { return $_[0]->dir . '/log' }
 
-# A port that nobody listens on. Another process may take it before the server
-# does; the test then fails loudly, in `await`.
+# A port that nobody listens on, below those that the system gives to outgoing connections. Tests run beside each other:
+# a name in the system's abstract namespace keeps the port for this process and its keepers until all of them have ended.
 sub free_port {
-  my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', ReuseAddr => 1)
-    or die "no free port: $@";
-  return $socket->sockport;
+  for my $try (1 .. 1000) {
+    my $port = 10_000 + int rand 22_000;
+    my $mark = IO::Socket::UNIX->new(Local => "\0authen-sasl-rust-port-$port", Listen => 1) or next;
+    IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => $port, ReuseAddr => 1) or next;
+    push @PORTS, $mark;
+    return $port;
+  }
+  die "no free port: $@";
 }
 
 # The path of a program of the server's package, which may live outside PATH.
