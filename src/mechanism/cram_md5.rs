@@ -262,6 +262,14 @@ mod tests {
     }
 
     #[test]
+    fn nobody_has_no_password() {
+        let nobodys = digest(CHALLENGE, &Secret::new(verifier::NOBODYS_PASSWORD)).unwrap();
+        let mut server = server(None);
+        assert_eq!(server.step(&[b"tim ", &nobodys[..]].concat()), Outcome::Failed);
+        assert_eq!(*server.error(), Refused::Credentials.into());
+    }
+
+    #[test]
     fn every_mutation_and_truncation_fails() {
         for length in 0..RESPONSE.len() {
             assert_eq!(server(Some("tanstaaftanstaaf")).step(&RESPONSE[..length]), Outcome::Failed);
