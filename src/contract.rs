@@ -1,4 +1,4 @@
-//! Everything that the author of a mechanism must read: one file.
+//! Everything that the author of a mechanism must read: this file, and what is in its folder.
 //!
 //! A [`Mechanism`] is a static description with two constructors, one a side. A constructor
 //! returns the first [`State`]. The session feeds it [`Event`]s; each state is consumed by the
@@ -16,14 +16,22 @@
 //! - a message after the end, a step while an answer is owed, a message above [`MESSAGE_LIMIT`];
 //! - the `canonuser`, `authorize` and `checkpass`-or-`getsecret` decisions of a server.
 
+mod accounts;
+mod sets;
+mod values;
+
 use std::fmt;
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
 
 use crate::config::Config;
-use crate::error::{Application, Code, Error, Malformed};
+use crate::error::{Application, Error, Malformed};
 use crate::secret::Secret;
+
+pub use accounts::{Account, Accounts, Properties};
+pub use sets::{Abilities, SecurityFlags};
+pub use values::{Property, Values};
 
 /// Longest message that is read from a peer, in bytes. Tickets with a Windows authorization are the longest
 /// that there are, some hundred kilobytes.
@@ -156,16 +164,23 @@ pub trait Delegated: Send {
     fn store(&self, ccache: &str) -> Result<(), Error>;
 }
 
+/// What the two sides have agreed on for a security layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerLimits {
+    /// Its security strength factor.
+    pub ssf: u32,
+    /// Longest plaintext that `encode` takes, in bytes: its frame is no longer than the peer receives.
+    pub max_plaintext: usize,
+    /// Longest frame that the peer may send, in bytes.
+    pub max_received: usize,
+}
+
 /// A negotiated security layer: one message in, one frame out and back, in place and without the
 /// framing of four octets of length (RFC 4422 §3.7), which is the same for all layers and lives
 /// in [`crate::layer`]. That one also sees to it that a layer is not used after an error.
 pub trait SecurityLayer: Send {
-    /// Its security strength factor.
-    fn ssf(&self) -> u32;
-    /// Longest plaintext that `encode` takes, in bytes: its frame is no longer than the peer receives.
-    fn max_plaintext(&self) -> usize;
-    /// Longest frame that the peer may send, in bytes.
-    fn max_received(&self) -> usize;
+    /// What was agreed on; it never changes.
+    fn limits(&self) -> LayerLimits;
     /// The most bytes that the frame of a message of that length takes.
     fn room(&self, length: usize) -> usize;
     /// Protects the first `length` bytes of a buffer that has at least the [`SecurityLayer::room`] for
@@ -254,114 +269,6 @@ pub trait Lookups {
     fn saw(&self, stored_key: bool);
     /// True if the last known user had a stored key.
     fn stored_keys(&self) -> bool;
-}
-
-/// A server's accounts: who answers the questions that its application has no callback for.
-///
-/// The session asks the application first; what it has no callback for goes here, and is answered at once:
-/// an implementation that reads a file or waits for a daemon bounds the time that it takes.
-pub trait Accounts: Send + Sync + fmt::Debug {
-    /// The questions that it answers: any of [`Abilities::CHECK_PASSWORD`], [`Abilities::CREDENTIALS`],
-    /// [`Abilities::CANONICALIZE`] and [`Abilities::AUTHORIZE`].
-    fn abilities(&self) -> Abilities;
-
-    /// Answers a question of one of these kinds, asked for a mechanism: a SCRAM server wants the verifier of
-    /// its own hash. An unknown user is an answer, as a refusal is.
-    ///
-    /// # Errors
-    /// [`Error::Outside`] when there is no answer: the store is unreadable, the daemon silent.
-    fn answer(&self, question: &Question, mechanism: &'static Mechanism, config: &Config) -> Result<Answer, Error>;
-
-    /// Why a mechanism whose questions it answers cannot be offered all the same, for instance because
-    /// there are verifiers where a password is needed.
-    fn unfit(&self, _mechanism: &'static Mechanism) -> Option<String> {
-        None
-    }
-
-    /// Looks up the properties that the application has asked for. One that the user lacks is left out.
-    ///
-    /// # Errors
-    /// As [`Accounts::answer`].
-    fn properties(&self, _wanted: &[Box<str>], _of: Account<'_>, _config: &Config) -> Result<Properties, Error> {
-        Ok(Properties::default())
-    }
-
-    /// Sets properties of a user, or takes away those whose value is `None`.
-    ///
-    /// # Errors
-    /// [`Error::Outside`] if it cannot be done, or not here at all.
-    fn store(&self, _of: Account<'_>, _values: &[(&str, Option<&Secret>)], _config: &Config) -> Result<(), Error> {
-        Err(Error::outside(Code::NoChange, "these accounts cannot be changed"))
-    }
-}
-
-/// Whose properties are looked up. The names are canonical.
-#[derive(Debug, Clone, Copy)]
-pub struct Account<'a> {
-    /// Authentication identity.
-    pub authcid: &'a str,
-    /// Authorization identity, if it is another.
-    pub authzid: Option<&'a str>,
-    /// The realm, where the mechanism has one.
-    pub realm: Option<&'a str>,
-}
-
-/// Properties of a user by name, each with its values in order.
-#[derive(Debug, Default)]
-pub struct Properties(Vec<(Box<str>, Vec<Secret>)>);
-
-impl Properties {
-    /// Adds values to a property.
-    pub fn add(&mut self, name: &str, values: impl IntoIterator<Item = Secret>) {
-        match self.0.iter_mut().find(|(n, _)| **n == *name) {
-            Some((_, known)) => known.extend(values),
-            None => self.0.push((name.into(), values.into_iter().collect())),
-        }
-    }
-
-    /// The values of a property; none if the user lacks it.
-    pub fn get(&self, name: &str) -> &[Secret] {
-        self.0.iter().find(|(n, _)| **n == *name).map_or(&[], |(_, values)| values)
-    }
-}
-
-/// Values that a client's application may be asked for. Their order is that of the bits of
-/// [`Abilities`] and of the C header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Property {
-    /// Authentication identity.
-    Authcid = 0,
-    /// Authorization identity; for ANONYMOUS the trace.
-    Authzid = 1,
-    /// Password.
-    Password = 2,
-    /// Realm (DIGEST-MD5).
-    Realm = 3,
-    /// OAuth bearer token.
-    Token = 4,
-    /// OAUTHBEARER's optional `host` key.
-    Host = 5,
-    /// OAUTHBEARER's optional `port` key.
-    Port = 6,
-    /// DIGEST-MD5's serv-name.
-    ServName = 7,
-}
-
-impl Property {
-    /// The value in words and the callbacks that give it, for error texts.
-    pub fn describe(self) -> &'static str {
-        match self {
-            Property::Authcid => "authentication identity (callback user or authcid)",
-            Property::Authzid => "authorization identity (callback authname or authzid)",
-            Property::Password => "password (callback pass)",
-            Property::Realm => "realm (callback realm)",
-            Property::Token => "token (callback token)",
-            Property::Host => "host (callback host)",
-            Property::Port => "port (callback port)",
-            Property::ServName => "serv-name (callback serv)",
-        }
-    }
 }
 
 /// A question to the application. Adding a kind touches this file and the boundary, on purpose.
@@ -461,70 +368,6 @@ pub enum TokenVerdict {
     },
 }
 
-/// The values that a client's application gave, by property.
-#[derive(Debug, Default)]
-pub struct Values(Vec<(Property, Secret)>);
-
-impl Values {
-    /// Adds a value; a later one for the same property wins nothing.
-    pub fn push(&mut self, property: Property, value: Secret) {
-        self.0.push((property, value));
-    }
-
-    /// Takes a value out; `None` if the application gave none.
-    pub fn take(&mut self, property: Property) -> Option<Secret> {
-        let at = self.0.iter().position(|(p, _)| *p == property)?;
-        Some(self.0.swap_remove(at).1)
-    }
-
-    /// Looks at a value.
-    pub fn get(&self, property: Property) -> Option<&Secret> {
-        self.0.iter().find(|(p, _)| *p == property).map(|(_, v)| v)
-    }
-
-    /// Takes a secret that the mechanism cannot do without.
-    ///
-    /// # Errors
-    /// [`Application::Missing`] if the application gave none, [`Application::Unusable`] above [`SECRET_LIMIT`].
-    pub fn require(&mut self, property: Property) -> Result<Secret, Error> {
-        let value = self.take(property).ok_or(Application::Missing(property.describe()))?;
-        limited(property, value.expose(), SECRET_LIMIT, "is longer than 65536 bytes")?;
-        Ok(value)
-    }
-
-    /// Takes a name as text, if there is one.
-    ///
-    /// # Errors
-    /// [`Application::Unusable`] if it is not UTF-8 (the Perl boundary always encodes), or above [`NAME_LIMIT`].
-    pub fn text(&mut self, property: Property) -> Result<Option<String>, Error> {
-        let Some(value) = self.take(property) else { return Ok(None) };
-        limited(property, value.expose(), NAME_LIMIT, "is longer than 4096 bytes")?;
-        match value.expose_str() {
-            Some(text) => Ok(Some(text.to_owned())),
-            None => Err(Application::Unusable { what: property.describe(), reason: "is not valid UTF-8" }.into()),
-        }
-    }
-
-    /// Takes a value as text that the mechanism cannot do without and that must not be empty.
-    ///
-    /// # Errors
-    /// [`Application::Missing`], [`Application::Empty`] or [`Application::Unusable`].
-    pub fn require_text(&mut self, property: Property) -> Result<String, Error> {
-        match self.text(property)? {
-            None => Err(Application::Missing(property.describe()).into()),
-            Some(text) if text.is_empty() => Err(Application::Empty(property.describe()).into()),
-            Some(text) => Ok(text),
-        }
-    }
-}
-
-fn limited(property: Property, value: &[u8], limit: usize, reason: &'static str) -> Result<(), Error> {
-    if value.len() > limit {
-        return Err(Application::Unusable { what: property.describe(), reason }.into());
-    }
-    Ok(())
-}
-
 impl<'a> Event<'a> {
     /// The peer's message.
     ///
@@ -590,91 +433,5 @@ impl<'a> Event<'a> {
             Event::Answered(Answer::Token(verdict)) => Ok(verdict),
             _ => Err(Application::WrongAnswer.into()),
         }
-    }
-}
-
-/// What an application can answer, as a set: the properties of a client, the questions of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Abilities(pub u32);
-
-impl Abilities {
-    /// Nothing.
-    pub const NONE: Self = Abilities(0);
-    /// Client: [`Property::Authcid`].
-    pub const AUTHCID: Self = Abilities(1 << Property::Authcid as u8);
-    /// Client: [`Property::Authzid`].
-    pub const AUTHZID: Self = Abilities(1 << Property::Authzid as u8);
-    /// Client: [`Property::Password`].
-    pub const PASSWORD: Self = Abilities(1 << Property::Password as u8);
-    /// Client: [`Property::Token`].
-    pub const TOKEN: Self = Abilities(1 << Property::Token as u8);
-    /// Server: `checkpass`.
-    pub const CHECK_PASSWORD: Self = Abilities(1 << 16);
-    /// Server: `getsecret`.
-    pub const CREDENTIALS: Self = Abilities(1 << 17);
-    /// Server: `authorize`.
-    pub const AUTHORIZE: Self = Abilities(1 << 18);
-    /// Server: `checktoken`.
-    pub const CHECK_TOKEN: Self = Abilities(1 << 19);
-    /// Server: `canonuser`.
-    pub const CANONICALIZE: Self = Abilities(1 << 20);
-
-    /// Both sets together.
-    pub const fn and(self, other: Self) -> Self {
-        Abilities(self.0 | other.0)
-    }
-
-    /// True if all of `other` is in this set.
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
-    }
-
-    /// True if the sets share an element.
-    pub const fn intersects(self, other: Self) -> bool {
-        self.0 & other.0 != 0
-    }
-}
-
-/// The security flags of the API, as a set: what a caller demands, or a mechanism satisfies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SecurityFlags(pub u16);
-
-impl SecurityFlags {
-    /// No flag.
-    pub const NONE: Self = SecurityFlags(0);
-    /// The password or token does not travel readable.
-    pub const NOPLAINTEXT: Self = SecurityFlags(1);
-    /// Not susceptible to active attacks without a dictionary.
-    pub const NOACTIVE: Self = SecurityFlags(2);
-    /// Not susceptible to passive dictionary attacks.
-    pub const NODICTIONARY: Self = SecurityFlags(4);
-    /// Authenticates somebody.
-    pub const NOANONYMOUS: Self = SecurityFlags(8);
-    /// Breaking one session does not help to break the next.
-    pub const FORWARD_SECRECY: Self = SecurityFlags(16);
-    /// Can pass client credentials on.
-    pub const PASS_CREDENTIALS: Self = SecurityFlags(32);
-    /// The server proves itself too.
-    pub const MUTUAL_AUTH: Self = SecurityFlags(64);
-
-    /// The flags by the names that callers use.
-    pub const NAMES: [(&'static str, Self); 7] = [
-        ("noplaintext", Self::NOPLAINTEXT),
-        ("noactive", Self::NOACTIVE),
-        ("nodictionary", Self::NODICTIONARY),
-        ("noanonymous", Self::NOANONYMOUS),
-        ("forward_secrecy", Self::FORWARD_SECRECY),
-        ("pass_credentials", Self::PASS_CREDENTIALS),
-        ("mutual_auth", Self::MUTUAL_AUTH),
-    ];
-
-    /// Both sets together.
-    pub const fn and(self, other: Self) -> Self {
-        SecurityFlags(self.0 | other.0)
-    }
-
-    /// True if all of `other` is in this set.
-    pub const fn contains(self, other: Self) -> bool {
-        self.0 & other.0 == other.0
     }
 }

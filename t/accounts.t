@@ -125,6 +125,18 @@ subtest 'changes' => sub {
   is($server->checkpass('anna', 'pencil'), 0, 'with a wrong password');
   is($server->setpass('anna', 'pencil'), 1, "the connection's setpass");
   is($server->checkpass('anna', 'pencil'), 1, 'has set it');
+  is($server->setpass('anna', 'chalk', 0), 1, 'of a known user');
+  is(eval { $server->setpass('eve', 'chalk', 0) }, undef, 'an unknown one');
+  like($@, qr/there is no such user \(SASL_NOUSER\)/, 'is refused without the flag');
+  is($server->setpass('eve', 'chalk', 1), 1, 'and made with it');
+  is($server->setpass('eve', 'paint', 1), 1, 'which a known one does not hurt');
+  is($server->checkpass('eve', 'paint'), 1, 'it is set');
+  is($server->setpass('eve', undef, 2), 1, 'disabled');
+  is($server->checkpass('eve', 'paint'), 0, 'indeed');
+  for my $flags (4, 8, -1) {
+    is(eval { $server->setpass('eve', 'x', $flags) }, undef, "flags '$flags'");
+    like($@, qr/^setpass: accounts know the flags 1 and 2/, 'are refused');
+  }
 };
 
 sub refused {
@@ -171,6 +183,7 @@ subtest 'what cannot be done dies with the reason' => sub {
   refused(qr/only a users' file can do that \(SASL_NOCHANGE\)/, sub { $daemon->list });
   refused(qr/only a users' file can do that/, sub { $daemon->disable('x') });
   refused(qr/these accounts cannot be changed/, sub { $daemon->setpass('x', 'y') });
+  refused(qr/these accounts cannot be changed/, sub { $daemon->setpass('x', 'y', create => 0) });
   refused(qr/these accounts cannot be changed/, sub { $daemon->delete('x') });
   refused(qr/^mechanism and iterations/, sub { $daemon->setpass('x', 'y', iterations => 5000) });
   refused(qr/reached: No such file.*\(SASL_UNAVAIL\)/, sub { $daemon->check('x', 'y') });

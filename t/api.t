@@ -4,16 +4,8 @@ use strict;
 use warnings;
 use Test::More;
 use Authen::SASL qw(Rust);
-
-sub client {
-  my ($mechanism, %callback) = @_;
-  return Authen::SASL->new(mechanism => $mechanism, callback => {%callback})->client_new('imap', 'mail.example.org');
-}
-
-sub server {
-  my ($mechanism, %callback) = @_;
-  return Authen::SASL->new(mechanism => $mechanism, callback => {%callback})->server_new('imap', 'mail.example.org');
-}
+use lib 't/lib';
+use TwoSides qw(client server);
 
 my %fred = (user => 'fred', pass => 'pencil');
 my $PLAIN = "\0fred\0pencil";

@@ -68,6 +68,16 @@ for my $mechanism (grep { !/-PLUS\z/ } @ALL) {
   is $client->mechanism, 'SCRAM-SHA-256', 'the strongest that is offered is taken';
 }
 
+# RFC 5802 section 6: a client that could bind says so where no -PLUS was offered, and is right about a server that could too.
+for my $offered ('SCRAM-SHA-256', 'SCRAM-SHA-256-PLUS SCRAM-SHA-256') {
+  my %binds = (options => { channel_binding => { 'tls-exporter' => 'x' x 32 } });
+  my $client = Authen::SASL::Rust::AuthLine->client(sasl => client_sasl(), %binds);
+  my $server = Authen::SASL::Rust::AuthLine->server(sasl => server_sasl($offered), %binds);
+  talk($client, $server, 10_000);
+  ok $client->is_done && $server->is_done, "$offered: who could bind is in" or diag $client->error, $server->error;
+  is $client->mechanism, (split / /, $offered)[0], '... by the best that is offered';
+}
+
 # What a server says, by the book.
 my $LOGIN = "auth-start PLAIN 12\r\n\0fred\0pencil\r\n";
 my @SERVER = (
@@ -92,6 +102,10 @@ for my $case (@SERVER) {
     (my $name = substr $said, 0, 40) =~ s/[^ -~]/?/g;
     is $out, $heard, "$name: by $piece";
   }
+}
+# What is wrong with a line is said at its end, and not behind data that it has no right to announce.
+for my $line ('auth-start plain 5', 'auth-start PL:AIN 99999999', 'auth-start ' . 'A' x 33 . ' 5', 'auth-start PLAIN 5 5') {
+  is server('PLAIN')->feed("$line\r\n"), "BAD_FORMAT\r\n", "$line: at once";
 }
 {
   my $server = server('PLAIN');
@@ -160,5 +174,32 @@ for my $more (224 + 65536 + 2, 224 + 65536 + 3) {
 
 ok !eval { Authen::SASL::Rust::AuthLine->client(sasl => client_sasl(), nosuch => 1) }, 'unknown arguments die';
 like $@, qr/nosuch/, '... by name';
+
+subtest 'login, while signals come' => sub {
+  require POSIX;
+  require Socket;
+  socketpair(my $near, my $far, Socket::AF_UNIX(), Socket::SOCK_STREAM(), Socket::PF_UNSPEC()) or die "socketpair: $!";
+  my $pid = fork;
+  die "fork: $!" unless defined $pid;
+  if (!$pid) {
+    close $near;
+    my $server = server('PLAIN');
+    while ($server->need_more && sysread $far, my $bytes, 4096) {
+      select undef, undef, undef, 0.3;
+      syswrite $far, $server->feed($bytes);
+    }
+    POSIX::_exit(0);
+  }
+  close $far;
+  my $signals = 0;
+  local $SIG{ALRM} = sub { $signals++ };
+  Time::HiRes::setitimer(Time::HiRes::ITIMER_REAL(), 0.05, 0.05);
+  my $client = client(mechanism => 'PLAIN');
+  ok $client->login($near, timeout => 30), 'they do not end it' or diag $client->error;
+  Time::HiRes::setitimer(Time::HiRes::ITIMER_REAL(), 0);
+  close $near;
+  waitpid $pid, 0;
+  cmp_ok $signals, '>', 1, 'signals that came';
+};
 
 done_testing;

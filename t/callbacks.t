@@ -4,12 +4,9 @@ use strict;
 use warnings;
 use Test::More;
 use Authen::SASL qw(Rust);
+use lib 't/lib';
+use TwoSides qw(client);
 use Digest::MD5 qw(md5 md5_hex);
-
-sub client {
-  my ($mechanism, %callback) = @_;
-  return Authen::SASL->new(mechanism => $mechanism, callback => {%callback})->client_new('imap', 'mail.example.org');
-}
 
 # RFC 2104, for keys of less than a block.
 sub hmac_md5_hex {

@@ -40,7 +40,7 @@ sub run {
 sub pod_programs {
   my ($file) = @_;
   my (@programs, $wanted, @stray);
-  my ($pod) = slurp($file) =~ /\n__END__\n(.*)/s;
+  my ($pod) = $file =~ /\.pod\z/ ? slurp($file) : slurp($file) =~ /\n__END__\n(.*)/s;
   for my $paragraph (split /\n{2,}/, defined $pod ? $pod : '') {
     if ($paragraph =~ /\A=for program\s*\z/) { push @programs, ''; $wanted = 1 }
     elsif ($paragraph =~ /\A /) {
@@ -73,10 +73,10 @@ sub mail_server {
   return ($pid, $out, $port);
 }
 
-for my $module (qw(Rust Rust/Accounts Rust/Connection Rust/Error)) {
-  my @programs = pod_programs("lib/Authen/SASL/$module.pm");
-  ok(scalar @programs, "$module.pm has programs");
-  check_program("$module.pm, program $_", $programs[$_ - 1]) for 1 .. @programs;
+for my $page (qw(Rust.pm Rust/Accounts.pm Rust/Callbacks.pod Rust/Connection.pm Rust/Cookbook.pod Rust/Error.pm)) {
+  my @programs = pod_programs("lib/Authen/SASL/$page");
+  ok(scalar @programs, "$page has programs");
+  check_program("$page, program $_", $programs[$_ - 1]) for 1 .. @programs;
 }
 
 my ($pid, $log, $port) = mail_server();

@@ -4,6 +4,8 @@ use strict;
 use warnings;
 use Test::More;
 use Authen::SASL qw(Rust);
+use lib 't/lib';
+use TwoSides qw(client server);
 
 {
   package Tied;
@@ -19,16 +21,6 @@ use Authen::SASL qw(Rust);
   sub TIEARRAY { my ($class, @code) = @_; return bless [@code], $class }
   sub FETCH { return $_[0][$_[1]]->() }
   sub FETCHSIZE { return scalar @{ $_[0] } }
-}
-
-sub client {
-  my ($mechanism, %callback) = @_;
-  return Authen::SASL->new(mechanism => $mechanism, callback => {%callback})->client_new('imap', 'mail.example.org');
-}
-
-sub server {
-  my ($mechanism, %callback) = @_;
-  return Authen::SASL->new(mechanism => $mechanism, callback => {%callback})->server_new('imap', 'mail.example.org');
 }
 
 sub tied_value { my ($code) = @_; tie my $value, 'Tied', $code; return \$value }

@@ -177,7 +177,7 @@ for my $name (qw(early at-once)) {
   };
 }
 
-# The manual's way, "Callers that ignore failures".
+# The way of Authen::SASL::Rust::Error, "CALLERS THAT IGNORE FAILURES".
 subtest 'a careful program' => sub {
   for my $name (sort keys %server) {
     my ($smtp, $sasl) = (greeted_by($name), fred());

@@ -195,4 +195,16 @@ subtest 'fake_salt_key' => sub {
   close $child;
 };
 
+subtest 'plugins that cannot be had' => sub {
+  my $wish = sub { my @arg = @_; return eval { Authen::SASL::Rust->plugins(@arg); 1 } ? 'lives' : $@ };
+  is($wish->(path => '/no/such/folder'), 'lives', 'a folder that is not there is told, and no more');
+  my $before = [Authen::SASL::Rust->plugins];
+  is($before->[0]{file}, '/no/such/folder', 'in the report');
+  like($wish->(path => '/another/one', load => 'otp'), qr/^plugins: otp: /, 'a name that cannot be had dies');
+  is_deeply([Authen::SASL::Rust->plugins], $before, 'and what there was before stays');
+  like($wish->(options => $_), qr/^plugins: options: a hash was expected/, 'no options') for 'x', [];
+  is($wish->(0), 'lives', 'none');
+  is_deeply([Authen::SASL::Rust->plugins], [], 'indeed');
+};
+
 done_testing;

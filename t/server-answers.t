@@ -4,33 +4,11 @@ use strict;
 use warnings;
 use Test::More;
 use Authen::SASL qw(Rust);
+use lib 't/lib';
+use TwoSides qw(client server exchange);
 use MIME::Base64 qw(decode_base64);
 
-sub client {
-  my ($mechanism, %callback) = @_;
-  return Authen::SASL->new(mechanism => $mechanism, callback => {%callback})->client_new('imap', 'mail.example.org');
-}
-
-sub server {
-  my ($mechanism, %callback) = @_;
-  return Authen::SASL->new(mechanism => $mechanism, callback => {%callback})->server_new('imap', 'mail.example.org');
-}
-
 my $PLAIN = "\0fred\0pencil";
-
-# Runs both sides to the end and gives them back.
-sub exchange {
-  my ($client, $server) = @_;
-  my $message = $client->client_start;
-  $message = $server->server_start($client->property('message_absent') ? undef : $message);
-  for (1 .. 5) {
-    last unless $client->need_step && defined $message;
-    $message = $client->client_step($message);
-    last unless $server->need_step && defined $message;
-    $message = $server->server_step($message);
-  }
-  return ($client, $server);
-}
 
 subtest 'checkpass' => sub {
   my @seen;
@@ -114,11 +92,16 @@ subtest 'deferred answers' => sub {
   is_deeply(\@got, [], 'and nothing yet');
   ok($conn->need_step && !$conn->is_success, 'need_step stays true');
   is($conn->error, undef, 'no error');
-  is_deeply([$conn->server_step('x', sub { push @got, ['busy'] })], [], 'another step is refused');
+  is_deeply([$conn->server_step('x')], [], 'another step is refused');
   like($conn->error, qr/still waits for the answer of a callback/, 'with a clear error');
   is($conn->code, -7, 'and its code');
+  my @busy;
+  is_deeply([$conn->server_step('x', sub { push @busy, [@_, $conn->code, $conn->need_step] })], [], 'one with a continuation');
+  is_deeply(\@busy, [[-7, 1]], 'which is called at once, with nothing, and sees the error');
+  ok($conn->need_step && !@got, 'the first exchange goes on');
   $later->(1);
   is_deeply(\@got, [[]], 'the answer: nothing to send, once');
+  is(scalar @busy, 1, 'and only to the step that asked');
   ok($conn->is_success && !$conn->need_step, 'success');
   is($conn->error, undef, 'the complaint is gone');
   $later->(0);
@@ -335,6 +318,16 @@ subtest 'checktoken' => sub {
   }
   ($conn, $message) = $start->(sub { $_[2]->('fred'); return });
   ok($conn->is_success, 'by continuation');
+  {
+    package Meddler;
+    use overload '""' => sub { my ($hash) = @{ $_[0] }; $hash->{status} = 'B' x 5_000; return 'mail' };
+  }
+  ($conn, $message) = $start->(sub {
+    my %object = (status => 'A' x 5_000);
+    $object{scope} = bless [\%object], 'Meddler';
+    return \%object;
+  });
+  is($message, '{"status":"' . 'A' x 5_000 . '","scope":"mail"}', 'an object that changes the hash while it is read');
   ($conn, $message) = $start->(sub { [] });
   ok(!$conn->is_success && $conn->code == -7, 'a plain reference is an error');
 };

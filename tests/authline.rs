@@ -299,6 +299,32 @@ fn every_mechanism_logs_in_at_any_split() {
     }
 }
 
+/// RFC 5802 §6: a client that could bind says `y` where no -PLUS was offered. A server that offered none believes it,
+/// even if it has the data; one that did knows that its list was cut short.
+#[test]
+fn a_server_takes_a_client_for_what_it_was_offered() {
+    let facts = facts("SCRAM-SHA-256-PLUS");
+    for (offered, heard, is_in) in [
+        ("SCRAM-SHA-256", "SCRAM-SHA-256", true),
+        ("SCRAM-SHA-256-PLUS SCRAM-SHA-256", "SCRAM-SHA-256-PLUS SCRAM-SHA-256", true),
+        ("SCRAM-SHA-256-PLUS SCRAM-SHA-256", "SCRAM-SHA-256", false),
+    ] {
+        let mut line = Line::new("SCRAM-SHA-256-PLUS SCRAM-SHA-256", &facts, &facts);
+        line.server = Server::new(offered);
+        line.server.session = session(Side::Server, &facts);
+        line.run(4096, |bytes| {
+            if bytes.starts_with(b"OK ") && bytes.ends_with(b"SCRAM-SHA-256\r\n") {
+                *bytes = format!("OK {}\r\n{heard}\r\n", heard.len()).into_bytes();
+            }
+        });
+        assert_eq!(line.client_event == ClientEvent::Done, is_in, "{offered}, {heard}: {:?}", line.client_event);
+        if !is_in {
+            let failure = line.server.session.failure().expect("a failure").to_string();
+            assert!(failure.contains("the list of mechanisms was changed on the way"), "{failure}");
+        }
+    }
+}
+
 #[test]
 fn a_wrong_secret_is_unauthorized_at_both_ends() {
     for mechanism in mechanism::ALL {
@@ -434,10 +460,12 @@ fn a_client_believes_nothing_unproved() {
     }
 }
 
-/// Damage to any byte of a dialogue neither panics nor logs in by mistake.
+/// Damage to any byte of a dialogue neither panics nor logs in by mistake: who is in is who knows the secret, and no client
+/// believes so alone.
 #[test]
 fn damaged_dialogues_never_panic() {
     let mut dice = Dice(Seeded(17));
+    let mut refused = 0;
     for mechanism in mechanism::ALL {
         let facts = facts(mechanism.name);
         for round in 0..150 {
@@ -458,8 +486,15 @@ fn damaged_dialogues_never_panic() {
                     }
                 }
             });
+            let inside = matches!(line.server_event, Some(Event::Authenticated | Event::Open));
+            let who = line.server.identity().authcid.as_deref();
+            let right = if mechanism.name == "ANONYMOUS" { "anonymous" } else { "fred" };
+            assert!(!inside || who == Some(right), "{}: {who:?} is in", mechanism.name);
+            assert!(inside || line.client_event != ClientEvent::Done, "{}: the client alone", mechanism.name);
+            refused += u32::from(!inside);
         }
     }
+    assert!(refused > 500, "damage that does none: {refused}");
     // Random bytes, some of them after a good beginning.
     for _ in 0..3000 {
         let beginning = ["", "auth-start PLAIN ", "auth-step ", "auth-start SCRAM-SHA-256 40\r\n"][dice.below(4)];

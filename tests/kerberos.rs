@@ -166,7 +166,7 @@ fn damaged(list: fn(usize) -> Vec<(String, Damage)>) {
                 }
                 // Damage does not take the encryption away.
                 if let (true, Some(layer)) = (both, server.layer()) {
-                    assert!(lock(layer).ssf() > 1, "{name}");
+                    assert!(lock(layer).limits().ssf > 1, "{name}");
                 }
             }
         }

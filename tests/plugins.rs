@@ -144,7 +144,7 @@ fn layers() {
     for (client, server) in PAIRS {
         let (client, server) = exchange("DIGEST-MD5", client, server, &facts);
         let (here, there) = (client.session.layer().expect("a layer"), server.session.layer().expect("a layer"));
-        assert_eq!((lock(here).ssf(), lock(there).ssf()), (128, 128));
+        assert_eq!((lock(here).limits().ssf, lock(there).limits().ssf), (128, 128));
         for (from, to) in [(here, there), (there, here)] {
             for length in [1, 100, 70_000] {
                 let text: Vec<u8> = (0..length).map(|i| i as u8).collect();

@@ -129,10 +129,17 @@ static int give_answer(pTHX_ conn_t *conn, int kind, SV *answer) {
   if (SvROK(answer) && SvTYPE(SvRV(answer)) == SVt_PVHV && !SvAMAGIC(answer)) {
     if (kind == ASR_Q_TOKEN) {
       HV *hv = (HV *)SvRV(answer);
-      SV **s = hv_fetchs(hv, "status", 0), **c = hv_fetchs(hv, "scope", 0), **o = hv_fetchs(hv, "openid-configuration", 0);
-      asr_slice status = s ? characters(aTHX_ *s) : none, scope = c ? characters(aTHX_ *c) : none;
-      asr_slice configuration = o ? characters(aTHX_ *o) : none;
-      return asr_answer_token(conn->rust, none, status, scope, configuration);
+      static const char *const names[] = { "status", "scope", "openid-configuration" };
+      SV *field[3];
+      asr_slice text[3];
+      int i;
+      sv_2mortal(SvREFCNT_inc((SV *)hv));
+      for (i = 0; i < 3; i++) {       /* copies: reading one may run Perl code that changes the others */
+        SV **slot = hv_fetch(hv, names[i], (I32)strlen(names[i]), 0);
+        field[i] = slot ? sv_mortalcopy(*slot) : &PL_sv_undef;
+      }
+      for (i = 0; i < 3; i++) text[i] = characters(aTHX_ field[i]);
+      return asr_answer_token(conn->rust, none, text[0], text[1], text[2]);
     }
     if (kind == ASR_Q_GETSECRET) {
       dSP;
@@ -292,6 +299,23 @@ static int drive(pTHX_ conn_t *conn, int outcome) {
   return outcome;
 }
 
+/* The program's continuation gets the message, or nothing where there is none. */
+static void call_continuation(pTHX_ SV *continuation, SV *message) {
+  dSP;
+  ENTER;
+  SAVETMPS;
+  PUSHSTACKi(PERLSI_UNKNOWN);
+  PUSHMARK(SP);
+  if (message) XPUSHs(message);
+  PUTBACK;
+  call_sv(continuation, G_VOID | G_DISCARD);
+  SPAGAIN;
+  PUTBACK;
+  POPSTACK;
+  FREETMPS;
+  LEAVE;
+}
+
 /* The end of a call: the message goes to the program's continuation, or onto the stack. */
 static void deliver(pTHX_ conn_t *conn, int outcome) {
   SV *message = NULL, *continuation = conn->continuation;
@@ -317,19 +341,7 @@ static void deliver(pTHX_ conn_t *conn, int outcome) {
     return;
   }
   if (continuation) {
-    sv_2mortal(continuation);
-    ENTER;
-    SAVETMPS;
-    PUSHSTACKi(PERLSI_UNKNOWN);
-    PUSHMARK(SP);
-    if (message) XPUSHs(message);
-    PUTBACK;
-    call_sv(continuation, G_VOID | G_DISCARD);
-    SPAGAIN;
-    PUTBACK;
-    POPSTACK;
-    FREETMPS;
-    LEAVE;
+    call_continuation(aTHX_ sv_2mortal(continuation), message);
   } else if (message || outcome == ASR_ABSENT) {
     XPUSHs(message ? message : sv_2mortal(newSVpvs("")));
     PUTBACK;
@@ -342,16 +354,17 @@ static void run(pTHX_ conn_t *conn, int what, SV *input, SV *continuation) {
   int outcome;
   sv_2mortal(SvREFCNT_inc((SV *)conn->self));        /* a callback may undef the caller's last reference */
   if (continuation) continuation = sv_mortalcopy(continuation);
+  if (continuation && !(SvROK(continuation) && SvTYPE(SvRV(continuation)) == SVt_PVCV)) continuation = NULL;
   bytes = octets(aTHX_ input);
   if (conn->asking == CALLING || (conn->asking == OWED && what == STEP)) {
     asr_busy(conn->rust);
+    if (continuation) call_continuation(aTHX_ continuation, NULL);      /* it waits for nothing else */
     return;
   }
   if (conn->asking == OWED) new_serial(aTHX_ conn->reply);
   conn->asking = QUIET;
   if (what == STEP && !bytes.ptr) bytes.ptr = "";
-  conn->continuation = continuation && SvROK(continuation) && SvTYPE(SvRV(continuation)) == SVt_PVCV
-      ? SvREFCNT_inc(continuation) : NULL;
+  conn->continuation = SvREFCNT_inc(continuation);
   asr_log_forget();                    /* what a connection that is gone has left */
   outcome = what == START ? asr_start(conn->rust, bytes) : asr_step(conn->rust, bytes);
   deliver(aTHX_ conn, drive(aTHX_ conn, outcome));

@@ -19,6 +19,7 @@ my %module = (
 );
 my $sources = join '', map { slurp($_) } glob('src/*.rs src/*/*.rs src/*/*/*.rs src/*/*/*/*.rs tests/*.rs');
 my $tests = $sources . join '', map { slurp($_) } glob('t/*.t t/vectors/*.txt xt/*.t xt/*/*.t');
+my @pages = (glob('lib/Authen/SASL/Rust/*.pod'), map { "lib/Authen/SASL/Rust/$_.pm" } qw(AuthLine Layer));
 my $manual = slurp($module{'Authen::SASL::Rust'});
 
 for my $name (sort keys %module) {
@@ -53,8 +54,26 @@ subtest 'the table of mechanisms' => sub {
   }
 };
 
+for my $page (@pages) {
+  Test::Pod::pod_file_ok($page);
+  is(system("podchecker -warnings $page >/dev/null 2>&1"), 0, "$page: podchecker has no warnings");
+}
+
+# A link leads to a page that is there, and to one of its headings.
+for my $from (sort values %module, @pages) {
+  my $text = slurp($from);
+  while ($text =~ m{L<(?:[^|>]*\|)?(?:(Authen::SASL::Rust[\w:]*)?(?:/([^>]+))?)>}g) {
+    my ($page, $heading) = ($1, $2);
+    next if !defined $page && !defined $heading;
+    (my $file = defined $page ? "lib/$page" : $from) =~ s{::}{/}g;
+    ($file) = grep { -e } "$file.pm", "$file.pod" if defined $page;
+    ok($file && (!defined $heading || slurp($file) =~ /^=(?:head\d|item) \Q$heading\E$/m),
+      "$from: " . join '/', map { defined ? $_ : '' } $page, $heading);
+  }
+}
+
 subtest 'the table of errors' => sub {
-  my %number = $manual =~ /^    (SASL_[A-Z_]+) +(-?\d+) /mg;
+  my %number = slurp($module{'Authen::SASL::Rust::Error'}) =~ /^    (SASL_[A-Z_]+) +(-?\d+) /mg;
   my %name = $sources =~ /Code::(\w+), "(SASL_\w+)"/g;
   my %code = map { /^ +(\w+) = (-?\d+),$/ && $name{$1} ? ($name{$1}, $2) : () } split /\n/, $sources;
   is_deeply(\%number, \%code, 'has each code with its number');
@@ -62,8 +81,11 @@ subtest 'the table of errors' => sub {
 
 subtest 'properties' => sub {
   my $manual = slurp($module{'Authen::SASL::Rust::Connection'});
-  my ($set, $get) = $sources =~ /pub fn set\(&mut self(.*?)pub fn get\(&self(.*?)\n    \}\n/s;
-  like($manual, qr/^    [\w, ]*\b$_\b|C<$_>|\b$_ is the same/m, $_) for $set =~ /^ +"(\w+)"/mg;
+  my $config = join '', map { slurp($_) } 'src/config.rs', glob 'src/config/*.rs';
+  my @set = $config =~ /fn set\w*\(&mut self, name: &str(.*?)\n    \}\n/sg;
+  my @name = map { /^ +"(\w+)"/mg } @set;
+  cmp_ok(scalar @name, '>', 25, 'options are found');
+  like($manual, qr/^    [\w, ]*\b$_\b|C<$_>|\b$_ is the same/m, $_) for @name;
 };
 
 for my $file (qw(README.md CONTRIBUTING.md SECURITY.md)) {

@@ -48,7 +48,7 @@ impl Way {
                 let mut frames = &self.wire[before..];
                 while let Some((header, rest)) = frames.split_first_chunk() {
                     let length = u32::from_be_bytes(*header) as usize;
-                    assert!(length <= lock(&self.to).max_received(), "a frame of {length} bytes");
+                    assert!(length <= lock(&self.to).limits().max_received, "a frame of {length} bytes");
                     frames = &rest[length..];
                 }
                 assert!(frames.is_empty());
@@ -107,13 +107,13 @@ impl Way {
             return;
         }
         let mut buffer = vec![b'm'; from.room(length)];
-        if length > from.max_plaintext() {
+        if length > from.limits().max_plaintext {
             assert_eq!(from.encode(&mut buffer, length), Err(Error::Misuse(Misuse::MessageTooLong)));
             assert!(from.failure().is_none());
             return;
         }
         let frame = from.encode(&mut buffer, length).expect("a frame");
-        assert!(frame <= from.room(length) && frame <= to.max_received());
+        assert!(frame <= from.room(length) && frame <= to.limits().max_received);
         let plain = to.decode(&mut buffer[..frame]).expect("its plaintext");
         assert!(plain == length && buffer[..plain].iter().all(|&b| b == b'm'));
     }

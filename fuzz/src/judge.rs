@@ -118,15 +118,15 @@ fn agreement(network: &Network) {
     };
     // Neither cipher nor maxbuf is in what DIGEST-MD5 proves (RFC 6331 §2, item 4); whether there is
     // confidentiality is.
-    assert_eq!(lock(ours).ssf() > 1, lock(theirs).ssf() > 1);
+    assert_eq!(lock(ours).limits().ssf > 1, lock(theirs).limits().ssf > 1);
     if network.tampered {
         return;
     }
     for (from, to) in [(ours, theirs), (theirs, ours)] {
         let (mut from, mut to) = (lock(from), lock(to));
-        assert_eq!(from.ssf(), to.ssf());
-        assert!(from.room(0) <= to.max_received() && from.max_plaintext() > 0);
-        let plaintext = vec![b'.'; from.max_plaintext().min(200)];
+        assert_eq!(from.limits().ssf, to.limits().ssf);
+        assert!(from.room(0) <= to.limits().max_received && from.limits().max_plaintext > 0);
+        let plaintext = vec![b'.'; from.limits().max_plaintext.min(200)];
         let mut frames = Vec::new();
         from.frame(&plaintext, &mut frames).expect("a first frame");
         to.feed(&frames).expect("the peer's first frame");

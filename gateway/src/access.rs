@@ -1,5 +1,6 @@
 //! Which user may reach which backend.
 
+use authen_sasl_rust::wire::saslprep;
 use serde::Deserialize;
 
 /// Users by name, `*` at the end for any ending, and the backend that they reach.
@@ -16,6 +17,23 @@ fn default_backend() -> String {
 }
 
 impl Rule {
+    /// Users' names are prepared with SASLprep before they are compared: a name of another spelling would never hold.
+    pub fn check(&self) -> Result<(), String> {
+        for pattern in &self.users {
+            let name = pattern.strip_suffix('*').unwrap_or(pattern);
+            match saslprep::query(name) {
+                _ if name.is_empty() => {}
+                Ok(prepared) if prepared == name => {}
+                Ok(prepared) => {
+                    let star = &pattern[name.len()..];
+                    return Err(format!("access: {pattern:?} is spelled '{prepared}{star}' where users are compared"));
+                }
+                Err(_) => return Err(format!("access: {pattern:?} is no name: SASLprep forbids it")),
+            }
+        }
+        Ok(())
+    }
+
     fn holds_for(&self, user: &str) -> bool {
         self.users.iter().any(|pattern| match pattern.strip_suffix('*') {
             Some(beginning) => user.starts_with(beginning),

@@ -119,13 +119,17 @@ fn admit(gate: &Gate, live: &Live, peer: &Peer) -> Option<Option<Place>> {
     match gate.throttle.enter(address, &live.settings.limits, Instant::now()) {
         Ok(place) => Some(Some(place)),
         Err(reason) => {
-            count(&gate.gauges.turned_away);
-            match reason {
-                TurnedAway::TooManyFailures => warn!(peer = peer.text, "turned away: too many failures"),
-                TurnedAway::TooManyWaiting => warn!(peer = peer.text, "turned away: too many waiting connections"),
-            }
+            turn_away(gate, peer, reason);
             None
         }
+    }
+}
+
+fn turn_away(gate: &Gate, peer: &Peer, reason: TurnedAway) {
+    count(&gate.gauges.turned_away);
+    match reason {
+        TurnedAway::TooManyFailures => warn!(peer = peer.text, "turned away: too many failures"),
+        TurnedAway::TooManyWaiting => warn!(peer = peer.text, "turned away: too many waiting connections"),
     }
 }
 
@@ -226,6 +230,11 @@ impl<'g> Login<'g> {
             };
             let mut input = &buffer[..size];
             loop {
+                if self.is_shut_out() {
+                    turn_away(self.gate, self.peer, TurnedAway::TooManyFailures);
+                    close(stream, LINGER).await;
+                    return None;
+                }
                 let server = self.server.as_mut()?;
                 let mut event = self.live.with_world(|world| server.receive(&mut input, world));
                 while matches!(event, Event::Ask) {
@@ -271,15 +280,26 @@ impl<'g> Login<'g> {
         if !(derives(mechanism) && matches!(question, Question::Credentials { .. })) {
             return Some(self.live.with_world(|world| server.answer(answer, world)));
         }
-        let _permit = self.gate.derivations.acquire().await.ok()?;
+        let permit = self.gate.derivations.clone().acquire_owned().await.ok()?;
+        if self.is_shut_out() {
+            turn_away(self.gate, self.peer, TurnedAway::TooManyFailures);
+            return None;
+        }
         let (mut server, live) = (self.server.take()?, self.live.clone());
         let derived = tokio::task::spawn_blocking(move || {
             let event = live.with_world(|world| server.answer(answer, world));
+            // Given back when the work is done, even if nobody waits for it any more.
+            drop(permit);
             (server, event)
         });
         let (server, event) = derived.await.ok()?;
         self.server = Some(server);
         Some(event)
+    }
+
+    /// Whether its address has failed too often meanwhile: tries on many connections at once count together.
+    fn is_shut_out(&self) -> bool {
+        self.place.is_some_and(|place| place.is_shut_out(&self.live.settings.limits, Instant::now()))
     }
 
     /// The client is who it says: may it reach a backend, and can that be reached?

@@ -62,7 +62,7 @@ pub struct Gate {
     pub gauges: Gauges,
     seats: AtomicUsize,
     /// Key derivations at once: one for each thread, so that passwords do not starve the relays.
-    pub derivations: Semaphore,
+    pub derivations: Arc<Semaphore>,
 }
 
 impl Gate {
@@ -72,7 +72,7 @@ impl Gate {
             throttle: Arc::default(),
             gauges: Gauges::default(),
             seats: AtomicUsize::new(0),
-            derivations: Semaphore::new(threads),
+            derivations: Arc::new(Semaphore::new(threads)),
         }
     }
 

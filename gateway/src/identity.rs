@@ -1,5 +1,6 @@
 //! Identities that were proved below SASL, for EXTERNAL.
 
+use authen_sasl_rust::wire::saslprep;
 use serde::Deserialize;
 use x509_cert::der::asn1::ObjectIdentifier;
 use x509_cert::der::Decode;
@@ -25,11 +26,12 @@ pub enum ClientName {
     Uri,
 }
 
-/// The user of a certificate whose chain was verified. A certificate with several such names, or none, is nobody's.
+/// The user of a certificate whose chain was verified. A certificate with several such names, or none, is nobody's; so is
+/// one whose name SASLprep would change: to the authority that is somebody else than the user with the prepared name.
 pub fn of_certificate(der: &[u8], which: ClientName) -> Option<String> {
     let certificate = Certificate::from_der(der).ok()?;
     let mut names = names(&certificate, which)?.into_iter();
-    let name = names.next().filter(|name| !name.is_empty() && !name.chars().any(char::is_control))?;
+    let name = names.next().filter(|name| saslprep::query(name).is_ok_and(|prepared| prepared == name.as_str()))?;
     names.next().is_none().then_some(name)
 }
 
@@ -57,6 +59,7 @@ mod tests {
     /// Made by `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=fred/CN=… -addext subjectAltName=…`.
     const ONE_NAME: &[u8] = include_bytes!("../tests/one-name.der");
     const TWO_NAMES: &[u8] = include_bytes!("../tests/two-names.der");
+    const JOINED_NAMES: &[u8] = include_bytes!("../tests/joined-names.der");
 
     #[test]
     fn a_certificate_with_one_name_of_the_kind_has_a_user() {
@@ -69,6 +72,35 @@ mod tests {
             assert_eq!(of_certificate(ONE_NAME, which).as_deref(), name, "{which:?}");
             assert_eq!(of_certificate(TWO_NAMES, which), None, "{which:?}");
         }
+    }
+
+    /// The same certificate with another common name of as many octets; the chain is not verified here.
+    fn with_name(name: &str) -> Vec<u8> {
+        let mut der = ONE_NAME.to_vec();
+        for at in 0..der.len() {
+            if der[at..].starts_with(b"\x0c\x04fred") {
+                der[at + 2..at + 6].copy_from_slice(name.as_bytes());
+            }
+        }
+        der
+    }
+
+    #[test]
+    fn names_that_are_not_plain_are_nobodys() {
+        assert_eq!(of_certificate(&with_name("anna"), ClientName::CommonName).as_deref(), Some("anna"));
+        assert_eq!(of_certificate(&with_name("*.de"), ClientName::CommonName).as_deref(), Some("*.de"), "no pattern");
+        // The last three are other names to SASLprep: a soft hyphen, a decomposed umlaut, a wide letter.
+        for name in ["fre\0", "\0\0\0\0", "fr\ne", "fr\x1be", "fr\u{ad}", "jo\u{308}", "\u{ff46}r"] {
+            let der = with_name(name);
+            assert!(Certificate::from_der(&der).is_ok());
+            assert_eq!(of_certificate(&der, ClientName::CommonName), None, "{name:?}");
+        }
+    }
+
+    /// `-multivalue-rdn -subj /CN=fred+CN=anna`.
+    #[test]
+    fn two_names_in_one_part_are_two() {
+        assert_eq!(of_certificate(JOINED_NAMES, ClientName::CommonName), None);
     }
 
     #[test]

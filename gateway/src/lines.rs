@@ -7,6 +7,7 @@ use std::path::Path;
 
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::users::stored_name;
+use rustix::process::geteuid;
 
 /// A line with its number, its user's name and what it says of it.
 pub struct Line<'t> {
@@ -35,10 +36,13 @@ pub fn read<T>(path: &Path, parse: impl FnOnce(&Secret) -> Result<T, String>) ->
         // One octet more than there is, so that the buffer does not grow and leave copies.
         let mut bytes = Vec::with_capacity(usize::try_from(about.len()).unwrap_or(0).saturating_add(1));
         file.read_to_end(&mut bytes)?;
-        Ok((about.mode(), Secret::from(bytes)))
+        Ok((about, Secret::from(bytes)))
     };
-    let (mode, text) = read().map_err(|error: std::io::Error| named(error.to_string()))?;
-    if mode & 0o027 != 0 {
+    let (about, text) = read().map_err(|error: std::io::Error| named(error.to_string()))?;
+    if about.uid() != 0 && about.uid() != geteuid().as_raw() {
+        return Err(named("it belongs neither to the user of this program nor to root".into()));
+    }
+    if about.mode() & 0o027 != 0 {
         return Err(named("others can read or write it (chmod 600; a group may read it with 640)".into()));
     }
     parse(&text).map_err(named)

@@ -1,13 +1,14 @@
 //! Sockets: those of the clients, and that of the scraper.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{watch, OwnedSemaphorePermit, Semaphore};
 use tracing::{error, info, warn};
 
 use crate::address::Address;
@@ -19,6 +20,12 @@ use crate::workers::Workers;
 
 /// Connections that the system holds until they are accepted.
 const BACKLOG: u32 = 4096;
+
+/// How long nobody is accepted after an error. Too many open files, mostly: connections that end make room.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Scrapers at once: there is one, usually.
+const SCRAPERS: usize = 16;
 
 /// A socket that clients connect to.
 pub enum Socket {
@@ -36,10 +43,7 @@ fn open_one(address: &Address) -> std::io::Result<Socket> {
         Address::Tcp(place) => Socket::Tcp(bind(place)?, false),
         Address::Tls(place) => Socket::Tcp(bind(place)?, true),
         Address::Unix(path) => {
-            // A file that nobody listens at is left from before.
-            if std::os::unix::net::UnixStream::connect(path)
-                .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
-            {
+            if is_left_over(path) {
                 std::fs::remove_file(path)?;
             }
             Socket::Unix(UnixListener::bind(path)?, path.clone())
@@ -52,6 +56,13 @@ fn open_one(address: &Address) -> std::io::Result<Socket> {
         Socket::Unix(_, path) => info!(address = %path.display(), "listening"),
     }
     Ok(socket)
+}
+
+/// Whether it is a socket from before, at which nobody listens. Any other file refuses connections too, and is not ours.
+fn is_left_over(path: &Path) -> bool {
+    let refuses = |error: std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+    std::fs::symlink_metadata(path).is_ok_and(|about| about.file_type().is_socket())
+        && std::os::unix::net::UnixStream::connect(path).is_err_and(refuses)
 }
 
 fn bind(place: &str) -> std::io::Result<TcpListener> {
@@ -76,9 +87,8 @@ impl Socket {
                 _ = stopped.changed() => break,
             };
             if let Err(error) = accepted {
-                // Too many open files, mostly: connections that end make room.
                 error!(%error, "a connection cannot be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep(PAUSE).await;
             }
         }
         if let Socket::Unix(_, path) = &self {
@@ -136,22 +146,40 @@ pub async fn serve_metrics(
     if let Ok(address) = listener.local_addr() {
         info!(%address, "metrics");
     }
+    let scrapers = Arc::new(Semaphore::new(SCRAPERS));
     tokio::spawn(async move {
         loop {
             let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
+                accepted = next_scraper(&listener, &scrapers) => accepted,
                 _ = stopped.changed() => return,
             };
-            if let Ok((stream, _)) = accepted {
-                let gate = gate.clone();
-                tokio::spawn(async move {
-                    // A scraper that is slow or gone asks again.
-                    let _ = tokio::time::timeout(Duration::from_secs(5), answer(stream, &gate)).await;
-                });
+            match accepted {
+                Ok((stream, place)) => {
+                    let gate = gate.clone();
+                    tokio::spawn(async move {
+                        // A scraper that is slow or gone asks again.
+                        let _ = tokio::time::timeout(Duration::from_secs(5), answer(stream, &gate)).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    error!(%error, "a scraper cannot be accepted");
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
     });
     Ok(())
+}
+
+/// Waits for its place first: scrapers do not use up the files that clients need.
+async fn next_scraper(
+    listener: &TcpListener,
+    scrapers: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let place = scrapers.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, place))
 }
 
 async fn answer(mut stream: TcpStream, gate: &Gate) -> std::io::Result<()> {

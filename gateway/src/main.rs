@@ -6,6 +6,7 @@
 mod access;
 mod accounts;
 mod address;
+mod attention;
 mod backend;
 mod connection;
 mod gate;
@@ -32,6 +33,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use tokio::signal::unix::{signal, Signal, SignalKind};
 use tokio::sync::watch;
+use tracing::level_filters::LevelFilter;
 use tracing::{error, info, warn};
 
 use gate::{Gate, Live};
@@ -69,9 +71,15 @@ fn run(options: Options) -> Result<(), String> {
         );
         return Ok(());
     }
+    // A log that cannot be written, as the disk is full, is no reason to end: without the last word here it would be one.
+    let level = if live.settings.verbose { LevelFilter::DEBUG } else { LevelFilter::INFO };
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).log_internal_errors(false);
     match live.settings.log {
-        Log::Text => tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init(),
-        Log::Json => tracing_subscriber::fmt().json().with_writer(std::io::stderr).init(),
+        Log::Text => log.with_ansi(false).init(),
+        Log::Json => log.json().init(),
+    }
+    if live.settings.tls.client_ca.is_some() && live.settings.access.is_empty() {
+        warn!("there are no rules (access): whoever has a certificate from tls.client_ca is let in");
     }
     // Each connection needs two files, and the usual limit is 1024.
     match rlimit::increase_nofile_limit(u64::MAX) {
@@ -98,9 +106,10 @@ async fn serve(options: Options, live: Live, threads: usize, workers: Arc<Worker
     let gate = Arc::new(Gate::new(live, threads));
     let (stop, stopped) = watch::channel(false);
     let sockets = listen::open(&settings)?;
-    for socket in sockets {
-        tokio::spawn(socket.accept(gate.clone(), workers.clone(), stopped.clone()));
-    }
+    let accepting: Vec<_> = sockets
+        .into_iter()
+        .map(|socket| tokio::spawn(socket.accept(gate.clone(), workers.clone(), stopped.clone())))
+        .collect();
     if let Some(address) = settings.metrics {
         listen::serve_metrics(gate.clone(), address, stopped.clone()).await?;
     }
@@ -114,6 +123,9 @@ async fn serve(options: Options, live: Live, threads: usize, workers: Arc<Worker
     }
     // The sockets close, and those who are in may finish.
     let _ = stop.send(true);
+    for socket in accepting {
+        let _ = socket.await;
+    }
     drain(&gate, &mut terminate, &mut interrupt).await;
     Ok(())
 }

@@ -87,6 +87,10 @@ pub struct Options {
     #[arg(long, value_name = "FORMAT", value_parser = log)]
     log: Option<Log>,
 
+    /// Log too what ended connections that nobody has authenticated
+    #[arg(short, long)]
+    verbose: bool,
+
     /// Threads that relay [default: one a processor]
     #[arg(long, value_name = "NUMBER")]
     threads: Option<usize>,
@@ -178,6 +182,7 @@ impl Options {
         settings.plaintext |= self.plaintext;
         settings.metrics = self.metrics.or(settings.metrics);
         settings.log = self.log.unwrap_or(settings.log);
+        settings.verbose |= self.verbose;
         settings.threads = self.threads.or(settings.threads);
         Ok(settings)
     }

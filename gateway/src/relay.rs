@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
+use crate::attention;
+
 /// How much is read at once.
 const LENT: usize = 64 * 1024;
 
@@ -92,6 +94,7 @@ impl<'c> Flow<'c> {
         if Pin::new(from).poll_read(cx, &mut read)?.is_pending() {
             return Ok(Poll::Pending);
         }
+        attention::renew();
         let filled = read.filled();
         if filled.is_empty() {
             self.ended = true;

@@ -16,6 +16,9 @@ use crate::identity::ClientName;
 pub const MECHANISMS: &str = "EXTERNAL SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS \
     SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 OAUTHBEARER PLAIN";
 
+/// The longest time that can be configured, in seconds: what is far enough for a clock to run over is a mistake.
+const LONGEST: u64 = 365 * 86_400;
+
 /// The whole configuration, as the TOML file has it. `docs/sasl-gate.pod` describes each word.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -43,6 +46,8 @@ pub struct Settings {
     pub limits: Limits,
     pub metrics: Option<SocketAddr>,
     pub log: Log,
+    /// Log what ended connections that nobody has authenticated.
+    pub verbose: bool,
     pub threads: Option<usize>,
 }
 
@@ -150,6 +155,7 @@ impl Default for Settings {
             limits: Limits::default(),
             metrics: None,
             log: Log::default(),
+            verbose: false,
             threads: None,
         }
     }
@@ -215,6 +221,16 @@ impl Settings {
             return Err("limits.token_bytes: a number from 12288 to 1048576 was expected".into());
         }
         for (name, value) in [
+            ("login_seconds", limits.login_seconds),
+            ("backend_seconds", limits.backend_seconds),
+            ("failure_window", limits.failure_window),
+            ("drain_seconds", limits.drain_seconds),
+        ] {
+            if value > LONGEST {
+                return Err(format!("limits.{name}: at most {LONGEST} was expected, which is a year"));
+            }
+        }
+        for (name, value) in [
             ("connections", limits.connections),
             ("unauthenticated_per_address", limits.unauthenticated_per_address),
             ("failures_per_address", limits.failures_per_address as usize),
@@ -231,6 +247,7 @@ impl Settings {
             return Err("threads: must not be 0".into());
         }
         for rule in &self.access {
+            rule.check()?;
             if rule.backend != "default" && !self.backends.contains_key(&rule.backend) {
                 return Err(format!("access: there is no backend '{}'", rule.backend));
             }
@@ -269,6 +286,10 @@ mod tests {
             ("users = '/u'\nmechanisms = ' '", "mechanisms"),
             ("users = '/u'\n[limits]\ntoken_bytes = 1", "token_bytes"),
             ("users = '/u'\n[limits]\nlogin_seconds = 0", "login_seconds"),
+            ("users = '/u'\n[limits]\nlogin_seconds = 9223372036854775807", "login_seconds"),
+            ("users = '/u'\n[limits]\ndrain_seconds = 31536001", "drain_seconds"),
+            ("users = '/u'\n[[access]]\nusers = ['fred', 'wor\u{ad}ker-*']", "'worker-*'"),
+            ("users = '/u'\n[[access]]\nusers = [\"\\u0007\"]", "no name"),
             ("users = '/u'\n[[access]]\nusers = ['*']\nbackend = 'x'", "'x'"),
             ("backend = '127.0.0.1:1'", "users"),
         ] {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::settings::Limits;
 
-/// Above so many addresses, those without any business are forgotten.
+/// Above so many addresses, those without any business are forgotten; then again when there are twice as many as were left.
 const SWEEP: usize = 4096;
 
 #[derive(Debug, Default)]
@@ -20,7 +20,20 @@ struct Entry {
 
 /// Every address that has business with the gateway. An IPv6 address counts as its /64.
 #[derive(Debug, Default)]
-pub struct Throttle(Mutex<HashMap<IpAddr, Entry>>);
+pub struct Throttle(Mutex<Table>);
+
+#[derive(Debug)]
+struct Table {
+    entries: HashMap<IpAddr, Entry>,
+    /// How many there are when the next sweep is due, so that each newcomer pays for a few of the others and not for all.
+    sweep: usize,
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Table { entries: HashMap::new(), sweep: SWEEP }
+    }
+}
 
 /// A place among the connections of an address that are not authenticated; given back when dropped.
 #[derive(Debug)]
@@ -40,12 +53,15 @@ impl Throttle {
     /// Gives a connection of this address its place, if it may have one.
     pub fn enter(self: &Arc<Self>, address: IpAddr, limits: &Limits, now: Instant) -> Result<Place, TurnedAway> {
         let address = group(address);
-        let mut entries = self.lock();
+        let mut table = self.lock();
         let window = Duration::from_secs(limits.failure_window);
-        if entries.len() > SWEEP {
-            entries.retain(|_, entry| entry.waiting > 0 || !entry.is_over(window, now));
+        if table.entries.len() > table.sweep {
+            table.entries.retain(|_, entry| entry.waiting > 0 || !entry.is_over(window, now));
+            table.sweep = SWEEP.max(table.entries.len().saturating_mul(2));
+            let room = table.sweep;
+            table.entries.shrink_to(room);
         }
-        let entry = entries.entry(address).or_default();
+        let entry = table.entries.entry(address).or_default();
         if entry.is_over(window, now) {
             entry.failures = 0;
             entry.since = None;
@@ -60,7 +76,7 @@ impl Throttle {
         Ok(Place { throttle: self.clone(), address })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Entry>> {
+    fn lock(&self) -> MutexGuard<'_, Table> {
         // Counters are whole after any of the lines above.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -75,20 +91,27 @@ impl Entry {
 impl Place {
     /// This address has failed to authenticate.
     pub fn failed(&self, now: Instant) {
-        if let Some(entry) = self.throttle.lock().get_mut(&self.address) {
+        if let Some(entry) = self.throttle.lock().entries.get_mut(&self.address) {
             entry.failures = entry.failures.saturating_add(1);
             entry.since.get_or_insert(now);
         }
+    }
+
+    /// Whether the address has failed too often since it was let in.
+    pub fn is_shut_out(&self, limits: &Limits, now: Instant) -> bool {
+        let window = Duration::from_secs(limits.failure_window);
+        let is_out = |entry: &Entry| entry.failures >= limits.failures_per_address && !entry.is_over(window, now);
+        self.throttle.lock().entries.get(&self.address).is_some_and(is_out)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut entries = self.throttle.lock();
-        if let Some(entry) = entries.get_mut(&self.address) {
+        let mut table = self.throttle.lock();
+        if let Some(entry) = table.entries.get_mut(&self.address) {
             entry.waiting = entry.waiting.saturating_sub(1);
             if entry.waiting == 0 && entry.since.is_none() {
-                entries.remove(&self.address);
+                table.entries.remove(&self.address);
             }
         }
     }
@@ -120,13 +143,35 @@ mod tests {
         drop(second);
         place.failed(now);
         assert!(throttle.enter(one, &limits, now).is_ok());
+        assert!(!place.is_shut_out(&limits, now));
         place.failed(now);
+        assert!(place.is_shut_out(&limits, now), "while it is in");
+        assert!(!place.is_shut_out(&limits, now + Duration::from_secs(limits.failure_window)));
         drop(place);
         assert_eq!(throttle.enter(one, &limits, now).unwrap_err(), TurnedAway::TooManyFailures);
         assert!(throttle.enter(other, &limits, now).is_ok());
         let later = now + Duration::from_secs(limits.failure_window);
         assert!(throttle.enter(one, &limits, later).is_ok());
-        assert!(throttle.lock().is_empty());
+        assert!(throttle.lock().entries.is_empty());
+    }
+
+    /// Many addresses that have failed cannot be forgotten yet: what a newcomer costs does not grow with them.
+    #[test]
+    fn sweeps_are_rare_and_forget() {
+        let throttle = Arc::new(Throttle::default());
+        let (limits, now) = (Limits::default(), Instant::now());
+        let mut sweeps = 0;
+        for number in 0..100_000_u32 {
+            let before = throttle.lock().sweep;
+            throttle.enter(IpAddr::V4(number.into()), &limits, now).unwrap().failed(now);
+            sweeps += u32::from(throttle.lock().sweep != before);
+        }
+        assert!((1..10).contains(&sweeps), "{sweeps}");
+        assert_eq!(throttle.lock().entries.len(), 100_000);
+        let later = now + Duration::from_secs(limits.failure_window);
+        let enter = |number: u32| throttle.enter(IpAddr::V4((1 << 24 | number).into()), &limits, later).unwrap();
+        let kept: Vec<_> = (0..100_000).map(enter).collect();
+        assert_eq!(throttle.lock().entries.len(), kept.len(), "those of before are forgotten");
     }
 
     #[test]

@@ -22,8 +22,8 @@ pub fn acceptor(certificate: &Path, key: &Path, settings: &settings::Tls) -> Res
             let revoked = settings.client_revoked.as_deref().map_or(Ok(Vec::new()), pem)?;
             // A client without a certificate may log in by another mechanism than EXTERNAL.
             let verifier = WebPkiClientVerifier::builder(Arc::new(authorities(path)?))
+                // If there are lists, who is on none that counts for it is refused: its own may just be missing.
                 .with_crls(revoked)
-                .allow_unknown_revocation_status()
                 .allow_unauthenticated()
                 .build()
                 .map_err(|error| wrong(path, &error))?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::Config;
-use crate::contract::{Account, Accounts};
+use crate::contract::{Abilities, Account, Accounts};
 use crate::error::{Application, Code, Error};
 use crate::secret::Secret;
 use crate::store::check::check;
@@ -55,9 +55,14 @@ impl AccountsHandle {
     }
 
     /// Sets or takes away the password, where that is a property like others.
-    fn store(&self, name: &str, password: Option<&Secret>) -> Result<bool, Error> {
-        let account = Account { authcid: name, authzid: None, realm: None };
-        self.accounts.store(account, &[("userPassword", password)], &Config::default())?;
+    fn store(&self, name: &str, password: Option<&Secret>, expected: Expected) -> Result<bool, Error> {
+        let (account, config) = (Account { authcid: name, authzid: None, realm: None }, Config::default());
+        if expected != Expected::Either && self.accounts.abilities().contains(Abilities::CREDENTIALS) {
+            let found = self.accounts.properties(&["*userPassword".into()], account, &config)?;
+            let known = !found.get("*userPassword").is_empty();
+            expected.check(known).map_err(|(code, what)| Error::outside(code, what))?;
+        }
+        self.accounts.store(account, &[("userPassword", password)], &config)?;
         Ok(true)
     }
 }
@@ -213,6 +218,11 @@ pub unsafe extern "C" fn asr_accounts_set(
     // SAFETY: the module's rules.
     let (accounts, name, password, mechanisms) =
         unsafe { (&mut *accounts, name.name(), password.bytes(), mechanisms.text()) };
+    let expected = match expected {
+        0 => Expected::New,
+        1 => Expected::Known,
+        _ => Expected::Either,
+    };
     accounts.say(|of| {
         let (name, password) = (name?.unwrap_or_default(), Secret::new(password.unwrap_or_default()));
         let Some(users) = &of.users else {
@@ -220,15 +230,10 @@ pub unsafe extern "C" fn asr_accounts_set(
                 let range = "a users' file, which alone has them";
                 return Err(Application::Option { name: "mechanism and iterations", range }.into());
             }
-            return of.store(&name, Some(&password));
+            return of.store(&name, Some(&password), expected);
         };
         let iterations = (iterations != 0).then_some(iterations);
         let new = NewPassword { password: &password, mechanisms: mechanisms.as_deref(), iterations };
-        let expected = match expected {
-            0 => Expected::New,
-            1 => Expected::Known,
-            _ => Expected::Either,
-        };
         users.set_password(&name, &new, expected).map(|()| true)
     })
 }
@@ -245,7 +250,7 @@ pub unsafe extern "C" fn asr_accounts_delete(accounts: *mut AccountsHandle, name
         let name = name?.unwrap_or_default();
         match &of.users {
             Some(users) => users.delete(&name).map(|()| true),
-            None => of.store(&name, None),
+            None => of.store(&name, None, Expected::Either),
         }
     })
 }

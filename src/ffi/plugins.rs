@@ -22,7 +22,8 @@ pub(super) fn default() -> Option<Arc<Plugins>> {
 }
 
 /// Opens plugins, for a connection or, without a handle, for all new ones. `load` has names with blanks between them and is absent for all; `options`
-/// has names and values in turn, a NUL behind each. Gives 1 and the report of [`asr_plugins_report`], or 0 and the reason.
+/// has names and values in turn, a NUL behind each. Gives 1 and the report of [`asr_plugins_report`], or 0 and the reason. If one of the names
+/// has no mechanisms, what was loaded before stays.
 ///
 /// # Safety
 /// The module's rules; `handle` may be null. The text is lent through `out` and freed by
@@ -39,6 +40,7 @@ pub unsafe extern "C" fn asr_plugins_load(
 ) -> i32 {
     // SAFETY: the module's rules.
     let (handle, path, load, options) = unsafe { (handle.as_mut(), path.text(), load.text(), options.text()) };
+    let names: Vec<String> = load.iter().flat_map(|names| names.split_ascii_whitespace()).map(str::to_owned).collect();
     let loaded = shielded(Err(Error::System(DEFECT)), || {
         let options = options.unwrap_or_default();
         let mut words = options.split_terminator('\0');
@@ -46,13 +48,16 @@ pub unsafe extern "C" fn asr_plugins_load(
         while let (Some(name), Some(value)) = (words.next(), words.next()) {
             pairs.push((name.to_owned(), value.to_owned()));
         }
-        let load = load.map(|names| names.split_ascii_whitespace().map(str::to_owned).collect());
+        let load = load.is_some().then(|| names.clone());
         Plugins::load(&Wish { path, load, prefer: prefer != 0, options: pairs })
     });
     let (ok, text) = match loaded {
         Ok(plugins) => {
             let text = report(&plugins);
-            set(handle, Some(Arc::new(plugins)));
+            // If one that was named cannot be had, that is the caller's to tell, and all stays as it was.
+            if names.iter().all(|name| plugins.mechanisms().any(|(_, file)| *file.name == **name)) {
+                set(handle, Some(Arc::new(plugins)));
+            }
             (1, text)
         }
         Err(error) => (0, error.to_string()),

@@ -121,13 +121,13 @@ impl Handle {
             "message_absent" => Some(u8::from(session.message_absent()).to_string()),
             "ssf" => {
                 if session.is_success() {
-                    Some(session.layer().map_or(0, |layer| lock(layer).ssf()).to_string())
+                    Some(session.layer().map_or(0, |layer| lock(layer).limits().ssf).to_string())
                 } else {
                     None
                 }
             }
             "delegated" => session.is_success().then(|| u8::from(session.delegated()).to_string()),
-            "maxout" => session.layer().map(|layer| lock(layer).max_plaintext().to_string()),
+            "maxout" => session.layer().map(|layer| lock(layer).limits().max_plaintext.to_string()),
             _ => session.config.get(name),
         }
     }

@@ -38,7 +38,7 @@ impl Incoming {
                 break;
             }
             let length = u32::from_be_bytes(self.header) as usize;
-            check_length(length, layer.max_received())?;
+            check_length(length, layer.limits().max_received)?;
             let (now, later) = bytes.split_at(bytes.len().min(length - (self.data.len() - self.ready)));
             self.data.extend_from_slice(now);
             bytes = later;
@@ -91,7 +91,7 @@ impl Incoming {
 
 /// Appends frames of as many messages as the plaintext needs, of none for none.
 pub(super) fn append(layer: &mut dyn SecurityLayer, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
-    let most = layer.max_plaintext().max(1);
+    let most = layer.limits().max_plaintext.max(1);
     let whole = layer.room(most.min(plaintext.len())) + 4;
     out.reserve(plaintext.len().div_ceil(most) * whole);
     for message in plaintext.chunks(most) {

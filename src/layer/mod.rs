@@ -5,7 +5,7 @@ mod frame;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::contract::{SecurityLayer, Side};
+use crate::contract::{LayerLimits, SecurityLayer, Side};
 use crate::error::{Error, Failure, Malformed, Misuse};
 
 use frame::Incoming;
@@ -51,19 +51,9 @@ impl Stream {
         Stream { layer, side, mechanism, incoming: Incoming::default(), sought: Sought::default(), broken: None }
     }
 
-    /// Its security strength factor.
-    pub fn ssf(&self) -> u32 {
-        self.layer.ssf()
-    }
-
-    /// Longest plaintext of one frame.
-    pub fn max_plaintext(&self) -> usize {
-        self.layer.max_plaintext()
-    }
-
-    /// Longest frame that the peer may send.
-    pub fn max_received(&self) -> usize {
-        self.layer.max_received()
+    /// What the two sides have agreed on.
+    pub fn limits(&self) -> LayerLimits {
+        self.layer.limits()
     }
 
     /// Why nothing goes through any more.
@@ -88,7 +78,7 @@ impl Stream {
     /// # Errors
     /// [`Misuse::MessageTooLong`], which ends nothing; any other error is the layer's end.
     pub fn encode(&mut self, buffer: &mut [u8], length: usize) -> Result<usize, Error> {
-        if length > self.layer.max_plaintext() {
+        if length > self.limits().max_plaintext {
             return Err(Error::Misuse(Misuse::MessageTooLong));
         }
         self.guard(|stream| stream.layer.encode(buffer, length))
@@ -100,7 +90,7 @@ impl Stream {
     /// Any error is the layer's end.
     pub fn decode(&mut self, frame: &mut [u8]) -> Result<usize, Error> {
         self.guard(|stream| {
-            check_length(frame.len(), stream.layer.max_received())?;
+            check_length(frame.len(), stream.limits().max_received)?;
             stream.layer.decode(frame)
         })
     }

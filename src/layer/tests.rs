@@ -5,14 +5,8 @@ use super::*;
 struct Plain;
 
 impl SecurityLayer for Plain {
-    fn ssf(&self) -> u32 {
-        1
-    }
-    fn max_plaintext(&self) -> usize {
-        10
-    }
-    fn max_received(&self) -> usize {
-        11
+    fn limits(&self) -> LayerLimits {
+        LayerLimits { ssf: 1, max_plaintext: 10, max_received: 11 }
     }
     fn room(&self, length: usize) -> usize {
         length + 1

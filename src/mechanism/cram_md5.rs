@@ -125,14 +125,8 @@ impl State for AwaitResponse {
 impl State for AwaitCredential {
     /// An unknown user, or one without a password, costs the same work and hears the same refusal.
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
-        let stored = event.credential()?.filter(|stored| !stored.is_empty());
-        let known = stored.is_some();
-        let stored = stored.unwrap_or_else(|| Secret::new(verifier::NOBODYS_PASSWORD));
-        let password = verifier::plain_password(&stored)?;
-        if known {
-            cx.world.lookups.saw(false);
-        }
-        let expected = digest(&self.challenge, password)?;
+        let (password, known) = verifier::password_or_nobodys(event.credential()?, cx.world.lookups)?;
+        let expected = digest(&self.challenge, &password)?;
         if !(ct_eq(&expected, &self.digest) & known) {
             return Err(Refused::Credentials.into());
         }

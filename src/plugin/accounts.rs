@@ -297,27 +297,49 @@ fn unfit_password(what: &str) -> Error {
     Error::outside(Code::NoVerify, format!("the property userPassword of the user is {what}"))
 }
 
-/// The scheme of a hash as LDAP directories write them. Taken for a password, its text would be a way in.
+/// The scheme of a hash, as directories (`{SSHA}...`) or crypt(3) (`$6$...`) write it. Taken for a password, its text would
+/// be a way in.
 fn hash_scheme(stored: &[u8]) -> Option<&str> {
-    const HASHES: [&str; 16] = [
-        "ARGON2",
-        "BCRYPT",
-        "BLF-CRYPT",
-        "CRYPT",
-        "DES-CRYPT",
-        "HMAC-MD5",
-        "KERBEROS",
-        "LANMAN",
-        "MD5",
-        "NT",
-        "PBKDF2",
-        "SASL",
-        "SCRYPT",
-        "SHA",
-        "SMD5",
-        "SSHA",
-    ];
-    let (scheme, _) = std::str::from_utf8(stored).ok()?.strip_prefix('{')?.split_once('}')?;
-    let name = scheme.to_ascii_uppercase();
-    HASHES.iter().any(|hash| name.starts_with(hash)).then_some(scheme)
+    /// What the names of such schemes have in them, and what others begin with.
+    const PARTS: [&str; 6] = ["ARGON2", "CRYPT", "MD4", "MD5", "PBKDF2", "SHA"];
+    const STARTS: [&str; 8] = ["KERBEROS", "LANMAN", "LM", "NT", "OTP", "RPA", "SASL", "SKEY"];
+    const CRYPT: [&str; 14] = ["1", "2", "2a", "2b", "2x", "2y", "5", "6", "7", "y", "gy", "apr1", "P", "H"];
+    let text = stored.utf8_chunks().next()?.valid();
+    let scheme = |opening, closing| text.strip_prefix(opening)?.split_once(closing).map(|(scheme, _)| scheme);
+    let known = |scheme: &&str| {
+        let name = scheme.to_ascii_uppercase();
+        PARTS.iter().any(|part| name.contains(part)) || STARTS.iter().any(|start| name.starts_with(start))
+    };
+    scheme('{', '}').filter(known).or_else(|| scheme('$', '$').filter(|id| CRYPT.contains(id) || known(id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_told_from_passwords() {
+        for (stored, scheme) in [
+            ("{SSHA}AAAA", "SSHA"),
+            ("{md5}AAAA", "md5"),
+            ("{SHA512-CRYPT}$6$salt$AAAA", "SHA512-CRYPT"),
+            ("{PLAIN-MD5}AAAA", "PLAIN-MD5"),
+            ("{DIGEST-MD5}AAAA", "DIGEST-MD5"),
+            ("{CRAM-MD5.hex}AAAA", "CRAM-MD5.hex"),
+            ("{LM}AAAA", "LM"),
+            ("{SASL}fred@example.org", "SASL"),
+            ("$6$salt$AAAA", "6"),
+            ("$2y$10$AAAA", "2y"),
+            ("$argon2id$v=19$m=65536,t=3,p=4$AAAA$AAAA", "argon2id"),
+            ("$apr1$salt$AAAA", "apr1"),
+        ] {
+            assert_eq!(hash_scheme(stored.as_bytes()), Some(scheme), "{stored}");
+            assert_eq!(hash_scheme(&[stored.as_bytes(), b"\xff"].concat()), Some(scheme), "{stored} and bytes");
+        }
+        for password in
+            ["", "pencil", "{}", "{pencil}", "{PLAIN}pencil", "{SSHA", "$6", "$$", "$cash$", "p$6$x$", "\u{e4}"]
+        {
+            assert_eq!(hash_scheme(password.as_bytes()), None, "{password}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::ptr;
 
-use crate::contract::SecurityLayer;
+use crate::contract::{LayerLimits, SecurityLayer};
 use crate::error::{Code, Error, Misuse, Policy};
 
 use super::abi::{code, Decode, Encode, Iovec, OutParams};
@@ -27,9 +27,7 @@ pub trait Owner: Send {
 
 struct Layer<T> {
     owner: T,
-    ssf: u32,
-    max_plaintext: usize,
-    max_received: usize,
+    limits: LayerLimits,
     encode: Encode,
     decode: Decode,
 }
@@ -61,7 +59,8 @@ pub fn agreed<T: Owner + 'static>(
     };
     let max_received = limits.max_received;
     let max_plaintext = if out.maxoutbuf == 0 { max_received } else { out.maxoutbuf as usize };
-    Ok(Some(Box::new(Layer { owner, ssf: out.mech_ssf, max_plaintext, max_received, encode, decode })))
+    let limits = LayerLimits { ssf: out.mech_ssf, max_plaintext, max_received };
+    Ok(Some(Box::new(Layer { owner, limits, encode, decode })))
 }
 
 impl<T: Owner> Layer<T> {
@@ -97,16 +96,8 @@ impl<T: Owner> Layer<T> {
 }
 
 impl<T: Owner> SecurityLayer for Layer<T> {
-    fn ssf(&self) -> u32 {
-        self.ssf
-    }
-
-    fn max_plaintext(&self) -> usize {
-        self.max_plaintext
-    }
-
-    fn max_received(&self) -> usize {
-        self.max_received
+    fn limits(&self) -> LayerLimits {
+        self.limits
     }
 
     fn room(&self, length: usize) -> usize {

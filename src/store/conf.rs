@@ -9,6 +9,7 @@
 //! this is what libsasl2 does (xt/accounts/conf.t compares). It differs where a mistake would go unseen: libsasl2 cuts a value
 //! at a NUL, a long line into several, and passes over a file that it may not read.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::io::{ErrorKind, Read};
@@ -32,6 +33,7 @@ impl Conf {
     /// The first line that is wrong, by its number, and what is wrong with it; no value.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut conf = Conf::default();
+        let mut names = HashSet::new();
         for (number, line) in text.split('\n').enumerate() {
             let wrong = |what| format!("line {}: {what}", number + 1);
             if line.len() > LINE_LIMIT {
@@ -53,7 +55,7 @@ impl Conf {
                 return Err(wrong("the value is missing"));
             }
             let name = name.to_ascii_lowercase();
-            if conf.get(&name).is_none() {
+            if names.insert(name.clone()) {
                 conf.0.push((name.into(), value.into()));
             }
         }

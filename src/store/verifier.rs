@@ -13,6 +13,7 @@ use std::borrow::Cow;
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
+use zeroize::Zeroizing;
 
 use crate::contract::{Lookups, Random};
 use crate::crypto::hash::Hash;
@@ -126,10 +127,10 @@ impl Verifier {
     pub fn print(&self, spelling: Spelling) -> String {
         let (stored, server) = self.keys.expose().split_at(self.hash.size().min(self.keys.expose().len()));
         let (name, iterations, salt) = (self.hash.name(), self.iterations, STANDARD.encode(&self.salt));
-        let (stored, server) = (STANDARD.encode(stored), STANDARD.encode(server));
+        let (stored, server) = (Zeroizing::new(STANDARD.encode(stored)), Zeroizing::new(STANDARD.encode(server)));
         match spelling {
-            Spelling::Rfc5803 => format!("SCRAM-{name}${iterations}:{salt}${stored}:{server}"),
-            Spelling::Dovecot => format!("{{SCRAM-{name}}}{iterations},{salt},{stored},{server}"),
+            Spelling::Rfc5803 => format!("SCRAM-{name}${iterations}:{salt}${}:{}", *stored, *server),
+            Spelling::Dovecot => format!("{{SCRAM-{name}}}{iterations},{salt},{},{}", *stored, *server),
         }
     }
 }
@@ -281,17 +282,24 @@ fn prepared(password: &Secret) -> Option<Secret> {
     })
 }
 
-/// The stored text as a password, for the mechanisms that compute with the password itself.
+/// The password of a user, for the mechanisms that compute with the password itself, and true; for an unknown user, or one
+/// without a password, [`NOBODYS_PASSWORD`], with which the same work is done, and false.
 ///
 /// # Errors
 /// When it begins like a stored key of SCRAM: that is never a password.
-pub fn plain_password(stored: &Secret) -> Result<&Secret, Error> {
-    if beginning(stored.expose()).is_some() {
+pub fn password_or_nobodys(stored: Option<Secret>, lookups: &dyn Lookups) -> Result<(Secret, bool), Error> {
+    let stored = stored.filter(|stored| !stored.is_empty());
+    let known = stored.is_some();
+    let password = stored.unwrap_or_else(|| Secret::new(NOBODYS_PASSWORD));
+    if beginning(password.expose()).is_some() {
         return Err(
             Application::Verifier("a stored key of SCRAM does not do: this mechanism needs the password").into()
         );
     }
-    Ok(stored)
+    if known {
+        lookups.saw(false);
+    }
+    Ok((password, known))
 }
 
 #[cfg(test)]
@@ -458,11 +466,15 @@ mod tests {
             "{SCRAM-",
             " scram-sha-1$",
         ] {
-            let error = plain_password(&Secret::new(key.as_bytes())).unwrap_err();
+            let error = password_or_nobodys(Some(Secret::new(key.as_bytes())), &LookupMemory::new()).unwrap_err();
             assert!(matches!(error, Error::Application(Application::Verifier(_))), "{key}");
         }
         for password in ["", "SCRAM-SHA-256", "SCRAM-bled eggs$", "$SCRAM-SHA-1$", "{SCRAM"] {
-            assert!(plain_password(&Secret::new(password.as_bytes())).is_ok(), "{password}");
+            let (read, known) =
+                password_or_nobodys(Some(Secret::new(password.as_bytes())), &LookupMemory::new()).unwrap();
+            assert!(known != password.is_empty(), "{password}");
+            assert!(read.ct_eq(if known { password.as_bytes() } else { NOBODYS_PASSWORD }), "{password}");
         }
+        assert!(!password_or_nobodys(None, &LookupMemory::new()).unwrap().1);
     }
 }

@@ -2,7 +2,9 @@
 
 use authen_sasl_rust::authline::decoder::Decoder;
 use authen_sasl_rust::authline::request::Request;
-use authen_sasl_rust::contract::{Abilities, Answer, Property, Question, Random, SecurityLayer, Side, Values};
+use authen_sasl_rust::contract::{
+    Abilities, Answer, LayerLimits, Property, Question, Random, SecurityLayer, Side, Values,
+};
 use authen_sasl_rust::error::Error;
 use authen_sasl_rust::layer::Stream;
 use authen_sasl_rust::secret::Secret;
@@ -135,14 +137,8 @@ pub fn known_by(stored: &[u8]) -> Result<(), String> {
 pub struct Open(usize);
 
 impl SecurityLayer for Open {
-    fn ssf(&self) -> u32 {
-        1
-    }
-    fn max_plaintext(&self) -> usize {
-        self.0
-    }
-    fn max_received(&self) -> usize {
-        self.0
+    fn limits(&self) -> LayerLimits {
+        LayerLimits { ssf: 1, max_plaintext: self.0, max_received: self.0 }
     }
     fn room(&self, length: usize) -> usize {
         length

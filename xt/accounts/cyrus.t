@@ -54,6 +54,21 @@ for my $mechanism (qw(SCRAM-SHA-256 SCRAM-SHA-1 DIGEST-MD5 CRAM-MD5 PLAIN LOGIN)
 is($accounts->check('anna', 'crayon', realm => 'example.org'), 1, 'check');
 is($accounts->check('anna', 'pencil', realm => 'example.org'), 0, 'check: no');
 
+subtest 'setpass' => sub {
+  my $refused = sub {
+    my ($name, $create, $why) = @_;
+    is(eval { $accounts->setpass($name, 'x', create => $create) }, undef, "$name, create $create");
+    like($@, $why, 'is refused');
+  };
+  $refused->('eve@example.org', 0, qr/^there is no such user \(SASL_NOUSER\)\n/);
+  is($accounts->setpass('eve@example.org', 'chalk', create => 1), 1, 'made');
+  $refused->('eve@example.org', 1, qr/^this user is there already \(SASL_NOCHANGE\)\n/);
+  is($accounts->setpass('eve@example.org', 'paint', create => 0), 1, 'changed');
+  is($accounts->check('eve@example.org', 'paint'), 1, 'it holds');
+  is($accounts->delete('eve@example.org'), 1, 'deleted');
+  $refused->('eve@example.org', 0, qr/SASL_NOUSER/);
+};
+
 subtest 'the configuration of a service' => sub {
   local $ENV{SASL_CONF_PATH} = $folder;
   open my $out, '>', "$folder/imap.conf" or die $!;

@@ -15,12 +15,14 @@ my $first = Server::Beanstalkd->start;
 my $second = Server::Beanstalkd->start;
 my $authority = TLS::Authority->new('Example');
 my $other = TLS::Authority->new('Example');
+my $third = TLS::Authority->new('Third');
 my %shows = (
   fred => [$authority->issue('/O=Example/CN=fred')],
   anna => [$authority->issue('/CN=anna', 'email:anna@example.org')],
   nameless => [$authority->issue('/O=Example')],
   'two names' => [$authority->issue('/CN=fred/CN=anna')],
   stranger => [$other->issue('/CN=fred')],
+  listless => [$third->issue('/CN=anna')],
   revoked => [$authority->issue('/CN=fred')],
 );
 my $list = $authority->revoke_last;
@@ -61,11 +63,19 @@ my $gate = Server::SaslGate->start(
 my $tcp = "127.0.0.1:$gate->{port}";
 my $unix = $gate->dir . '/socket';
 
+sub slurp {
+  my ($path) = @_;
+  open my $file, '<', $path or die "$path: $!";
+  local $/;
+  return scalar <$file>;
+}
+
 sub tls {
-  my ($who) = @_;
+  my ($who, $which) = @_;
+  $which ||= $gate;
   my ($certificate, $key) = @{ $who ? $shows{$who} : [] };
   return IO::Socket::SSL->new(
-    PeerAddr => "127.0.0.1:$gate->{tls_port}", SSL_ca_file => $gate->dir . '/cert.pem',
+    PeerAddr => "127.0.0.1:$which->{tls_port}", SSL_ca_file => $which->dir . '/cert.pem',
     SSL_verifycn_name => 'localhost', SSL_verifycn_scheme => 'none',
     $certificate ? (SSL_cert_file => $certificate, SSL_key_file => $key) : ()
   );
@@ -127,6 +137,22 @@ trial 'certificates that prove nobody' => sub {
   }
 };
 
+# Another authority is trusted too, and has no list.
+trial 'an authority without a list of what it has revoked' => sub {
+  my $both = $authority->_write('both.pem', join '', map { slurp($_->certificate) } $authority, $third);
+  for my $case (["client_revoked = '$list'\n", qr/\A(?:no list: \z|no TLS)/], ['', qr/\Aoffered, OK/]) {
+    my ($lines, $expected) = @$case;
+    my $trusting = Server::SaslGate->start(backend => "127.0.0.1:$first->{port}", tls => 1,
+      lines => "verbose = true\n", tls_lines => "client_ca = '$both'\n$lines");
+    my $socket = tls('fred', $trusting);
+    is told($socket), 'offered, OK', 'the other one proves who is who';
+    my $listless = tls('listless', $trusting);
+    like $listless ? told($listless) : 'no TLS', $expected, $lines ? 'it proves nobody' : 'without any lists it does too';
+    ok $trusting->logs($lines ? 'UnknownRevocationStatus' : 'there are no rules (access)'), '... and the log tells'
+      or diag $trusting->log_text;
+  }
+};
+
 trial 'another name of the certificate' => sub {
   $gate->configure(tls_lines => "client_ca = '" . $authority->certificate . "'\nclient_name = 'email'\n");
   $gate->signal('HUP');
@@ -143,6 +169,13 @@ trial 'the Unix socket' => sub {
   $gate->signal('HUP');
   ok $gate->figure_becomes(reloads_total => 2), 'reloaded with another account';
   is told(connect_to($unix)), 'not offered, UNAUTHORIZED', 'and nobody else is';
+};
+
+trial 'channel binding that is not offered' => sub {
+  my $socket = tls();
+  my ($in, $auth) = login($socket, mechanism => 'SCRAM-SHA-256', user => 'fred', pass => 'pencil',
+    options => { externalssf => 256, tls => $socket });
+  ok $in, 'a client that could bind is in without' or diag $auth->error, $gate->log_text;
 };
 
 for my $mechanism (qw(OAUTHBEARER XOAUTH2)) {

@@ -8,6 +8,7 @@ use Test::More;
 use Peer::Cells qw(try_cells);
 use Peer::Perl  ();
 
+# Our server takes both.
 my $hashes_utf8 = {
   why  => 'Authen::SASL::Perl hashes UTF-8 where RFC 2831 wants Latin-1',
   ends => 'fail',
@@ -18,8 +19,8 @@ try_cells(
   client => [qw(ANONYMOUS EXTERNAL PLAIN LOGIN CRAM-MD5 DIGEST-MD5)],
   server => [qw(PLAIN LOGIN DIGEST-MD5)],
   unlike => {
-    map { ("$_ DIGEST-MD5: beyond ASCII" => $hashes_utf8,
-      "$_ DIGEST-MD5: beyond Latin-1 in the password only" => $hashes_utf8) } qw(client server)
+    'server DIGEST-MD5: beyond ASCII' => $hashes_utf8,
+    'server DIGEST-MD5: beyond Latin-1 in the password only' => $hashes_utf8,
   },
 );
 

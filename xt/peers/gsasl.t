@@ -11,17 +11,15 @@ use Peer::GsaslProgram ();
 
 my @mechanisms = qw(ANONYMOUS EXTERNAL PLAIN LOGIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256);
 
-# RFC 2831, section 2.1.2.1, converts name and password, each if it fits.
+# RFC 2831, section 2.1.2.1, converts name and password, each if it fits. Our server takes both.
 my $not_the_name = 'libgsasl converts the password to Latin-1, the name never';
 my %unlike;
-for my $role (qw(client server)) {
-  for my $case (['beyond ASCII', "p\x{e4}ssw\x{f6}rd"],
-    ['beyond Latin-1 in the password only', "\x{43f}\x{430}\x{440}\x{43e}\x{43b}\x{44c}"])
-  {
-    my %account = (user => 'rene', password => $case->[1]);
-    $unlike{"$role DIGEST-MD5: $case->[0]"} =
-      {why => $not_the_name, client => {%account}, server => {%account}};
-  }
+for my $case (['beyond ASCII', "p\x{e4}ssw\x{f6}rd"],
+  ['beyond Latin-1 in the password only', "\x{43f}\x{430}\x{440}\x{43e}\x{43b}\x{44c}"])
+{
+  my %account = (user => 'rene', password => $case->[1]);
+  $unlike{"server DIGEST-MD5: $case->[0]"} =
+    {why => $not_the_name, client => {%account}, server => {%account}};
 }
 
 my %no_quotes = (user => "o'brien,=3D", password => "a'b,d=2C");

@@ -118,10 +118,18 @@ Each makes it the B<only> plugin. Authen::SASL tries the next plugin when C<clie
 another plugin would send the password that this one refused to send. A program that wants a second plugin
 names it: C<use Authen::SASL qw(Rust Perl)>.
 
-This page has what concerns the whole; L<Authen::SASL::Rust::Connection> has the methods and properties of a
-connection, L<Authen::SASL::Rust::Accounts> servers whose users stand in a file or behind saslauthd,
-L<Authen::SASL::Rust::ChannelBinding> the C<-PLUS> mechanisms, and L<Authen::SASL::Rust::Error> the
-exception.
+This page has what concerns the whole. The others:
+
+    Authen::SASL::Rust::Cookbook         Net::SMTP, Net::LDAP, Mail::IMAPClient, XMPP, a server of one's own: short answers
+    Authen::SASL::Rust::Connection       the methods and properties of a connection
+    Authen::SASL::Rust::Callbacks        what a connection asks its program; stored keys; answers that come later
+    Authen::SASL::Rust::Accounts         servers whose users stand in a file, behind saslauthd, or as Cyrus SASL has them
+    Authen::SASL::Rust::Error            the codes of failures, what to do, and the exception
+    Authen::SASL::Rust::ChannelBinding   the -PLUS mechanisms
+    Authen::SASL::Rust::Kerberos         Kerberos and Active Directory
+    Authen::SASL::Rust::Layer            a handle with a security layer
+    Authen::SASL::Rust::Plugins          mechanisms of Cyrus SASL's plugins
+    Authen::SASL::Rust::AuthLine         the AUTH line protocol, for beanstalkd and the like
 
 =head1 MECHANISMS
 
@@ -208,52 +216,7 @@ $conn->mechanism($name) >>, before C<server_start>.
     # prints it is unknown here
     # prints it does not satisfy the security flag noplaintext
 
-=head2 Kerberos and Active Directory
-
-Nothing of Kerberos is needed to install this module. The library of the system, libgssapi_krb5.so.2 of MIT Kerberos or
-libgssapi.so.3 of Heimdal, is opened when a Kerberos mechanism is asked for; where there is none, the error of C<client_new> says so.
-
-To search an Active Directory, get a ticket (C<kinit fred@EXAMPLE.ORG>, with the realm in capitals), then
-
-    use Authen::SASL qw(Rust);
-    use Net::LDAP;
-
-    my $ldap = Net::LDAP->new('dc1.example.org') or die $@;
-    my $bind = $ldap->bind('', sasl => Authen::SASL->new(mechanism => 'GSSAPI'));
-    die $bind->error if $bind->code;
-
-The name that is given to C<< Net::LDAP->new >> is the one that the domain controller has in Kerberos: its full name, neither an alias
-nor an address. All that follows goes through Kerberos' encryption. Over C<ldaps> or after C<start_tls>, where Active
-Directory takes no second encryption and may ask for a channel binding, make the connection yourself and hand it the TLS socket:
-
-    my $sasl = Authen::SASL->new(mechanism => 'GSSAPI');
-    my $conn = $sasl->client_new('ldap', 'dc1.example.org', { tls => $ldap->socket });
-    my $bind = $ldap->bind('', sasl => $conn);
-
-C<GSS-SPNEGO> is Microsoft's own way, with the same tickets and the same result. F<eg/directory-search> does all of this.
-
-The properties C<ccache>, C<keytab>, C<principal> and C<delegate> (L<Authen::SASL::Rust::Connection/Kerberos>) say which
-credentials are used, if they are not the environment's (C<KRB5CCNAME>, C<KRB5_KTNAME>, C<KRB5_CLIENT_KTNAME>). A
-client asks the callback C<authname> for the authorization identity. A password from C<pass> is ignored; a GSSAPI::Cred object,
-which Authen::SASL::Perl takes there, is refused: name its cache in C<ccache>.
-
-On a server C<authuser> is the local name of the principal, by the rules C<auth_to_local> of krb5.conf (C<fred@EXAMPLE.ORG> of the
-default realm is C<fred>), or else the whole principal (always so with GSS-SPNEGO on Heimdal 7). A ticket that names
-nobody (C<kinit -n>) is refused. C<canonuser> may change it and C<authorize> is asked as ever.
-
-Heimdal 7 takes caches and keytabs from the environment alone: with it the properties C<ccache>, C<keytab> and C<delegated_ccache>
-are refused, and so is every client by a server of GS2-KRB5.
-
-To act further on in the client's name, a server names a credentials cache. The client must have a ticket that may be
-forwarded (C<kinit -f>) and lend it (C<delegate>):
-
-    my $ccache = "FILE:/run/app/$session";
-    my $server = $sasl->server_new('http', 'www.example.org', { delegated_ccache => $ccache });
-    # ... the exchange ...
-    if ($server->property('delegated')) {
-        my $conn = $sasl->client_new('ldap', 'dc1.example.org', { ccache => $ccache });
-        my $bind = $ldap->bind('', sasl => $conn);
-    }
+Kerberos and Active Directory have a page of their own, L<Authen::SASL::Rust::Kerberos>.
 
 =head1 CLASS METHODS
 
@@ -313,151 +276,12 @@ arguments:
 
 =head1 CALLBACKS
 
-A callback is given by name in the hash C<callback> of C<< Authen::SASL->new >>, in one of three shapes:
-
     user => 'fred'                  the value itself
     user => \&code                  called as code($conn)
     user => [\&code, 1, 2, 3]       called as code($conn, 1, 2, 3)
 
-Where a callback is asked something, the question's arguments follow the connection and the callback's own
-values. A callback may die: the exception passes unchanged through the step that called it, and that exchange
-has then failed. It may read properties of the connection; it may not step it (C<error> then says that the
-connection waits for a callback).
-
-=head2 Of a client
-
-    user, authcid    the authentication identity: whose password it is
-    authname, authzid  the authorization identity: whom to act as; not given or empty: oneself. ANONYMOUS: the trace
-    pass, password   the password; a string, never empty
-    token            the OAuth token
-    auth             as user; beside it, user means the authorization identity, as with Authen::SASL::XS
-    realm            DIGEST-MD5: called with the offered realms, returns one; undef takes the first
-    serv             DIGEST-MD5: the serv-name
-    host, port       OAUTHBEARER: its optional keys
-    canonuser        called with 'AUTHID' or 'AUTHZID', a realm or undef, the longest length (1024), and the name;
-                     returns the name to send
-    language         accepted, and not used
-    channel_binding  data of the TLS connection, see Authen::SASL::Rust::ChannelBinding
-
-C<authcid> and C<authzid> win over the other names of the same value. C<pass> serves as the token only where
-every mechanism that the caller named is an OAuth one. EXTERNAL sends C<authzid> if given, else C<user>, else
-nothing.
-
-=head2 Of a server
-
-    getsecret    ($conn, \%query, $answer): the password or stored key of a user; undef for an unknown user
-    checkpass    ($conn, \%query, $answer): is this the password? PLAIN and LOGIN only
-    checktoken   ($conn, \%query, $answer): whose is this token? OAUTHBEARER and XOAUTH2
-    authorize    ($conn, $authcid, $authzid, $realm): may the one act as the other?
-    canonuser    ($conn, 'AUTHID' or 'AUTHZID', $realm, $maxlen, $name): the canonical name; undef refuses
-    realm        ($conn): the default realm, as the property realm; a string will do
-    setpass      ($conn, $user, $password, $flags): for the method setpass
-    channel_binding  as a client's
-
-C<%query> has C<user>, and as far as they are known C<authname> (the authorization identity asked for) and
-C<realm>; for C<getsecret> also C<mechanism>, for C<checkpass> also C<pass>, for C<checktoken> also C<token>,
-C<host> and C<port>.
-
-C<checktoken> returns the identity as a string, or a reference to a hash that becomes the error object:
-C<status> (C<invalid_token> if not given), C<scope>, C<openid-configuration>.
-
-Without C<authorize> an identity may act only as itself, or as itself with C<@realm> or C<@host> of the server
-behind it. Where C<checkpass> is missing, PLAIN and LOGIN ask C<getsecret> and compare.
-
-A value that is missing, or a reference where text is expected, ends the exchange with an error that names the
-callback. Empty passwords are refused on every server.
-
-=head2 Stored keys
-
-C<getsecret> may return a stored key instead of a password. With it nobody can log in, as long as no
-dictionary gives the password, and the server does no key derivation. The spellings:
-
-    SCRAM-SHA-256$4096:salt$StoredKey:ServerKey      PostgreSQL, OpenLDAP, RFC 5803
-    {SCRAM-SHA-256}4096,salt,StoredKey,ServerKey     Dovecot, GNU SASL
-
-Salt and keys are in base64. A reference to a hash is taken too, its values being bytes: C<mechanism>,
-C<iterations>, C<salt>, C<stored_key>, C<server_key>.
-
-A stored key serves the SCRAM mechanism that it was made for, and PLAIN and LOGIN. What begins like a stored
-key and is malformed, or is of another hash than the mechanism's, is an error and never taken as a password.
-CRAM-MD5 and DIGEST-MD5 need the password itself.
-
-=for program
-
-    use strict;
-    use warnings;
-    use Authen::SASL qw(Rust);
-
-    my $key    = Authen::SASL::Rust->scram_verifier(password => 'pencil', spelling => 'dovecot');
-    my $server = Authen::SASL->new(mechanism => 'PLAIN', callback => { getsecret => sub { $key } })
-        ->server_new('imap', 'mail.example.org');
-
-    $server->server_start("\0fred\0pencil");
-    print $server->is_success ? "welcome\n" : "no\n";     # prints welcome
-    $server->server_start("\0fred\0$key");
-    print $server->is_success ? "welcome\n" : "no\n";     # prints no
-
-=head2 Deferred answers
-
-C<getsecret>, C<checkpass> and C<checktoken> may answer later, so that an event loop need not wait for a
-directory. For that the program gives a continuation to C<server_start> and C<server_step>, and the callback
-keeps its last argument:
-
-=for program
-
-    use strict;
-    use warnings;
-    use Authen::SASL qw(Rust);
-
-    my @waiting;
-    my $server = Authen::SASL->new(
-        mechanism => 'PLAIN',
-        callback  => {
-            checkpass => sub {
-                my ($conn, $query, $answer) = @_;
-                push @waiting, sub { $answer->($query->{pass} eq 'pencil') };
-                return;
-            },
-        },
-    )->server_new('imap', 'mail.example.org');
-
-    $server->server_start("\0fred\0pencil", sub {
-        my ($message) = @_;         # nothing here: PLAIN ends without one
-        print $server->is_success ? "welcome\n" : $server->error . "\n";
-    });
-    print "waiting\n" if $server->need_step;      # prints waiting
-
-    $_->() for @waiting;                          # prints welcome
-
-=over
-
-=item *
-
-With a continuation the step returns an empty list. The continuation is called exactly once, at once or later,
-with the message, or with nothing where there is none.
-
-=item *
-
-While an answer is owed, C<need_step> stays true, another step changes nothing, and C<error> says that the
-connection waits.
-
-=item *
-
-The first answer holds. One that comes twice, or after the connection is gone or was started again, is
-ignored. An answer given by calling C<$answer> wins over the return value.
-
-=item *
-
-A continuation that is dropped without an answer fails the exchange, and the program's is called with nothing.
-
-=item *
-
-Without a continuation of the program, the callback's return value is the answer. A reference is never a yes,
-and a callback that keeps its continuation all the same, to answer later, fails the exchange: nobody would hear it.
-
-=back
-
-F<eg/deferred-answers> is a whole event loop in a page, F<eg/event-server> a POP3 server on IO::Async.
+A client answers C<user> and C<pass>, or C<token>; a server C<getsecret>, which gives the password or a stored key of a user, or
+C<checkpass>, which says whether a password is right. L<Authen::SASL::Rust::Callbacks> has them all, stored keys, and answers that come later.
 
 =head1 SECURITY LAYERS
 
@@ -484,97 +308,17 @@ Under TLS, set C<externalssf>, and C<maxssf> to 0: a second layer gains nothing.
 User names and passwords are characters. A string with Perl's UTF-8 flag is taken as it is. One without it
 that is valid UTF-8 is taken as encoded already (this is what @ARGV and files give); any other is Latin-1.
 They are encoded once, and prepared with SASLprep (RFC 4013) where the mechanism's standard asks for that.
-DIGEST-MD5 hashes as Latin-1 what fits Latin-1, as its standard demands. Callbacks of a server get names and
-passwords as characters.
+DIGEST-MD5 hashes as Latin-1 what fits Latin-1, as its standard demands; a server takes too what clients make that hash
+the name, or both, in UTF-8 (GNU SASL, Authen::SASL::Perl). Callbacks of a server get names and passwords as characters.
 
 Messages of an exchange are bytes, in and out. A wide character in one dies. They are not encoded in base64:
 SMTP, IMAP and POP3 want that from the program, LDAP does not.
 
 =head1 ERRORS
 
-C<< $conn->error >> is undef while all is well, else one string: mechanism and side, what happened, and the
-name of a code. It never holds a secret. C<< $conn->code >> is the number of that code, as in F<sasl.h>.
-
-    name             number  means, typically                                what to do
-    SASL_OK               0  all is well
-    SASL_FAIL            -1  no random bytes; a defect of this library       report it
-    SASL_NOMECH          -4  no mechanism is usable; a reason for each       name others, or add the callback it names
-    SASL_BADPROT         -5  the peer's message is malformed, or breaks      look at the peer: the text names the
-                             a rule                                          message and the field
-    SASL_BADPARAM        -7  a callback is missing or gave what cannot       mend the callback or option that it names
-                             be used; a stored key is malformed; a step
-                             while an answer is owed
-    SASL_BADMAC          -9  a frame of the security layer was changed       close the connection
-    SASL_BADSERV        -10  the server could not prove that it knows        do not go on: it may be an impostor
-                             the password
-    SASL_NOTINIT        -12  server_step before server_start                 mend the program
-    SASL_BADAUTH        -13  wrong password or unknown user; a token was     ask the user again
-                             refused; the server refused, in its words
-    SASL_NOAUTHZ        -14  right password, but the identity may not act    the authorize callback decides
-                             as the other
-    SASL_TOOWEAK        -15  the server names fewer iterations than          min_iterations, if you trust that server
-                             min_iterations
-    SASL_BADBINDING     -32  channel binding was demanded or does not        see Authen::SASL::Rust::ChannelBinding
-                             match
-
-Accounts and plugins that a server calls may also give these; the text says who failed at what:
-
-    SASL_NOMEM               -2  out of memory
-    SASL_BUFOVER             -3  a buffer is too small
-    SASL_NOTDONE             -6  the exchange has not ended
-    SASL_TRYAGAIN            -8  a failure that may pass
-    SASL_WRONGMECH          -11  the mechanism does not do what was asked for
-    SASL_ENCRYPT            -16  encryption is needed for this mechanism
-    SASL_TRANS              -17  log in once in plain text, then the mechanism knows the user
-    SASL_EXPIRED            -18  the password has expired
-    SASL_DISABLED           -19  the account is disabled
-    SASL_NOUSER             -20  there is no such user
-    SASL_PWLOCK             -21  the password is locked
-    SASL_NOCHANGE           -22  nothing was changed, or nothing can be
-    SASL_BADVERS            -23  the versions do not match
-    SASL_UNAVAIL            -24  the server that decides cannot be reached
-    SASL_NOVERIFY           -26  the user has no verifier for this mechanism
-    SASL_WEAKPASS           -27  the new password is too weak
-    SASL_NOUSERPASS         -28  the user may set no password
-    SASL_NEED_OLD_PASSWD    -29  the old password is needed too
-    SASL_CONSTRAINT_VIOLAT  -30  the new value breaks a constraint
-    SASL_CONFIGERR         -100  the configuration is wrong
-
-"Wrong password" and "unknown user" are one text on purpose. With C<die_on_failure> a failure dies instead,
-see L</Callers that ignore failures>. What is the program's own mistake always dies: an unknown option value, a
-wide character in a message, a connection of another thread.
-
-=head2 Callers that ignore failures
-
-Net::SMTP, and others, look at the server's replies and not at what a step returns. An impostor that does not
-know the password sends a made-up proof, then 235, and C<auth> returns true. So let a failed step die:
-
-=over
-
-=item *
-
-with the option or property C<die_on_failure>, where the program makes the connection itself;
-
-=item *
-
-with the variable C<$Authen::SASL::Rust::DIE_ON_FAILURE>, where a module does. It is the default of that option
-for each connection that C<client_new> and C<server_new> make while it is true.
-
-=back
-
-The exception is an L<Authen::SASL::Rust::Error>. It comes through the module, in the middle of a dialogue:
-close that connection. A server that says 235 before it has sent its proof makes no step fail, since none is
-taken any more. Therefore ask C<is_success> in the end. The Authen::SASL object has the connection:
-
-    my $sasl = Authen::SASL->new(mechanism => 'SCRAM-SHA-256', callback => { user => $user, pass => $pass });
-    my $in   = do {
-        local $Authen::SASL::Rust::DIE_ON_FAILURE = 1;
-        eval { $smtp->auth($sasl) } && $sasl->{conn}->is_success;
-    };
-    die 'not logged in: ', $@ || $sasl->error || 'the last reply was ' . $smtp->code if !$in;
-
-C<< $smtp->auth($user, $pass) >> makes an object of its own, which cannot be asked afterwards; there the
-variable is all the protection that there is.
+C<< $conn->error >> is undef while all is well, else one string: mechanism and side, what happened, and the name of a code. It never
+holds a secret. C<< $conn->code >> is the number of that code. L<Authen::SASL::Rust::Error> has the codes, what to do
+about them, and how a failure becomes an exception, which programs need that log in through Net::SMTP.
 
 =head1 SECURITY
 
@@ -593,7 +337,8 @@ shortened on the way to its weakest member.
 =item *
 
 A SCRAM or DIGEST-MD5 client has succeeded when the B<server> has proved itself: look at C<is_success> after
-the last step. For Net::SMTP and others that ignore a failed step, see L</Callers that ignore failures>.
+the last step. For Net::SMTP and others that ignore a failed step, see
+L<Authen::SASL::Rust::Error/CALLERS THAT IGNORE FAILURES>.
 
 =item *
 
@@ -684,8 +429,8 @@ A client and a server may live in one process.
 
 =head1 SEE ALSO
 
-L<Authen::SASL>, L<Authen::SASL::Rust::Connection>, L<Authen::SASL::Rust::Accounts>, L<Authen::SASL::Rust::Plugins>, L<sasl-rust-passwd>,
-L<Authen::SASL::Rust::ChannelBinding>, L<Authen::SASL::Rust::Error>; RFC 4422 (SASL), RFC 5802 (SCRAM). The programs in F<eg/> run as they stand.
+L<Authen::SASL>, L<Authen::SASL::Rust::Cookbook>, L<Authen::SASL::Rust::Connection>, L<sasl-rust-passwd>; RFC 4422 (SASL), RFC 5802
+(SCRAM). The programs in F<eg/> run as they stand.
 
 =head1 LICENSE
 

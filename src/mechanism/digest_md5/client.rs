@@ -10,7 +10,7 @@ use crate::wire::digest;
 
 use super::messages::{parse_response_auth, Challenge, Response, RESPONSE_LIMIT};
 use super::protection::Protection;
-use super::response::{Exchange, Proof, SessionKey};
+use super::response::{Exchange, Proof, SessionKey, Spelling};
 
 pub struct AwaitChallenge;
 
@@ -96,7 +96,7 @@ impl State for AwaitRealm {
             cnonce: cx.world.random.nonce()?.into_bytes(),
             qop: protection.qop,
         };
-        let session_key = exchange.session_key(password.expose());
+        let session_key = exchange.session_key(password.expose(), Spelling::Standard);
         let proof = exchange.proof(Proof::Server, &session_key);
         let response = exchange.proof(Proof::Client, &session_key);
         let Exchange { authcid, authzid, nonce, cnonce, digest_uri, .. } = exchange;

@@ -3,7 +3,7 @@
 use md5::{Digest, Md5};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::contract::{SecurityLayer, Side};
+use crate::contract::{LayerLimits, SecurityLayer, Side};
 use crate::crypto::des::{self, Des, TripleDes};
 use crate::crypto::hmac_md5::HmacMd5;
 use crate::crypto::rc4::Rc4;
@@ -38,13 +38,11 @@ enum Keyed {
 
 /// The layer of `auth-int` or `auth-conf`.
 pub struct Layer {
-    ssf: u32,
+    limits: LayerLimits,
     /// True for a cipher that works on blocks.
     padded: bool,
     outgoing: Direction,
     incoming: Direction,
-    max_plaintext: usize,
-    max_received: usize,
 }
 
 /// The longest plaintext whose frame is no longer than `frame`.
@@ -64,12 +62,14 @@ impl Layer {
             Side::Server => (Way::ToClient, Way::ToServer),
         };
         Layer {
-            ssf: cipher.map_or(1, Cipher::ssf),
+            limits: LayerLimits {
+                ssf: cipher.map_or(1, Cipher::ssf),
+                max_plaintext: max_plaintext(cipher, sent),
+                max_received: received as usize,
+            },
             padded: cipher.is_some_and(Cipher::is_block),
             outgoing: Direction::new(outgoing, cipher, key),
             incoming: Direction::new(incoming, cipher, key),
-            max_plaintext: max_plaintext(cipher, sent),
-            max_received: received as usize,
         }
     }
 
@@ -84,16 +84,8 @@ impl Layer {
 }
 
 impl SecurityLayer for Layer {
-    fn ssf(&self) -> u32 {
-        self.ssf
-    }
-
-    fn max_plaintext(&self) -> usize {
-        self.max_plaintext
-    }
-
-    fn max_received(&self) -> usize {
-        self.max_received
+    fn limits(&self) -> LayerLimits {
+        self.limits
     }
 
     fn room(&self, length: usize) -> usize {
@@ -236,7 +228,7 @@ fn derive(session: &[u8], magic: &str) -> Zeroizing<[u8; 16]> {
 
 impl Keyed {
     fn new(cipher: Cipher, key: &[u8; 16]) -> Self {
-        let mut vector = [0; 8];
+        let mut vector = Zeroizing::new([0; 8]);
         vector.copy_from_slice(&key[8..]);
         match cipher {
             Cipher::Rc4 | Cipher::Rc4With56 | Cipher::Rc4With40 => Keyed::Rc4(Box::new(Rc4::new(key))),

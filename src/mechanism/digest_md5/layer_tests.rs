@@ -108,7 +108,7 @@ fn no_frame_is_longer_than_the_peer_receives() {
     for cipher in ALL {
         for limit in (17..120).chain([65535, 65536, 0xFF_FFFF]) {
             let layer = Layer::new(Side::Client, cipher, &key(), limit, 17);
-            let most = layer.max_plaintext();
+            let most = layer.limits().max_plaintext;
             assert!(most == 0 || layer.room(most) <= limit as usize, "{cipher:?} {limit}");
             assert!(layer.room(most + 1) > limit as usize, "{cipher:?} {limit}: there is more room");
             assert_eq!(most == 0, limit < 22 && cipher.is_some_and(Cipher::is_block));
@@ -131,8 +131,8 @@ fn peers(service: &str, client: &[(&str, &str)], server: &[(&str, &str)]) -> (Pe
 /// What both sides of an exchange say of their layer: strength, longest plaintext, longest frame received.
 fn layer(peer: &Peer) -> (u32, usize, usize) {
     peer.session.layer().map_or((0, 0, 0), |layer| {
-        let stream = lock(layer);
-        (stream.ssf(), stream.max_plaintext(), stream.max_received())
+        let limits = lock(layer).limits();
+        (limits.ssf, limits.max_plaintext, limits.max_received)
     })
 }
 

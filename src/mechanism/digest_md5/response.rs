@@ -35,15 +35,31 @@ pub struct Exchange {
     pub qop: Qop,
 }
 
+/// How the name and the password are hashed. They differ beyond ASCII only.
+#[derive(Debug, Clone, Copy)]
+pub enum Spelling {
+    /// What fits ISO 8859-1 as that, even where the message carries UTF-8 (RFC 2831 §2.1.2.1).
+    Standard,
+    /// The password so, the name in UTF-8: libgsasl.
+    NameInUtf8,
+    /// Both in UTF-8: Authen::SASL::Perl, Dovecot.
+    InUtf8,
+}
+
 impl Exchange {
     /// `A1 = { H( { username ":" realm ":" passwd } ) ":" nonce ":" cnonce [ ":" authzid ] }`
-    pub fn session_key(&self, password: &[u8]) -> SessionKey {
+    pub fn session_key(&self, password: &[u8], spelling: Spelling) -> SessionKey {
+        let (name_in_utf8, password_in_utf8) = match spelling {
+            Spelling::Standard => (false, false),
+            Spelling::NameInUtf8 => (true, false),
+            Spelling::InUtf8 => (true, true),
+        };
         let mut secret = Md5::new();
-        update_name(&mut secret, self.authcid.as_bytes());
+        update_name(&mut secret, self.authcid.as_bytes(), name_in_utf8);
         secret.update(b":");
         secret.update(&self.realm);
         secret.update(b":");
-        update_name(&mut secret, password);
+        update_name(&mut secret, password, password_in_utf8);
         let secret = Zeroizing::new(<[u8; 16]>::from(secret.finalize()));
 
         let mut a1 = Md5::new();
@@ -82,12 +98,11 @@ impl Exchange {
     }
 }
 
-/// Hashes a user name or password: as ISO 8859-1 if all its characters are in it, even where the
-/// message carries UTF-8 (RFC 2831 §2.1.2.1). Without `charset=utf-8` the name is ISO 8859-1
-/// anyway, so one rule does for both.
-fn update_name(hash: &mut Md5, name: &[u8]) {
+/// Hashes a user name or password: unless it is wanted in UTF-8, as ISO 8859-1 if all its characters are in it.
+/// Without `charset=utf-8` the name is ISO 8859-1 anyway, so one rule does for both.
+fn update_name(hash: &mut Md5, name: &[u8], in_utf8: bool) {
     match std::str::from_utf8(name) {
-        Ok(text) if !name.is_ascii() && text.chars().all(|c| u32::from(c) < 0x100) => {
+        Ok(text) if !in_utf8 && !name.is_ascii() && text.chars().all(|c| u32::from(c) < 0x100) => {
             // Character by character, so that no second copy of a password comes to be.
             for c in text.chars() {
                 hash.update([c as u8]);

@@ -3,13 +3,13 @@
 use crate::config::Config;
 use crate::contract::{Context, Established, Event, Question, Side, State, Step};
 use crate::error::{Application, Error, Malformed, PeerMisbehaved, Refused};
-use crate::secret::{ct_eq, Secret};
+use crate::secret::ct_eq;
 use crate::store::verifier;
 use crate::wire::digest;
 
 use super::messages::{print_response_auth, Challenge, Response, CHALLENGE_LIMIT};
 use super::protection::{Offer, Protection, Qop};
-use super::response::{Exchange, Proof};
+use super::response::{Exchange, Proof, SessionKey, Spelling};
 
 const MESSAGE: &str = "digest-response";
 
@@ -135,18 +135,10 @@ impl State for AwaitCredential {
     /// An unknown user, or one without a password, costs the same work and hears the same refusal.
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let AwaitCredential { exchange, response, protection } = *self;
-        let stored = event.credential()?.filter(|stored| !stored.is_empty());
-        let known = stored.is_some();
-        let stored = stored.unwrap_or_else(|| Secret::new(verifier::NOBODYS_PASSWORD));
-        let password = verifier::plain_password(&stored)?;
-        if known {
-            cx.world.lookups.saw(false);
-        }
-        let session_key = exchange.session_key(password.expose());
-        let expected = exchange.proof(Proof::Client, &session_key);
-        if !(ct_eq(&expected, &response) & known) {
+        let (password, known) = verifier::password_or_nobodys(event.credential()?, cx.world.lookups)?;
+        let Some(session_key) = proved(&exchange, password.expose(), &response, known) else {
             return Err(Refused::Credentials.into());
-        }
+        };
         Ok(Step::Done(Established {
             last: Some(print_response_auth(&exchange.proof(Proof::Server, &session_key))),
             layer: protection.layer(Side::Server, &session_key, cx.config.max_buf)?,
@@ -155,4 +147,13 @@ impl State for AwaitCredential {
             ..Established::default()
         }))
     }
+}
+
+/// The key, if the client has proved to know the password, in whichever spelling it hashes. Who is unknown proves nothing,
+/// and as slowly as who is known and wrong.
+fn proved(exchange: &Exchange, password: &[u8], response: &[u8; 32], known: bool) -> Option<SessionKey> {
+    [Spelling::Standard, Spelling::NameInUtf8, Spelling::InUtf8].into_iter().find_map(|spelling| {
+        let key = exchange.session_key(password, spelling);
+        (ct_eq(&exchange.proof(Proof::Client, &key), response) & known).then_some(key)
+    })
 }

@@ -154,6 +154,24 @@ fn a_server_takes_iso_8859_1() {
     assert!(server.asked[0].contains("realm: Some(\"m\u{fc}ller\")"), "{}", server.asked[0]);
 }
 
+/// Responses to the challenge of RFC 2831 §4, computed by Python's hashlib.
+#[test]
+fn a_server_takes_the_spellings_of_other_clients() {
+    for (response, taken) in [
+        ("332298d4f6389649b251df6bccc19711", true), // both in ISO 8859-1, the standard
+        ("a68f670891d84259c400e44ffbdb740e", true), // the name in UTF-8, the password in ISO 8859-1
+        ("afafe1dfc9af718cb89d41e3440a348f", true), // both in UTF-8
+        ("fa9b2571e413cf7bd01be88c973cbffb", false), // the name in ISO 8859-1, the password in UTF-8: nobody's
+    ] {
+        for (password, right) in [("p\u{e4}ss", true), ("p\u{e5}ss", false)] {
+            let message = RESPONSE.replace("chris", "ren\u{e9}").replace("d388dad90d4bbd760a152321f2143af7", response);
+            let mut server = server(Some(password));
+            let expected = if taken && right { Outcome::Send } else { Outcome::Failed };
+            assert_eq!(server.step(message.as_bytes()), expected, "{response} {password}");
+        }
+    }
+}
+
 #[test]
 fn a_challenge_in_other_words() {
     for challenge in [

@@ -1,7 +1,7 @@
 //! Which layer is used, and the layer itself.
 
 use crate::config::Config;
-use crate::contract::SecurityLayer;
+use crate::contract::{LayerLimits, SecurityLayer};
 use crate::error::{Error, PeerMisbehaved, Policy};
 use crate::gssapi::SecurityContext;
 use crate::layer::FRAME;
@@ -86,9 +86,7 @@ pub fn strongest(bits: u8) -> Result<u8, Error> {
 pub struct Layer {
     context: SecurityContext,
     confidential: bool,
-    ssf: u32,
-    max_plaintext: usize,
-    max_received: usize,
+    limits: LayerLimits,
 }
 
 impl Layer {
@@ -111,21 +109,14 @@ impl Layer {
             return Err(Policy::Strength("the other side's frames are too short for a security layer").into());
         }
         let ssf = if confidential { context.strength() } else { 1 };
-        Ok(Some(Box::new(Layer { context, confidential, ssf, max_plaintext, max_received: received as usize })))
+        let limits = LayerLimits { ssf, max_plaintext, max_received: received as usize };
+        Ok(Some(Box::new(Layer { context, confidential, limits })))
     }
 }
 
 impl SecurityLayer for Layer {
-    fn ssf(&self) -> u32 {
-        self.ssf
-    }
-
-    fn max_plaintext(&self) -> usize {
-        self.max_plaintext
-    }
-
-    fn max_received(&self) -> usize {
-        self.max_received
+    fn limits(&self) -> LayerLimits {
+        self.limits
     }
 
     fn room(&self, length: usize) -> usize {

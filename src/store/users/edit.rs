@@ -53,9 +53,11 @@ impl Users {
     ///
     /// # Errors
     /// As [`Users::without`].
-    pub fn with_salt_key(mut self, key: &[u8; 32]) -> Result<Self, String> {
+    pub fn with_salt_key(mut self, key: &Secret) -> Result<Self, String> {
         if self.salt_key.is_none() {
-            self.lines.insert(0, Line::Other(format!("{SALT_KEY}{}", STANDARD.encode(key)).into()));
+            let encoded = Secret::from(STANDARD.encode(key.expose()));
+            let line = [SALT_KEY.as_bytes(), encoded.expose()].concat();
+            self.lines.insert(0, Line::Other(line.into()));
         }
         Users::of(self.lines)
     }
@@ -104,9 +106,9 @@ mod tests {
 
     #[test]
     fn a_salt_key_is_added_once() {
-        let salted = parse(&format!("fred:{KEY}\n")).unwrap().with_salt_key(&[0; 32]).unwrap();
+        let salted = parse(&format!("fred:{KEY}\n")).unwrap().with_salt_key(&Secret::new(&[0; 32])).unwrap();
         assert_eq!(text(&salted), format!("#salt-key:{}=\nfred:{KEY}\n", "A".repeat(43)));
         let again = text(&salted);
-        assert_eq!(text(&salted.with_salt_key(&[1; 32]).unwrap()), again);
+        assert_eq!(text(&salted.with_salt_key(&Secret::new(&[1; 32])).unwrap()), again);
     }
 }

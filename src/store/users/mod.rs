@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use table::{stored_name, User, Users, NAME_LIMIT};
 
-use crate::config::Config;
+use crate::config::{Config, ITERATIONS_LIMIT, LEAST_ITERATIONS};
 use crate::contract::{Abilities, Accounts, Answer, Mechanism, Question, Random};
 use crate::crypto::hash::Hash;
 use crate::crypto::scram::family;
@@ -20,9 +20,6 @@ use crate::secret::Secret;
 use crate::store::verifier::Verifier;
 use crate::world::OsRandom;
 use file::{Locked, Opened, Stamp};
-
-/// Iterations of a new user's keys, where nobody says another number.
-const ITERATIONS: u32 = 4096;
 
 /// A users' file. Each look-up sees what is in it now.
 #[derive(Debug)]
@@ -60,6 +57,20 @@ pub enum Expected {
     Known,
     /// As it may be.
     Either,
+}
+
+impl Expected {
+    /// Is it so?
+    ///
+    /// # Errors
+    /// If not: the code and the words for it.
+    pub fn check(self, known: bool) -> Result<(), (Code, &'static str)> {
+        match (known, self) {
+            (true, Expected::New) => Err((Code::NoChange, "this user is there already")),
+            (false, Expected::Known) => Err((Code::NoUser, "there is no such user")),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl UsersFile {
@@ -107,8 +118,9 @@ impl UsersFile {
         };
         // Before the file is locked: it takes its time.
         let keys = new.keys(&known)?;
-        let mut salt_key = [0; 32];
+        let mut salt_key = vec![0; 32];
         OsRandom.fill(&mut salt_key)?;
+        let salt_key = Secret::from(salt_key);
         self.change(expected != Expected::Known, |users| {
             self.expect(&users, &name, expected)?;
             Ok(users.with_keys(&name, &keys).and_then(|users| users.with_salt_key(&salt_key)))
@@ -140,12 +152,8 @@ impl UsersFile {
     }
 
     fn expect(&self, users: &Users, name: &str, expected: Expected) -> Result<(), Error> {
-        let say = |code, what| Err(Error::outside(code, format!("users file {}: {what}", self.path.display())));
-        match (users.find(name).is_some(), expected) {
-            (true, Expected::New) => say(Code::NoChange, "this user is there already"),
-            (false, Expected::Known) => say(Code::NoUser, "there is no such user"),
-            _ => Ok(()),
-        }
+        let outside = |(code, what)| Error::outside(code, format!("users file {}: {what}", self.path.display()));
+        expected.check(users.find(name).is_some()).map_err(outside)
     }
 
     fn change(
@@ -161,8 +169,10 @@ impl UsersFile {
 
 impl NewPassword<'_> {
     fn keys(&self, known: &[(Hash, u32)]) -> Result<Vec<Verifier>, Error> {
-        let iterations = self.iterations.or(known.iter().map(|key| key.1).max()).unwrap_or(ITERATIONS);
-        if !(4096..=100_000_000).contains(&iterations) {
+        // A file that was made elsewhere may have counts that are no longer taken for new keys.
+        let kept = || known.iter().map(|key| key.1).max().map(|most| most.clamp(LEAST_ITERATIONS, ITERATIONS_LIMIT));
+        let iterations = self.iterations.or_else(kept).unwrap_or(LEAST_ITERATIONS);
+        if !(LEAST_ITERATIONS..=ITERATIONS_LIMIT).contains(&iterations) {
             return Err(Application::Option { name: "iterations", range: "a number from 4096 to 100000000" }.into());
         }
         let hashes = match self.mechanisms {
@@ -232,5 +242,18 @@ mod tests {
 
     pub(super) fn parse(text: &str) -> Result<Users, String> {
         Users::parse(&Secret::new(text.as_bytes()))
+    }
+
+    #[test]
+    fn counts_from_elsewhere_are_kept_within_the_limits() {
+        let count = |known: u32, given: Option<u32>| {
+            let password = Secret::new(b"pencil");
+            let new = NewPassword { password: &password, mechanisms: Some("SCRAM-SHA-1"), iterations: given };
+            new.keys(&[(Hash::Sha1, known)]).map(|keys| keys[0].iterations)
+        };
+        assert_eq!(count(5000, None), Ok(5000));
+        assert_eq!(count(1000, None), Ok(LEAST_ITERATIONS));
+        assert_eq!(count(1000, Some(4097)), Ok(4097));
+        assert!(count(5000, Some(1000)).is_err());
     }
 }

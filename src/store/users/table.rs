@@ -38,8 +38,8 @@ pub struct Users {
 #[derive(Debug)]
 pub(super) enum Line {
     Entry(Entry),
-    /// A comment or an empty line, kept as it is.
-    Other(Box<str>),
+    /// A comment or an empty line, kept as it is. It may be the salt key, or a user who was commented out.
+    Other(Secret),
 }
 
 #[derive(Debug)]
@@ -115,7 +115,7 @@ impl Users {
                     of_user.push(at);
                 }
                 Line::Other(text) => {
-                    let Some(key) = text.strip_prefix(SALT_KEY) else { continue };
+                    let Some(key) = text.expose_str().and_then(|text| text.strip_prefix(SALT_KEY)) else { continue };
                     let key = base64(key.trim()).filter(|key| key.len() >= 16 && users.salt_key.is_none());
                     let key =
                         key.ok_or_else(|| wrong_line(at, "one salt-key, base64 of at least 16 bytes, was expected"));
@@ -166,7 +166,7 @@ impl Line {
         // Of a file that ends in the middle of a line end: printed, it would be gone when read again.
         let line = line.trim_end_matches('\r');
         if line.trim().is_empty() || line.starts_with('#') {
-            return Ok(Line::Other(line.into()));
+            return Ok(Line::Other(Secret::new(line.as_bytes())));
         }
         let (name, key) = line.split_once(':').ok_or("name:stored-key was expected")?;
         let name = stored_name(name).map_err(|error| error.to_string())?;
@@ -182,7 +182,7 @@ impl Line {
 
     fn print(&self) -> [&[u8]; 4] {
         match self {
-            Line::Other(text) => [text.as_bytes(), b"", b"", b"\n"],
+            Line::Other(text) => [text.expose(), b"", b"", b"\n"],
             Line::Entry(Entry { name, disabled, key, .. }) => {
                 [name.as_bytes(), if *disabled { b":!" } else { b":" }, key.expose(), b"\n"]
             }
@@ -222,6 +222,14 @@ mod tests {
         assert_eq!((users.count(), users.find("anna").map(|user| user.disabled)), (2, Some(true)));
         assert_eq!(users.find("Anna"), None);
         assert_eq!(parse("").unwrap().list(), []);
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let users = parse(&format!("#salt-key:{}\n#old:{KEY}\nfred:{KEY}\n", "hunter2+".repeat(3))).unwrap();
+        let shown = format!("{users:?}");
+        assert!(shown.contains("fred"), "{shown}");
+        assert!(!shown.contains("hunter2") && !shown.contains("W22Z"), "{shown}");
     }
 
     #[test]

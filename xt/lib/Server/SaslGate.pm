@@ -86,7 +86,10 @@ sub passwd {
 
 sub command {
   my ($self) = @_;
-  return ($self->binary, '--config', $self->dir . '/gate.toml');
+  my @command = ($self->binary, '--config', $self->dir . '/gate.toml');
+
+  # What a shell does before, to which $0 is the folder.
+  return $self->{shell} ? ('/bin/sh', '-c', "$self->{shell}; exec \"\$@\"", $self->dir, @command) : @command;
 }
 
 sub addresses {
@@ -115,6 +118,7 @@ sub figure {
   print {$socket} "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
   local $/;
   my ($value) = <$socket> =~ /^sasl_gate_\Q$name\E (-?\d+)$/m;
+  die "there is no figure $name\n" unless defined $value;
   return $value;
 }
 

@@ -141,7 +141,7 @@ Authen::SASL::Rust::Accounts - the users of a server, in a file or behind a daem
 
 =head1 DESCRIPTION
 
-A server asks its callbacks, L<Authen::SASL::Rust/CALLBACKS>. Where it has no callback for a question, its accounts
+A server asks its callbacks, L<Authen::SASL::Rust::Callbacks>. Where it has no callback for a question, its accounts
 answer: an object of this class, which is handed to C<server_new> as the option C<accounts>. The option C<users>, with the
 name of a file, stands for C<< Authen::SASL::Rust::Accounts->new(users => $file) >>; such an object is made
 once in a process. Any number of connections may share one object.
@@ -159,7 +159,7 @@ Accounts answer at once: while they read a file or wait for a daemon, the progra
     anna:!SCRAM-SHA-256$4096:...
 
 Text in UTF-8, a name and a stored key to a line; C<#> begins a comment. The keys are SCRAM's verifiers, as
-L<Authen::SASL::Rust/Stored keys> has them, so nobody can log in with what stands in the file, but whoever reads it can try passwords, and
+L<Authen::SASL::Rust::Callbacks/STORED KEYS> has them, so nobody can log in with what stands in the file, but whoever reads it can try passwords, and
 pose as the server. A user has one line for each hash. An exclamation mark before the key disables the user. Names
 are prepared with SASLprep (RFC 4013), and property C<user> is the prepared name; they hold no colon, and have at most 1024
 bytes.

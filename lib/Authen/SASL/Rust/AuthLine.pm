@@ -124,7 +124,7 @@ sub _message {
   my $line = substr $self->{in}, 0, $length;
   return $self->_broken('BAD_FORMAT', 'a line does not end with CRLF') unless $line =~ s/\r\n\z//;
   my $announces =
-    $self->{side} eq 'client' ? qr/\A(OK|CONTINUE) (.*)\z/s : qr/\A(auth-start [^ ]+|auth-step) (.*)\z/s;
+    $self->{side} eq 'client' ? qr/\A(OK|CONTINUE) (.*)\z/s : qr/\A(auth-start [A-Z0-9_-]{1,32}|auth-step) (.*)\z/s;
   if ($line !~ $announces) {
     substr $self->{in}, 0, $length, '';
     return ($line, undef);
@@ -282,12 +282,16 @@ sub login {
 
 sub _wait {
   my ($self, $handle, $deadline, $way) = @_;
-  my $left = defined $deadline ? $deadline - Time::HiRes::time() : undef;
-  if (defined $left && $left <= 0 || !IO::Select->new($handle)->$way($left)) {
-    $self->_fail('no answer in time');
-    return;
+  my $select = IO::Select->new($handle);
+  while (1) {
+    my $left = defined $deadline ? $deadline - Time::HiRes::time() : undef;
+    last if defined $left && $left <= 0;
+    $! = 0;
+    return 1 if $select->$way($left);
+    last unless $!{EINTR};      # a signal of the program's is no answer
   }
-  return 1;
+  $self->_fail('no answer in time');
+  return;
 }
 
 # What a TLS handle has decoded already does not show in select.
@@ -328,7 +332,12 @@ sub _server_takes {
   if ($line =~ /\Aauth-start ([A-Z0-9_-]{1,32})\z/) {
     my $name = $1;
     $self->{exchanging} = 0;
-    return $self->_unauthorized("$name is not offered") unless grep { $_ eq $name } $conn->listmech;
+    my @offered = $conn->listmech;
+    return $self->_unauthorized("$name is not offered") unless grep { $_ eq $name } @offered;
+    # A client that could bind, and was offered no -PLUS, says so (RFC 5802 section 6); it is right here, whatever
+    # data this server has.
+    $conn->property(channel_binding_policy => 'disable')
+      if !(grep { /-PLUS\z/ } @offered) && ($conn->property('channel_binding_policy') || '') eq 'allow';
     $conn->mechanism($name);
     return $self->_ask(server_start => $data);
   }
@@ -464,7 +473,7 @@ others are optional:
 The same arguments, for C<server_new>. The mechanisms that C<sasl> names are offered.
 
 With C<on_reply> the callbacks of C<sasl> answer through their continuations, at once or later
-(L<Authen::SASL::Rust/Deferred answers>). If it is later, C<on_reply> is called, and C<output> has the bytes.
+(L<Authen::SASL::Rust::Callbacks/DEFERRED ANSWERS>). If it is later, C<on_reply> is called, and C<output> has the bytes.
 
 =head2 login
 

@@ -204,10 +204,19 @@ sub setpass {
   my $callback = $self->_callbacks->{setpass};
   if (!$callback) {
     my $accounts = $self->property('accounts') or return 0;
-    return $accounts->setpass($user, $password);
+    return _set_in($accounts, $user, $password, $flags);
   }
   my ($code, @own) = ref $callback eq 'ARRAY' ? @$callback : $callback;
   return $code->($self, @own, $user, $password, $flags) ? 1 : 0;
+}
+
+# Cyrus' flags: 1 makes a user who is not there, 2 disables one.
+sub _set_in {
+  my ($accounts, $user, $password, $flags) = @_;
+  return $accounts->setpass($user, $password) unless defined $flags;
+  Carp::croak("setpass: accounts know the flags 1 and 2, and these are $flags") unless $flags =~ /\A[0-3]\z/;
+  return $accounts->disable($user) if $flags & 2;
+  return $accounts->setpass($user, $password, $flags & 1 ? () : (create => 0));
 }
 
 sub _acceptable { return 1 }
@@ -256,7 +265,8 @@ Authen::SASL::Rust::Connection - one side of a SASL exchange
 =head1 DESCRIPTION
 
 An object of this class is made by C<client_new> or C<server_new> of L<Authen::SASL>. It serves any number of
-exchanges, one after the other. L<Authen::SASL::Rust> has the mechanisms, callbacks, characters and errors.
+exchanges, one after the other. L<Authen::SASL::Rust> has the mechanisms and their choice, L<Authen::SASL::Rust::Callbacks> what is asked, and
+L<Authen::SASL::Rust::Error> what can go wrong.
 
 =head1 THE EXCHANGE
 
@@ -296,7 +306,7 @@ Begins an exchange. C<$initial> is the client's initial response, undef if there
 must go first, the answer is then an empty challenge.
 
 With a continuation nothing is returned; it gets the message, or nothing where there is none, at once or when
-the callbacks have answered. See L<Authen::SASL::Rust/Deferred answers>.
+the callbacks have answered. See L<Authen::SASL::Rust::Callbacks/DEFERRED ANSWERS>.
 
 =head2 server_step
 
@@ -318,7 +328,7 @@ server is successful when it returns its own.
 
 =head2 error
 
-Undef while all is well, else one string that says what went wrong, see L<Authen::SASL::Rust/ERRORS>.
+Undef while all is well, else one string that says what went wrong, see L<Authen::SASL::Rust::Error/CODES>.
 
 =head2 code
 
@@ -398,8 +408,11 @@ is neither, for an empty password, or if the callback keeps its continuation. Ac
     $yes = $conn->setpass($user, $password, $flags)
 
 Server: a plugin's mechanism that keeps secrets of its own makes and stores one (L<Authen::SASL::Rust::Plugins>). Else it
-hands the three on to the callback C<setpass>, or where there is none the first two to the accounts
+hands the three on to the callback C<setpass>, or where there is none to the accounts
 (L<Authen::SASL::Rust::Accounts/setpass>). 1 or 0; 0 if there is neither. Accounts that cannot set it die with the reason.
+
+$flags are Cyrus'. Accounts take 1, which makes a user who is not there yet, and 2, which disables one instead; without 1 the
+user must be known. If $flags is undef, or missing, a user who is not there is made.
 
 =head2 encode, decode
 

@@ -31,6 +31,7 @@ sub _load {
     if defined $load && grep { !defined || !/\A[\w-]+\z/ } @names, @names ? () : undef;
   $prefer = defined $prefer ? $prefer : 'own';
   Carp::croak('plugins: prefer: own or plugins was expected') if $prefer !~ /\A(?:own|plugins)\z/;
+  Carp::croak('plugins: options: a hash was expected') if defined $options && ref $options ne 'HASH';
   my $pairs = '';
 
   for my $name (sort keys %{ $options || {} }) {
@@ -110,7 +111,7 @@ arguments, for the option in a hash:
     prefer   plugins: a plugin's mechanism is taken before our own of the same name. own: after it, which is the default
     options  a hash of options that plugins ask for, such as otp_mda; Cyrus' manual (options.html) names them
 
-A plugin that was named and cannot be used dies with the reason. Of all that there are, those that cannot be used are
+A plugin that was named and cannot be used dies with the reason, and what was loaded before stays. Of all that there are, those that cannot be used are
 skipped, and told by the return value.
 
 In a program that runs with more rights than its user's (setuid, setgid, capabilities) neither C<SASL_PATH> nor

@@ -1,0 +1,75 @@
+//! A server's own options: who its users are, and what is known of them.
+
+use std::sync::Arc;
+
+use crate::contract::{Abilities, Accounts};
+use crate::error::Error;
+use crate::secret::Secret;
+
+use super::{option, words, Config};
+
+/// The options of a connection that has set any.
+#[derive(Debug, Default)]
+pub(super) struct Server {
+    external_id: Option<String>,
+    fake_salt_key: Option<Secret>,
+    accounts: Option<Arc<dyn Accounts>>,
+    auxprop: Vec<Box<str>>,
+}
+
+impl Config {
+    /// The identity that TLS or the socket proved, for an EXTERNAL server.
+    pub fn external_id(&self) -> Option<&str> {
+        self.rare.as_ref()?.server.external_id.as_deref()
+    }
+
+    /// What the salts of users without one are derived from, if the application set it.
+    pub fn fake_salt_key(&self) -> Option<&Secret> {
+        self.rare.as_ref()?.server.fake_salt_key.as_ref()
+    }
+
+    /// Who answers a server's questions where its application has no callback.
+    pub fn accounts(&self) -> Option<&Arc<dyn Accounts>> {
+        self.rare.as_ref()?.server.accounts.as_ref()
+    }
+
+    /// Sets or takes away the accounts of a server.
+    pub fn set_accounts(&mut self, accounts: Option<Arc<dyn Accounts>>) {
+        self.rare().server.accounts = accounts;
+    }
+
+    /// The properties of a user that a server's application wants to know after success.
+    pub fn auxprop(&self) -> &[Box<str>] {
+        self.rare.as_ref().map_or(&[], |rare| &*rare.server.auxprop)
+    }
+
+    /// What is answered at all, by the application or by the accounts.
+    pub fn answered(&self) -> Abilities {
+        self.accounts().map_or(self.abilities, |accounts| self.abilities.and(accounts.abilities()))
+    }
+
+    /// Sets one of these options; false for a name that is none of them.
+    pub(super) fn set_server(&mut self, name: &str, value: Option<&str>) -> Result<bool, Error> {
+        match name {
+            "external_id" => self.rare().server.external_id = value.map(str::to_owned),
+            "auxprop" => self.rare().server.auxprop = words(value.unwrap_or("")).map(Into::into).collect(),
+            "fake_salt_key" => {
+                if value.is_some_and(|v| v.len() < 16) {
+                    return Err(option("fake_salt_key", "at least 16 bytes"));
+                }
+                self.rare().server.fake_salt_key = value.map(|v| Secret::new(v.as_bytes()));
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Reads one of them; a secret is not given back.
+    pub(super) fn get_server(&self, name: &str) -> Option<String> {
+        match name {
+            "external_id" => self.external_id().map(str::to_owned),
+            "auxprop" => Some(self.auxprop().join(" ")),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! A server's accounts, and the properties of users that they know.
+
+use std::fmt;
+
+use crate::config::Config;
+use crate::error::{Code, Error};
+use crate::secret::Secret;
+
+use super::{Abilities, Answer, Mechanism, Question};
+
+/// A server's accounts: who answers the questions that its application has no callback for.
+///
+/// The session asks the application first; what it has no callback for goes here, and is answered at once:
+/// an implementation that reads a file or waits for a daemon bounds the time that it takes.
+pub trait Accounts: Send + Sync + fmt::Debug {
+    /// The questions that it answers: any of [`Abilities::CHECK_PASSWORD`], [`Abilities::CREDENTIALS`],
+    /// [`Abilities::CANONICALIZE`] and [`Abilities::AUTHORIZE`].
+    fn abilities(&self) -> Abilities;
+
+    /// Answers a question of one of these kinds, asked for a mechanism: a SCRAM server wants the verifier of
+    /// its own hash. An unknown user is an answer, as a refusal is.
+    ///
+    /// # Errors
+    /// [`Error::Outside`] when there is no answer: the store is unreadable, the daemon silent.
+    fn answer(&self, question: &Question, mechanism: &'static Mechanism, config: &Config) -> Result<Answer, Error>;
+
+    /// Why a mechanism whose questions it answers cannot be offered all the same, for instance because
+    /// there are verifiers where a password is needed.
+    fn unfit(&self, _mechanism: &'static Mechanism) -> Option<String> {
+        None
+    }
+
+    /// Looks up the properties that the application has asked for. One that the user lacks is left out.
+    ///
+    /// # Errors
+    /// As [`Accounts::answer`].
+    fn properties(&self, _wanted: &[Box<str>], _of: Account<'_>, _config: &Config) -> Result<Properties, Error> {
+        Ok(Properties::default())
+    }
+
+    /// Sets properties of a user, or takes away those whose value is `None`.
+    ///
+    /// # Errors
+    /// [`Error::Outside`] if it cannot be done, or not here at all.
+    fn store(&self, _of: Account<'_>, _values: &[(&str, Option<&Secret>)], _config: &Config) -> Result<(), Error> {
+        Err(Error::outside(Code::NoChange, "these accounts cannot be changed"))
+    }
+}
+
+/// Whose properties are looked up. The names are canonical.
+#[derive(Debug, Clone, Copy)]
+pub struct Account<'a> {
+    /// Authentication identity.
+    pub authcid: &'a str,
+    /// Authorization identity, if it is another.
+    pub authzid: Option<&'a str>,
+    /// The realm, where the mechanism has one.
+    pub realm: Option<&'a str>,
+}
+
+/// Properties of a user by name, each with its values in order.
+#[derive(Debug, Default)]
+pub struct Properties(Vec<(Box<str>, Vec<Secret>)>);
+
+impl Properties {
+    /// Adds values to a property.
+    pub fn add(&mut self, name: &str, values: impl IntoIterator<Item = Secret>) {
+        match self.0.iter_mut().find(|(n, _)| **n == *name) {
+            Some((_, known)) => known.extend(values),
+            None => self.0.push((name.into(), values.into_iter().collect())),
+        }
+    }
+
+    /// The values of a property; none if the user lacks it.
+    pub fn get(&self, name: &str) -> &[Secret] {
+        self.0.iter().find(|(n, _)| **n == *name).map_or(&[], |(_, values)| values)
+    }
+}

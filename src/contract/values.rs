@@ -1,0 +1,109 @@
+//! The values that a client's application is asked for, and those that it gave.
+
+use crate::error::{Application, Error};
+use crate::secret::Secret;
+
+use super::{NAME_LIMIT, SECRET_LIMIT};
+
+/// Values that a client's application may be asked for. Their order is that of the bits of
+/// [`Abilities`] and of the C header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Property {
+    /// Authentication identity.
+    Authcid = 0,
+    /// Authorization identity; for ANONYMOUS the trace.
+    Authzid = 1,
+    /// Password.
+    Password = 2,
+    /// Realm (DIGEST-MD5).
+    Realm = 3,
+    /// OAuth bearer token.
+    Token = 4,
+    /// OAUTHBEARER's optional `host` key.
+    Host = 5,
+    /// OAUTHBEARER's optional `port` key.
+    Port = 6,
+    /// DIGEST-MD5's serv-name.
+    ServName = 7,
+}
+
+impl Property {
+    /// The value in words and the callbacks that give it, for error texts.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Property::Authcid => "authentication identity (callback user or authcid)",
+            Property::Authzid => "authorization identity (callback authname or authzid)",
+            Property::Password => "password (callback pass)",
+            Property::Realm => "realm (callback realm)",
+            Property::Token => "token (callback token)",
+            Property::Host => "host (callback host)",
+            Property::Port => "port (callback port)",
+            Property::ServName => "serv-name (callback serv)",
+        }
+    }
+}
+
+/// The values that a client's application gave, by property.
+#[derive(Debug, Default)]
+pub struct Values(Vec<(Property, Secret)>);
+
+impl Values {
+    /// Adds a value; a later one for the same property wins nothing.
+    pub fn push(&mut self, property: Property, value: Secret) {
+        self.0.push((property, value));
+    }
+
+    /// Takes a value out; `None` if the application gave none.
+    pub fn take(&mut self, property: Property) -> Option<Secret> {
+        let at = self.0.iter().position(|(p, _)| *p == property)?;
+        Some(self.0.swap_remove(at).1)
+    }
+
+    /// Looks at a value.
+    pub fn get(&self, property: Property) -> Option<&Secret> {
+        self.0.iter().find(|(p, _)| *p == property).map(|(_, v)| v)
+    }
+
+    /// Takes a secret that the mechanism cannot do without.
+    ///
+    /// # Errors
+    /// [`Application::Missing`] if the application gave none, [`Application::Unusable`] above [`SECRET_LIMIT`].
+    pub fn require(&mut self, property: Property) -> Result<Secret, Error> {
+        let value = self.take(property).ok_or(Application::Missing(property.describe()))?;
+        limited(property, value.expose(), SECRET_LIMIT, "is longer than 65536 bytes")?;
+        Ok(value)
+    }
+
+    /// Takes a name as text, if there is one.
+    ///
+    /// # Errors
+    /// [`Application::Unusable`] if it is not UTF-8 (the Perl boundary always encodes), or above [`NAME_LIMIT`].
+    pub fn text(&mut self, property: Property) -> Result<Option<String>, Error> {
+        let Some(value) = self.take(property) else { return Ok(None) };
+        limited(property, value.expose(), NAME_LIMIT, "is longer than 4096 bytes")?;
+        match value.expose_str() {
+            Some(text) => Ok(Some(text.to_owned())),
+            None => Err(Application::Unusable { what: property.describe(), reason: "is not valid UTF-8" }.into()),
+        }
+    }
+
+    /// Takes a value as text that the mechanism cannot do without and that must not be empty.
+    ///
+    /// # Errors
+    /// [`Application::Missing`], [`Application::Empty`] or [`Application::Unusable`].
+    pub fn require_text(&mut self, property: Property) -> Result<String, Error> {
+        match self.text(property)? {
+            None => Err(Application::Missing(property.describe()).into()),
+            Some(text) if text.is_empty() => Err(Application::Empty(property.describe()).into()),
+            Some(text) => Ok(text),
+        }
+    }
+}
+
+fn limited(property: Property, value: &[u8], limit: usize, reason: &'static str) -> Result<(), Error> {
+    if value.len() > limit {
+        return Err(Application::Unusable { what: property.describe(), reason }.into());
+    }
+    Ok(())
+}
