@@ -29,8 +29,8 @@ impl Layer {
 
     /// Its strength, and the longest plaintext of a frame.
     pub fn strength(&self) -> (u32, usize) {
-        let stream = lock(&self.stream);
-        (stream.ssf(), stream.max_plaintext())
+        let limits = lock(&self.stream).limits();
+        (limits.ssf, limits.max_plaintext)
     }
 
     fn seal(&self, plaintext: &[u8], to: &mut Vec<u8>) -> Result<(), Error> {
