@@ -41,7 +41,7 @@ unsafe fn exchange(offer: &Offer, params: &ClientParams) -> Result<Exchange<Aske
     // What cannot be answered is told when it is asked for; libsasl2 has looked at the prompts before.
     exchange.session.config.abilities =
         Abilities::AUTHCID.and(Abilities::AUTHZID).and(Abilities::PASSWORD).and(Abilities::TOKEN);
-    if params.cbindingdisp != disposition::NONE {
+    if offer.plus.is_some() && params.cbindingdisp != disposition::NONE {
         // SAFETY: the caller's promise.
         unsafe { exchange.bind(params.cbinding, params.cbindingdisp) }?;
     }

@@ -201,7 +201,10 @@ impl<T> Exchange<T> {
     unsafe fn fill(&mut self, host: Host, context: *mut c_void, layer: &OnceLock<Layer>, out: *mut OutParams) {
         // SAFETY: the caller's promise: nothing else has them while the step runs.
         let out = unsafe { &mut *out };
-        out.doneflag = 1;
+        // A server that refuses a token goes on talking after the client's last word, and libsasl2 would not let it.
+        let bearer = self.session.mechanism().is_some_and(|mechanism| is_bearer(mechanism.name));
+        let may_go_on = bearer && self.session.side() == Side::Client;
+        out.doneflag = c_uint::from(!may_go_on);
         if let Some((kind, made)) = &self.binding {
             out.cbindingname = kind.as_ptr();
             out.cbindingdisp = *made;
@@ -227,6 +230,10 @@ impl<T> Exchange<T> {
             self.binding = Some((Box::default(), made));
         }
     }
+}
+
+fn is_bearer(name: &str) -> bool {
+    matches!(name, "OAUTHBEARER" | "XOAUTH2")
 }
 
 /// Tells the application why, and gives the code for it.

@@ -76,8 +76,10 @@ unsafe fn exchange(offer: &Offer, params: &ServerParams, host: Host) -> Result<E
             host.log(&format!("saslrust: option scram_iteration_counter: {error}"));
         }
     }
-    // SAFETY: likewise.
-    unsafe { exchange.bind(params.cbinding, disposition::NONE) }?;
+    if offer.plus.is_some() {
+        // SAFETY: likewise.
+        unsafe { exchange.bind(params.cbinding, disposition::NONE) }?;
+    }
     Ok(exchange)
 }
 
