@@ -130,7 +130,7 @@ pub unsafe extern "C" fn mech_step(
                     Err(error) => exchange.session.abort(error),
                 }
             };
-            exchange.own.begun |= received.is_some() || outcome != Outcome::Failed;
+            exchange.own.begun = true;
             while outcome == Outcome::Ask {
                 let Some(question) = exchange.session.question() else { return Err(Code::Fail as c_int) };
                 outcome = match users.answer(question) {
