@@ -43,6 +43,16 @@ impl Config {
         self.rare.as_ref().map_or(&[], |rare| &*rare.server.auxprop)
     }
 
+    /// What is left of the options when the exchange is over, for a plugin that stores something at its disposal: names and
+    /// accounts. `None` without accounts.
+    pub(crate) fn parting(&self) -> Option<Config> {
+        let accounts = self.accounts()?.clone();
+        let mut config = Config { service: self.service.clone(), host: self.host.clone(), ..Config::default() };
+        config.rare().realm = self.realm().map(str::to_owned);
+        config.set_accounts(Some(accounts));
+        Some(config)
+    }
+
     /// What is answered at all, by the application or by the accounts.
     pub fn answered(&self) -> Abilities {
         self.accounts().map_or(self.abilities, |accounts| self.abilities.and(accounts.abilities()))

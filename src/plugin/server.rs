@@ -79,6 +79,8 @@ struct Server {
     shared: Arc<Shared>,
     facts: Facts,
     binds: bool,
+    /// The options when no step lends them.
+    parting: Option<Config>,
     _callbacks: Box<Callback>,
 }
 
@@ -90,7 +92,12 @@ impl Drop for Server {
         let context = self.context.get();
         if let Some(dispose) = self.plug.mech_dispose.filter(|_| !context.is_null()) {
             // SAFETY: the context is the plugin's own, and is not used again.
-            self.connection.during(|| unsafe { dispose(context, self.connection.utils()) });
+            let dispose = || self.connection.during(|| unsafe { dispose(context, self.connection.utils()) });
+            match &self.parting {
+                // OTP gives back what it has locked in the user's account.
+                Some(config) => self.shared.line.lend(config, dispose),
+                None => dispose(),
+            }
         }
     }
 }
@@ -136,6 +143,7 @@ impl Server {
             shared,
             facts,
             binds: hosted.binds(),
+            parting: config.parting(),
             _callbacks: callbacks,
         })
     }
