@@ -57,6 +57,9 @@ pub fn agreed<T: Owner + 'static>(
         ));
     };
     let max_received = limits.max_received;
+    if max_received == 0 {
+        return Err(Policy::Strength("the plugin has agreed on a security layer, which maxbuf forbids").into());
+    }
     let max_plaintext = if out.maxoutbuf == 0 { max_received } else { out.maxoutbuf as usize };
     let limits = LayerLimits { ssf: out.mech_ssf, max_plaintext, max_received };
     Ok(Some(Box::new(Layer { owner, limits, encode, decode })))

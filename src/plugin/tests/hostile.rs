@@ -37,8 +37,11 @@ fn session(plugins: &Arc<Plugins>, side: Side, mechanism: &str) -> Session {
 
 /// A server's exchange of one message, with every password right.
 pub fn served(plugins: &Arc<Plugins>, mechanism: &str) -> Session {
+    served_by(session(plugins, Side::Server, mechanism))
+}
+
+fn served_by(mut server: Session) -> Session {
     let mut world = LocalWorld::default();
-    let mut server = session(plugins, Side::Server, mechanism);
     let mut outcome = server.start(None, &mut world.lend());
     while outcome == Outcome::Ask {
         // Each answer by another thread: a step that was left belongs to nobody.
@@ -144,6 +147,12 @@ fn layers_that_give_something_else() {
     let mut frame = b"hello".to_vec();
     let error = layer::lock(&layer).decode(&mut frame).unwrap_err();
     assert_eq!(error, Error::Misuse(Misuse::MessageTooLong), "more than was sent");
+
+    let mut server = session(&plugins, Side::Server, "LAYER-IN-PLACE");
+    server.config.set("maxbuf", Some("0")).unwrap();
+    let server = served_by(server);
+    assert!(!server.is_success() && server.layer().is_none());
+    assert!(failure(&server).contains("which maxbuf forbids"), "{}", failure(&server));
 }
 
 #[test]
