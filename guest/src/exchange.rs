@@ -243,9 +243,10 @@ pub fn fail(host: Host, failure: &Failure) -> c_int {
     error.code() as c_int
 }
 
-/// Random once per process and its forks. As long as the system has no randomness there is no key, and nonces fail, and with
+/// Random once per process and its forks, since it is made when libsasl2 opens the server's part: another salt each time would tell
+/// who is unknown. As long as the system has no randomness there is no key, and nonces fail, and with
 /// them every exchange that would need it.
-fn fake_salt_key() -> &'static [u8] {
+pub fn fake_salt_key() -> &'static [u8] {
     static KEY: OnceLock<Secret> = OnceLock::new();
     if KEY.get().is_none() {
         let mut key = vec![0; 32];

@@ -110,6 +110,8 @@ pub unsafe extern "C" fn sasl_server_plug_init(
 ) -> c_int {
     // SAFETY: the caller's promise.
     shielded(Code::Fail as c_int, || unsafe {
+        // Before the application forks.
+        exchange::fake_salt_key();
         introduce(utils, max_version, version::SERVER, (out_version, list, count), table::servers)
     })
 }
