@@ -100,7 +100,7 @@ fn accounts(bytes: &[u8]) {
     assert_eq!(changed.count(), count + usize::from(!known));
     assert_eq!(changed.find(&stored).map(|user| user.disabled), Some(disabled));
     assert_eq!(asked(&changed).ct_eq(KEY.as_bytes()), !disabled, "who is disabled is shown no key of his");
-    let salted = changed.with_salt_key(&[7; 32]).expect("a key");
+    let salted = changed.with_salt_key(&Secret::new(&[7; 32])).expect("a key");
     let again = Users::parse(&salted.print()).expect("what was printed");
     for (name, disabled) in &before {
         assert_eq!(again.find(name).map(|user| user.disabled), Some(*disabled), "another user");

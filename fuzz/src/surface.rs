@@ -30,6 +30,7 @@ pub struct Question {
     pub realm: Slice,
     pub host: Slice,
     pub port: Slice,
+    pub prompt: Slice,
 }
 
 pub type Handle = *mut c_void;
@@ -102,8 +103,17 @@ extern "C" {
 pub const NONE: Slice = Slice { ptr: ptr::null(), len: 0 };
 
 /// A question of nothing, to be filled.
-pub const NO_QUESTION: Question =
-    Question { kind: 0, wanted: 0, name: NONE, authzid: NONE, secret: NONE, realm: NONE, host: NONE, port: NONE };
+pub const NO_QUESTION: Question = Question {
+    kind: 0,
+    wanted: 0,
+    name: NONE,
+    authzid: NONE,
+    secret: NONE,
+    realm: NONE,
+    host: NONE,
+    port: NONE,
+    prompt: NONE,
+};
 
 impl Slice {
     /// Lends bytes, or nothing.
