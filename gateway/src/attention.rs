@@ -4,21 +4,35 @@
 //! called by an interrupt, which on a virtual machine is dearer still. So after bytes have passed the thread asks
 //! again for some rounds, and gives the processor away in between. Who writes meanwhile need not wake it, and what is
 //! written meanwhile goes on in one piece.
+//!
+//! Where somebody else keeps the processor, a thread that asks would wait for it each time, and one that sleeps is
+//! woken at once: so it sleeps for a while.
 
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
 
 /// How often it asks, about a microsecond each where nobody else wants the processor.
 const ROUNDS: u32 = 50;
 
+/// Longer than the two ends of a relay need the processor for what they have been sent.
+const AWAY: Duration = Duration::from_millis(1);
+
+/// How long it sleeps as soon as it can, when the processor was away.
+const REST: Duration = Duration::from_millis(200);
+
 thread_local! {
     static LEFT: Cell<u32> = const { Cell::new(0) };
     static ASLEEP: Cell<Option<Waker>> = const { Cell::new(None) };
+    static RESTS: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 /// Bytes have passed on this thread.
 pub fn renew() {
+    if RESTS.get().is_some_and(|until| Instant::now() < until) {
+        return;
+    }
     LEFT.set(ROUNDS);
     if let Some(waker) = ASLEEP.take() {
         waker.wake();
@@ -39,7 +53,12 @@ pub async fn keep() {
             }
         })
         .await;
+        let begin = Instant::now();
         std::thread::yield_now();
+        if begin.elapsed() > AWAY {
+            LEFT.set(0);
+            RESTS.set(Some(Instant::now() + REST));
+        }
         tokio::task::yield_now().await;
     }
 }
@@ -66,6 +85,7 @@ mod tests {
             runtime.block_on(async {
                 tokio::time::sleep(Duration::from_millis(1)).await;
                 assert!(LEFT.get() == 0 && parked.swap(0, Ordering::Relaxed) > 0);
+                RESTS.set(None);
                 renew();
                 assert_eq!(LEFT.get(), ROUNDS);
                 for round in 1..ROUNDS {
@@ -76,5 +96,15 @@ mod tests {
                 assert!(LEFT.get() == 0, "the rounds have no end");
             });
         }
+    }
+
+    #[test]
+    fn a_thread_that_lost_the_processor_sleeps() {
+        RESTS.set(Some(Instant::now() + REST));
+        renew();
+        assert_eq!(LEFT.get(), 0);
+        RESTS.set(Some(Instant::now()));
+        renew();
+        assert_eq!(LEFT.get(), ROUNDS);
     }
 }
