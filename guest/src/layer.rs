@@ -84,6 +84,19 @@ impl Layer {
     }
 }
 
+/// The layer of a mechanism's context; the code to return if there is none, or if the call lacks something.
+///
+/// # Safety
+/// The context is null, or one of this type that was not disposed of.
+unsafe fn agreed<'a, T: 'a>(context: *mut c_void, lacking: bool) -> Result<&'a Layer, Code> {
+    // SAFETY: the caller's promise.
+    let layer = unsafe { Connection::<T>::of(context) }.and_then(Connection::layer).ok_or(Code::NotDone)?;
+    if lacking {
+        return Err(Code::BadParam);
+    }
+    Ok(layer)
+}
+
 /// `oparams->encode`.
 ///
 /// # Safety
@@ -97,12 +110,10 @@ pub unsafe extern "C" fn encode<T>(
 ) -> c_int {
     crate::shielded(Code::Fail as c_int, || {
         // SAFETY: the caller's promise.
-        let Some(layer) = unsafe { Connection::<T>::of(context) }.and_then(Connection::layer) else {
-            return Code::NotDone as c_int;
+        let layer = match unsafe { agreed::<T>(context, parts.is_null() || out.is_null() || length.is_null()) } {
+            Ok(layer) => layer,
+            Err(code) => return code as c_int,
         };
-        if parts.is_null() || out.is_null() || length.is_null() {
-            return Code::BadParam as c_int;
-        }
         // SAFETY: so many parts are there, each with its length.
         let parts = unsafe { slice::from_raw_parts(parts, count as usize) };
         let bytes = |part: &Iovec| match part.iov_len {
@@ -135,12 +146,10 @@ pub unsafe extern "C" fn decode<T>(
 ) -> c_int {
     crate::shielded(Code::Fail as c_int, || {
         // SAFETY: the caller's promise.
-        let Some(layer) = unsafe { Connection::<T>::of(context) }.and_then(Connection::layer) else {
-            return Code::NotDone as c_int;
+        let layer = match unsafe { agreed::<T>(context, out.is_null() || length.is_null()) } {
+            Ok(layer) => layer,
+            Err(code) => return code as c_int,
         };
-        if out.is_null() || length.is_null() {
-            return Code::BadParam as c_int;
-        }
         // SAFETY: it is null or has that length.
         let frames = unsafe { exchange::input(start, count) }.unwrap_or_default();
         layer.pass(&layer.decoded, out, length, |to| layer.open(frames, to))

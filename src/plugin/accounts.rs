@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::config::Config;
 use crate::contract::{Abilities, Account, Accounts, Answer, Mechanism, Properties, Question};
+use crate::crypto::scram::family;
 use crate::error::{Application, Code, Error};
 use crate::secret::Secret;
 use crate::store::saslauthd::Saslauthd;
@@ -108,9 +109,10 @@ impl CyrusAccounts {
         let mut inquiry = self.inquiry(config, realm)?;
         let [password, verifier] = [PASSWORD, VERIFIER].map(|name| text("property", name));
         let (password, verifier) = (password?, verifier?);
-        let wants_password = self.wants_password(mechanism);
         inquiry.properties.request(password.clone());
-        if !wants_password {
+        // A plugin's own mechanism, NTLM for instance, has no more use for a stored key than CRAM-MD5.
+        let compares = mechanism.server_needs.contains(Abilities::CHECK_PASSWORD);
+        if compares || family(mechanism.name).is_some() {
             // Each property is a look-up of its own to some plugins.
             inquiry.properties.request(verifier.clone());
         }
@@ -134,11 +136,6 @@ impl CyrusAccounts {
             return Err(unfit_password("no SCRAM verifier, which pwcheck_method auxprop-hashed asks for"));
         }
         Ok(Some(stored))
-    }
-
-    /// True for a mechanism that has nothing to do with a stored key beside a password.
-    fn wants_password(&self, mechanism: &'static Mechanism) -> bool {
-        matches!(mechanism.name, "CRAM-MD5" | "DIGEST-MD5" | "NTLM") && !self.hashed()
     }
 
     /// Does one of the methods say that it is the password? The others are not asked then.
@@ -206,12 +203,11 @@ impl Accounts for CyrusAccounts {
     }
 
     fn unfit(&self, mechanism: &'static Mechanism) -> Option<String> {
-        let name = mechanism.name;
-        let listed = |names: &Vec<Box<str>>| names.iter().any(|listed| listed.eq_ignore_ascii_case(name));
+        let listed = |names: &Vec<Box<str>>| names.iter().any(|listed| listed.eq_ignore_ascii_case(mechanism.name));
         if self.mechanisms.as_ref().is_some_and(|names| !listed(names)) {
             return Some("the mech_list of the accounts does not have it".into());
         }
-        if self.hashed() && matches!(name, "CRAM-MD5" | "DIGEST-MD5") {
+        if self.hashed() && verifier::needs_password(mechanism) {
             return Some("the accounts have hashed passwords only".into());
         }
         None

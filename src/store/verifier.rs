@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
 use zeroize::Zeroizing;
 
-use crate::contract::{Lookups, Random};
+use crate::contract::{Abilities, Lookups, Mechanism, Random};
 use crate::crypto::hash::Hash;
 use crate::crypto::scram::{family, Keys};
 use crate::error::{Application, Error};
@@ -280,6 +280,11 @@ fn prepared(password: &Secret) -> Option<Secret> {
         Cow::Owned(text) => Secret::from(text),
         Cow::Borrowed(_) => password.clone(),
     })
+}
+
+/// True for a mechanism of ours that computes with the password itself, so that a stored key is of no use to it.
+pub fn needs_password(mechanism: &Mechanism) -> bool {
+    mechanism.server_needs == Abilities::CREDENTIALS && family(mechanism.name).is_none()
 }
 
 /// The password of a user, for the mechanisms that compute with the password itself, and true; for an unknown user, or one

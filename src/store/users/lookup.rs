@@ -1,11 +1,11 @@
 //! Look-ups, which do not show who is unknown.
 
 use super::table::{Entry, Shape, Users, NAME_LIMIT};
-use crate::contract::{Abilities, Mechanism};
+use crate::contract::Mechanism;
 use crate::crypto::hash::Hash;
 use crate::crypto::scram::family;
 use crate::secret::Secret;
-use crate::store::verifier::{Spelling, Verifier};
+use crate::store::verifier::{self, Spelling, Verifier};
 use crate::wire::saslprep;
 
 /// How unknown users look: as most of the known ones do.
@@ -44,7 +44,7 @@ impl Users {
             Some((hash, _)) => {
                 self.usual.of_hash(hash).is_none().then(|| format!("no user has a stored key of {}", hash.name()))
             }
-            None if mechanism.server_needs == Abilities::CREDENTIALS => {
+            None if verifier::needs_password(mechanism) => {
                 Some("it needs passwords, and a users' file has none".into())
             }
             None => None,
