@@ -16,9 +16,34 @@ XSLoader::load(__PACKAGE__, $VERSION);
 
 # Authen::SASL tries the next plugin when client_new dies: another backend would then send the password
 # that our policy refused. So loading this one makes it the only one.
+my $shared = 0;
+
 sub import {
+  my ($class, @wish) = @_;
+  my @unknown = grep { $_ ne ':shared' } @wish;
+  Carp::croak("unknown import @{[join ', ', @unknown]}: only ':shared' can be asked for") if @unknown;
+  $shared = @wish;
   @Authen::SASL::Plugins = (__PACKAGE__);
 }
+
+# Programs and modules that name another backend would take this one out again, silently: their imports load what
+# they name, and change nothing else (docs/decisions/0013-other-backends.md).
+{
+  my $import = \&Authen::SASL::import;
+  no warnings 'redefine';
+  *Authen::SASL::import = sub {
+    my ($class, @names) = @_;
+    my $chosen = grep { $_ eq __PACKAGE__ } @Authen::SASL::Plugins;
+    goto &$import if $shared || !$chosen || !@names || grep { defined && /\A(?:Authen::SASL::)?Rust\z/ } @names;
+    local @Authen::SASL::Plugins = @Authen::SASL::Plugins;
+    local $@;
+    eval { $import->($class, @names) };    # it dies where nothing of it is installed, which nobody needs now
+    return;
+  };
+}
+
+# True while Authen::SASL asks this backend first.
+sub in_use { return @Authen::SASL::Plugins && $Authen::SASL::Plugins[0] eq __PACKAGE__ ? 1 : 0 }
 
 # All mechanisms that there are, as a list or as one string.
 sub global_listmech {
@@ -116,7 +141,7 @@ A program loads it in one of three ways:
 
 Each makes it the B<only> plugin. Authen::SASL tries the next plugin when C<client_new> of one dies, so
 another plugin would send the password that this one refused to send. A program that wants a second plugin
-names it: C<use Authen::SASL qw(Rust Perl)>.
+names it: C<use Authen::SASL qw(Rust Perl)>. L</OTHER BACKENDS> has the programs that name another one.
 
 This page has what concerns the whole. The others:
 
@@ -243,6 +268,12 @@ unknown flag or a wrong value dies.
 
 The names of all mechanisms that this version knows, as a list or as one string with spaces.
 
+=head2 in_use
+
+    $first = Authen::SASL::Rust->in_use
+
+1 if Authen::SASL asks this backend first, else 0. C<@Authen::SASL::Plugins> holds the whole list.
+
 =head2 plugins
 
     @plugins = Authen::SASL::Rust->plugins(load => \@names, path => \@folders, ...)
@@ -282,6 +313,56 @@ arguments:
 
 A client answers C<user> and C<pass>, or C<token>; a server C<getsecret>, which gives the password or a stored key of a user, or
 C<checkpass>, which says whether a password is right. L<Authen::SASL::Rust::Callbacks> has them all, stored keys, and answers that come later.
+
+=head1 OTHER BACKENDS
+
+Many programs and modules name the backend that they were written with: C<use Authen::SASL qw(Perl)>. Among them are git
+send-email, sieve-connect, Net::Sieve, sendxmpp, AnyEvent::XMPP and mutt_ldap_query. In Authen::SASL the last such line of a
+process decides for all of it. Once this backend was chosen, such a line is not obeyed: the module that it names is loaded, but
+the connections stay ours. So C<PERL5OPT=-MAuthen::SASL::Rust> reaches these programs too, and a module that a program loads does
+not send the password past the program's C<secflags>.
+
+    use Authen::SASL::Rust;           # or: use Authen::SASL qw(Rust);
+    use Net::Sieve;                   # says qw(Perl); the connections are ours
+
+=over
+
+=item *
+
+A list that names Rust is obeyed as it stands, with its order: C<use Authen::SASL qw(Perl Rust)>.
+
+=item *
+
+C<use Authen::SASL::Rust ':shared'> chooses this backend and leaves the rest to Authen::SASL: every later import counts.
+In the environment this is C<PERL5OPT=-MAuthen::SASL::Rust=:shared>.
+
+=item *
+
+A backend that was chosen earlier is replaced by C<use Authen::SASL::Rust>. C<use Authen::SASL::Rust ()> and C<require> choose
+nothing.
+
+=item *
+
+A program that writes to C<@Authen::SASL::Plugins>, or calls another backend by its name, C<< Authen::SASL::Perl->client_new(...) >>,
+gets what it asks for. C<in_use> tells about the former.
+
+=item *
+
+perl ignores C<PERL5OPT> and C<PERL5LIB> in programs that run with taint checks (C<-T>, in the first line of the program or on the
+command line, or set-user-ID). Those have to be edited, or started as C<perl -T -MAuthen::SASL::Rust PROGRAM>.
+
+=back
+
+=for program
+
+    use strict;
+    use warnings;
+    use Authen::SASL::Rust;
+    use Authen::SASL qw(Perl);
+
+    my $sasl = Authen::SASL->new(mechanism => 'PLAIN', callback => { user => 'fred', pass => 'pencil' });
+    print ref $sasl->client_new('imap', 'mail.example.org'), "\n";    # prints Authen::SASL::Rust::Connection
+    print Authen::SASL::Rust->in_use, "\n";                           # prints 1
 
 =head1 SECURITY LAYERS
 
