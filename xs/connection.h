@@ -1,6 +1,6 @@
 /* The life of a connection object: a blessed hash whose magic points to a conn_t. */
 
-static void reply_release(reply_t *reply) {
+static void reply_release(pTHX_ reply_t *reply) {
   if (reply && --reply->count == 0) Safefree(reply);
 }
 
@@ -15,7 +15,7 @@ static int conn_free(pTHX_ SV *sv, MAGIC *mg) {
     SV *answer = conn->reply->answer;
     conn->reply->conn = NULL;
     conn->reply->answer = NULL;
-    reply_release(conn->reply);
+    reply_release(aTHX_ conn->reply);
     if (answer) sv_2mortal(answer);
   }
   asr_free(conn->rust);
@@ -50,7 +50,7 @@ static int reply_free(pTHX_ SV *sv, MAGIC *mg) {
     asr_abort(reply->conn->rust, ASR_DROPPED);
     if (!PL_dirty) call_with_nothing(aTHX_ mg->mg_obj);
   }
-  reply_release(reply);
+  reply_release(aTHX_ reply);
   mg->mg_ptr = NULL;
   return 0;
 }
@@ -143,7 +143,7 @@ static U32 abilities(pTHX_ conn_t *conn) {
 }
 
 /* Net::SMTP hands over the server's whole list: `pass` is a token only where nothing else was named. */
-static bool only_oauth(asr_slice list) {
+static bool only_oauth(pTHX_ asr_slice list) {
   size_t i = 0, start;
   bool any = FALSE;
   while (i < list.len) {
@@ -294,7 +294,7 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
   if (CALLBACK(conn->callbacks, "channel_binding")) call_perl(aTHX_ "_bind", &object, 1);
   list = characters(aTHX_ parent_field(aTHX_ parent, "mechanism", 9));
   if (!list.ptr) list.ptr = "";
-  if (!side && only_oauth(list)) conn->flags |= TOKEN_FROM_PASS;
+  if (!side && only_oauth(aTHX_ list)) conn->flags |= TOKEN_FROM_PASS;
   asr_set_abilities(conn->rust, abilities(aTHX_ conn));
   reason = asr_negotiate(conn->rust, list);
   if (reason.ptr) croak("%" SVf "\n", SVfARG(text_or_undef(aTHX_ reason)));

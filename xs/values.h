@@ -14,7 +14,7 @@ static SV *settled(pTHX_ SV *sv) {
 #define IS_MERE_REFERENCE(sv) (SvROK(sv) && !SvAMAGIC(sv))
 
 /* A length of 0 would make Perl's own functions look for a NUL, which an empty slice of Rust lacks. */
-static bool is_encoded(const char *text, STRLEN len) {
+static bool is_encoded(pTHX_ const char *text, STRLEN len) {
   if (len == 0) return TRUE;
 #ifdef is_strict_utf8_string
   return is_strict_utf8_string((const U8 *)text, len);
@@ -31,7 +31,7 @@ static asr_slice characters(pTHX_ SV *sv) {
   sv = settled(aTHX_ sv);
   if (!SvOK(sv)) return slice;
   slice.ptr = SvPV_const(sv, len);
-  if (!SvUTF8(sv) && !is_encoded(slice.ptr, len)) {
+  if (!SvUTF8(sv) && !is_encoded(aTHX_ slice.ptr, len)) {
     SV *latin1 = newSVpvn_flags(slice.ptr, len, SVs_TEMP);
     slice.ptr = SvPVutf8(latin1, len);
   }
@@ -54,7 +54,7 @@ static asr_slice octets(pTHX_ SV *sv) {
 /* Text of the core, as characters. */
 static SV *text_sv(pTHX_ asr_slice text) {
   SV *sv = newSVpvn(text.ptr, text.len);
-  if (text.len && !is_ascii_string((const U8 *)text.ptr, text.len) && is_encoded(text.ptr, text.len)) SvUTF8_on(sv);
+  if (text.len && !is_ascii_string((const U8 *)text.ptr, text.len) && is_encoded(aTHX_ text.ptr, text.len)) SvUTF8_on(sv);
   return sv;
 }
 

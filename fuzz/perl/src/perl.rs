@@ -155,7 +155,9 @@ impl Perl {
                 let hash = Perl_newSV(self.my_perl, 0);
                 Perl_sv_upgrade(self.my_perl, hash, svtype::SVt_PVHV);
                 Perl_sv_magicext(self.my_perl, hash, null_mut(), PERL_MAGIC_EXT, table, NOWHERE, 0);
-                let object = Perl_newRV_noinc(self.my_perl, hash);
+                // newRV_noinc is an inline function since perl 5.40: nothing that a program could link to.
+                let object = Perl_newRV(self.my_perl, hash);
+                (*hash).sv_refcnt -= 1;
                 let stash = Perl_gv_stashpvn(self.my_perl, class.as_ptr().cast(), class.len() as U32, GV_ADD as I32);
                 Perl_av_push(self.my_perl, self.array(name), Perl_sv_bless(self.my_perl, object, stash));
             }

@@ -1,0 +1,31 @@
+# Each function of the XS part takes the interpreter (pTHX). Whether a function or macro of perl needs it differs between
+# versions: foldEQ does since 5.40 only, so a function without it compiled on the perls before.
+
+use strict;
+use warnings;
+use Test::More;
+
+# The functions of a C text that do not take the interpreter as their first argument.
+sub without_interpreter {
+  my ($text) = @_;
+  $text =~ s{/\*.*?\*/}{}gs;
+  return grep { defined } map { /^static\s[^(;={]*?(\w+)\s*\((?!pTHX_?\s|pTHX\))[^;{]*\)\s*\{/ ? $1 : undef } split /\n(?=\S)/, $text;
+}
+
+is_deeply(
+  [without_interpreter("static int a(pTHX_ SV *sv) {\n  b(1);\n}\n\nstatic void c(SV *sv) {\n}\nstatic SV *d(void) {\n}\n")],
+  [qw(c d)], 'functions without it are found'
+);
+is_deeply([without_interpreter("static int a(pTHX) {\n}\nstatic MGVTBL b = { NULL };\nstatic int c(int);\n")], [], 'and no others');
+
+my ($functions, @without) = 0;
+for my $file ('lib/Authen/SASL/Rust.xs', glob 'xs/*.h') {
+  open my $in, '<', $file or die "$file: $!";
+  my $text = do { local $/; <$in> };
+  $functions++ while $text =~ /^static .*\bpTHX/mg;
+  push @without, map { "$file: $_" } without_interpreter($text);
+}
+cmp_ok($functions, '>', 30, "$functions functions take the interpreter");
+is_deeply(\@without, [], 'and there are no others');
+
+done_testing;
