@@ -2,9 +2,10 @@
 
 use strict;
 use warnings;
+use lib 't/lib';
+use Isolated;
 use Test::More;
 use Authen::SASL qw(Rust);
-use lib 't/lib';
 use TwoSides qw(client server);
 
 my $PLAIN = "\0fred\0pencil";

@@ -2,9 +2,10 @@
 
 use strict;
 use warnings;
+use lib 't/lib';
+use Isolated;
 use Test::More;
 use Authen::SASL qw(Rust);
-use lib 't/lib';
 use TwoSides qw(client);
 use Digest::MD5 qw(md5 md5_hex);
 

@@ -5,6 +5,8 @@
 
 use strict;
 use warnings;
+use lib 't/lib';
+use Isolated;
 use Test::More;
 use File::Temp qw(tempdir);
 use IO::Socket::INET;

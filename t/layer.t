@@ -1,5 +1,7 @@
 use strict;
 use warnings;
+use lib 't/lib';
+use Isolated;
 use Errno qw(EAGAIN EBADMSG ECONNRESET);
 use IO::Select;
 use IO::Socket::UNIX;

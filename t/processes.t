@@ -2,6 +2,8 @@
 
 use strict;
 use warnings;
+use lib 't/lib';
+use Isolated;
 use Config;
 use File::Spec;
 use Test::More;

@@ -4,6 +4,8 @@
 
 use strict;
 use warnings;
+use lib 't/lib';
+use Isolated;
 use Test::More;
 use FindBin ();
 use Authen::SASL qw(Rust);

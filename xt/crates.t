@@ -3,6 +3,8 @@
 
 use strict;
 use warnings;
+use lib 't/lib';
+use Isolated;
 use JSON::PP qw(decode_json);
 use Test::More;
 

@@ -2,6 +2,8 @@
 
 use strict;
 use warnings;
+use lib 't/lib';
+use Isolated;
 use lib 'xt/lib';
 use Test::More;
 use Test::LeakTrace qw(leaked_count);

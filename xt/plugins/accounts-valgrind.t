@@ -4,6 +4,8 @@
 
 use strict;
 use warnings;
+use lib 't/lib';
+use Isolated;
 use File::Temp ();
 use Test::More;
 

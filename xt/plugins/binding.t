@@ -3,6 +3,8 @@
 
 use strict;
 use warnings;
+use lib 't/lib';
+use Isolated;
 
 use MIME::Base64 qw(encode_base64);
 use Test::More;

@@ -3,6 +3,8 @@
 
 use strict;
 use warnings;
+use lib 't/lib';
+use Isolated;
 
 use Digest::MD5 qw(md5);
 use File::Temp  ();
