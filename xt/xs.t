@@ -3,6 +3,8 @@
 
 use strict;
 use warnings;
+use lib 't/lib';
+use Isolated;
 use Test::More;
 
 # The functions of a C text that do not take the interpreter as their first argument.
