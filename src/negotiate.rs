@@ -100,6 +100,12 @@ pub fn names(list: &str) -> impl Iterator<Item = &str> {
         .take(NAMES_LIMIT)
 }
 
+/// The name as the list spells it. Programs take the name of a mechanism that failed out of their list and try again, which
+/// would never end if it came back in another case.
+pub fn spelling<'a>(list: &'a str, name: &'a str) -> &'a str {
+    names(list).find(|spelled| spelled.eq_ignore_ascii_case(name)).unwrap_or(name)
+}
+
 /// True if the list holds a -PLUS variant.
 pub fn offers_binding(list: &str) -> bool {
     names(list).any(|name| name.len() > 5 && name[name.len() - 5..].eq_ignore_ascii_case("-PLUS"))
@@ -188,6 +194,13 @@ mod tests {
         config.abilities = Abilities::NONE;
         let text = choose("PLAIN", Side::Client, &config).unwrap_err().to_string();
         assert!(text.contains("no callback user, no callback pass"), "{text}");
+    }
+
+    #[test]
+    fn a_name_is_told_as_the_list_spells_it() {
+        assert_eq!(spelling("login,Plain PLAIN", "PLAIN"), "Plain");
+        assert_eq!(spelling("SCRAM-SHA-1-PLUS scram-sha-1", "SCRAM-SHA-1"), "scram-sha-1");
+        assert_eq!(spelling("PLAIN", "OTP"), "OTP");
     }
 
     /// CVE-2025-49146: channel binding required, then a mechanism without it.

@@ -39,7 +39,7 @@ subtest 'order' => sub {
 };
 
 subtest 'the list' => sub {
-  is(choice($_), 'PLAIN', "separators: $_") for 'NOSUCH PLAIN', 'plain', 'Plain,ANONYMOUS', "\tPLAIN\r\n", '(PLAIN)', 'PLAIN;PLAIN';
+  is(uc(choice($_)), 'PLAIN', "separators: $_") for 'NOSUCH PLAIN', 'plain', 'Plain,ANONYMOUS', "\tPLAIN\r\n", '(PLAIN)', 'PLAIN;PLAIN';
   is(choice(join ' ', ('X' x 21), 'PLAIN'), 'PLAIN', 'a name that is too long is none');
   my $refused = qr/^client: no mechanism is usable: /;
   for my $list ('', ' ', '!!!', '=?', "\0", "\xE4\xF6", "\x{5B89}", 'PLAINX', 'PLAI', 'SCRAM', 'PLAIN-', '-PLUS', '*', 'ALL') {

@@ -4,6 +4,7 @@ use crate::config::{ChannelBinding, Config};
 use crate::contract::Abilities;
 use crate::error::Error;
 use crate::layer::lock;
+use crate::negotiate;
 
 use super::{shielded, Handle, Slice, DEFECT, NONE};
 
@@ -118,6 +119,7 @@ impl Handle {
             "user" => identity.authzid.as_deref().or(identity.authcid.as_deref()).map(str::to_owned),
             "realm" => identity.realm.as_deref().map(str::to_owned).or_else(|| session.config.get("realm")),
             "mechname" => session.mechanism().map(|m| m.name.to_owned()),
+            "mechanism" => session.mechanism().map(|m| negotiate::spelling(&self.list, m.name).to_owned()),
             "message_absent" => Some(u8::from(session.message_absent()).to_string()),
             "ssf" => {
                 if session.is_success() {

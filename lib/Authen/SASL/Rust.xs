@@ -178,13 +178,8 @@ need_step(conn)
 void
 error(conn)
     conn_t *conn
-  ALIAS:
-    _mechanism = 1
-  PREINIT:
-    asr_slice text;
   PPCODE:
-    text = ix ? asr_mechanism(conn->rust) : asr_error(conn->rust);
-    XPUSHs(text_or_undef(aTHX_ text));
+    XPUSHs(text_or_undef(aTHX_ asr_error(conn->rust)));
 
 int
 code(conn)

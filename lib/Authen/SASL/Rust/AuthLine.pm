@@ -199,7 +199,7 @@ sub _printable {
 
 sub _named {
   my ($self, $text) = @_;
-  return $self->{conn}->mechanism . " client: $text (SASL_BADAUTH)";
+  return $self->{conn}->property('mechname') . " client: $text (SASL_BADAUTH)";
 }
 
 sub _choose {

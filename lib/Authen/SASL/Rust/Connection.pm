@@ -10,13 +10,13 @@ sub CLONE_SKIP { return 1 }
 sub service { return $_[0]->_get('service') }
 sub host { return $_[0]->_get('host') }
 
-# The mechanism that runs. A server that was given several is told here which one the client chose.
+# The mechanism that runs, as the program spelled it. A server that was given several is told here which one the client chose.
 sub mechanism {
   my ($self, $name) = @_;
   if (@_ > 1) {
     $self->_pick($name) or Carp::croak('mechanism: this is none of the mechanisms that were named');
   }
-  return $self->_mechanism;
+  return $self->_get('mechanism');
 }
 
 # Answers to callbacks, by the callbacks' names, as far as they are no secrets.
@@ -341,8 +341,9 @@ Undef while all is well, else one string that says what went wrong, see L<Authen
     $name = $conn->mechanism
     $conn->mechanism($name)
 
-The name of the mechanism; undef while a server that was given several has not been told. The second form
-tells it; it dies if C<$name> is none of those that the server was given.
+The name of the mechanism, as the list that the program gave spells it; undef while a server that was given several has not
+been told. The second form tells it; it dies if C<$name> is none of those that the server was given. Upper and lower case are
+the same. The property C<mechname> has the name as it is registered.
 
 =for program
 

@@ -8,7 +8,7 @@ use overload '""' => sub { $_[0]{message} . "\n" }, bool => sub { 1 }, fallback 
 sub throw {
   my ($class, $conn, $response) = @_;
   die bless {
-    message => $conn->error, code => $conn->code, mechanism => $conn->mechanism, response => $response,
+    message => $conn->error, code => $conn->code, mechanism => $conn->property('mechname'), response => $response,
   }, $class;
 }
 
