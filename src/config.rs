@@ -2,6 +2,7 @@
 
 mod binding;
 mod kerberos;
+mod names;
 mod server;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use crate::error::{Application, Error};
 use crate::plugin::Plugins;
 
 pub use binding::{BindingPolicy, ChannelBinding};
+pub use names::{nearest, Closeness, OPTIONS};
 
 use kerberos::Kerberos;
 use server::Server;
@@ -185,18 +187,18 @@ impl Config {
         self.rare.get_or_insert_with(Box::default)
     }
 
-    /// Sets an option by the name that callers use. `None` puts the default back.
-    /// Returns false for a name that the core does not know.
+    /// Sets an option by the name that callers use, one of [`OPTIONS`]. `None` puts the default back.
     ///
     /// # Errors
-    /// [`Application::Option`] with the name and the range, for a value out of it.
-    pub fn set(&mut self, name: &str, value: Option<&str>) -> Result<bool, Error> {
+    /// [`Application::Option`] with the name and the range, for a value out of it; [`Application::UnknownOption`].
+    pub fn set(&mut self, name: &str, value: Option<&str>) -> Result<(), Error> {
         let default = Config::default();
+        if !OPTIONS.contains(&name) {
+            let nearest = nearest(name, OPTIONS, Closeness::Hint);
+            return Err(Application::UnknownOption { name: name.into(), nearest }.into());
+        }
         if value.is_some_and(|value| value.len() > VALUE_LIMIT) {
-            return match Config::default().set(name, None)? {
-                true => Err(option("an option's value", "at most 65536 bytes")),
-                false => Ok(false),
-            };
+            return Err(option("an option's value", "at most 65536 bytes"));
         }
         match name {
             "service" => self.service = value.unwrap_or("").into(),
@@ -232,9 +234,12 @@ impl Config {
             "realm" => self.rare().realm = value.map(str::to_owned),
             "iplocalport" => self.rare().local = value.map(Into::into),
             "ipremoteport" => self.rare().remote = value.map(Into::into),
-            _ => return Ok(self.set_kerberos(name, value)? || self.set_server(name, value)?),
+            _ => {
+                let known = self.set_kerberos(name, value)? || self.set_server(name, value)?;
+                debug_assert!(known, "{name} is in OPTIONS only");
+            }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Reads an option by the name that callers use; `None` for an unknown or unset one.

@@ -233,6 +233,14 @@ pub enum Application {
         /// What it may be.
         range: &'static str,
     },
+    /// There is no option or property of that name.
+    #[error("{}: there is no such option{}", shown(name), nearest.map(|n| format!("; did you mean {n}?")).unwrap_or_default())]
+    UnknownOption {
+        /// The name that was given.
+        name: Box<str>,
+        /// The option that resembles it.
+        nearest: Option<&'static str>,
+    },
     /// A client's credentials cannot be stored where they should.
     #[error("{0} (property delegated_ccache)")]
     Cache(String),

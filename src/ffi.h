@@ -43,6 +43,8 @@ asr_slice asr_negotiate(asr_handle *, asr_slice list);
 int32_t asr_pick(asr_handle *, asr_slice name);
 void asr_set_abilities(asr_handle *, uint32_t);
 int32_t asr_knows(asr_slice name);
+asr_text *asr_option_names(asr_slice *out);
+asr_slice asr_nearest(asr_slice name, asr_slice names, int32_t own);
 int32_t asr_set(asr_handle *, asr_slice name, asr_slice value, asr_slice *error);
 asr_slice asr_bind(asr_handle *, asr_slice kind, asr_slice data);
 void asr_unbind(asr_handle *);

@@ -3,6 +3,8 @@
 
 use strict;
 use warnings;
+use lib 't/lib';
+use Isolated;
 use Test::More;
 use Authen::SASL qw(Rust);
 use IO::Socket::INET;

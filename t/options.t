@@ -6,6 +6,8 @@ use lib 't/lib';
 use Isolated;
 use Test::More;
 use Authen::SASL qw(Rust);
+use Authen::SASL::Rust::Accounts;
+use Authen::SASL::Rust::AuthLine;
 
 sub sasl { return Authen::SASL->new(mechanism => 'PLAIN ANONYMOUS', callback => { user => 'fred', pass => 'x' }) }
 sub client { return sasl()->client_new('imap', 'mail.example.org', @_) }
@@ -35,14 +37,23 @@ subtest 'third argument: security flags' => sub {
   }
   like(message_of { client('noplaintext nonsense') }, qr/secflags: noplaintext, noactive, .* was expected/, 'an unknown one dies');
   like(message_of { server('nonsense') }, qr/secflags: /, 'on a server too');
-  like(message_of { client('1') }, qr/secflags: /, 'a number is no flag');
+  for my $typed ('noplaintxt', 'NoPlainText2', 'no_active', 'mutual', 'forward', 'pass_credential', 'noanonymus', 'nosuch') {
+    like(message_of { client($typed) }, qr/secflags: noplaintext, .* was expected/, "$typed may be a mistyped one");
+  }
+  for my $word ('yann', '1', 'stranger') {
+    my @warnings;
+    local $SIG{__WARN__} = sub { push @warnings, @_ };
+    is(client("$word noplaintext")->mechanism, 'ANONYMOUS', "$word is none: the others count");
+    like("@warnings", qr/^ignored, since no security flag resembles it: $word at /, 'and a warning tells');
+    like(message_of { client({ secflags => $word }) }, qr/secflags: .* was expected/, 'as an option it dies');
+  }
 };
 
 subtest 'third argument: a hash' => sub {
-  my $conn = client({ secflags => 'noplaintext', maxbuf => 1000, colour => 'blue', sockname => 'packed' });
+  my $conn = client({ secflags => 'noplaintext', maxbuf => 1000, sockname => 'packed' });
   is($conn->mechanism, 'ANONYMOUS', 'flags as secflags');
   is($conn->property('maxbuf'), 1000, 'a property');
-  is($conn->property('colour'), 'blue', 'an unknown one');
+  is($conn->property('sockname'), 'packed', 'one that is stored only');
   is(server({ no_integrity => 1, no_confidentiality => 0 })->property('no_integrity'), 1, "DJabberd's option");
   is(server({})->mechanism, 'PLAIN', 'an empty hash');
   like(message_of { client({ minssf => 'lots' }) }, qr/minssf: a number from 0 to 4294967295 was expected/, 'a wrong value dies');
@@ -53,11 +64,63 @@ subtest 'third argument: a hash' => sub {
 
 {
   package TiedOptions;
-  sub TIEHASH { return bless {}, shift }
+  sub TIEHASH { my ($class, $name) = @_; return bless { name => defined $name ? $name : 'maxbuf' }, $class }
   sub FETCH { return 4321 }
-  sub FIRSTKEY { return 'maxbuf' }
+  sub FIRSTKEY { return $_[0]{name} }
   sub NEXTKEY { return undef }
 }
+
+subtest 'an option that does not exist' => sub {
+  my %nearest = (
+    sec_flags => 'secflags', SecFlags => 'secflags', min_ssf => 'minssf', channel_binding_polcy => 'channel_binding_policy',
+    channelbinding => 'channel_binding', offered_mechanism => 'offered_mechanisms', die_on_fail => 'die_on_failure', TLS => 'tls',
+    plugin => 'plugins', user_file => undef, colour => undef, '' => undef, 'maxbuf ' => 'maxbuf',
+  );
+  for my $name (sort keys %nearest) {
+    my $hint = defined $nearest{$name} ? quotemeta "; did you mean $nearest{$name}?" : '';
+    my $text = qr/^unknown option \Q$name\E$hint at /;
+    like(message_of { client({ secflags => 'noplaintext', $name => 1 }) }, $text, "'$name'");
+    like(message_of { server({ $name => undef }) }, $text, 'on a server, without a value');
+    like(message_of { client({ $name => \'x' }) }, $text, 'with a reference for a value');
+    tie my %tied, 'TiedOptions', $name;
+    like(message_of { client(\%tied) }, $text, 'from a tied hash');
+  }
+  my $sent = eval { client({ sec_flags => 'noplaintext' })->client_start };
+  is($sent, undef, 'no password is sent');
+  for my $name (qw(authsource optctx peername sockname COMPAT_CYRUSLIB_REPLY_MASK_BUG)) {
+    is(client({ $name => 'x' })->property($name), 'x', "$name is taken: other backends know it");
+  }
+  is(client({ $_ => undef })->mechanism, 'PLAIN', "$_ is taken") for split ' ', Authen::SASL::Rust::_option_names();
+
+  my @warnings;
+  local $SIG{__WARN__} = sub { push @warnings, @_ };
+  my $conn = client();
+  for my $name (qw(sec_flags max_buf channel_binding_polcy die_on_failures)) {
+    @warnings = ();
+    $conn->property($name => 'x');
+    is($conn->property($name), 'x', "property $name is stored");
+    like("@warnings", qr/^property $name is stored and has no effect; did you mean \w+\? at .*options\.t line/, 'and a warning tells');
+  }
+  @warnings = ();
+  $conn->property(colour => 'blue', iteration_count => 1, sock => 2, userid => 3, user => 4, optctx => 5, sockname => 6);
+  is("@warnings", '', "a program's own names need no warning");
+};
+
+subtest 'arguments that do not exist' => sub {
+  for my $case (
+    [sub { Authen::SASL::Rust->plugins(lod => 'otp') }, qr/^plugins: unknown argument lod \(did you mean load\?\) at /],
+    [sub { Authen::SASL::Rust->plugins({ paths => '/x' }) }, qr/^plugins: unknown argument paths \(did you mean path\?\) at /],
+    [sub { Authen::SASL::Rust->scram_verifier(password => 'x', iteration => 5000) }, qr/unknown argument iteration \(did you mean iterations\?\)/],
+    [sub { Authen::SASL::Rust->scram_verifier(password => 'x', colour => 1) }, qr/unknown argument colour at /],
+    [sub { Authen::SASL::Rust::Accounts->new(user => '/x') }, qr/one of cyrus, saslauthd, users was expected, and not the unknown argument user \(did you mean users\?\)/],
+    [sub { Authen::SASL::Rust::Accounts->new(saslauthd => '/x', time_out => 1) }, qr/^new: unknown argument time_out \(did you mean timeout\?\) at /],
+    [sub { Authen::SASL::Rust::AuthLine->client(sasl => sasl(), hosts => 'h') }, qr/^client: unknown argument hosts \(did you mean host\?\) at /],
+    [sub { Authen::SASL::Rust::AuthLine->server(sasl => sasl(), onreply => 1) }, qr/^server: unknown argument onreply \(did you mean on_reply\?\) at /],
+  ) {
+    my ($code, $text) = @$case;
+    like(&message_of($code), $text, $text);
+  }
+};
 
 subtest 'third argument: addresses, as XS has them' => sub {
   my $conn = client('192.0.2.1;1234', '192.0.2.2;143');

@@ -231,7 +231,7 @@ static void set_options(pTHX_ conn_t *conn, SV *object, HV *options) {
     args[0] = object;
     args[1] = *av_fetch(others, i, 0);
     args[2] = *av_fetch(others, i + 1, 0);
-    call_perl(aTHX_ "_set_property", args, 3);
+    call_perl(aTHX_ "_set_option", args, 3);
   }
 }
 

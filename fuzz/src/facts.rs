@@ -141,10 +141,10 @@ impl Facts {
 pub fn configure(config: &mut Config, side: Side, facts: &Facts) {
     let index = side as usize;
     for (name, value) in &facts.options[index] {
-        assert_eq!(config.set(name, Some(value)), Ok(true), "{name} {value}");
+        assert_eq!(config.set(name, Some(value)), Ok(()), "{name} {value}");
     }
     for (name, value) in [("service", "ldap"), ("host", "mail.example.com"), ("external_id", facts.name)] {
-        assert_eq!(config.set(name, Some(value)), Ok(true));
+        assert_eq!(config.set(name, Some(value)), Ok(()));
     }
     if let Some(data) = facts.bindings[index].clone() {
         config.set_binding(ChannelBinding { kind: "tls-exporter".into(), data }).expect("a binding");
@@ -158,7 +158,7 @@ pub fn configure(config: &mut Config, side: Side, facts: &Facts) {
         }
         Side::Server => {
             config.abilities = facts.server_abilities;
-            assert_eq!(config.set("realm", Some(facts.realm)), Ok(true));
+            assert_eq!(config.set("realm", Some(facts.realm)), Ok(()));
         }
     }
 }

@@ -12,12 +12,27 @@ fn options_are_read_back_and_reset() {
         ("delegated_ccache", "FILE:/tmp/c"),
         ("secflags", "noactive mutual_auth"),
     ] {
-        assert_eq!(config.set(name, Some(value)), Ok(true));
+        assert_eq!(config.set(name, Some(value)), Ok(()));
         assert_eq!(config.get(name).as_deref(), Some(value));
-        assert_eq!(config.set(name, None), Ok(true));
+        assert_eq!(config.set(name, None), Ok(()));
         assert_ne!(config.get(name).as_deref(), Some(value));
     }
-    assert_eq!(config.set("no such name", Some("1")), Ok(false));
+}
+
+#[test]
+fn every_name_is_an_option_and_no_other_is() {
+    for name in OPTIONS {
+        assert_eq!(Config::default().set(name, None), Ok(()), "{name}");
+    }
+    for (name, text) in [
+        ("sec_flags", "sec_flags: there is no such option; did you mean secflags?"),
+        ("colour\n", "colour?: there is no such option"),
+        ("", ": there is no such option"),
+    ] {
+        for value in [None, Some("1"), Some(&*"x".repeat(VALUE_LIMIT + 1))] {
+            assert_eq!(Config::default().set(name, value).unwrap_err().to_string(), text);
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The part of the C surface that deals with options and properties; the rules are those of the module above.
 
-use crate::config::{ChannelBinding, Config};
+use crate::config::{nearest, ChannelBinding, Closeness, OPTIONS};
 use crate::contract::Abilities;
 use crate::error::Error;
 use crate::layer::lock;
@@ -28,7 +28,35 @@ pub unsafe extern "C" fn asr_set_abilities(handle: *mut Handle, abilities: u32) 
 pub unsafe extern "C" fn asr_knows(name: Slice) -> i32 {
     // SAFETY: the module's rules.
     let name = unsafe { name.text().unwrap_or_default() };
-    i32::from(shielded(false, || Config::default().set(&name, None) == Ok(true)))
+    i32::from(shielded(false, || OPTIONS.contains(&name.as_str())))
+}
+
+/// The names of the core's options, with spaces between them. The text is lent through `out` and freed by [`super::choice::asr_text_free`].
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_option_names(out: *mut Slice) -> *mut String {
+    let text = Box::new(shielded(String::new(), || OPTIONS.join(" ")));
+    // SAFETY: the module's rules.
+    unsafe { out.write(Slice::of(text.as_bytes())) };
+    Box::into_raw(text)
+}
+
+/// The one of `names`, words with spaces between them, that resembles `name`, as a part of `names`; absent if none does.
+/// `own` is 1 where the name may be the caller's own.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_nearest(name: Slice, names: Slice, own: i32) -> Slice {
+    // SAFETY: the module's rules.
+    let (name, names) = unsafe { (name.text().unwrap_or_default(), names.bytes().unwrap_or_default()) };
+    let closeness = if own == 0 { Closeness::Hint } else { Closeness::Mistyped };
+    Slice::of_text(shielded(None, || {
+        let names: Vec<&str> = std::str::from_utf8(names).unwrap_or_default().split(' ').collect();
+        nearest(&name, &names, closeness)
+    }))
 }
 
 /// Sets an option. Gives 1 if the core knows it, 0 if not, -1 for a wrong value, whose error text
@@ -40,10 +68,13 @@ pub unsafe extern "C" fn asr_knows(name: Slice) -> i32 {
 pub unsafe extern "C" fn asr_set(handle: *mut Handle, name: Slice, value: Slice, error: *mut Slice) -> i32 {
     // SAFETY: the module's rules.
     let (handle, name, value) = unsafe { (&mut *handle, name.text().unwrap_or_default(), value.text()) };
+    if !OPTIONS.contains(&name.as_str()) {
+        return 0;
+    }
     match shielded(Err(Error::System(DEFECT)), || handle.session.config.set(&name, value.as_deref())) {
-        Ok(known) => {
-            handle.stale |= known;
-            i32::from(known)
+        Ok(()) => {
+            handle.stale = true;
+            1
         }
         Err(e) => {
             let text = handle.lend(e.to_string());

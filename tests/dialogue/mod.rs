@@ -137,7 +137,7 @@ pub fn session(side: Side, facts: &Facts) -> Session {
         let option = name.strip_prefix(&own_option).or_else(|| name.strip_prefix("option-"));
         if let Some(option) = option {
             let value = std::str::from_utf8(value).expect("an option in UTF-8");
-            assert_eq!(session.config.set(option, Some(value)), Ok(true), "option {option}");
+            assert_eq!(session.config.set(option, Some(value)), Ok(()), "option {option}");
         }
     }
     if let Some((kind, hex)) = facts.text("channel-binding").and_then(|text| text.split_once(' ')) {
@@ -145,7 +145,7 @@ pub fn session(side: Side, facts: &Facts) -> Session {
     }
     for (header, option) in [("service", "service"), ("host", "host"), ("external-id", "external_id")] {
         if let Some(value) = facts.text(header) {
-            assert_eq!(session.config.set(option, Some(value)), Ok(true));
+            assert_eq!(session.config.set(option, Some(value)), Ok(()));
         }
     }
     if side == Side::Server {

@@ -20,8 +20,8 @@ my $shared = 0;
 
 sub import {
   my ($class, @wish) = @_;
-  my @unknown = grep { $_ ne ':shared' } @wish;
-  Carp::croak("unknown import @{[join ', ', @unknown]}: only ':shared' can be asked for") if @unknown;
+  my ($unknown) = grep { $_ ne ':shared' } @wish;
+  Carp::croak("unknown import $unknown: only ':shared' can be asked for") if defined $unknown;
   $shared = @wish;
   @Authen::SASL::Plugins = (__PACKAGE__);
 }
@@ -48,7 +48,15 @@ sub in_use { return @Authen::SASL::Plugins && $Authen::SASL::Plugins[0] eq __PAC
 # All mechanisms that there are, as a list or as one string.
 sub global_listmech {
   my @names = split / /, _usable();
-  return wantarray ? @names : "@names";
+  return wantarray ? @names : join ' ', @names;
+}
+
+# What is wrong with the arguments that are left of a call: none of them has a known name. undef if none is left.
+sub _unknown {
+  my ($arg, @known) = @_;
+  return undef unless %$arg;
+  my @each = map { my $near = _nearest($_, join(' ', @known), 0); defined $near ? "$_ (did you mean $near?)" : $_ } sort keys %$arg;
+  return 'unknown argument ' . join ', ', @each;
 }
 
 sub scram_verifier {
@@ -56,7 +64,8 @@ sub scram_verifier {
   my $mechanism = delete $arg{mechanism};
   my $password = delete $arg{password};
   my ($salt, $iterations, $spelling) = delete @arg{qw(salt iterations spelling)};
-  Carp::croak('scram_verifier: unknown argument ' . join ', ', sort keys %arg) if %arg;
+  my $unknown = _unknown(\%arg, qw(mechanism password salt iterations spelling));
+  Carp::croak("scram_verifier: $unknown") if defined $unknown;
   Carp::croak('scram_verifier: a password is needed') unless defined $password;
   $mechanism = 'SCRAM-SHA-256' unless defined $mechanism;
   $iterations = 4096 unless defined $iterations;
@@ -258,8 +267,11 @@ name. Both may be missing; DIGEST-MD5 sends and checks them.
 
 C<$options> is one of: nothing (undef, 0, an empty string); a string of security flags, separated by spaces; a
 reference to a hash of options, see L<Authen::SASL::Rust::Connection/PROPERTIES> (the flags are its
-C<secflags>); or, as with Authen::SASL::XS, C<"ip;port"> of this side, followed by that of the other side. An
-unknown flag or a wrong value dies.
+C<secflags>); or, as with Authen::SASL::XS, C<"ip;port"> of this side, followed by that of the other side.
+
+A wrong value dies, and so does an option that does not exist: a mistyped name must not switch a protection off in silence. The
+text has the nearest name. An unknown flag of C<secflags> dies too; in a string of flags, a word that resembles none of them is
+ignored with a warning, since Authen::SASL::Perl ignores such words.
 
 =head2 global_listmech
 

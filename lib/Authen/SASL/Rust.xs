@@ -67,6 +67,36 @@ _usable(conn = NULL)
     asr_text_free(owner);
 
 void
+_option_names()
+  PREINIT:
+    asr_slice names;
+    asr_text *owner;
+  PPCODE:
+    owner = asr_option_names(&names);
+    mXPUSHp(names.ptr, names.len);
+    asr_text_free(owner);
+
+void
+_nearest(name, names, own)
+    SV *name
+    SV *names
+    bool own
+  PREINIT:
+    asr_slice typed, known;
+  PPCODE:
+    typed = characters(aTHX_ name);
+    known = characters(aTHX_ names);
+    XPUSHs(text_or_undef(aTHX_ asr_nearest(typed, known, own)));
+
+bool
+_knows(name)
+    SV *name
+  CODE:
+    RETVAL = asr_knows(characters(aTHX_ name));
+  OUTPUT:
+    RETVAL
+
+void
 _make_verifier(mechanism, password, salt, iterations, spelling)
     SV *mechanism
     SV *password

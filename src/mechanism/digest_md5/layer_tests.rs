@@ -121,7 +121,7 @@ fn peers(service: &str, client: &[(&str, &str)], server: &[(&str, &str)]) -> (Pe
     let mut s = Peer::server("DIGEST-MD5", Some("secret")).of(service, "elwood.innosoft.com");
     for (peer, options) in [(&mut c, client), (&mut s, server)] {
         for (name, value) in options {
-            assert_eq!(peer.session.config.set(name, Some(value)), Ok(true), "{name}");
+            assert_eq!(peer.session.config.set(name, Some(value)), Ok(()), "{name}");
         }
     }
     let good = run(&mut c, &mut s);

@@ -19,11 +19,15 @@ my %kinds = (
 sub new {
   my ($class, %arg) = @_;
   my ($kind, @more) = grep { exists $kinds{$_} } sort keys %arg;
-  Carp::croak('new: one of ' . join(', ', sort keys %kinds) . ' was expected') if !defined $kind || @more;
+  if (!defined $kind || @more) {
+    my $unknown = Authen::SASL::Rust::_unknown(defined $kind ? {} : \%arg, sort keys %kinds);
+    Carp::croak('new: one of ' . join(', ', sort keys %kinds) . ' was expected' . (defined $unknown ? ", and not the $unknown" : ''));
+  }
   my $where = delete $arg{$kind};
   my %option;
   for my $name (@{ $kinds{$kind} }) { $option{$name} = delete $arg{$name} }
-  Carp::croak('new: unknown argument ' . join ', ', sort keys %arg) if %arg;
+  my $unknown = Authen::SASL::Rust::_unknown(\%arg, sort(keys %kinds), @{ $kinds{$kind} });
+  Carp::croak("new: $unknown") if defined $unknown;
   my $self = bless {}, $class;
 
   if ($kind eq 'users') {
@@ -77,14 +81,16 @@ sub CLONE { %of_file = () }
 sub check {
   my ($self, $user, $password, %arg) = @_;
   my ($service, $realm) = delete @arg{qw(service realm)};
-  Carp::croak('check: unknown argument ' . join ', ', sort keys %arg) if %arg;
+  my $unknown = Authen::SASL::Rust::_unknown(\%arg, qw(service realm));
+  Carp::croak("check: $unknown") if defined $unknown;
   return $self->_check($user, $password, $service, $realm) ? 1 : 0;
 }
 
 sub setpass {
   my ($self, $user, $password, %arg) = @_;
   my ($mechanism, $iterations, $create) = delete @arg{qw(mechanism iterations create)};
-  Carp::croak('setpass: unknown argument ' . join ', ', sort keys %arg) if %arg;
+  my $unknown = Authen::SASL::Rust::_unknown(\%arg, qw(mechanism iterations create));
+  Carp::croak("setpass: $unknown") if defined $unknown;
   Carp::croak('setpass: a password is needed') unless defined $password;
   Carp::croak('iterations: a number from 4096 to 100000000 was expected')
     if defined $iterations && $iterations !~ /\A[1-9][0-9]{0,8}\z/;

@@ -3,6 +3,7 @@ package Authen::SASL::Rust::AuthLine;
 use strict;
 use warnings;
 use Authen::SASL ();
+use Authen::SASL::Rust ();
 use Carp ();
 use IO::Select ();
 use Time::HiRes ();
@@ -44,7 +45,8 @@ sub _new {
     my $value = delete $arg->{$name};
     $self->{$name} = $value if defined $value;
   }
-  Carp::croak("$side: unknown argument " . join ', ', sort keys %$arg) if %$arg;
+  my $unknown = Authen::SASL::Rust::_unknown($arg, 'sasl', sort(keys %default), $side eq 'server' ? 'on_reply' : ());
+  Carp::croak("$side: $unknown") if defined $unknown;
   return $self;
 }
 
@@ -210,10 +212,10 @@ sub _choose {
   if (defined $sasl->mechanism) {
     my %wanted = map { uc $_ => 1 } split /[^A-Za-z0-9_-]+/, $sasl->mechanism;
     @usable = grep { $wanted{$_} } @offered;
-    return $self->_fail('no mechanism is usable: the server offers ' . (@offered ? "@offered" : 'none')
+    return $self->_fail('no mechanism is usable: the server offers ' . (@offered ? join(' ', @offered) : 'none')
         . ', and ' . _printable($sasl->mechanism) . ' is wanted') unless @usable;
   }
-  my $chosen = Authen::SASL->new(mechanism => "@usable", callback => $sasl->callback);
+  my $chosen = Authen::SASL->new(mechanism => join(' ', @usable), callback => $sasl->callback);
   local $@;
   my $conn = eval { $self->_connection($chosen) };
   if (!$conn) {

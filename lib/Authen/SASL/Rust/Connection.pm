@@ -77,6 +77,27 @@ sub property {
   return 1;
 }
 
+# Options that Perl code takes, and names that are stored, since Authen::SASL::XS or Authen::SASL::Perl know them.
+my @taken = qw(accounts auxprop channel_binding die_on_failure plugins tls users);
+my @stored = qw(authsource optctx peername sockname COMPAT_CYRUSLIB_REPLY_MASK_BUG);
+my %perl_knows = map { $_ => 1 } @taken, @stored, keys %read_only;
+
+# The known name that is meant, if it resembles one. A program may have properties of its own, so there it must be closer.
+sub _meant {
+  my ($name, $own) = @_;
+  return Authen::SASL::Rust::_nearest($name, join(' ', @taken, @stored, Authen::SASL::Rust::_option_names()), $own);
+}
+
+# One of the hash that client_new or server_new was given: a mistyped name must not switch a protection off.
+sub _set_option {
+  my ($self, $name, $value) = @_;
+  if (!$perl_knows{$name} && !Authen::SASL::Rust::_knows($name)) {
+    my $meant = _meant($name, 0);
+    Carp::croak("unknown option $name" . (defined $meant ? "; did you mean $meant?" : ''));
+  }
+  return $self->_set_property($name, $value);
+}
+
 sub _set_property {
   my ($self, $name, $value) = @_;
   if ($read_only{$name}) {
@@ -99,11 +120,13 @@ sub _set_property {
   elsif ($name eq 'accounts' || $name eq 'users') {
     $self->_set_accounts($name => $value);
   }
-  elsif ($self->_set($name, ref $value eq 'ARRAY' && $name =~ /\A(?:offered_|auxprop\z)/ ? "@$value" : $value)) {
+  elsif ($self->_set($name, ref $value eq 'ARRAY' && $name =~ /\A(?:offered_|auxprop\z)/ ? join(' ', @$value) : $value)) {
     delete $self->{property}{$name} if $self->{property};
     $self->_bind if $name eq 'offered_bindings';    # code is asked for what is offered
   }
   else {
+    my $meant = $perl_knows{$name} ? undef : _meant($name, 1);
+    Carp::carp("property $name is stored and has no effect; did you mean $meant?") if defined $meant;
     $self->{property}{$name} = $value;
   }
   return;
@@ -157,16 +180,30 @@ sub _options {
   $options = '' unless defined $options;
   if (ref $options) {
     Carp::croak('options: a hash was expected') unless eval { keys %$options; 1 };
-    $self->_set_property($_, $options->{$_}) for sort keys %$options;
+    $self->_set_option($_, $options->{$_}) for sort keys %$options;
   }
   elsif ($options =~ /\A[0-9a-fA-F.:]*;[0-9]+\z/) {
     $self->property(iplocalport => $options);
   }
   else {
-    $self->_set('secflags', $options);
+    $self->_set('secflags', _flags($options));
   }
   $self->property(ipremoteport => $remote) if defined $remote && !ref $remote && $remote =~ /;[0-9]+\z/;
   return;
+}
+
+# Authen::SASL::Perl ignores words that are no security flags. One that resembles a flag, or forbids something, is refused by
+# the core all the same: it may be a mistyped one.
+sub _flags {
+  my ($text) = @_;
+  my @flags = qw(noplaintext noactive nodictionary noanonymous forward_secrecy pass_credentials mutual_auth);
+  my (@kept, @ignored);
+  for my $word (split /[^A-Za-z0-9_]+/, $text) {
+    my $resembles = $word =~ /\Ano/i || defined Authen::SASL::Rust::_nearest($word, join(' ', @flags), 0);
+    push @{ $resembles ? \@kept : \@ignored }, grep { length } $word;
+  }
+  Carp::carp('ignored, since no security flag resembles it: ' . join ' ', @ignored) if @ignored;
+  return join ' ', @kept;
 }
 
 # The mechanisms that this side may use, the strongest first; or a string with a prefix, separator and suffix.
@@ -438,11 +475,11 @@ L<Authen::SASL::Rust::Layer> has what the handle can do. C<tiesocket> puts the l
     $conn->property($name => $value, ...)
 
 Reads or sets properties. A wrong value dies with the name and the range; undef puts the default back. An
-unknown name is stored and returned, for programs that keep their own.
+unknown name is stored and returned, for programs that keep their own; one that is nearly the name of a property gives a warning.
 
 =head1 PROPERTIES
 
-The options of C<client_new> and C<server_new> have the same names.
+The options of C<client_new> and C<server_new> have the same names. An option with any other name dies.
 
 =head2 Policy
 
@@ -479,6 +516,7 @@ A layer that C<minssf> demands and cannot be had fails the exchange. C<minssf> a
     service, serverfqdn     as given to client_new or server_new; host is the same as serverfqdn
     realm                   server: the realm of DIGEST-MD5, and of a name with @; the host if not set. Client: the realm used
     external_id             server: the identity that TLS or the socket has proved, for EXTERNAL
+    iplocalport, ipremoteport   addresses and ports of this side and of the peer, ip;port
 
 =head2 Accounts of a server
 
@@ -522,7 +560,8 @@ L<Authen::SASL::Rust::ChannelBinding> describes them, with examples.
 
 =head2 Stored only
 
-C<sockname>, C<peername>, C<iplocalport>, C<ipremoteport>, C<authsource> and any other name.
+C<authsource>, C<optctx>, C<peername>, C<sockname> and C<COMPAT_CYRUSLIB_REPLY_MASK_BUG>, which Authen::SASL::XS and Authen::SASL::Perl
+know, are taken as options too. Any other name is stored by C<property> alone.
 
 =head1 SEE ALSO
 

@@ -24,7 +24,8 @@ sub _load {
     return;
   }
   my ($path, $load, $prefer, $options) = delete @{$wish}{qw(path load prefer options)};
-  Carp::croak('plugins: unknown argument ' . join ', ', sort keys %$wish) if %$wish;
+  my $unknown = Authen::SASL::Rust::_unknown($wish, qw(path load prefer options));
+  Carp::croak("plugins: $unknown") if defined $unknown;
   $path = join ':', @$path if ref $path eq 'ARRAY';
   my @names = !defined $load ? () : ref $load eq 'ARRAY' ? @$load : split ' ', $load;
   Carp::croak('plugins: load: names were expected')
@@ -40,7 +41,7 @@ sub _load {
     $pairs .= "$name\0$options->{$name}\0";
   }
   my @report =
-    _read(Authen::SASL::Rust::_plugins($conn, $path, @names ? "@names" : undef, $prefer eq 'plugins', $pairs));
+    _read(Authen::SASL::Rust::_plugins($conn, $path, @names ? join(' ', @names) : undef, $prefer eq 'plugins', $pairs));
   for my $name (@names) {
     my ($found) = grep { $_->{plugin} eq $name } @report;
     Carp::croak("plugins: $name: " . ($found && $found->{error} || 'it has no mechanisms'))
