@@ -1,10 +1,9 @@
-/* What OpenSSL needs for the mere cryptography: the bare PBKDF2 of a SCRAM client, or the HMAC-MD5 and
- * ciphers of a DIGEST-MD5 layer.
- * cc -O2 -o limits limits.c -lcrypto; ./limits SHA-256 4096 SECONDS; ./limits auth-int|rc4|3des SIZE SECONDS
+/* What OpenSSL needs for the mere cryptography: the bare PBKDF2 of a SCRAM client, or the HMAC-MD5 of a
+ * DIGEST-MD5 layer.
+ * cc -O2 -o limits limits.c -lcrypto; ./limits SHA-256 4096 SECONDS; ./limits auth-int SIZE SECONDS
  * Prints the seconds of CPU time for one key, or for one byte. */
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/provider.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,21 +16,15 @@ static double now(void)
     return t.tv_sec + t.tv_nsec * 1e-9;
 }
 
-/* HMAC-MD5 for auth-int, RC4 and HMAC-MD5 for rc4, CBC alone for 3des */
-static int seal(const char *what, int size, double slice)
+static int authenticate(int size, double slice)
 {
-    static unsigned char data[1 << 17], key[16] = "sixteen byte key", iv[8] = "a vector", code[EVP_MAX_MD_SIZE];
-    int rc4 = !strcmp(what, "rc4"), des = !strcmp(what, "3des"), length;
+    static unsigned char data[1 << 17], key[16] = "sixteen byte key", code[EVP_MAX_MD_SIZE];
     unsigned int code_length;
     long n = -1;
     double t = 0, start = 0;
-    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
-    if (size < 1 || size > (int)sizeof data || !OSSL_PROVIDER_load(NULL, "default") || !OSSL_PROVIDER_load(NULL, "legacy")) return 2;
-    if (rc4 && !EVP_EncryptInit_ex(cipher, EVP_rc4(), NULL, key, NULL)) return 1;
-    if (des && !EVP_EncryptInit_ex(cipher, EVP_des_ede_cbc(), NULL, key, iv)) return 1;
+    if (size < 1 || size > (int)sizeof data) return 2;
     do {
-        if (!des && !HMAC(EVP_md5(), key, sizeof key, data, size, code, &code_length)) return 1;
-        if ((rc4 || des) && !EVP_EncryptUpdate(cipher, data, &length, data, size / 8 * 8)) return 1;
+        if (!HMAC(EVP_md5(), key, sizeof key, data, size, code, &code_length)) return 1;
         if (++n == 0) start = now();
         else t = now() - start;
     } while (t < slice);
@@ -42,8 +35,7 @@ static int seal(const char *what, int size, double slice)
 int main(int argc, char **argv)
 {
     if (argc != 4) return 2;
-    if (!strcmp(argv[1], "auth-int") || !strcmp(argv[1], "rc4") || !strcmp(argv[1], "3des"))
-        return seal(argv[1], atoi(argv[2]), atof(argv[3]));
+    if (!strcmp(argv[1], "auth-int")) return authenticate(atoi(argv[2]), atof(argv[3]));
     const EVP_MD *md = EVP_get_digestbyname(argv[1]);
     int iterations = atoi(argv[2]);
     double slice = atof(argv[3]), t = 0, start = 0;

@@ -75,7 +75,7 @@ sub cast {
   my ($n) = @_;
   my $role = $SIDE eq 'client' ? 'server' : 'client';
   $HAND ||= Bench::Peer->$role(mech => $MECH, user => $Bench::Adapter::USER, pass => $Bench::Adapter::PASS,
-    host => $Bench::Adapter::HOST, service => 'bench', iters => $job->{iters}, map { $_ => $job->{$_} } qw(qop cipher));
+    host => $Bench::Adapter::HOST, service => 'bench', iters => $job->{iters}, qop => $job->{qop});
   $PARTS[$_] = '' for 0 .. $n - 1;
 }
 sub peer {
@@ -227,10 +227,8 @@ sub encode {
 sub decode {
   push @INC, $ENV{BENCH_INSTALLED};
   require Authen::SASL::Rust;
-  my %ssf = (rc4 => 128, '3des' => 112);
-  my $ssf = $ssf{ $job->{cipher} || '' } || 1;
   my $parent = Authen::SASL->new(mechanism => $MECH, callback => { getsecret => sub { $Bench::Adapter::PASS } });
-  my $server = Authen::SASL::Rust->server_new($parent, 'bench', $Bench::Adapter::HOST, { minssf => $ssf, maxssf => $ssf, maxbuf => 131_072 });
+  my $server = Authen::SASL::Rust->server_new($parent, 'bench', $Bench::Adapter::HOST, { minssf => 1, maxssf => 1, maxbuf => 131_072 });
   my $own = new_parent();
   my $c = new_connection($own);
   $c->property(maxbuf => 131_072) if $job->{size} > 60_000;

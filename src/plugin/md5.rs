@@ -6,11 +6,13 @@
 use std::ffi::{c_int, c_uint};
 use std::slice;
 
+use md5::block_api::compress;
 use zeroize::Zeroize;
 
-use crate::crypto::hmac_md5::{compress, START};
-
 use super::abi::{HmacMd5Context, HmacMd5State, Md5Context};
+
+/// The state before the first block (RFC 1321 §3.3).
+const START: [u32; 4] = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476];
 
 impl Md5Context {
     const EMPTY: Md5Context = Md5Context::after(START, 0);
@@ -34,15 +36,14 @@ impl Md5Context {
             if used + head.len() < 64 {
                 return;
             }
-            compress(&mut self.state, &self.buffer);
+            compress(&mut self.state, &[self.buffer]);
             text = rest;
         }
-        let mut blocks = text.chunks_exact(64);
-        for block in &mut blocks {
-            compress(&mut self.state, block);
+        while let Some((block, rest)) = text.split_first_chunk() {
+            compress(&mut self.state, std::slice::from_ref(block));
+            text = rest;
         }
-        let rest = blocks.remainder();
-        self.buffer[..rest.len()].copy_from_slice(rest);
+        self.buffer[..text.len()].copy_from_slice(text);
     }
 
     /// The hash; the context is wiped.
@@ -81,7 +82,7 @@ impl HmacMd5State {
         let prepared = |pad: u8| {
             let mut padded = block.map(|byte| byte ^ pad);
             let mut state = START;
-            compress(&mut state, &padded);
+            compress(&mut state, &[padded]);
             padded.zeroize();
             state.map(u32::to_be)
         };

@@ -1,16 +1,15 @@
 //! Integrity and confidentiality protection (RFC 2831 §2.3, §2.4).
 
+use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::contract::{LayerLimits, SecurityLayer, Side};
-use crate::crypto::des::{self, Des, TripleDes};
-use crate::crypto::hmac_md5::HmacMd5;
-use crate::crypto::rc4::Rc4;
 use crate::error::{Error, Malformed, PeerMisbehaved};
 use crate::layer::FRAME;
 use crate::secret::ct_eq;
 
+use super::ciphers::{decryption, encryption, Transform, BLOCK};
 use super::protection::Cipher;
 use super::response::SessionKey;
 
@@ -20,20 +19,14 @@ const MAC: usize = 10;
 const TAIL: usize = 6;
 const TYPE: [u8; 2] = [0, 1];
 
-/// One way of the traffic.
+/// One direction of the traffic: either all its messages are sealed, or all are opened.
 struct Direction {
-    key: HmacMd5,
-    cipher: Keyed,
+    /// Ki.
+    key: Hmac<Md5>,
+    /// `None` for `auth-int`.
+    cipher: Option<Transform>,
     /// Of the next message; `None` when all of them are used up.
     sequence: Option<u32>,
-}
-
-/// A cipher with its key; in the box since they differ by a kilobyte.
-enum Keyed {
-    None,
-    Rc4(Box<Rc4>),
-    Des(Box<Des>),
-    TripleDes(Box<TripleDes>),
 }
 
 /// The layer of `auth-int` or `auth-conf`.
@@ -49,7 +42,7 @@ pub struct Layer {
 pub fn max_plaintext(cipher: Option<Cipher>, frame: u32) -> usize {
     let room = (frame as usize).saturating_sub(TAIL);
     match cipher {
-        Some(cipher) if cipher.is_block() => (room / des::BLOCK * des::BLOCK).saturating_sub(MAC + 1),
+        Some(cipher) if cipher.is_block() => (room / BLOCK * BLOCK).saturating_sub(MAC + 1),
         _ => room.saturating_sub(MAC),
     }
 }
@@ -58,8 +51,8 @@ impl Layer {
     /// `sent` and `received` are the longest frames of either way.
     pub fn new(side: Side, cipher: Option<Cipher>, key: &SessionKey, sent: u32, received: u32) -> Self {
         let (outgoing, incoming) = match side {
-            Side::Client => (Way::ToServer, Way::ToClient),
-            Side::Server => (Way::ToClient, Way::ToServer),
+            Side::Client => (&TO_SERVER, &TO_CLIENT),
+            Side::Server => (&TO_CLIENT, &TO_SERVER),
         };
         Layer {
             limits: LayerLimits {
@@ -68,15 +61,15 @@ impl Layer {
                 max_received: received as usize,
             },
             padded: cipher.is_some_and(Cipher::is_block),
-            outgoing: Direction::new(outgoing, cipher, key),
-            incoming: Direction::new(incoming, cipher, key),
+            outgoing: Direction::new(outgoing, key, cipher.map(|c| encryption(c, &outgoing.cipher_key(c, key)))),
+            incoming: Direction::new(incoming, key, cipher.map(|c| decryption(c, &incoming.cipher_key(c, key)))),
         }
     }
 
     /// Bytes of padding: one to eight, so that they, the message and its code fill whole blocks.
     fn padding(&self, length: usize) -> usize {
         if self.padded {
-            des::BLOCK - (length + MAC) % des::BLOCK
+            BLOCK - (length + MAC) % BLOCK
         } else {
             0
         }
@@ -108,9 +101,9 @@ impl SecurityLayer for Layer {
 
     fn decode(&mut self, frame: &mut [u8]) -> Result<usize, Error> {
         let misbehaved = |reason| Err(Error::misbehaved(FRAME, PeerMisbehaved::Rule(reason)));
-        let least = if self.padded { 2 * des::BLOCK } else { MAC };
+        let least = if self.padded { 2 * BLOCK } else { MAC };
         let sealed = frame.len().wrapping_sub(TAIL);
-        if frame.len() < least + TAIL || (self.padded && sealed % des::BLOCK != 0) {
+        if frame.len() < least + TAIL || (self.padded && sealed % BLOCK != 0) {
             return Err(Error::malformed(FRAME, Malformed::Unexpected("no frame has this length")));
         }
         let (body, tail) = frame.split_at_mut(sealed);
@@ -121,7 +114,7 @@ impl SecurityLayer for Layer {
         if tail[2..] != sequence {
             return misbehaved("its sequence number is not the next one: a frame was repeated, lost or moved");
         }
-        let Some(length) = self.incoming.open(sequence, body) else {
+        let Some(length) = self.incoming.open(sequence, body, self.padded) else {
             frame.zeroize();
             return Err(Error::misbehaved(FRAME, PeerMisbehaved::Damaged));
         };
@@ -130,88 +123,42 @@ impl SecurityLayer for Layer {
 }
 
 impl Direction {
+    fn new(constants: &Constants, session: &SessionKey, cipher: Option<Transform>) -> Self {
+        // HMAC fills a key with zeros to a whole block, which is the type that it cannot refuse.
+        let mut key = Zeroizing::new([0; 64]);
+        key[..16].copy_from_slice(&constants.signing_key(session)[..]);
+        Direction { key: Hmac::new((&*key).into()), cipher, sequence: Some(0) }
+    }
+
+    /// `MAC(Ki, {SeqNum, msg})[0..9]`
+    fn code(&self, sequence: [u8; 4], text: &[u8]) -> [u8; MAC] {
+        let whole: [u8; 16] = self.key.clone().chain_update(sequence).chain_update(text).finalize().into_bytes().into();
+        let mut code = [0; MAC];
+        code.copy_from_slice(&whole[..MAC]);
+        code
+    }
+
     /// Turns `length` bytes of text, and room for padding and code, to what is sent.
     fn seal(&mut self, sequence: [u8; 4], body: &mut [u8], length: usize) {
         let (text, rest) = body.split_at_mut(length);
         let (padding, code) = rest.split_at_mut(rest.len() - MAC);
         padding.fill(padding.len() as u8);
-        match &mut self.cipher {
-            Keyed::Rc4(rc4) => {
-                code.copy_from_slice(&self.key.seal(sequence, text, rc4)[..MAC]);
-                rc4.apply(code);
-            }
-            cipher => {
-                code.copy_from_slice(&self.key.of(sequence, text)[..MAC]);
-                match cipher {
-                    Keyed::None | Keyed::Rc4(_) => {}
-                    Keyed::Des(des) => des.encrypt(body),
-                    Keyed::TripleDes(des) => des.encrypt(body),
-                }
-            }
+        code.copy_from_slice(&self.code(sequence, text));
+        if let Some(encrypt) = &mut self.cipher {
+            encrypt(body);
         }
     }
 
     /// The way back: the length of the text, if its padding and code are right.
-    fn open(&mut self, sequence: [u8; 4], body: &mut [u8]) -> Option<usize> {
-        let end = body.len() - MAC;
-        let (length, padded_well, expected) = match &mut self.cipher {
-            Keyed::None => (end, true, self.key.of(sequence, &body[..end])),
-            Keyed::Rc4(rc4) => {
-                let expected = self.key.open(sequence, &mut body[..end], rc4);
-                rc4.apply(&mut body[end..]);
-                (end, true, expected)
-            }
-            block => {
-                match block {
-                    Keyed::None | Keyed::Rc4(_) => {}
-                    Keyed::Des(des) => des.decrypt(body),
-                    Keyed::TripleDes(des) => des.decrypt(body),
-                }
-                let (padding, good) = padding(&body[..end]);
-                (end - padding, good, self.key.of(sequence, &body[..end - padding]))
-            }
-        };
+    fn open(&mut self, sequence: [u8; 4], body: &mut [u8], padded: bool) -> Option<usize> {
+        if let Some(decrypt) = &mut self.cipher {
+            decrypt(body);
+        }
+        let (text, code) = body.split_at(body.len() - MAC);
+        let (padding, padded_well) = if padded { padding(text) } else { (0, true) };
+        let text = &text[..text.len() - padding];
         // Wrong padding and a wrong code are one error, found after the same work.
-        (ct_eq(&expected[..MAC], &body[end..]) & padded_well).then_some(length)
-    }
-}
-
-/// The count of padding bytes that the text ends with, and whether they are right; the text has at
-/// least six bytes and at most six of the first block's are the message's. Wrong ones count as one byte.
-fn padding(text: &[u8]) -> (usize, bool) {
-    let count = text.last().copied().unwrap_or(0);
-    let length = usize::from(count);
-    let good = (1..=des::BLOCK).contains(&length)
-        && length <= text.len()
-        && text[text.len() - length..].iter().fold(0, |differ, byte| differ | (byte ^ count)) == 0;
-    (if good { length } else { 1 }, good)
-}
-
-/// Whose frames a key is for.
-#[derive(Clone, Copy)]
-enum Way {
-    ToServer,
-    ToClient,
-}
-
-impl Direction {
-    /// Kic or Kis, and Kcc or Kcs.
-    fn new(way: Way, cipher: Option<Cipher>, session: &SessionKey) -> Self {
-        let (signing, sealing) = match way {
-            Way::ToServer => (
-                "Digest session key to client-to-server signing key magic constant",
-                "Digest H(A1) to client-to-server sealing key magic constant",
-            ),
-            Way::ToClient => (
-                "Digest session key to server-to-client signing key magic constant",
-                "Digest H(A1) to server-to-client sealing key magic constant",
-            ),
-        };
-        let cipher = match cipher {
-            None => Keyed::None,
-            Some(cipher) => Keyed::new(cipher, &derive(&session[..cipher.key_bytes()], sealing)),
-        };
-        Direction { key: HmacMd5::new(&derive(&session[..], signing)), cipher, sequence: Some(0) }
+        (ct_eq(&self.code(sequence, text), code) & padded_well).then_some(text.len())
     }
 
     /// No number is used twice, since a frame could be repeated then.
@@ -222,23 +169,46 @@ impl Direction {
     }
 }
 
-fn derive(session: &[u8], magic: &str) -> Zeroizing<[u8; 16]> {
-    Zeroizing::new(Md5::new().chain_update(session).chain_update(magic).finalize().into())
+/// The count of padding bytes that the text ends with, and whether they are right; the text has at
+/// least six bytes and at most six of the first block's are the message's. Wrong ones count as one byte.
+fn padding(text: &[u8]) -> (usize, bool) {
+    let count = text.last().copied().unwrap_or(0);
+    let length = usize::from(count);
+    let good = (1..=BLOCK).contains(&length)
+        && length <= text.len()
+        && text[text.len() - length..].iter().fold(0, |differ, byte| differ | (byte ^ count)) == 0;
+    (if good { length } else { 1 }, good)
 }
 
-impl Keyed {
-    fn new(cipher: Cipher, key: &[u8; 16]) -> Self {
-        let mut vector = Zeroizing::new([0; 8]);
-        vector.copy_from_slice(&key[8..]);
-        match cipher {
-            Cipher::Rc4 | Cipher::Rc4With56 | Cipher::Rc4With40 => Keyed::Rc4(Box::new(Rc4::new(key))),
-            Cipher::Des => Keyed::Des(Box::new(Des::new(&des::spread(key, 0), &vector))),
-            Cipher::TripleDes => {
-                let (first, second) = (des::spread(key, 0), des::spread(key, 7));
-                Keyed::TripleDes(Box::new(TripleDes::new(&first, &second, &vector)))
-            }
-        }
+/// What the keys of one direction are derived with (RFC 2831 §2.3 and §2.4).
+struct Constants {
+    signing: &'static str,
+    sealing: &'static str,
+}
+
+const TO_SERVER: Constants = Constants {
+    signing: "Digest session key to client-to-server signing key magic constant",
+    sealing: "Digest H(A1) to client-to-server sealing key magic constant",
+};
+const TO_CLIENT: Constants = Constants {
+    signing: "Digest session key to server-to-client signing key magic constant",
+    sealing: "Digest H(A1) to server-to-client sealing key magic constant",
+};
+
+impl Constants {
+    /// Kic or Kis.
+    fn signing_key(&self, session: &SessionKey) -> Zeroizing<[u8; 16]> {
+        derive(&session[..], self.signing)
     }
+
+    /// Kcc or Kcs.
+    fn cipher_key(&self, cipher: Cipher, session: &SessionKey) -> Zeroizing<[u8; 16]> {
+        derive(&session[..cipher.key_bytes()], self.sealing)
+    }
+}
+
+fn derive(session: &[u8], magic: &str) -> Zeroizing<[u8; 16]> {
+    Zeroizing::new(Md5::new().chain_update(session).chain_update(magic).finalize().into())
 }
 
 #[cfg(test)]

@@ -6,11 +6,13 @@
 //! - `messages`: the three messages, parsed and printed;
 //! - `protection`: quality of protection, offered and chosen;
 //! - `layer`: what is done to the traffic afterwards;
+//! - `ciphers`: the ciphers of that layer;
 //! - `response`: the digests;
 //! - `client`, `server`: the states.
 
 #[cfg(test)]
 mod attacks;
+mod ciphers;
 mod client;
 mod layer;
 #[cfg(test)]
