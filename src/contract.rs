@@ -138,6 +138,9 @@ pub enum Step {
     DoneUnlessRefused(Established, Next),
     /// The exchange has failed, and the peer must hear this last message.
     Fail(Vec<u8>, Error),
+    /// Server: the exchange is lost, and the peer must hear why; it fails with whatever the peer answers, or does not answer
+    /// (RFC 7628 §3.2.3).
+    Refuse(Vec<u8>, Error),
 }
 
 /// The result of a successful exchange.
@@ -214,7 +217,7 @@ pub struct World<'w> {
     /// A client's memory of derived keys, if the application keeps one.
     pub keys: Option<&'w dyn DerivedKeys>,
     /// What a server derives the salts of users without a stored salt from, unknown ones included.
-    pub fake_salt_key: &'w [u8],
+    pub salt_key: &'w [u8],
     /// What a server has learned about the look-ups that its application answers.
     pub lookups: &'w dyn Lookups,
 }
@@ -261,14 +264,19 @@ pub struct KeyId<'a> {
     pub iterations: u32,
 }
 
-/// What a server remembers of its application's `getsecret` answers, to let an unknown user cost
-/// as much time as a known one with a wrong password: plain passwords cost a key derivation,
-/// stored keys cost none.
+/// What a server remembers of its application's `getsecret` answers, so that unknown users cost as much time as
+/// known ones with a wrong password.
+///
+/// A stored key costs PLAIN a key derivation and SCRAM none; a plain password costs SCRAM one and PLAIN none. So every
+/// login does the work of all kinds that were seen before it, whatever its own kind is. As long as nothing was seen,
+/// both kinds are expected: a process that serves one connection cannot know better.
 pub trait Lookups {
     /// A known user's credential was seen: was it a stored key?
     fn saw(&self, stored_key: bool);
-    /// True if the last known user had a stored key.
-    fn stored_keys(&self) -> bool;
+    /// True if users may have stored keys.
+    fn expects_stored_keys(&self) -> bool;
+    /// True if users may have plain passwords.
+    fn expects_passwords(&self) -> bool;
 }
 
 /// A question to the application. Adding a kind touches this file and the boundary, on purpose.

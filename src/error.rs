@@ -167,6 +167,9 @@ pub enum PeerMisbehaved {
     /// A nonce was used again (RFC 2831 §2.1.2).
     #[error("the nonce was used before")]
     Replay,
+    /// The peer went away, or began something else.
+    #[error("the peer ended the exchange before its end")]
+    Abandoned,
     /// A frame of a security layer whose authentication code is wrong.
     #[error("the authentication code is wrong: the frame was changed on the way")]
     Damaged,
@@ -182,6 +185,10 @@ pub enum Refused {
     /// Wrong password or unknown user: one and the same, on purpose.
     #[error("authentication failed: wrong password or unknown user")]
     Credentials,
+    /// What is stored of this user cannot serve this mechanism. To the peer it is [`Refused::Credentials`]: the same
+    /// dialogue, after the same work, with the same code.
+    #[error("authentication failed: {0} (the client is answered as for a wrong password)")]
+    Unusable(Box<Error>),
     /// The authentication was right, and does not allow this authorization identity.
     #[error("'{}' may not act as '{}' (the authorize callback decides)", shown(authcid), shown(authzid))]
     Authorization {

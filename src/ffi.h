@@ -35,8 +35,9 @@ typedef struct {
 } asr_question;
 
 /* why an exchange is aborted */
-enum { ASR_DIED, ASR_NOT_CALLABLE, ASR_DROPPED, ASR_REFERENCE, ASR_BAD_HASH, ASR_KEPT };
+enum { ASR_DIED, ASR_NOT_CALLABLE, ASR_DROPPED, ASR_REFERENCE, ASR_KEPT };
 
+void asr_loaded(void);
 asr_handle *asr_new(int32_t side, asr_slice service, asr_slice host, uint32_t abilities);
 void asr_free(asr_handle *);
 asr_slice asr_negotiate(asr_handle *, asr_slice list);
@@ -54,6 +55,7 @@ int32_t asr_start(asr_handle *, asr_slice initial);
 int32_t asr_step(asr_handle *, asr_slice received);
 void asr_busy(asr_handle *);
 int32_t asr_abort(asr_handle *, int32_t why);
+int32_t asr_abandon(asr_handle *);
 asr_slice asr_message(const asr_handle *);
 void asr_sent(asr_handle *);
 asr_slice asr_error(asr_handle *);
@@ -71,6 +73,7 @@ int32_t asr_answer_values(asr_handle *, const asr_value *, size_t count);
 int32_t asr_answer_text(asr_handle *, asr_slice);
 int32_t asr_answer_verdict(asr_handle *, int32_t);
 int32_t asr_answer_credential(asr_handle *, asr_slice);
+int32_t asr_answer_no_key(asr_handle *);
 int32_t asr_answer_token(asr_handle *, asr_slice identity, asr_slice status, asr_slice scope, asr_slice configuration);
 int32_t asr_wants_keys(const asr_handle *);
 const asr_keys *asr_keys_new(void);

@@ -17,16 +17,17 @@ mod plugins;
 mod properties;
 mod slice;
 
+use std::ffi::c_int;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use crate::contract::{Abilities, Random, Side, World};
+use crate::contract::{Abilities, Side, World};
 use crate::error::{Application, Error, Failure, Misuse};
 use crate::layer::lock;
-use crate::secret::Secret;
+use crate::plugin::journal;
 use crate::session::{Outcome, Session};
 use crate::store::keys::KeyMemory;
-use crate::world::{LookupMemory, OsRandom};
+use crate::world::{process_lookups, process_salt_key, OsRandom};
 
 use choice::choose;
 use slice::{Slice, NONE};
@@ -46,7 +47,12 @@ pub struct Handle {
     text: Box<str>,
     /// A misuse, or another error that is no failure of the exchange.
     notice: Option<Error>,
+    /// The log knows what is wrong with the user's stored secret.
+    fault_logged: bool,
 }
+
+/// SASL_LOG_ERR of sasl.h.
+const LOG_ERROR: c_int = 1;
 
 /// The result of `work`, or of a panic in it `fallback`: a panic must not reach C.
 fn shielded<T>(fallback: T, work: impl FnOnce() -> T) -> T {
@@ -55,22 +61,6 @@ fn shielded<T>(fallback: T, work: impl FnOnce() -> T) -> T {
         let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)));
         fallback
     })
-}
-
-static LOOKUPS: LookupMemory = LookupMemory::new();
-static FAKE_SALT_KEY: OnceLock<Secret> = OnceLock::new();
-
-/// Random once per process and its forks. As long as the system has no randomness there is no key, and
-/// nonces fail, and with them every exchange that would need it.
-fn fake_salt_key() -> &'static [u8] {
-    if FAKE_SALT_KEY.get().is_none() {
-        let mut key = vec![0; 32];
-        if OsRandom.fill(&mut key).is_ok() {
-            // Another thread's key, if it was faster, is as good.
-            let _ = FAKE_SALT_KEY.set(Secret::from(key));
-        }
-    }
-    FAKE_SALT_KEY.get().map_or(&[], Secret::expose)
 }
 
 impl Handle {
@@ -84,11 +74,12 @@ impl Handle {
             let mut world = World {
                 random: &mut random,
                 keys: keys.as_deref().map(|k| k as _),
-                fake_salt_key: fake_salt_key(),
-                lookups: &LOOKUPS,
+                salt_key: process_salt_key(),
+                lookups: process_lookups(),
             };
             Some(work(session, &mut world))
         });
+        self.log_fault();
         let outcome = result.unwrap_or_else(|| {
             self.session.reset();
             self.session.abort(Error::System(DEFECT))
@@ -97,6 +88,18 @@ impl Handle {
             self.notice = Some(Error::Misuse(Misuse::Busy));
         }
         outcome as i32
+    }
+
+    /// What is wrong with what is stored of a user is told at once: the exchange may never end.
+    fn log_fault(&mut self) {
+        let session = &self.session;
+        let logged = session.fault().is_some();
+        if let (Some(fault), false) = (session.fault(), self.fault_logged) {
+            let (mechanism, user) = (session.mechanism().map_or("", |m| m.name), session.claimed_user());
+            let user: String = user.unwrap_or_default().escape_debug().collect();
+            shielded((), || journal::log()(LOG_ERROR, &format!("{mechanism} server: user '{user}': {fault}")));
+        }
+        self.fault_logged = logged;
     }
 
     fn lend(&mut self, text: String) -> Slice {
@@ -108,6 +111,14 @@ impl Handle {
     fn broken(&self) -> Option<Failure> {
         self.session.layer().and_then(|layer| lock(layer).failure())
     }
+}
+
+/// The module was loaded: what its threads and forks must share is made.
+#[no_mangle]
+pub extern "C" fn asr_loaded() {
+    shielded((), || {
+        process_salt_key();
+    });
 }
 
 /// Makes a handle; `side` 0 is a client.
@@ -131,6 +142,7 @@ pub unsafe extern "C" fn asr_new(side: i32, service: Slice, host: Slice, abiliti
         keys: None,
         text: "".into(),
         notice: None,
+        fault_logged: false,
     }))
 }
 
@@ -196,10 +208,20 @@ pub unsafe extern "C" fn asr_abort(handle: *mut Handle, why: i32) -> i32 {
         1 => "a callback is neither a string, nor a code reference, nor an array that begins with one",
         2 => "a callback neither called its continuation nor kept it",
         3 => "a callback gave a reference where a string was expected",
-        4 => "getsecret gave a hash that is no stored key (mechanism, iterations, salt, stored_key, server_key)",
         _ => "a callback kept its continuation to answer later, and server_start or server_step was given none",
     });
     handle.run(|session, _| session.abort(error.into()))
+}
+
+/// The peer has ended the exchange, or is gone.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_abandon(handle: *mut Handle) -> i32 {
+    // SAFETY: the module's rules.
+    let handle = unsafe { &mut *handle };
+    handle.run(|session, _| session.abandon())
 }
 
 /// The message for the peer; absent where there is none.

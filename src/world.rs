@@ -1,6 +1,7 @@
 //! What the core is lent, for programs that have no wishes of their own.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::OnceLock;
 
 use crate::contract::{DerivedKeys, Lookups, Random, World};
 use crate::error::Error;
@@ -16,24 +17,59 @@ impl Random for OsRandom {
     }
 }
 
-/// The memory of [`Lookups`], shared by all connections of a process.
+/// What salts of unknown users are derived from where no option says it: random, once per process. Threads and forks
+/// share it if it is made before them, so a library calls this when it is loaded.
+///
+/// It is empty as long as the system has no randomness. Nonces fail then, and with them every exchange that would need it.
+pub fn process_salt_key() -> &'static [u8] {
+    static KEY: OnceLock<Secret> = OnceLock::new();
+    if KEY.get().is_none() {
+        let mut key = vec![0; 32];
+        if OsRandom.fill(&mut key).is_ok() {
+            // If another thread was faster, its key is as good.
+            let _ = KEY.set(Secret::from(key));
+        }
+    }
+    KEY.get().map_or(&[], Secret::expose)
+}
+
+/// The memory of [`Lookups`] that all connections of a process share.
+pub fn process_lookups() -> &'static LookupMemory {
+    static LOOKUPS: LookupMemory = LookupMemory::new();
+    &LOOKUPS
+}
+
+/// A memory of [`Lookups`].
 #[derive(Debug, Default)]
-pub struct LookupMemory(AtomicBool);
+pub struct LookupMemory(AtomicU8);
+
+const PASSWORD: u8 = 1;
+const STORED_KEY: u8 = 2;
 
 impl LookupMemory {
-    /// Nothing seen yet: an unknown user costs as much as a plain password.
+    /// Nothing seen yet.
     pub const fn new() -> Self {
-        LookupMemory(AtomicBool::new(false))
+        LookupMemory(AtomicU8::new(0))
+    }
+
+    /// True if such a credential was seen, or none at all.
+    fn expects(&self, kind: u8) -> bool {
+        let seen = self.0.load(Ordering::Relaxed);
+        seen == 0 || seen & kind != 0
     }
 }
 
 impl Lookups for LookupMemory {
     fn saw(&self, stored_key: bool) {
-        self.0.store(stored_key, Ordering::Relaxed);
+        self.0.fetch_or(if stored_key { STORED_KEY } else { PASSWORD }, Ordering::Relaxed);
     }
 
-    fn stored_keys(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    fn expects_stored_keys(&self) -> bool {
+        self.expects(STORED_KEY)
+    }
+
+    fn expects_passwords(&self) -> bool {
+        self.expects(PASSWORD)
     }
 }
 
@@ -41,7 +77,7 @@ impl Lookups for LookupMemory {
 pub struct LocalWorld {
     random: Box<dyn Random>,
     keys: Option<Box<dyn DerivedKeys>>,
-    fake_salt_key: Secret,
+    salt_key: Secret,
     lookups: LookupMemory,
 }
 
@@ -54,12 +90,7 @@ impl Default for LocalWorld {
 impl LocalWorld {
     /// A world whose nonces come from `random`: fixed ones for a published exchange.
     pub fn with_random(random: Box<dyn Random>) -> Self {
-        LocalWorld {
-            random,
-            keys: None,
-            fake_salt_key: Secret::new(b"the salts of a test"),
-            lookups: LookupMemory::new(),
-        }
+        LocalWorld { random, keys: None, salt_key: Secret::new(b"the salts of a test"), lookups: LookupMemory::new() }
     }
 
     /// Keeps derived keys in `keys`.
@@ -73,7 +104,7 @@ impl LocalWorld {
         World {
             random: &mut *self.random,
             keys: self.keys.as_deref(),
-            fake_salt_key: self.fake_salt_key.expose(),
+            salt_key: self.salt_key.expose(),
             lookups: &self.lookups,
         }
     }

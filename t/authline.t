@@ -116,6 +116,43 @@ for my $line ('auth-start plain 5', 'auth-start PL:AIN 99999999', 'auth-start ' 
   ok !eval { $server->feed("\x{263a}"); 1 }, 'text is no bytes';
 }
 
+# An exchange that ends without success is a failure, whatever ends it.
+{
+  my $wrong = "auth-start OAUTHBEARER 20\r\nn,,\1auth=Bearer no\1\1\r\n";
+  my $scram = "auth-start SCRAM-SHA-256 15\r\nn,,n=fred,r=abc\r\n";
+  my $token = qr/the token was refused/;
+  my $abandoned = qr/the peer ended the exchange before its end/;
+  for my $case (
+    ['refused tokens without an answer', $wrong x 3, 3, $token],
+    ['a refused token that the client answers', "${wrong}auth-step 1\r\n\1\r\n", 1, $token],
+    ['a refused token and quit', "${wrong}quit\r\n", 1, $token],
+    ['a refused token and no more', $wrong, 1, $token],
+    ['a refused token and a command', "${wrong}stats\r\n", 1],
+    ['a refused token and no AUTH', "${wrong}auth-step x\r\n", 1],
+    ['SCRAM, begun twice', $scram x 2, 2, $abandoned],
+    ['SCRAM, begun, and PLAIN', $scram . $LOGIN, 1, $abandoned],
+    ['nothing', '', 0], ['a log-in', $LOGIN, 0],
+  ) {
+    my ($what, $said, $failures, $error) = @$case;
+    for my $piece (1, 10_000) {
+      my $server = server('OAUTHBEARER SCRAM-SHA-256 PLAIN');
+      my $rest = $said;
+      $server->feed(substr $rest, 0, $piece, '') while length $rest;
+      $server->hang_up for 1, 2;
+      is $server->failures, $failures, "$what: $failures failures";
+      like $server->error, $error, '... and the reason' if $error;
+      ok $server->is_done || $server->is_closed, '... and over';
+    }
+  }
+  my $owed;
+  my $sasl = Authen::SASL->new(mechanism => 'PLAIN', callback => { getsecret => sub { $owed = $_[2]; return } });
+  my $server = Authen::SASL::Rust::AuthLine->server(sasl => $sasl, on_reply => sub { fail 'there is nobody to reply to' });
+  $server->feed($LOGIN);
+  $server->hang_up;
+  $owed->('pencil');
+  ok !$server->is_done && $server->failures == 1, 'a client that goes while an answer is under way is not in';
+}
+
 # What a client makes of servers that are not what they should be.
 my $OFFER = "OK 13\r\nSCRAM-SHA-256\r\n";
 for my $case (

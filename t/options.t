@@ -177,7 +177,7 @@ subtest 'ranges' => sub {
   my %wrong = (
     minssf => [-1, 'x', '', 4294967296, 1.5], maxssf => [-1, '1 ', '0x10'], externalssf => ['-0', 'yes'],
     maxbuf => [16777216, -1], min_iterations => [0], max_iterations => [0, 'inf'], iterations => [0, 4095, 100_000_001],
-    channel_binding_policy => ['maybe', '', 1], secflags => ['none'], fake_salt_key => ['short', ''],
+    channel_binding_policy => ['maybe', '', 1], secflags => ['none'], salt_key => ['short', ''],
   );
   for my $name (sort keys %good) {
     my $conn = client();
@@ -201,8 +201,8 @@ subtest 'ranges' => sub {
 };
 
 subtest 'what is kept secret' => sub {
-  my $conn = server({ fake_salt_key => 'sixteen bytes at least' });
-  is($conn->property('fake_salt_key'), undef, 'fake_salt_key is not given back');
+  my $conn = server({ salt_key => 'sixteen bytes at least' });
+  is($conn->property($_), undef, "$_ is not given back") for qw(salt_key fake_salt_key);
 };
 
 subtest 'external_id' => sub {
@@ -241,17 +241,18 @@ subtest 'iterations' => sub {
   like($error, qr/10000 iterations are more than the most acceptable, 9999/, 'max_iterations');
 };
 
-subtest 'fake_salt_key' => sub {
+subtest 'salt_key' => sub {
   my $salt = sub {
     my ($user, %option) = @_;
     my $conn = Authen::SASL->new(mechanism => 'SCRAM-SHA-256', callback => { getsecret => sub { undef } })
       ->server_new('imap', 'h', \%option);
     return $conn->server_start("n,,n=$user,r=clientnonce") =~ /,s=([^,]+),/ ? $1 : $conn->error;
   };
-  my %key = (fake_salt_key => 'sixteen bytes at least');
+  my %key = (salt_key => 'sixteen bytes at least');
+  is($salt->('fred', %key), $salt->('fred', fake_salt_key => $key{salt_key}), 'its old name means the same');
   is($salt->('fred', %key), $salt->('fred', %key), 'the salt of an unknown user is stable');
   isnt($salt->('fred', %key), $salt->('wilma', %key), 'and another for another user');
-  isnt($salt->('fred', %key), $salt->('fred', fake_salt_key => 'another key altogether'), 'and by another key');
+  isnt($salt->('fred', %key), $salt->('fred', salt_key => 'another key altogether'), 'and by another key');
   is($salt->('fred'), $salt->('fred'), 'without a key: stable in this process');
   my $ours = $salt->('fred');
   my $pid = open(my $child, '-|') // die "fork: $!";

@@ -411,6 +411,50 @@ fn a_server_answers_each_request_by_the_book() {
     assert!(matches!(said_by_server(b"stats\r\n").1, Some(Event::Command(line)) if line == b"stats"));
 }
 
+/// An exchange that ends without success is a failure, whatever ends it.
+#[test]
+fn an_abandoned_exchange_has_failed() {
+    let facts = facts("OAUTHBEARER");
+    let wrong = "auth-start OAUTHBEARER 20\r\nn,,\x01auth=Bearer no\x01\x01\r\n";
+    let prompt = "auth-start SCRAM-SHA-256 15\r\nn,,n=fred,r=abc\r\n";
+    for (stream, expected) in [
+        // A refused token, and no answer to the error object.
+        (format!("{wrong}{wrong}{wrong}"), 3),
+        (format!("{wrong}auth-step 1\r\n\x01\r\n"), 1),
+        (format!("{wrong}quit\r\n"), 1),
+        (format!("{wrong}stats\r\n"), 1),
+        (format!("{wrong}auth-step x\r\n"), 1),
+        (wrong.to_owned(), 1),
+        (format!("{prompt}{prompt}auth-list-mechanisms\r\nauth-nonsense\r\n"), 2),
+        (format!("{prompt}auth-start PLAIN 12\r\n\0fred\0pencil\r\n"), 1),
+        ("auth-start PLAIN\r\nauth-start NOSUCH\r\n".to_owned(), 2),
+        (String::new(), 0),
+        ("auth-start PLAIN 12\r\n\0fred\0pencil\r\n".to_owned(), 0),
+    ] {
+        let mut line = Line::new("OAUTHBEARER SCRAM-SHA-256 PLAIN", &facts, &facts);
+        let (mut rest, mut failures) = (stream.as_bytes(), Vec::new());
+        loop {
+            match line.server.receive(&mut rest, &mut line.server_world.lend()) {
+                Event::Read => break,
+                Event::Failed(failure) => failures.push(failure.to_string()),
+                Event::Ask => {
+                    let answer = answer(line.server.question().expect("a question"), &facts);
+                    if let Event::Failed(failure) = line.server.answer(answer, &mut line.server_world.lend()) {
+                        failures.push(failure.to_string());
+                    }
+                }
+                _ => break,
+            }
+        }
+        failures.extend(line.server.hang_up().map(|failure| failure.to_string()));
+        assert_eq!(failures.len(), expected, "{stream:?}: {failures:?}");
+        if stream.starts_with(wrong) {
+            assert!(failures.iter().all(|failure| failure.contains("the token was refused")), "{failures:?}");
+        }
+        assert_eq!(line.server.hang_up(), None, "it is counted once");
+    }
+}
+
 /// A server that skips its proof, or speaks where it must not, logs nobody in.
 #[test]
 fn a_client_believes_nothing_unproved() {

@@ -100,6 +100,34 @@ fn users_of_an_sql_table_log_in() {
     }
 }
 
+/// A statement that ignores the realm would let fred's password in under any domain.
+#[test]
+fn a_client_does_not_choose_its_domain() {
+    let folder = Folder::new();
+    let rows = "INSERT INTO users VALUES ('fred', 'mail.example.org', 'pencil', 'fred@example.org', 'x');";
+    let mut options = sql_options(&folder, rows);
+    for (name, value) in &mut options {
+        if *name == "sql_select" {
+            *value = "SELECT %p FROM users WHERE name = '%u'".into();
+        }
+    }
+    let accounts = accounts(&lent(&options)).unwrap();
+    for mechanism in MECHANISMS {
+        for (user, right) in [
+            ("fred", true),
+            ("fred@mail.example.org", true),
+            ("fred@victim.org", false),
+            ("fred@", false),
+            ("fred@victim.org@mail.example.org", false),
+        ] {
+            let mut server = server(&accounts);
+            server.config.set("realm", Some("mail.example.org")).unwrap();
+            let entered = login(mechanism, &mut server, user, "pencil", None);
+            assert_eq!(entered, right, "{mechanism} {user}: {:?}", server.failure());
+        }
+    }
+}
+
 /// A statement that has the name elsewhere than in a text: names with a quote are refused before the plugin sees them.
 #[test]
 fn statements_that_cannot_take_every_name() {
@@ -289,7 +317,9 @@ fn hashed_passwords() {
             let mut server = server(accounts);
             assert!(!login(mechanism, &mut server, "old", "{SSHA}AAAA", None));
             let failure = server.failure().unwrap();
-            assert_eq!(failure.error.code(), Code::NoVerify, "{failure}");
+            // The peer sees an unknown user, the operator the reason.
+            assert_eq!(failure.error.code(), Code::BadAuth, "{failure}");
+            assert!(failure.to_string().contains("a hash (SSHA)"), "{failure}");
             assert!(!failure.to_string().contains("AAAA"), "{failure}");
         }
         assert!(login(mechanism, &mut server(&both), "clear", "pencil", None), "{mechanism}");

@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use authen_sasl_rust::config::Config;
+use authen_sasl_rust::contract::{Accounts, Answer, Question};
 use authen_sasl_rust::error::{Code, Error};
+use authen_sasl_rust::mechanism::find;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::saslauthd::{Login, Reply, Saslauthd};
 
@@ -81,6 +84,34 @@ fn only_ok_is_yes() {
         let error = says(reply).expect_err("neither OK nor NO");
         assert_eq!(error.code(), Code::Fail, "{reply:?}");
         assert!(error.to_string().contains("it answered neither OK nor NO"), "{error}");
+    }
+}
+
+/// A daemon that knows no realms would take fred's password for any of these.
+#[test]
+fn a_name_of_another_domain_is_not_asked_for() {
+    let socket = Socket::new();
+    let accounts = Saslauthd::new(&socket.0, LIMIT).expect("a limit");
+    let mechanism = find("PLAIN").expect("a mechanism");
+    let verdict = |user: &str, realm: Option<&str>| {
+        let mut config = Config::default();
+        config.set("realm", realm).expect("a realm");
+        let (authcid, password) = (user.to_owned(), Secret::new(b"pencil"));
+        accounts.answer(&Question::CheckPassword { authcid, authzid: None, password }, mechanism, &config)
+    };
+    // Nobody listens there, so an answer is one without the daemon.
+    for (user, realm) in [
+        ("fred@victim.org", Some("example.org")),
+        ("fred@victim.org@example.org", Some("example.org")),
+        ("fred@", Some("example.org")),
+        ("fred@", None),
+    ] {
+        assert!(matches!(verdict(user, realm), Ok(Answer::Verdict(false))), "{user} {realm:?}");
+    }
+    for (user, realm) in
+        [("fred", Some("example.org")), ("fred@example.org", Some("example.org")), ("fred@example.org", None)]
+    {
+        assert!(verdict(user, realm).is_err_and(|error| error.code() == Code::Unavail), "{user} {realm:?}");
     }
 }
 

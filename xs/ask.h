@@ -150,10 +150,12 @@ static int give_answer(pTHX_ conn_t *conn, int kind, SV *answer) {
       SPAGAIN;
       answer = POPs;
       PUTBACK;
-      if (!SvOK(answer)) return asr_abort(conn->rust, ASR_BAD_HASH);
+      if (!SvOK(answer)) return asr_answer_no_key(conn->rust);
     }
   }
-  if (IS_MERE_REFERENCE(answer)) return asr_abort(conn->rust, ASR_REFERENCE);
+  if (IS_MERE_REFERENCE(answer)) {
+    return kind == ASR_Q_GETSECRET ? asr_answer_no_key(conn->rust) : asr_abort(conn->rust, ASR_REFERENCE);
+  }
   none = characters(aTHX_ answer);
   if (kind == ASR_Q_GETSECRET || kind == ASR_Q_CHALLENGE) return asr_answer_credential(conn->rust, none);
   if (kind == ASR_Q_TOKEN) {

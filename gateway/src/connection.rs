@@ -168,6 +168,7 @@ async fn enter<S: Stream>(
         Err(_) => {
             count(&gate.gauges.late);
             debug!(peer = peer.text, "not authenticated in time");
+            login.hung_up();
             None
         }
     }
@@ -221,10 +222,14 @@ impl<'g> Login<'g> {
     async fn talk<S: Stream>(&mut self, stream: &mut S, buffer: &mut [u8]) -> Option<Entered> {
         loop {
             let size = match stream.read(buffer).await {
-                Ok(0) => return None,
+                Ok(0) => {
+                    self.hung_up();
+                    return None;
+                }
                 Ok(size) => size,
                 Err(error) => {
                     debug!(peer = self.peer.text, %error, "broken before it was authenticated");
+                    self.hung_up();
                     return None;
                 }
             };
@@ -237,6 +242,7 @@ impl<'g> Login<'g> {
                 }
                 let server = self.server.as_mut()?;
                 let mut event = self.live.with_world(|world| server.receive(&mut input, world));
+                let reads = matches!(event, Event::Read);
                 while matches!(event, Event::Ask) {
                     event = self.answer().await?;
                 }
@@ -261,10 +267,17 @@ impl<'g> Login<'g> {
                     close(stream, LINGER).await;
                     return None;
                 }
-                if input.is_empty() {
+                if reads {
                     break;
                 }
             }
+        }
+    }
+
+    /// The client is gone, or late: an exchange that was under way has failed.
+    fn hung_up(&mut self) {
+        if let Some(failure) = self.server.as_mut().and_then(|server| server.hang_up()) {
+            self.goes_on(Event::Failed(failure));
         }
     }
 

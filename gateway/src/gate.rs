@@ -49,7 +49,7 @@ impl Live {
             random: &mut OsRandom,
             keys: None,
             // Stored keys of unknown users come from the accounts, with their salts.
-            fake_salt_key: b"",
+            salt_key: b"",
             lookups: &self.lookups,
         })
     }

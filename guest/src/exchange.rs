@@ -8,12 +8,11 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use zeroize::Zeroizing;
 
 use authen_sasl_rust::config::{ChannelBinding, FRAME_LIMIT};
-use authen_sasl_rust::contract::{Random, Side, World};
+use authen_sasl_rust::contract::{Side, World};
 use authen_sasl_rust::error::{Code, Error, Failure};
 use authen_sasl_rust::plugin::abi::{disposition, Binding, OutParams, SecurityProperties};
-use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::{Outcome, Session};
-use authen_sasl_rust::world::{LookupMemory, OsRandom};
+use authen_sasl_rust::world::{process_lookups, process_salt_key, OsRandom};
 
 use crate::host::Host;
 use crate::layer::{self, Layer};
@@ -144,9 +143,9 @@ impl<T> Exchange<T> {
 
     /// Runs `work` on the session with the world lent to it.
     pub fn run(&mut self, work: impl FnOnce(&mut Session, &mut World<'_>) -> Outcome) -> Outcome {
-        static LOOKUPS: LookupMemory = LookupMemory::new();
         let mut random = OsRandom;
-        let mut world = World { random: &mut random, keys: None, fake_salt_key: fake_salt_key(), lookups: &LOOKUPS };
+        let mut world =
+            World { random: &mut random, keys: None, salt_key: process_salt_key(), lookups: process_lookups() };
         work(&mut self.session, &mut world)
     }
 
@@ -241,21 +240,6 @@ pub fn fail(host: Host, failure: &Failure) -> c_int {
     let Failure { side, mechanism, error } = failure;
     host.set_error(&format!("{} {side}: {error}", mechanism.unwrap_or_default()));
     error.code() as c_int
-}
-
-/// Random once per process and its forks, since it is made when libsasl2 opens the server's part: another salt each time would tell
-/// who is unknown. As long as the system has no randomness there is no key, and nonces fail, and with
-/// them every exchange that would need it.
-pub fn fake_salt_key() -> &'static [u8] {
-    static KEY: OnceLock<Secret> = OnceLock::new();
-    if KEY.get().is_none() {
-        let mut key = vec![0; 32];
-        if OsRandom.fill(&mut key).is_ok() {
-            // Another thread's key, if it was faster, is as good.
-            let _ = KEY.set(Secret::from(key));
-        }
-    }
-    KEY.get().map_or(&[], Secret::expose)
 }
 
 impl<T> Connection<T> {

@@ -32,6 +32,7 @@ use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use authen_sasl_rust::error::Code;
 use authen_sasl_rust::plugin::abi::{version, ClientPlug, ServerPlug, Utils};
+use authen_sasl_rust::world::process_salt_key;
 
 use host::Host;
 
@@ -111,7 +112,7 @@ pub unsafe extern "C" fn sasl_server_plug_init(
     // SAFETY: the caller's promise.
     shielded(Code::Fail as c_int, || unsafe {
         // Before the application forks.
-        exchange::fake_salt_key();
+        process_salt_key();
         introduce(utils, max_version, version::SERVER, (out_version, list, count), table::servers)
     })
 }

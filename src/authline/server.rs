@@ -20,7 +20,8 @@ pub enum Event {
     Ask,
     /// The client has authenticated itself, and waits for [`Server::accept`] or [`Server::refuse`].
     Authenticated,
-    /// An exchange has failed; the client was told. It may try again unless [`Server::close`] is called.
+    /// An exchange has failed. The client was told, unless it has abandoned the exchange itself. It may try again unless
+    /// [`Server::close`] is called.
     Failed(Box<Failure>),
     /// A command that needs authentication, or its first bytes. The client was told, and the dialogue is
     /// over: what belongs to the command cannot be told from what follows it.
@@ -50,6 +51,8 @@ pub struct Server {
     mechanisms: Box<str>,
     output: Vec<u8>,
     phase: Phase,
+    /// What has ended an exchange that was under way: it is dealt with once the failure was told.
+    ended_by: Option<Result<Request, Fault>>,
 }
 
 impl Server {
@@ -61,6 +64,7 @@ impl Server {
             mechanisms: mechanisms.into(),
             output: Vec::new(),
             phase: Phase::Request(false),
+            ended_by: None,
         }
     }
 
@@ -72,7 +76,8 @@ impl Server {
 
     /// Takes bytes from the front of `input` until there is something to do. Bytes that are left there
     /// come after the event: give them to the next call, or, after [`Event::Open`], to whom the
-    /// connection belongs now.
+    /// connection belongs now. Only [`Event::Read`] says that more bytes are needed: after another event call it again, even
+    /// if no bytes are left.
     pub fn receive(&mut self, input: &mut &[u8], world: &mut World<'_>) -> Event {
         loop {
             let exchanging = match self.phase {
@@ -82,7 +87,12 @@ impl Server {
                 Phase::Open => return Event::Open,
                 Phase::Closed => return Event::Closed,
             };
-            let event = match self.decoder.next(input) {
+            let next = self.ended_by.take().map_or_else(|| self.decoder.next(input), |ended_by| ended_by.map(Some));
+            if exchanging && ends_exchange(&next) {
+                self.ended_by = next.transpose();
+                return self.abandoned();
+            }
+            let event = match next {
                 Ok(None) => return Event::Read,
                 Ok(Some(request)) => self.request(request, exchanging, world),
                 Err(fault) => {
@@ -202,6 +212,17 @@ impl Server {
         }
     }
 
+    /// The connection is gone. If an exchange was under way it has failed, and that is the failure.
+    pub fn hang_up(&mut self) -> Option<Box<Failure>> {
+        let under_way = matches!(self.phase, Phase::Request(true) | Phase::Application);
+        let failed = under_way.then(|| self.abandoned());
+        self.phase = Phase::Closed;
+        match failed {
+            Some(Event::Failed(failure)) => Some(failure),
+            _ => None,
+        }
+    }
+
     /// Ends the dialogue at once.
     pub fn close(&mut self) {
         self.phase = Phase::Closed;
@@ -234,6 +255,16 @@ impl Server {
 
     fn unauthorized(&mut self) -> Event {
         self.reply(&Reply::Word(Word::Unauthorized));
+        self.told()
+    }
+
+    /// The client has ended an exchange itself.
+    fn abandoned(&mut self) -> Event {
+        self.session.abandon();
+        self.told()
+    }
+
+    fn told(&mut self) -> Event {
         self.phase = Phase::Request(false);
         let failure = self.session.failure().cloned().unwrap_or(Failure {
             side: Side::Server,
@@ -251,4 +282,9 @@ impl Server {
     fn reply(&mut self, reply: &Reply) {
         self.output.extend_from_slice(&reply.to_bytes());
     }
+}
+
+/// True for what ends an exchange that is under way: all but its next step, and requests that change nothing.
+fn ends_exchange(next: &Result<Option<Request>, Fault>) -> bool {
+    !matches!(next, Ok(None | Some(Request::Step(_) | Request::List | Request::Unknown(_))))
 }

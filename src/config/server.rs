@@ -12,7 +12,7 @@ use super::{option, words, Config};
 #[derive(Debug, Default)]
 pub(super) struct Server {
     external_id: Option<String>,
-    fake_salt_key: Option<Secret>,
+    salt_key: Option<Secret>,
     accounts: Option<Arc<dyn Accounts>>,
     auxprop: Vec<Box<str>>,
 }
@@ -24,8 +24,8 @@ impl Config {
     }
 
     /// What the salts of users without one are derived from, if the application set it.
-    pub fn fake_salt_key(&self) -> Option<&Secret> {
-        self.rare.as_ref()?.server.fake_salt_key.as_ref()
+    pub fn salt_key(&self) -> Option<&Secret> {
+        self.rare.as_ref()?.server.salt_key.as_ref()
     }
 
     /// Who answers a server's questions where its application has no callback.
@@ -63,11 +63,13 @@ impl Config {
         match name {
             "external_id" => self.rare().server.external_id = value.map(str::to_owned),
             "auxprop" => self.rare().server.auxprop = words(value.unwrap_or("")).map(Into::into).collect(),
-            "fake_salt_key" => {
+            // The second is its old name.
+            "salt_key" | "fake_salt_key" => {
+                let name = if name == "salt_key" { "salt_key" } else { "fake_salt_key" };
                 if value.is_some_and(|v| v.len() < 16) {
-                    return Err(option("fake_salt_key", "at least 16 bytes"));
+                    return Err(option(name, "at least 16 bytes"));
                 }
-                self.rare().server.fake_salt_key = value.map(|v| Secret::new(v.as_bytes()));
+                self.rare().server.salt_key = value.map(|v| Secret::new(v.as_bytes()));
             }
             _ => return Ok(false),
         }

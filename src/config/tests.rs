@@ -45,6 +45,7 @@ fn wrong_values_name_the_option_and_its_range() {
         ("maxbuf", "16777216"),
         ("secflags", "noplaintext nosuch"),
         ("channel_binding_policy", "maybe"),
+        ("salt_key", "short"),
         ("fake_salt_key", "short"),
         ("delegated_ccache", ""),
         ("delegated_ccache", "FILE:/tmp/a\0b"),

@@ -22,11 +22,19 @@ pub trait Accounts: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`Error::Outside`] when there is no answer: the store is unreadable, the daemon silent.
+    /// [`crate::error::Refused::Unusable`] when what is stored of this one user is no use: the peer is answered as if the user were
+    /// unknown.
     fn answer(&self, question: &Question, mechanism: &'static Mechanism, config: &Config) -> Result<Answer, Error>;
 
     /// Why a mechanism whose questions it answers cannot be offered all the same, for instance because
     /// there are verifiers where a password is needed.
     fn unfit(&self, _mechanism: &'static Mechanism) -> Option<String> {
+        None
+    }
+
+    /// Why nobody can log in as this user by this mechanism, if that is so: the user is disabled, or has no key for it.
+    /// It is for the operator, once a login has failed.
+    fn unusable(&self, _authcid: &str, _mechanism: &'static Mechanism) -> Option<Error> {
         None
     }
 

@@ -10,8 +10,9 @@ use crate::secret::Secret;
 use crate::store::check::check;
 use crate::store::saslauthd::Saslauthd;
 use crate::store::users::{Expected, NewPassword, UsersFile};
+use crate::world::process_lookups;
 
-use super::{shielded, Handle, Slice, DEFECT, LOOKUPS, NONE};
+use super::{shielded, Handle, Slice, DEFECT, NONE};
 
 /// What one Perl object of accounts owns.
 pub struct AccountsHandle {
@@ -197,7 +198,7 @@ pub unsafe extern "C" fn asr_accounts_check(
         config.set("service", service.as_deref())?;
         config.set("realm", realm.as_deref())?;
         let password = Secret::new(password.unwrap_or_default());
-        check(&*of.accounts, &name?.unwrap_or_default(), &password, &config, &LOOKUPS)
+        check(&*of.accounts, &name?.unwrap_or_default(), &password, &config, process_lookups())
     })
 }
 

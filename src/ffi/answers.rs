@@ -2,6 +2,7 @@
 //! are those of the module above.
 
 use crate::contract::{Answer, Property, Question, TokenVerdict, Values};
+use crate::error::Application;
 use crate::secret::Secret;
 
 use super::{Handle, Slice, NONE};
@@ -176,6 +177,19 @@ pub unsafe extern "C" fn asr_answer_credential(handle: *mut Handle, credential: 
     // SAFETY: the module's rules.
     let (handle, credential) = unsafe { (&mut *handle, credential.bytes().map(Secret::new)) };
     handle.run(|session, world| session.answer(Answer::Credential(credential), world))
+}
+
+/// Answers a reference that is no stored key.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_answer_no_key(handle: *mut Handle) -> i32 {
+    const FAULT: &str = "getsecret gave a reference that is no stored key of SCRAM, \
+        a hash of mechanism, iterations, salt, stored_key and server_key";
+    // SAFETY: the module's rules.
+    let handle = unsafe { &mut *handle };
+    handle.run(|session, world| session.answer_unusable(Application::Callback(FAULT).into(), world))
 }
 
 /// Answers whose a token is; without an identity it is refused with the other three.

@@ -148,6 +148,8 @@ impl Handle {
             "authcid" | "authuser" => identity.authcid.as_deref().map(str::to_owned),
             "authzid" => identity.authzid.as_deref().map(str::to_owned),
             "user" => identity.authzid.as_deref().or(identity.authcid.as_deref()).map(str::to_owned),
+            "claimed_user" => session.claimed_user().map(str::to_owned),
+            "pending_error" => session.pending_failure().map(|failure| failure.to_string()),
             "realm" => identity.realm.as_deref().map(str::to_owned).or_else(|| session.config.get("realm")),
             "mechname" => session.mechanism().map(|m| m.name.to_owned()),
             "mechanism" => session.mechanism().map(|m| negotiate::spelling(&self.list, m.name).to_owned()),

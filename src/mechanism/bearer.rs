@@ -94,16 +94,7 @@ impl State for AwaitVerdict {
                 (self.error_object)(status, scope.as_deref(), openid_configuration.as_deref())
             }
         };
-        Ok(Step::Send(object.into_bytes(), Box::new(AwaitDummy)))
-    }
-}
-
-/// The token was refused: whatever comes now, the exchange fails (RFC 7628 §3.2.3).
-struct AwaitDummy;
-
-impl State for AwaitDummy {
-    fn step(self: Box<Self>, _: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
-        Err(Refused::Token.into())
+        Ok(Step::Refuse(object.into_bytes(), Refused::Token.into()))
     }
 }
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::contract::{Abilities, Account, Accounts, Answer, Mechanism, Properties, Question};
 use crate::crypto::scram::family;
-use crate::error::{Application, Code, Error};
+use crate::error::{self, Application, Code, Error};
 use crate::secret::Secret;
+use crate::store::domain::is_foreign;
 use crate::store::saslauthd::Saslauthd;
 use crate::store::verifier::{self, Verifier};
 use crate::world::LookupMemory;
@@ -30,6 +31,7 @@ const SASLAUTHD_LIMIT: Duration = Duration::from_secs(30);
 
 const PASSWORD: &str = "*userPassword";
 const VERIFIER: &str = "*authPassword";
+const STORED_PASSWORD: &str = "the property userPassword of the user is";
 
 /// A way to verify a password that a client has sent (the option `pwcheck_method`).
 #[derive(Debug)]
@@ -106,6 +108,9 @@ impl CyrusAccounts {
         mechanism: &'static Mechanism,
         config: &Config,
     ) -> Result<Option<Secret>, Error> {
+        if is_foreign(authcid, config) {
+            return Ok(None);
+        }
         let mut inquiry = self.inquiry(config, realm)?;
         let [password, verifier] = [PASSWORD, VERIFIER].map(|name| text("property", name));
         let (password, verifier) = (password?, verifier?);
@@ -128,12 +133,21 @@ impl CyrusAccounts {
         if let Some(stored) = values(&verifier).find(fits) {
             return Ok(Some(stored));
         }
-        let Some(stored) = values(&password).find(|value| !value.is_empty()) else { return Ok(None) };
+        let Some(stored) = values(&password).find(|value| !value.is_empty()) else {
+            let other = values(&verifier).next().is_some();
+            return if other {
+                Err(unusable_secret("the user has no verifier of the mechanism's hash"))
+            } else {
+                Ok(None)
+            };
+        };
         if let Some(scheme) = hash_scheme(stored.expose()) {
-            return Err(unfit_password(&format!("a hash ({scheme}) that nothing here can be compared with")));
+            let what = format!("a hash ({scheme}) that nothing here can be compared with");
+            return Err(unusable_secret(&format!("{STORED_PASSWORD} {what}")));
         }
         if self.hashed() && !fits(&stored) {
-            return Err(unfit_password("no SCRAM verifier, which pwcheck_method auxprop-hashed asks for"));
+            let what = "no SCRAM verifier, which pwcheck_method auxprop-hashed asks for";
+            return Err(unusable_secret(&format!("{STORED_PASSWORD} {what}")));
         }
         Ok(Some(stored))
     }
@@ -154,9 +168,10 @@ impl CyrusAccounts {
                         Question::CheckPassword { authcid: authcid.into(), authzid: None, password: password.clone() };
                     daemon.answer(&question, mechanism, config).map(|answer| matches!(answer, Answer::Verdict(true)))
                 }
-                Method::Auxprop | Method::AuxpropHashed => self
-                    .credential(authcid, None, mechanism, config)
-                    .and_then(|stored| verifier::check_password(stored, password, config.iterations, &self.lookups)),
+                Method::Auxprop | Method::AuxpropHashed => {
+                    let stored = self.credential(authcid, None, mechanism, config);
+                    verifier::check_answer(stored, password, config.iterations, &self.lookups)
+                }
             };
             match verdict {
                 Ok(true) => return Ok(true),
@@ -296,8 +311,9 @@ fn unusable(refused: &[Refused]) -> Error {
     Error::outside(Code::ConfigErr, format!("auxprop plugins that cannot be used: {reasons}"))
 }
 
-fn unfit_password(what: &str) -> Error {
-    Error::outside(Code::NoVerify, format!("the property userPassword of the user is {what}"))
+/// To the peer such a user is an unknown one.
+fn unusable_secret(what: &str) -> Error {
+    error::Refused::Unusable(Box::new(Error::outside(Code::NoVerify, what))).into()
 }
 
 /// The scheme of a hash, as directories (`{SSHA}...`) or crypt(3) (`$6$...`) write it. Taken for a password, its text would

@@ -180,8 +180,9 @@ impl Shared {
 
 /// Whose account it is: a plugin that keeps secrets of its own may write this server's realm, or else its host, behind the name.
 fn account<'a>(name: &'a str, config: &'a Config) -> Account<'a> {
-    let home = config.realm().unwrap_or(&config.host);
-    let authcid = name.strip_suffix(home).and_then(|name| name.strip_suffix('@')).unwrap_or(name);
+    let home = config.realm().filter(|realm| !realm.is_empty()).unwrap_or(&config.host);
+    let authcid =
+        name.strip_suffix(home).filter(|_| !home.is_empty()).and_then(|name| name.strip_suffix('@')).unwrap_or(name);
     Account { authcid, authzid: None, realm: config.realm() }
 }
 

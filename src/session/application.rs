@@ -33,6 +33,9 @@ impl Session {
         if let Some(error) = overlong(&names_of(&question)) {
             return self.fail(error);
         }
+        if let Some(name) = claimed_by(&question) {
+            self.claimed_user = Some(name.into());
+        }
         if self.side == Side::Server && self.can(Abilities::CANONICALIZE) && self.identity.authcid.is_none() {
             if let Some(name) = authcid_of(&question) {
                 let canonicalize =
@@ -74,12 +77,26 @@ impl Session {
             if accounts.abilities().contains(ability) {
                 return match accounts.answer(&question, mechanism, &self.config) {
                     Ok(answer) => self.answer(answer, world),
+                    Err(Error::Refused(Refused::Unusable(fault))) => {
+                        let unknown = unknown_user(&question);
+                        self.fault = Some(fault);
+                        self.answer(unknown, world)
+                    }
                     Err(error) => self.fail(error),
                 };
             }
         }
         self.question = Some(Box::new(question));
         Outcome::Ask
+    }
+
+    /// The application's answer is what it has stored of a user, and that is unusable: to the peer the user is unknown, and
+    /// the operator is told why.
+    pub fn answer_unusable(&mut self, fault: Error, world: &mut World<'_>) -> Outcome {
+        let Some(question) = self.question.as_deref() else { return Outcome::Over };
+        let unknown = unknown_user(question);
+        self.fault = Some(Box::new(fault));
+        self.answer(unknown, world)
     }
 
     /// The answer to a question that was asked while the mechanism was under way.
@@ -99,16 +116,27 @@ impl Session {
                     self.advance(next, Event::Answered(Answer::Text(Some(name))), world)
                 }
             },
-            (_, Answer::Credential(Some(stored))) if stored.expose().len() > SECRET_LIMIT => {
-                let (what, reason) = ("password or stored key that getsecret gave", "is longer than 65536 bytes");
-                self.fail(Application::Unusable { what, reason }.into())
-            }
             (Errand::Compare(password), Answer::Credential(stored)) => {
+                let stored = self.within_limit(stored);
                 let iterations = self.config.iterations;
-                match verifier::check_password(stored, &password, iterations, world.lookups) {
-                    Ok(same) => self.advance(next, Event::Answered(Answer::Verdict(same)), world),
-                    Err(error) => self.fail(error),
-                }
+                let same = match verifier::check_password(stored, &password, iterations, world.lookups) {
+                    Ok(same) => same,
+                    Err(Error::Refused(Refused::Unusable(fault))) => {
+                        self.fault = Some(fault);
+                        false
+                    }
+                    Err(error) => return self.fail(error),
+                };
+                self.advance(next, Event::Answered(Answer::Verdict(same)), world)
+            }
+            (Errand::None, Answer::Credential(stored)) if self.side == Side::Server => {
+                // Nobody has an empty password.
+                let stored = stored.filter(|stored| !stored.is_empty());
+                let stored = self.within_limit(stored).and_then(|stored| self.fitting(stored));
+                self.advance(next, Event::Answered(Answer::Credential(stored)), world)
+            }
+            (_, Answer::Credential(Some(secret))) if secret.expose().len() > SECRET_LIMIT => {
+                self.fail(Application::Unusable { what: "secret", reason: "is longer than 65536 bytes" }.into())
             }
             (Errand::None, answer) => {
                 self.remember_names(&answer);
@@ -116,6 +144,37 @@ impl Session {
             }
             _ => self.fail(Application::WrongAnswer.into()),
         }
+    }
+
+    /// What is stored of a user, if the mechanism can compute with it.
+    fn fitting(&mut self, stored: Secret) -> Option<Secret> {
+        let fits = self.mechanism.map_or(Ok(()), |mechanism| verifier::fits(&stored, mechanism));
+        self.usable(stored, fits)
+    }
+
+    fn within_limit(&mut self, stored: Option<Secret>) -> Option<Secret> {
+        let stored = stored?;
+        let (what, reason) = ("password or stored key that getsecret gave", "is longer than 65536 bytes");
+        let short = stored.expose().len() <= SECRET_LIMIT;
+        self.usable(stored, if short { Ok(()) } else { Err(Application::Unusable { what, reason }.into()) })
+    }
+
+    /// A user whose secret is unusable is unknown to the mechanism, so that the peer sees no difference.
+    fn usable(&mut self, stored: Secret, verdict: Result<(), Error>) -> Option<Secret> {
+        match verdict {
+            Ok(()) => Some(stored),
+            Err(fault) => {
+                self.fault = Some(Box::new(fault));
+                None
+            }
+        }
+    }
+
+    /// Why nobody can log in as this user, if that is why the exchange has failed.
+    pub(super) fn fault_of_accounts(&self) -> Option<Box<Error>> {
+        let accounts = self.config.accounts()?;
+        let user = self.identity.authcid.as_deref().or(self.claimed_user())?;
+        accounts.unusable(user, self.mechanism?).map(Box::new)
     }
 
     /// A client's names are worth keeping for `answer`; its secrets are not.
@@ -138,6 +197,9 @@ impl Session {
     pub(super) fn finish(&mut self, established: Established, world: &mut World<'_>) -> Outcome {
         if let Some(error) = overlong(&[Some(&established.authcid), established.authzid.as_ref()]) {
             return self.fail(error);
+        }
+        if self.claimed_user.is_none() {
+            self.claimed_user = Some(established.authcid.as_str().into());
         }
         let established = Box::new(established);
         if !self.can(Abilities::CANONICALIZE) {
@@ -179,7 +241,8 @@ impl Session {
             !domain.is_empty()
                 && authzid.strip_prefix(authcid.as_str()).and_then(|r| r.strip_prefix('@')) == Some(domain)
         };
-        if at(&self.config.host) || self.realm().is_some_and(|realm| at(&realm)) {
+        // The server's own domains alone: a client may name any realm where the server has none (RFC 2831 §2.1.2).
+        if at(&self.config.host) || self.config.realm().is_some_and(at) {
             return self.enter(*established);
         }
         self.refuse_authorization(&established)
@@ -253,6 +316,14 @@ impl Session {
     }
 }
 
+/// The answer to a question about a user who is unknown.
+fn unknown_user(question: &Question) -> Answer {
+    match question {
+        Question::CheckPassword { .. } => Answer::Verdict(false),
+        _ => Answer::Credential(None),
+    }
+}
+
 /// Who can answer this question of a server; a client's application answers for itself.
 fn ability_for(question: &Question) -> Abilities {
     match question {
@@ -286,6 +357,15 @@ fn authcid_of(question: &Question) -> Option<&str> {
     match question {
         Question::CheckPassword { authcid, .. } | Question::Credentials { authcid, .. } => Some(authcid),
         _ => None,
+    }
+}
+
+/// Whom the client of a server claims to be, as far as the question tells.
+fn claimed_by(question: &Question) -> Option<&str> {
+    match question {
+        Question::Token { user, .. } => user.as_deref(),
+        Question::Canonicalize { authzid: false, name, .. } => Some(name),
+        question => authcid_of(question),
     }
 }
 

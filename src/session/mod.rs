@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::contract::{
     Answer, Context, Established, Event, Mechanism, Next, Properties, Question, Side, Step, World, MESSAGE_LIMIT,
 };
-use crate::error::{Error, Failure, Malformed, Misuse, PeerMisbehaved, Policy};
+use crate::error::{Error, Failure, Malformed, Misuse, PeerMisbehaved, Policy, Refused};
 use crate::layer::{self, SharedLayer};
 use crate::negotiate;
 
@@ -40,6 +40,8 @@ enum Phase {
     Application(Next),
     /// Session's own question, after the mechanism's end.
     Finishing,
+    /// Server: the exchange is lost, and the peer owes the answer to the message that says so.
+    Refused(Error),
     /// The server spoke last; one empty message may follow where the protocol has no success data.
     ServerSpokeLast,
     /// A client has succeeded, as far as it can tell: a message that still comes is a refusal.
@@ -60,12 +62,16 @@ pub struct Session {
     errand: Errand,
     failure: Option<Box<Failure>>,
     identity: Identity,
+    /// Server: whom the client claims to be.
+    claimed_user: Option<Box<str>>,
+    /// Server: why the client cannot log in as that user, whatever it sends.
+    fault: Option<Box<Error>>,
     layer: Option<SharedLayer>,
     properties: Option<Box<Properties>>,
     delegated: bool,
 }
 
-/// The names of an exchange, as far as they are known.
+/// The names of an exchange: a client's as far as they are known, a server's once they are proved.
 #[derive(Debug, Default)]
 pub struct Identity {
     /// Authentication identity; on a server the canonical one.
@@ -89,6 +95,8 @@ impl Session {
             errand: Errand::None,
             failure: None,
             identity: Identity::default(),
+            claimed_user: None,
+            fault: None,
             layer: None,
             properties: None,
             delegated: false,
@@ -179,6 +187,7 @@ impl Session {
                 }
                 self.advance(next, Event::Received(received), world)
             }
+            Phase::Refused(error) => self.fail(error),
             Phase::ServerSpokeLast if received.is_empty() => {
                 self.phase = Phase::Succeeded;
                 self.message = None;
@@ -224,6 +233,19 @@ impl Session {
         }
     }
 
+    /// The peer has ended the exchange: by its protocol's word for that, by beginning another one, or by going away. An exchange
+    /// that ends without success has failed, whatever ends it.
+    pub fn abandon(&mut self) -> Outcome {
+        match std::mem::replace(&mut self.phase, Phase::New) {
+            Phase::New => Outcome::Over,
+            Phase::Refused(error) => self.fail(error),
+            phase => {
+                self.phase = phase;
+                self.abort(Error::misbehaved("exchange", PeerMisbehaved::Abandoned))
+            }
+        }
+    }
+
     /// Forgets the exchange; options, properties and the mechanism stay.
     pub fn reset(&mut self) {
         self.phase = Phase::New;
@@ -232,6 +254,8 @@ impl Session {
         self.errand = Errand::None;
         self.failure = None;
         self.identity = Identity::default();
+        self.claimed_user = None;
+        self.fault = None;
         self.layer = None;
         self.properties = None;
         self.delegated = false;
@@ -266,6 +290,11 @@ impl Session {
                 }
                 Side::Server => self.finish(established, world),
             },
+            Ok(Step::Refuse(bytes, error)) => {
+                self.phase = Phase::Refused(error);
+                self.message = Some(bytes);
+                Outcome::Send
+            }
             Ok(Step::Fail(bytes, error)) => {
                 self.fail(error);
                 self.message = Some(bytes);
@@ -304,7 +333,14 @@ impl Session {
         self.question = None;
         self.errand = Errand::None;
         self.layer = None;
-        self.failure = Some(Box::new(Failure { side: self.side, mechanism: self.mechanism.map(|m| m.name), error }));
+        let error = match error {
+            Error::Refused(Refused::Credentials) if self.side == Side::Server => {
+                self.fault = self.fault.take().or_else(|| self.fault_of_accounts());
+                self.fault.clone().map_or(Refused::Credentials, Refused::Unusable).into()
+            }
+            error => error,
+        };
+        self.failure = Some(Box::new(self.failure_of(error)));
         Outcome::Failed
     }
 
@@ -345,14 +381,31 @@ impl Session {
         self.failure.as_deref()
     }
 
-    /// The names of the exchange.
+    /// The names of the exchange. A server has none before the client has proved its own: a program that takes a
+    /// name for a success must not be wrong.
     pub fn identity(&self) -> &Identity {
-        &self.identity
+        static UNPROVED: Identity = Identity { authcid: None, authzid: None, realm: None };
+        match self.side {
+            Side::Server if !self.is_success() => &UNPROVED,
+            _ => &self.identity,
+        }
+    }
+
+    /// Server: the authentication identity that the client claims, proved or not. It is what a log of failed logins
+    /// needs; it is the peer's text, so a log must escape it.
+    pub fn claimed_user(&self) -> Option<&str> {
+        self.claimed_user.as_deref()
     }
 
     /// The properties of the user that a server's application wanted to know, once it has succeeded.
     pub fn properties(&self) -> Option<&Properties> {
         self.properties.as_deref().filter(|_| self.is_success())
+    }
+
+    /// Server: what is wrong with what is stored of the claimed user. It is for the operator; the peer sees no difference from an
+    /// unknown user.
+    pub fn fault(&self) -> Option<&Error> {
+        self.fault.as_deref()
     }
 
     /// The security layer, once the exchange has succeeded with one.
@@ -367,7 +420,20 @@ impl Session {
 
     /// True while the peer's next message, or the application's answer, is needed.
     pub fn need_step(&self) -> bool {
-        matches!(self.phase, Phase::New | Phase::Peer(_) | Phase::Application(_) | Phase::Finishing)
+        matches!(self.phase, Phase::New | Phase::Peer(_) | Phase::Application(_) | Phase::Finishing | Phase::Refused(_))
+    }
+
+    /// Server: what this exchange will fail with, whatever the peer answers. A refused OAuth token is known before the client has
+    /// answered the error object.
+    pub fn pending_failure(&self) -> Option<Failure> {
+        match &self.phase {
+            Phase::Refused(error) => Some(self.failure_of(error.clone())),
+            _ => None,
+        }
+    }
+
+    fn failure_of(&self, error: Error) -> Failure {
+        Failure { side: self.side, mechanism: self.mechanism.map(|m| m.name), error }
     }
 
     /// True once this side has verified all that it can verify.

@@ -42,8 +42,10 @@ pub fn check(
             _ => Err(Application::WrongAnswer.into()),
         };
     }
-    match accounts.answer(&Question::Credentials { authcid, authzid: None, realm }, mechanism, config)? {
-        Answer::Credential(stored) => verifier::check_password(stored, password, config.iterations, lookups),
-        _ => Err(Application::WrongAnswer.into()),
-    }
+    let stored = match accounts.answer(&Question::Credentials { authcid, authzid: None, realm }, mechanism, config) {
+        Ok(Answer::Credential(stored)) => Ok(stored),
+        Ok(_) => Err(Application::WrongAnswer.into()),
+        Err(error) => Err(error),
+    };
+    verifier::check_answer(stored, password, config.iterations, lookups)
 }

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod conf;
+pub mod domain;
 pub mod keys;
 pub mod saslauthd;
 pub mod users;

@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::contract::{Abilities, Accounts, Answer, Mechanism, Question};
 use crate::error::{printable, Application, Code, Error};
 use crate::secret::Secret;
+use crate::store::domain::is_foreign;
 
 /// Longest string that the daemon takes, in bytes: its MAX_REQ_LEN.
 const STRING_LIMIT: usize = 256;
@@ -210,6 +211,9 @@ impl Accounts for Saslauthd {
         let Question::CheckPassword { authcid, password, .. } = question else {
             return Err(Application::WrongAnswer.into());
         };
+        if is_foreign(authcid, config) {
+            return Ok(Answer::Verdict(false));
+        }
         let realm = config.realm().unwrap_or_default();
         let login = Login { user: authcid, password, service: &config.service, realm };
         Ok(Answer::Verdict(self.check(&login)? == Reply::Yes))

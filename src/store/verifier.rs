@@ -10,6 +10,7 @@
 //! malformed is an error, never a password: else its text would be a way in.
 
 use std::borrow::Cow;
+use std::hint::black_box;
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
@@ -18,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::contract::{Abilities, Lookups, Mechanism, Random};
 use crate::crypto::hash::Hash;
 use crate::crypto::scram::{family, Keys};
-use crate::error::{Application, Error};
+use crate::error::{Application, Error, Refused};
 use crate::secret::{ct_eq, Secret};
 use crate::wire::saslprep;
 use crate::wire::scram::{base64, number, SALT_LIMIT};
@@ -65,7 +66,7 @@ impl Verifier {
     /// [`Application::Verifier`] if it begins like a stored key and is none.
     pub fn read(stored: &Secret) -> Result<Option<Self>, Error> {
         let Some((spelling, scheme, fields)) = beginning(stored.expose()) else { return Ok(None) };
-        let hash = Hash::find(scheme).ok_or_else(|| wrong("a stored key of an unknown hash"))?;
+        let hash = Hash::find(base_name(scheme)).ok_or_else(|| wrong("a stored key of an unknown hash"))?;
         let parts = std::str::from_utf8(fields).ok().and_then(|fields| match spelling {
             Spelling::Rfc5803 => rfc5803(fields),
             Spelling::Dovecot => dovecot(fields),
@@ -82,17 +83,6 @@ impl Verifier {
         };
         let keys = Secret::from([key(stored_key)?.expose(), key(server_key)?.expose()].concat());
         Ok(Some(Verifier { hash, iterations, salt, keys }))
-    }
-
-    /// The same, if it is of this hash.
-    ///
-    /// # Errors
-    /// [`Application::Verifier`] if it is of another.
-    pub fn for_hash(self, hash: Hash) -> Result<Self, Error> {
-        if self.hash == hash {
-            return Ok(self);
-        }
-        Err(wrong("a stored key of another hash than the mechanism's"))
     }
 
     /// Makes the verifier of a password.
@@ -135,6 +125,16 @@ impl Verifier {
     }
 }
 
+/// A hash's name without the -PLUS of the mechanism: the keys of both forms are the same.
+fn base_name(name: &str) -> &str {
+    const PLUS: &str = "-PLUS";
+    let at = name.len().saturating_sub(PLUS.len());
+    match name.split_at_checked(at) {
+        Some((base, end)) if end.eq_ignore_ascii_case(PLUS) => base,
+        _ => name,
+    }
+}
+
 /// If `stored` begins like a stored key: its spelling, its hash's name and what follows.
 fn beginning(stored: &[u8]) -> Option<(Spelling, &str, &[u8])> {
     let stored = stored.trim_ascii_start();
@@ -147,12 +147,23 @@ fn beginning(stored: &[u8]) -> Option<(Spelling, &str, &[u8])> {
         let name = std::str::from_utf8(&rest[..end]).unwrap_or_default();
         return Some((Spelling::Dovecot, name, rest.get(end + 1..).unwrap_or_default()));
     }
-    let rest = after("SCRAM-")?;
+    let rest = after("SCRAM-").unwrap_or(stored);
     let end = rest.iter().position(|&b| b == b'$')?;
-    let name = std::str::from_utf8(&rest[..end]).ok()?.trim_end();
-    // A password may well begin with SCRAM- and hold a dollar sign.
-    Hash::find(name)?;
-    Some((Spelling::Rfc5803, name, &rest[end + 1..]))
+    let (name, fields) = (std::str::from_utf8(&rest[..end]).ok()?.trim_end(), &rest[end + 1..]);
+    let known = rest.len() < stored.len() && Hash::find(base_name(name)).is_some();
+    // A password may well begin with SCRAM- and hold a dollar sign. It does not have the whole shape of a key.
+    (known || has_shape(fields)).then_some((Spelling::Rfc5803, if known { name } else { "" }, fields))
+}
+
+/// Are these the fields of a stored key, whatever the name of its hash?
+fn has_shape(fields: &[u8]) -> bool {
+    const SHORTEST_DIGEST: usize = 16;
+    let fields = std::str::from_utf8(fields).ok().and_then(rfc5803);
+    fields.is_some_and(|[iterations, salt, stored, server]| {
+        let length = |key| base64(key).map(|key| Secret::from(key).expose().len());
+        let keys = length(stored).filter(|length| *length >= SHORTEST_DIGEST);
+        number(iterations).is_some() && base64(salt).is_some() && keys.is_some() && keys == length(server)
+    })
 }
 
 /// `authInfo $ authValue`, that is `iterations:salt $ StoredKey:ServerKey` (RFC 5803 §2).
@@ -208,14 +219,17 @@ pub fn make_text(
 /// user's, so that time tells nothing of who is known.
 pub const NOBODYS_PASSWORD: &[u8] = b"nobody's one";
 
-/// The same where a stored key does too: what stands is of the kind that the last known user had. Of a key,
-/// count and salt are the caller's to choose; nobody knows what its zeros are the hash of.
-pub fn nobodys(hash: Hash, lookups: &dyn Lookups) -> Secret {
-    Secret::new(if lookups.stored_keys() { nobodys_key(hash).as_bytes() } else { NOBODYS_PASSWORD })
+/// A stored key that stands for an unknown user's: nobody knows what its zeros are the hash of.
+///
+/// # Errors
+/// None.
+pub fn nobodys_key(hash: Hash) -> Result<Verifier, Error> {
+    let read = Verifier::read(&Secret::new(nobodys_text(hash).as_bytes()))?;
+    read.ok_or_else(|| wrong("a stored key that stands for nobody's"))
 }
 
 /// Written down, since to put it together would take time that a known user's key does not.
-fn nobodys_key(hash: Hash) -> &'static str {
+fn nobodys_text(hash: Hash) -> &'static str {
     macro_rules! key {
         ($name:literal, $zeros:literal) => {
             concat!("SCRAM-", $name, "$4096:bm9ib2R5J3Mgb3duIHNhbA==$", $zeros, ":", $zeros)
@@ -235,11 +249,39 @@ fn nobodys_key(hash: Hash) -> &'static str {
     }
 }
 
-/// Is `password`, as received, the one that `stored` was made of? `None` is an unknown user, who costs
-/// as much as the last known one: for a stored key a derivation of `iterations`.
+/// Why a mechanism cannot compute with what is stored of a user: it needs the key of its own hash, or a password.
 ///
 /// # Errors
-/// When `stored` begins like a stored key and is none.
+/// That reason, which is for the operator alone. To the peer such a user is an unknown one.
+pub fn fits(stored: &Secret, mechanism: &Mechanism) -> Result<(), Error> {
+    match (Verifier::read(stored)?, family(mechanism.name)) {
+        (Some(verifier), Some((hash, _))) if verifier.hash != hash => {
+            Err(wrong("a stored key of another hash than the mechanism's"))
+        }
+        (Some(_), None) => Err(wrong("a stored key of SCRAM does not do: this mechanism needs the password")),
+        (None, Some(_)) => prepared_password(stored).map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// The password that SCRAM derives keys from.
+///
+/// # Errors
+/// [`Application::Unusable`] if SASLprep refuses it.
+pub fn prepared_password(password: &Secret) -> Result<Secret, Error> {
+    let unusable = |reason| Error::from(Application::Unusable { what: "password that getsecret gave", reason });
+    let text = password.expose_str().ok_or_else(|| unusable("is not valid UTF-8"))?;
+    Ok(match saslprep::query(text).map_err(|refused| unusable(refused.reason()))? {
+        Cow::Owned(prepared) => Secret::from(prepared),
+        Cow::Borrowed(_) => password.clone(),
+    })
+}
+
+/// Is `password`, as received, the one that `stored` was made of? `None` is an unknown user. A plain password and an
+/// unknown user cost a derivation of `iterations` where users may have stored keys.
+///
+/// # Errors
+/// [`Refused::Unusable`] when `stored` begins like a stored key and is none: after the same work as for an unknown user.
 pub fn check_password(
     stored: Option<Secret>,
     password: &Secret,
@@ -248,24 +290,51 @@ pub fn check_password(
 ) -> Result<bool, Error> {
     // Nobody has an empty password.
     let stored = stored.filter(|stored| !stored.is_empty());
+    let (stored, verifier, fault) = match stored.as_ref().map(Verifier::read) {
+        Some(Err(fault)) => (None, None, Some(fault)),
+        Some(Ok(verifier)) => (stored, verifier, None),
+        None => (None, None, None),
+    };
     let known = stored.is_some();
-    let stored = stored.unwrap_or_else(|| nobodys(Hash::Sha256, lookups));
-    let theirs = prepared(password);
-    let verifier = Verifier::read(&stored)?;
+    let derives = lookups.expects_stored_keys();
     if known {
         lookups.saw(verifier.is_some());
     }
-    let same = match (verifier, prepared(&stored), theirs) {
-        (Some(mut verifier), _, theirs) => {
-            if !known {
-                verifier.iterations = iterations;
+    let theirs = prepared(password);
+    let key_input = theirs.as_ref().unwrap_or(password).expose();
+    let same = match verifier {
+        Some(verifier) => verifier.is_of(key_input) & theirs.is_some(),
+        None => {
+            if derives {
+                let nobodys = Verifier { iterations, ..nobodys_key(Hash::Sha256)? };
+                black_box(nobodys.is_of(key_input));
             }
-            verifier.is_of(theirs.as_ref().unwrap_or(password).expose()) & theirs.is_some()
+            let ours = stored.unwrap_or_else(|| Secret::new(NOBODYS_PASSWORD));
+            match (prepared(&ours), &theirs) {
+                (Some(ours), Some(theirs)) => same(&ours, theirs),
+                _ => same(&ours, password),
+            }
         }
-        (None, Some(ours), Some(theirs)) => same(&ours, &theirs),
-        (None, ..) => same(&stored, password),
     };
-    Ok(same & known)
+    fault.map_or(Ok(same & known), |fault| Err(Refused::Unusable(Box::new(fault)).into()))
+}
+
+/// The same of what accounts have answered: they may have found out that the user's secret is unusable.
+///
+/// # Errors
+/// As [`check_password`], and what the accounts say.
+pub fn check_answer(
+    stored: Result<Option<Secret>, Error>,
+    password: &Secret,
+    iterations: u32,
+    lookups: &dyn Lookups,
+) -> Result<bool, Error> {
+    let (stored, fault) = match stored {
+        Err(fault @ Error::Refused(Refused::Unusable(_))) => (None, Some(fault)),
+        stored => (stored?, None),
+    };
+    let same = check_password(stored, password, iterations, lookups)?;
+    fault.map_or(Ok(same), Err)
 }
 
 /// Compares by digests, since the time of a comparison depends on the lengths, and that of a stored
@@ -289,22 +358,14 @@ pub fn needs_password(mechanism: &Mechanism) -> bool {
 
 /// The password of a user, for the mechanisms that compute with the password itself, and true; for an unknown user, or one
 /// without a password, [`NOBODYS_PASSWORD`], with which the same work is done, and false.
-///
-/// # Errors
-/// When it begins like a stored key of SCRAM: that is never a password.
-pub fn password_or_nobodys(stored: Option<Secret>, lookups: &dyn Lookups) -> Result<(Secret, bool), Error> {
-    let stored = stored.filter(|stored| !stored.is_empty());
+pub fn password_or_nobodys(stored: Option<Secret>, lookups: &dyn Lookups) -> (Secret, bool) {
+    // What begins like a stored key is never a password; the session has told so already.
+    let stored = stored.filter(|stored| !stored.is_empty() && beginning(stored.expose()).is_none());
     let known = stored.is_some();
-    let password = stored.unwrap_or_else(|| Secret::new(NOBODYS_PASSWORD));
-    if beginning(password.expose()).is_some() {
-        return Err(
-            Application::Verifier("a stored key of SCRAM does not do: this mechanism needs the password").into()
-        );
-    }
     if known {
         lookups.saw(false);
     }
-    Ok((password, known))
+    (stored.unwrap_or_else(|| Secret::new(NOBODYS_PASSWORD)), known)
 }
 
 #[cfg(test)]
@@ -355,7 +416,8 @@ mod tests {
             let name = format!("SCRAM-{}", hash.name());
             for spelling in [Spelling::Rfc5803, Spelling::Dovecot] {
                 let text = make_text(&name, "pencil", None, 4096, spelling).unwrap();
-                let read = read(&text).unwrap().unwrap().for_hash(hash).unwrap();
+                let read = read(&text).unwrap().unwrap();
+                assert_eq!(read.hash, hash);
                 assert_eq!((read.print(spelling), read.salt.len()), (text, 16));
                 assert!(read.is_of(b"pencil"));
             }
@@ -422,14 +484,14 @@ mod tests {
     fn a_password_is_checked_against_either_kind() {
         let lookups = LookupMemory::new();
         assert_eq!(check(Some(RFC_7677), "pencil", &lookups), Ok(true));
-        assert!(lookups.stored_keys());
+        assert!(lookups.expects_stored_keys() && !lookups.expects_passwords());
         assert_eq!(check(Some(RFC_7677), "pen\u{ad}cil", &lookups), Ok(true));
         for wrong in ["Pencil", "", RFC_7677, "\u{7}"] {
             assert_eq!(check(Some(RFC_7677), wrong, &lookups), Ok(false), "{wrong}");
         }
         assert_eq!(check(None, "pencil", &lookups), Ok(false));
         assert_eq!(check(Some("pencil"), "pencil", &lookups), Ok(true));
-        assert!(!lookups.stored_keys());
+        assert!(lookups.expects_stored_keys() && lookups.expects_passwords());
         assert_eq!(check(Some("pencil"), "pencils", &lookups), Ok(false));
         assert_eq!(check(Some("pencil"), "pen\u{ad}cil", &lookups), Ok(true));
         assert_eq!(check(Some(""), "", &lookups), Ok(false));
@@ -437,26 +499,39 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_user_costs_what_the_last_known_one_did() {
-        let lookups = LookupMemory::new();
-        let cost = |stored| iterations_of(|| assert_eq!(check(stored, "wrong", &lookups), Ok(false)));
-        assert_eq!(cost(None), 0);
-        assert_eq!(cost(Some(RFC_7677)), 4096);
-        assert_eq!(cost(None), 4096);
-        assert_eq!(cost(Some("pencil")), 0);
-        assert_eq!(cost(None), 0);
+    fn every_user_costs_what_any_user_before_has_cost() {
+        let other = RFC_7677.replace("$4096:", "$5000:");
+        for (seen, costs) in [
+            // Nothing was seen yet, as in a process that serves one connection: all cost what a key may cost.
+            (&[][..], [4096, 4096, 4096]),
+            (&[false], [0, 4096, 0]),
+            (&[true], [4096, 4096, 4096]),
+            (&[true, false], [4096, 4096, 4096]),
+        ] {
+            let secrets = [None, Some(RFC_7677), Some("pencil")];
+            for (secret, expected) in secrets.into_iter().zip(costs) {
+                let lookups = LookupMemory::new();
+                seen.iter().for_each(|stored_key| lookups.saw(*stored_key));
+                let cost = iterations_of(|| assert_eq!(check(secret, "wrong", &lookups), Ok(false)));
+                assert_eq!(cost, expected, "{secret:?} {seen:?}");
+            }
+            // A malformed key costs what an unknown user costs.
+            let lookups = LookupMemory::new();
+            seen.iter().for_each(|stored_key| lookups.saw(*stored_key));
+            let cost = iterations_of(|| assert!(check(Some("SCRAM-SHA-1$"), "wrong", &lookups).is_err()));
+            assert_eq!(cost, costs[0]);
+        }
+        // A key has its own count.
+        assert_eq!(iterations_of(|| assert_eq!(check(Some(&other), "wrong", &LookupMemory::new()), Ok(false))), 5000);
     }
 
     #[test]
-    fn what_stands_for_nobody_is_read_as_what_it_stands_for() {
-        let lookups = LookupMemory::new();
+    fn what_stands_for_nobody_is_no_way_in() {
         for hash in Hash::ALL {
-            lookups.saw(false);
-            assert!(Verifier::read(&nobodys(hash, &lookups)).unwrap().is_none());
-            lookups.saw(true);
-            assert_eq!(Verifier::read(&nobodys(hash, &lookups)).unwrap().expect("a stored key").hash, hash);
+            assert_eq!(nobodys_key(hash).unwrap().hash, hash);
         }
         for stored_keys in [false, true] {
+            let lookups = LookupMemory::new();
             lookups.saw(stored_keys);
             assert_eq!(check(None, "nobody's one", &lookups), Ok(false));
         }
@@ -467,19 +542,57 @@ mod tests {
         for key in [
             "SCRAM-SHA-256$4096:c2FsdA==$a:b",
             "SCRAM-SHA-1$",
+            "SCRAM-SHA-1-PLUS$",
             "{SCRAM-SHA-256}4096,c2FsdA==,a,b",
             "{SCRAM-",
             " scram-sha-1$",
         ] {
-            let error = password_or_nobodys(Some(Secret::new(key.as_bytes())), &LookupMemory::new()).unwrap_err();
-            assert!(matches!(error, Error::Application(Application::Verifier(_))), "{key}");
+            let (password, known) = password_or_nobodys(Some(Secret::new(key.as_bytes())), &LookupMemory::new());
+            assert!(!known && password.ct_eq(NOBODYS_PASSWORD), "{key}");
         }
         for password in ["", "SCRAM-SHA-256", "SCRAM-bled eggs$", "$SCRAM-SHA-1$", "{SCRAM"] {
-            let (read, known) =
-                password_or_nobodys(Some(Secret::new(password.as_bytes())), &LookupMemory::new()).unwrap();
+            let (read, known) = password_or_nobodys(Some(Secret::new(password.as_bytes())), &LookupMemory::new());
             assert!(known != password.is_empty(), "{password}");
             assert!(read.ct_eq(if known { password.as_bytes() } else { NOBODYS_PASSWORD }), "{password}");
         }
-        assert!(!password_or_nobodys(None, &LookupMemory::new()).unwrap().1);
+        assert!(!password_or_nobodys(None, &LookupMemory::new()).1);
+    }
+
+    #[test]
+    fn the_form_of_the_mechanism_and_case_do_not_matter_to_a_key() {
+        for name in ["SCRAM-SHA-256-PLUS", "scram-sha-256", "Scram-Sha-256-Plus"] {
+            for text in [RFC_7677.replacen("SCRAM-SHA-256", name, 1), dovecot(name)] {
+                assert_eq!(check(Some(&text), "pencil", &LookupMemory::new()), Ok(true), "{text}");
+            }
+        }
+        for name in ["SHA-256", "SCRAM-SHA-999", "SCRAM-SHA256", "SCRAM-SHA-256-", "PLUS", "-PLUS", "x", ""] {
+            let text = RFC_7677.replacen("SCRAM-SHA-256", name, 1);
+            assert!(check(Some(&text), &text, &LookupMemory::new()).is_err(), "{text}");
+        }
+
+        fn dovecot(name: &str) -> String {
+            let text = read(RFC_7677).unwrap().unwrap().print(Spelling::Dovecot);
+            text.replacen("SCRAM-SHA-256", name, 1)
+        }
+    }
+
+    #[test]
+    fn a_mechanism_that_computes_with_a_secret_needs_one_of_its_kind() {
+        let fits = |stored: &str, name| {
+            super::fits(&Secret::new(stored.as_bytes()), crate::mechanism::find(name).unwrap()).is_ok()
+        };
+        for (stored, name, expected) in [
+            (RFC_7677, "SCRAM-SHA-256", true),
+            (RFC_7677, "SCRAM-SHA-256-PLUS", true),
+            (RFC_7677, "SCRAM-SHA-1", false),
+            (RFC_7677, "CRAM-MD5", false),
+            (RFC_7677, "DIGEST-MD5", false),
+            ("pencil", "SCRAM-SHA-1", true),
+            ("pencil", "CRAM-MD5", true),
+            ("\u{7}", "SCRAM-SHA-1", false),
+            ("SCRAM-SHA-1$", "SCRAM-SHA-1", false),
+        ] {
+            assert_eq!(fits(stored, name), expected, "{stored} {name}");
+        }
     }
 }

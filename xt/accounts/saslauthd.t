@@ -78,7 +78,7 @@ subtest 'what is sent' => sub {
   my $request = sub { open my $in, '<', "$folder/request" or return; local $/; return unpack 'H*', scalar <$in> };
   my @cases = (
     ['imap', undef, 'fred', 'pencil'], ['imap', undef, 'fred@home', 'pencil'], ['smtp', undef, 'a@b@c', 'p w'],
-    ['imap', 'home', 'fred', 'pencil'], ['imap', undef, 'fred@', 'pencil'],
+    ['imap', 'home', 'fred', 'pencil'], ['imap', 'home', 'fred@home', 'pencil'],
     ['imap', undef, "j\xc3\xbcrgen", "cr\xc3\xa8me"],
     ['imap', undef, 'x' x 200, 'y' x 250]
   );

@@ -23,7 +23,7 @@ my @flags = ('', 'noplaintext', 'noanonymous noactive', 'nonsense', 'mutual_auth
 my @properties =
   qw(user authuser authid authcid authzid realm service serverfqdn mechname authsource sockname peername iplocalport
   ipremoteport minssf maxssf externalssf ssf maxbuf maxout secflags channel_binding channel_binding_policy tls no_integrity
-  no_confidentiality external_id min_iterations max_iterations fake_salt_key die_on_failure message_absent offered_mechanisms
+  no_confidentiality external_id min_iterations max_iterations salt_key fake_salt_key claimed_user pending_error die_on_failure message_absent offered_mechanisms
   offered_bindings ccache keytab principal delegate colour);
 my @plain_methods =
   qw(host service mechanism error code need_step is_success user callback listmech _order _acceptable _get _layered _side _callbacks

@@ -88,11 +88,14 @@ sub _stored_key {
   for my $field (qw(mechanism iterations salt stored_key server_key)) {
     return undef unless defined $hash->{$field} && !ref $hash->{$field};
   }
+  # Both forms of a mechanism have the same key. Of another name the core would not know that it is a key's.
+  return undef unless $hash->{mechanism} =~ /\ASCRAM-([A-Z0-9-]+)\z/i;
+  my $name = $1;
   require MIME::Base64;
   my ($salt, $stored, $server) =
     map { my $bytes = $_; utf8::downgrade($bytes, 1) or return undef; MIME::Base64::encode_base64($bytes, '') }
     @{$hash}{qw(salt stored_key server_key)};
-  return "$hash->{mechanism}\$$hash->{iterations}:$salt\$$stored:$server";
+  return "{SCRAM-$name}$hash->{iterations},$salt,$stored,$server";
 }
 
 1;
@@ -436,9 +439,19 @@ L<Authen::SASL::Rust::Error/CALLERS THAT IGNORE FAILURES>.
 =item *
 
 A server's unknown user walks the same way as a wrong password, in the same time, with a stable made-up salt.
-Set C<fake_salt_key> to keep those salts over a restart and the same on several hosts, and give your stored
-keys the iteration count of the option C<iterations> and salts of 16 bytes: otherwise a made-up user can be
-told from a real one by them.
+Forks and threads share those salts if the module is loaded before them. Set C<salt_key> to keep them over a restart and the
+same on several hosts, or in processes that each load the module. Give your stored keys the iteration count of the option
+C<iterations> and salts of 16 bytes: otherwise a made-up user can be told from a real one by them.
+
+=item *
+
+A user whose stored secret is unusable for the mechanism (a malformed key, a key of another hash, a key where the password is
+needed) is answered as an unknown one. The callback C<log> and the server's C<error> have the reason: never send C<error> to the
+client.
+
+=item *
+
+A server's C<user> is undef until the client has proved it. C<< $conn->property('claimed_user') >> is for logs of failed logins.
 
 =item *
 

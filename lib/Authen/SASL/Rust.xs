@@ -40,6 +40,9 @@ MODULE = Authen::SASL::Rust  PACKAGE = Authen::SASL::Rust
 
 PROTOTYPES: DISABLE
 
+BOOT:
+    asr_loaded();
+
 SV *
 client_new(pkg, parent, service = &PL_sv_undef, host = &PL_sv_undef, ...)
     SV *pkg
@@ -210,6 +213,18 @@ error(conn)
     conn_t *conn
   PPCODE:
     XPUSHs(text_or_undef(aTHX_ asr_error(conn->rust)));
+
+void
+abandon(conn)
+    conn_t *conn
+  PPCODE:
+    if (conn->asking == CALLING) {
+      asr_busy(conn->rust);
+    } else {
+      if (conn->asking == OWED) new_serial(aTHX_ conn->reply);
+      conn->asking = QUIET;
+      asr_abandon(conn->rust);
+    }
 
 int
 code(conn)

@@ -135,7 +135,7 @@ impl State for AwaitCredential {
     /// An unknown user, or one without a password, costs the same work and hears the same refusal.
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let AwaitCredential { exchange, response, protection } = *self;
-        let (password, known) = verifier::password_or_nobodys(event.credential()?, cx.world.lookups)?;
+        let (password, known) = verifier::password_or_nobodys(event.credential()?, cx.world.lookups);
         let Some(session_key) = proved(&exchange, password.expose(), &response, known) else {
             return Err(Refused::Credentials.into());
         };

@@ -314,7 +314,7 @@ fn wrong_passwords_and_unknown_users_hear_the_same() {
     }
     let mut server = server(Some("{SCRAM-SHA-256}4096,c2FsdA==,a,b"));
     assert_eq!(server.step(RESPONSE.as_bytes()), Outcome::Failed);
-    assert!(matches!(server.error(), Error::Application(Application::Verifier(_))));
+    assert!(matches!(server.error(), Error::Refused(Refused::Unusable(_))));
 }
 
 #[test]

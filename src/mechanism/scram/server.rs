@@ -4,13 +4,14 @@
 //! checks of the client's last message that cost nothing come before the key derivation.
 
 use std::borrow::Cow;
+use std::hint::black_box;
 
 use super::{downgrade, own_family};
 use crate::config::{BindingPolicy, Config};
 use crate::contract::{Context, Established, Event, Question, State, Step, World};
 use crate::crypto::hash::{Digest, Hash};
 use crate::crypto::scram::Keys;
-use crate::error::{Application, Error, Malformed, PeerMisbehaved, Policy, Refused};
+use crate::error::{Error, Malformed, PeerMisbehaved, Policy, Refused};
 use crate::negotiate;
 use crate::secret::{ct_eq, Secret};
 use crate::store::verifier::{self, Verifier};
@@ -33,6 +34,8 @@ struct AwaitClientFinal {
     first_len: u32,
     /// False where the credential is nobody's.
     known: bool,
+    /// Keys are derived although the credential has them: from some users' passwords they must be.
+    derives: bool,
     credential: Credential,
 }
 
@@ -97,23 +100,23 @@ impl State for AwaitCredential {
         // Nobody has an empty password, here as with PLAIN.
         let stored = event.credential()?.filter(|text| !text.is_empty());
         let known = stored.is_some();
-        let stored = stored.unwrap_or_else(|| verifier::nobodys(hash, cx.world.lookups));
-        // What is wrong with a stored credential is the operator's to know, not the peer's.
-        let verifier = Verifier::read(&stored)?;
+        let derives = cx.world.lookups.expects_passwords();
+        let verifier = stored.as_ref().map_or_else(|| verifier::nobodys_key(hash).map(Some), Verifier::read)?;
         if known {
             cx.world.lookups.saw(verifier.is_some());
         }
         let name = saslprep::query(&first.name).unwrap_or(Cow::Borrowed(&first.name));
         // Derived for those too who have a stored one: else time would tell who has.
         let derived = derived_salt(hash, &name, cx.config, cx.world);
-        let (credential, salt, iterations) = match verifier {
-            Some(verifier) => {
-                let Verifier { salt, iterations, keys, .. } = verifier.for_hash(hash)?;
-                let (salt, iterations) =
-                    if known { (salt.into_vec(), iterations) } else { (derived, cx.config.iterations) };
-                (Credential::Keys(keys), salt, iterations)
+        let (credential, salt, iterations) = match (verifier, stored) {
+            (Some(Verifier { salt, iterations, keys, .. }), Some(_)) => {
+                (Credential::Keys(keys), salt.into_vec(), iterations)
             }
-            None => (Credential::Password(prepared_password(&stored)?), derived, cx.config.iterations),
+            (Some(nobodys), None) => (Credential::Keys(nobodys.keys), derived, cx.config.iterations),
+            (None, stored) => {
+                let password = verifier::prepared_password(&stored.unwrap_or_default())?;
+                (Credential::Password(password), derived, cx.config.iterations)
+            }
         };
         let salt = Cow::Owned(salt);
         let mut nonce = cx.world.random.nonce()?;
@@ -125,23 +128,13 @@ impl State for AwaitCredential {
         let said = [&self.first[..], b",", &message].concat().into_boxed_slice();
         // A message of the peer is at most MESSAGE_LIMIT long, so its length fits.
         let first_len = self.first.len() as u32;
-        Ok(Step::Send(message, Box::new(AwaitClientFinal { said, first_len, known, credential })))
+        Ok(Step::Send(message, Box::new(AwaitClientFinal { said, first_len, known, derives, credential })))
     }
-}
-
-fn prepared_password(password: &Secret) -> Result<Secret, Error> {
-    let unusable = |reason| Error::from(Application::Unusable { what: "password that getsecret gave", reason });
-    let text = password.expose_str().ok_or_else(|| unusable("is not valid UTF-8"))?;
-    let prepared = saslprep::query(text).map_err(|refused| unusable(refused.reason()))?;
-    Ok(match prepared {
-        Cow::Owned(prepared) => Secret::from(prepared),
-        Cow::Borrowed(_) => password.clone(),
-    })
 }
 
 /// The salt of a user without a stored one, known or not: always the same for the same name.
 fn derived_salt(hash: Hash, authcid: &str, config: &Config, world: &World<'_>) -> Vec<u8> {
-    let key = config.fake_salt_key().map_or(world.fake_salt_key, Secret::expose);
+    let key = config.salt_key().map_or(world.salt_key, Secret::expose);
     Hash::Sha256.hmac(key, &[hash.name().as_bytes(), b"\0", authcid.as_bytes()])[..16].to_vec()
 }
 
@@ -149,7 +142,7 @@ impl State for AwaitClientFinal {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let bytes = event.received(CLIENT_FINAL)?;
         let (hash, _) = own_family(cx.mechanism)?;
-        let AwaitClientFinal { said, first_len, known, credential } = *self;
+        let AwaitClientFinal { said, first_len, known, derives, credential } = *self;
         let (first_bytes, ours) = said.split_at(first_len as usize);
         let first = ClientFirst::parse(first_bytes)?;
         let ours = ServerFirst::parse(&ours[1..])?;
@@ -161,6 +154,9 @@ impl State for AwaitClientFinal {
             return Ok(refuse(error));
         }
         let (stored, server) = keys(hash, &credential, &ours);
+        if derives && matches!(credential, Credential::Keys(_)) {
+            black_box(Keys::derive(hash, verifier::NOBODYS_PASSWORD, &ours.salt, cx.config.iterations).stored);
+        }
 
         let auth_message: &[&[u8]] = &[&said[first.header_len..], b",", message.without_proof];
         // The client's key follows from its proof, and its hash is what we know (RFC 5802 §3).

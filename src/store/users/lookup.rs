@@ -67,6 +67,17 @@ impl Users {
         found.map_or(made_up, |entry| entry.key.clone())
     }
 
+    /// Why a known user cannot log in by a mechanism; that [`Users::credential`] does not tell.
+    pub fn unusable(&self, name: &str, mechanism: &Mechanism) -> Option<&'static str> {
+        let user = self.find(&canonical_name(name))?;
+        let hash = family(mechanism.name).map(|(hash, _)| hash);
+        if user.disabled {
+            return Some("the user is disabled");
+        }
+        let fits = hash.is_none_or(|hash| user.keys.iter().any(|key| key.0 == hash));
+        (!fits).then_some("the user has no stored key of the mechanism's hash")
+    }
+
     fn made_up(&self, name: &str, hash: Option<Hash>, salt_key: Option<&Secret>, iterations: u32) -> Secret {
         let usual = hash.map_or(self.usual.first, |hash| self.usual.of_hash(hash));
         let Shape { hash, iterations, salt_len } =
@@ -157,7 +168,7 @@ mod tests {
         let first = made_up(&salted(&one), None);
         assert!(!made_up(&salted(&two), None).ct_eq(first.expose()));
         assert!(made_up(&with(&format!("#salt-key:{one}\n"), &format!("anna:{KEY}\n")), None).ct_eq(first.expose()));
-        let option = Secret::new(b"the option fake_salt_key");
+        let option = Secret::new(b"the option salt_key");
         assert!(made_up(&salted(&one), Some(&option)).ct_eq(made_up(&salted(&two), Some(&option)).expose()));
         // Without one it is the first stored key.
         let first = made_up(&with("", &format!("fred:{KEY}\n")), None);

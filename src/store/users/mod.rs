@@ -215,13 +215,17 @@ impl Accounts for UsersFile {
     fn answer(&self, question: &Question, mechanism: &'static Mechanism, config: &Config) -> Result<Answer, Error> {
         Ok(match question {
             Question::Credentials { authcid, .. } => {
-                let (salt_key, iterations) = (config.fake_salt_key(), config.iterations);
+                let (salt_key, iterations) = (config.salt_key(), config.iterations);
                 let key = self.users()?.credential(authcid, mechanism.name, salt_key, iterations);
                 Answer::Credential(Some(key))
             }
             Question::Canonicalize { name, .. } => Answer::Text(Some(lookup::canonical_name(name))),
             _ => return Err(Application::WrongAnswer.into()),
         })
+    }
+
+    fn unusable(&self, authcid: &str, mechanism: &'static Mechanism) -> Option<Error> {
+        self.users().ok()?.unusable(authcid, mechanism).map(|reason| file::refused(&self.path, reason))
     }
 
     fn unfit(&self, mechanism: &'static Mechanism) -> Option<String> {

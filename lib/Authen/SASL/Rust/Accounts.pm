@@ -192,7 +192,7 @@ changes it by hand, in an editor, should not do so while programs do.
 =item *
 
 An unknown or disabled user walks the same way as a wrong password. The stored key that it seems to have looks like those of most users. What
-those are made of stands in the line C<#salt-key:>, or is the option C<fake_salt_key>.
+those are made of stands in the line C<#salt-key:>, or is the option C<salt_key>.
 
 =back
 
@@ -202,6 +202,10 @@ those are made of stands in the line C<#salt-key:>, or is the option C<fake_salt
 
 Cyrus' daemon checks passwords against the system's (shadow, PAM), LDAP or an IMAP server. So only PLAIN and LOGIN can be
 served. The name is cut at its last C<@>: what follows is the realm, else the property C<realm> is. The service of C<server_new> is that of PAM.
+
+A daemon that knows no realms (PAM without C<saslauthd -r>) would let C<fred@victim.org> in with fred's password. Where the
+property C<realm> is set, a name of another domain is unknown; a name that ends with C<@> always is. The same holds for the plugins of
+L</CYRUS SASL>, whose statements and filters may ignore the realm.
 
 A daemon that is not there, answers neither OK nor NO, or takes longer than C<timeout> (30 seconds) fails
 the exchange with a reason of its own, not as a wrong password. A user name, password, service or realm of more than 256 bytes, or with a

@@ -148,7 +148,10 @@ sub _message {
 
 sub _broken {
   my ($self, $word, $reason) = @_;
-  $self->{out} .= "$word\r\n" if $self->{side} eq 'server';
+  if ($self->{side} eq 'server') {
+    $self->{out} .= "$word\r\n";
+    $self->_abandoned;
+  }
   $self->_fail($self->{side} eq 'server' ? "the client's request: $reason" : "the server's reply: $reason");
   return;
 }
@@ -333,7 +336,7 @@ sub _server_takes {
   }
   if ($line =~ /\Aauth-start ([A-Z0-9_-]{1,32})\z/) {
     my $name = $1;
-    $self->{exchanging} = 0;
+    $self->_abandoned;
     my @offered = $conn->listmech;
     return $self->_unauthorized("$name is not offered") unless grep { $_ eq $name } @offered;
     # A client that could bind, and was offered no -PLUS, says so (RFC 5802 section 6); it is right here, whatever
@@ -348,12 +351,13 @@ sub _server_takes {
     return $self->_ask(server_step => $data);
   }
   if ($line eq 'quit') {
-    $self->{state} = 'closed';
+    $self->hang_up;
     return;
   }
   return $self->_broken('BAD_FORMAT', "malformed: '" . _printable($line) . "'")
     if $line =~ /\Aauth-(?:start|step|list-mechanisms)(?: |\z)/;
   return $self->_print('UNKNOWN_COMMAND') if $line =~ /\Aauth-/;
+  $self->_abandoned;
   # What follows may be this command's body, and is never read as commands.
   $self->_print('UNAUTHORIZED');
   return $self->_fail("a command before authentication: '" . _printable($line) . "'");
@@ -393,6 +397,25 @@ sub _answered {
 }
 
 sub failures { return $_[0]{failures} || 0 }
+
+# An exchange that ends without success has failed, whatever ends it.
+sub _abandoned {
+  my ($self) = @_;
+  return unless $self->{exchanging} || $self->{answering};
+  @$self{qw(exchanging answering)} = (0, 0);
+  $self->{conn}->abandon;
+  $self->{failures}++;
+  $self->{error} = $self->{conn}->error;
+  return;
+}
+
+# The connection is gone.
+sub hang_up {
+  my ($self) = @_;
+  $self->_abandoned if $self->{side} eq 'server';
+  $self->{state} = 'closed' unless $self->is_done || $self->is_failed;
+  return;
+}
 
 # The client may try again, as often as the application lets it.
 sub _unauthorized {
@@ -520,7 +543,15 @@ Why it failed, as text. On a server, also why the last exchange failed: the clie
 
 =head2 failures
 
-Server: how many exchanges have failed on this connection. A program closes after a few.
+Server: how many exchanges have failed on this connection. A program closes after a few. An exchange that the client
+abandons, by another one or by going away, has failed too.
+
+=head2 hang_up
+
+    $auth->hang_up
+
+Tells a server that the client is gone, or too late: if an exchange was under way, C<failures> counts it and C<error> has the
+reason.
 
 =head2 mechanism, user, connection
 

@@ -28,7 +28,8 @@ sub answer {
     authname => 'authzid', authzid => 'authzid', realm => 'realm',
   );
   my $value = $property{$name} ? $self->_get($property{$name}) : undef;
-  return $value if defined $value;
+  # A server's names are the client's: a callback of the same name is no answer to who that is.
+  return $value if defined $value || $property{$name} && $self->_side;
   my $callback = $self->_callbacks->{$name};
   return ref $callback ? undef : $callback;
 }
@@ -58,7 +59,7 @@ sub _default_realm {
 }
 
 # Properties whose place is the core; read-only ones cannot be set.
-my %read_only = map { $_ => 1 } qw(ssf maxout mechname authcid authuser message_absent delegated);
+my %read_only = map { $_ => 1 } qw(ssf maxout mechname authcid authuser claimed_user pending_error message_absent delegated);
 
 sub property {
   my ($self, @arg) = @_;
@@ -354,6 +355,14 @@ Takes the client's response and returns the next challenge, or the data that goe
 that has no place for data with its success (SMTP, POP3) it is sent as one more challenge; the client's empty
 response to it is given to C<server_step>, which returns C<''>.
 
+=head2 abandon
+
+    $conn->abandon
+
+Ends an exchange whose peer has ended it: by the protocol's word for that (C<*> in SMTP, POP3 and IMAP), by another
+AUTH command, or by going away. C<error> then has the reason. An exchange that ends without C<is_success> has failed, whatever
+ended it: a server that counts failures counts it. Without an exchange under way it does nothing.
+
 =head2 need_step
 
 True while the peer's next message is needed, or an answer of a callback.
@@ -405,14 +414,14 @@ The name of the host, as given.
 
 =head2 user
 
-Client: the authentication identity. Server: the same, as it was proved; before that undef. It is
-C<answer('user')>.
+Client: the authentication identity. Server: the same, once it is proved; until then, and after a failure, undef. It
+is C<answer('user')>.
 
 =head2 answer
 
     $value = $conn->answer($name)
 
-What the callback of that name answered, or on a server what the client said: C<user>, C<authname>, C<realm>.
+What the callback of that name answered, or on a server what the client has proved: C<user>, C<authname>, C<realm>.
 A callback that is a plain string is returned as it is. Never a password, token or stored key.
 
 =head2 callback
@@ -491,8 +500,9 @@ The options of C<client_new> and C<server_new> have the same names. An option wi
     min_iterations          client: fewest SCRAM iterations accepted; 4096
     max_iterations          client: most SCRAM iterations accepted; 2000000
     iterations              server: count for plain passwords and unknown users, 4096 to 100000000; 4096
-    fake_salt_key           server: what the salts of plain passwords and unknown users are derived from, at least 16 bytes. Not
-                            set: random for each process. It cannot be read
+    salt_key                server: what the salts of plain passwords and unknown users are derived from, at least 16 bytes. Not
+                            set: random, made when the module is loaded, for the process, its forks and threads. It cannot be
+                            read. fake_salt_key is its old name
     auxprop                 server: the properties to look up once a user has logged in, separated by spaces
     channel_binding_policy  disable, allow or require; allow
     plugins                 plugins of Cyrus SASL whose mechanisms may be used; see Authen::SASL::Rust::Plugins
@@ -514,7 +524,7 @@ A layer that C<minssf> demands and cannot be had fails the exchange. C<minssf> a
 =head2 Names
 
     service, serverfqdn     as given to client_new or server_new; host is the same as serverfqdn
-    realm                   server: the realm of DIGEST-MD5, and of a name with @; the host if not set. Client: the realm used
+    realm                   server: the realm of DIGEST-MD5, the host if not set; and of names with @, see Accounts. Client: the realm used
     external_id             server: the identity that TLS or the socket has proved, for EXTERNAL
     iplocalport, ipremoteport   addresses and ports of this side and of the peer, ip;port
 
@@ -552,11 +562,17 @@ L<Authen::SASL::Rust::ChannelBinding> describes them, with examples.
     user                    server: whom to act as; the authorization identity, or else the authentication identity
     authuser, authcid       the authentication identity
     authzid                 the authorization identity, if one was named
+    claimed_user            server: the authentication identity that the client claims, proved or not, for a log of failed
+                            logins. It is the client's text: escape it
+    pending_error           server: what this exchange will fail with, whatever the client answers. A refused OAuth token is known
+                            here while need_step is still true
     mechname                the mechanism
     message_absent          1 if the last step had no message for the peer, 0 if it had one, even an empty one
     ssf                     after success, the strength of the layer: 0 none, 1 integrity, else bits of the key, at most 256
     maxout                  most bytes of plaintext in one frame; undef without a layer
     delegated               server, after success: 1 if the client has delegated credentials and they are in delegated_ccache, else 0
+
+A server's C<user>, C<authuser>, C<authcid> and C<authzid> are undef until C<is_success>.
 
 =head2 Stored only
 

@@ -4,11 +4,10 @@ mod attacks;
 mod exchange;
 mod vectors;
 
-use std::cell::Cell;
 use std::sync::Mutex;
 
 use crate::config::ChannelBinding;
-use crate::contract::{Abilities, Answer, Lookups, Property, Question, Random, Side, Values, World};
+use crate::contract::{Abilities, Answer, Property, Question, Random, Side, Values, World};
 use crate::crypto::hash::Hash;
 use crate::crypto::scram::family;
 use crate::error::Error;
@@ -16,6 +15,7 @@ use crate::secret::Secret;
 use crate::session::{Outcome, Session};
 use crate::store::keys::KeyMemory;
 use crate::store::verifier::Verifier;
+use crate::world::LookupMemory;
 
 const NAMES: [&str; 6] =
     ["SCRAM-SHA-1", "SCRAM-SHA-224", "SCRAM-SHA-256", "SCRAM-SHA-384", "SCRAM-SHA-512", "SCRAM-SHA3-512"];
@@ -34,24 +34,11 @@ impl Random for Fixed {
     }
 }
 
-#[derive(Default)]
-struct Seen(Cell<bool>);
-
-impl Lookups for Seen {
-    fn saw(&self, stored_key: bool) {
-        self.0.set(stored_key);
-    }
-
-    fn stored_keys(&self) -> bool {
-        self.0.get()
-    }
-}
-
 /// One side with what it answers.
 struct Party {
     session: Session,
     random: Fixed,
-    seen: Seen,
+    seen: LookupMemory,
     keys: KeyMemory,
     authcid: String,
     authzid: Option<String>,
@@ -71,7 +58,7 @@ impl Party {
         Party {
             session,
             random: Fixed(nonce),
-            seen: Seen::default(),
+            seen: LookupMemory::new(),
             keys: KeyMemory::default(),
             authcid: "user".into(),
             authzid: None,
@@ -106,7 +93,7 @@ impl Party {
         let mut world = World {
             random: &mut self.random,
             keys: Some(&self.keys),
-            fake_salt_key: b"the salts of a test",
+            salt_key: b"the salts of a test",
             lookups: &self.seen,
         };
         let mut outcome = act(&mut self.session, &mut world);
