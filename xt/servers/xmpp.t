@@ -1,4 +1,5 @@
-# A log-in to Prosody over STARTTLS with channel binding. Its version 0.12 knows tls-unique alone, and names no types.
+# A log-in to Prosody over STARTTLS with channel binding. Its version 0.12 knows tls-unique alone, and names no types; version 13
+# has tls-exporter for TLS 1.3.
 
 use strict;
 use warnings;
@@ -73,7 +74,8 @@ trial 'TLS 1.2, -PLUS stripped from the list' => sub {
   ok !$conn->is_success, 'no success here either';
 };
 
-trial 'TLS 1.3, where this server offers no -PLUS' => sub {
+my $binds = $prosody->binds_tls13;
+$binds or trial 'TLS 1.3, where this server offers no -PLUS' => sub {
   my $stream = stream('TLSv1_3');
   my $list   = join ' ', $stream->mechanisms;
   unlike $list, qr/-PLUS/, 'it offers none';
@@ -81,6 +83,33 @@ trial 'TLS 1.3, where this server offers no -PLUS' => sub {
   like $stream->authenticate($conn), qr/\A<success/, 'y is the truth, and the server accepts';
   ok $conn->is_success, 'and has proved itself';
   my $died = !eval { client_of($list, 'pencil', tls => $stream->socket, channel_binding_policy => 'require'); 1 };
+
+$binds and trial 'TLS 1.3, where this server offers -PLUS' => sub {
+  my $stream = stream('TLSv1_3');
+  my $list   = join ' ', $stream->mechanisms;
+  like $list, qr/SCRAM-SHA-256-PLUS/, 'it offers it';
+  my $conn = client_of($list, 'pencil', tls => $stream->socket, channel_binding_policy => 'require');
+  is $conn->mechanism, 'SCRAM-SHA-256-PLUS', 'which is chosen';
+  like $stream->authenticate($conn), qr/\A<success/, 'the server accepts';
+  ok $conn->is_success, 'and has proved itself' or diag $conn->error;
+
+  my $wrong = stream('TLSv1_3');
+  $conn = client_of('SCRAM-SHA-256-PLUS', 'crayon', tls => $wrong->socket);
+  like $wrong->authenticate($conn), qr/\A<failure.*not-authorized/, 'a wrong password is refused';
+
+  # The client's TLS ends at him, with his certificate; the server's is his own connection.
+  my $his    = TLS::Pair->new(version => 'TLSv1_3', certificate => TLS::Certificate->new, here => 'client');
+  my $middle = stream('TLSv1_3');
+  $conn = client_of('SCRAM-SHA-256-PLUS', 'pencil', tls => $his->handle);
+  like $middle->authenticate($conn), qr/\A<failure/, 'so is a man in the middle';
+  ok !$conn->is_success, 'no success here';
+
+  my $stripped = stream('TLSv1_3');
+  $list = join ' ', grep { !/-PLUS/ } $stripped->mechanisms;
+  $conn = client_of($list, 'pencil', tls => $stripped->socket);
+  like $stripped->authenticate($conn), qr/\A<failure/, 'and a list without -PLUS';
+  ok !$conn->is_success, 'no success here either';
+};
   ok $died && $@ =~ /SCRAM-SHA-256: channel binding is required/, 'a client that requires it goes no further';
 };
 

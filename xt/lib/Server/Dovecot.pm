@@ -11,8 +11,7 @@ use Digest::SHA ();
 use Encode ();
 use JSON::PP ();
 use MIME::Base64 qw(encode_base64);
-
-my @MECHANISMS = qw(plain login cram-md5 digest-md5 scram-sha-1 scram-sha-256 oauthbearer xoauth2 anonymous);
+use Server::Dovecot::Configuration ();
 
 # start(users => { name => password, ... }), both in characters.
 sub prepare {
@@ -28,79 +27,18 @@ sub prepare {
   my $users = $self->{users};
   $self->write_file('passwd', utf8(join '', map { "$_:{PLAIN}$users->{$_}\n" } sort keys %$users));
   $self->give_mail($_) for sort keys %$users;
-  my $oauth2 = $self->write_file('oauth2.conf', <<"CONF");
-introspection_mode = local
-local_validation_key_dict = fs:posix:prefix=$dir/keys/
-username_attribute = sub
-CONF
-  $self->{conf} = $self->write_file('dovecot.conf', <<"CONF");
-base_dir = $dir/run
-state_dir = $dir/state
-log_path = $dir/log
-auth_verbose = yes
-protocols = imap pop3 submission
-listen = 127.0.0.1
-ssl = no
-disable_plaintext_auth = no
-auth_mechanisms = @MECHANISMS
-auth_username_chars =
-auth_username_format =
-auth_failure_delay = 0
-auth_anonymous_username = anonymous
-mail_uid = nobody
-mail_gid = nogroup
-mail_location = maildir:$dir/mail/%u
-mailbox_list_index = no
-submission_relay_host = 127.0.0.1
-submission_relay_port = 9
-hostname = localhost
-passdb {
-  driver = passwd-file
-  mechanisms = plain login cram-md5 digest-md5 scram-sha-1 scram-sha-256 anonymous
-  args = username_format=%u $dir/passwd
-}
-passdb {
-  driver = oauth2
-  mechanisms = oauthbearer xoauth2
-  args = $oauth2
-}
-userdb {
-  driver = static
-  args = uid=nobody gid=nogroup home=$dir/mail/%u
-}
-# No growing delay for an address after failed log-ins.
-service anvil {
-  unix_listener anvil-auth-penalty {
-    mode = 0
-  }
-}
-service imap-login {
-  inet_listener imap {
-    port = $self->{imap}
-  }
-  inet_listener imaps {
-    port = 0
-  }
-}
-service pop3-login {
-  inet_listener pop3 {
-    port = $self->{pop3}
-  }
-  inet_listener pop3s {
-    port = 0
-  }
-}
-service submission-login {
-  inet_listener submission {
-    port = $self->{submission}
-  }
-  inet_listener submissions {
-    port = 0
-  }
-}
-CONF
+  $self->write_file('oauth2.conf', Server::Dovecot::Configuration::oauth2($dir)) if $self->is_old;
+  $self->{conf} = $self->write_file('dovecot.conf', Server::Dovecot::Configuration::text($self->version, $dir, $self));
   return;
 }
+
+# 2.3.19, 2.4.1, ...
+sub version {
+  my ($self) = @_;
+  return $self->{version} ||= ($self->run($self->program('dovecot'), '--version') =~ /^(\d+\.\d+\.\d+)/)[0];
+}
+
+sub is_old { return Server::Dovecot::Configuration::is_old($_[0]->version) }
 
 # One letter in the user's inbox, so that reading it tells whose inbox it is.
 sub give_mail {
@@ -137,10 +75,11 @@ sub add_stored {
   return;
 }
 
-# Whether the server has logged this log-in.
+# Whether the server has logged this log-in. Since 2.4 it says so when the user's own process has taken over.
 sub has_logged_in {
   my ($self, $protocol, $user, $mechanism) = @_;
-  return $self->logs(sprintf '%s-login: Info: Login: user=<%s>, method=%s,', $protocol, utf8($user), $mechanism);
+  my $words = $self->is_old ? 'Login' : 'Logged in';
+  return $self->logs(sprintf '%s-login: Info: %s: user=<%s>, method=%s,', $protocol, $words, utf8($user), $mechanism);
 }
 
 sub utf8 { return Encode::encode('UTF-8', $_[0]) }

@@ -35,6 +35,13 @@ CONF
   return;
 }
 
+# Whether it has channel bindings of TLS 1.3 (tls-exporter): since version 13, which names them, too.
+sub binds_tls13 {
+  my ($self) = @_;
+  my ($version) = $self->run('prosodyctl', '--config', $self->{conf}, 'about') =~ /^Prosody (\d+)/m;
+  return defined $version && $version >= 13;
+}
+
 sub command   { my ($self) = @_; return ($self->program('prosody'), '-F', '--config', $self->{conf}) }
 sub addresses { return "127.0.0.1:$_[0]{port}" }
 sub port      { return $_[0]{port} }

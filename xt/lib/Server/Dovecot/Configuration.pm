@@ -1,0 +1,140 @@
+package Server::Dovecot::Configuration;
+
+# Dovecot's configuration in the language of 2.3 and in that of 2.4, which has other names for half of the settings. Both say the
+# same: three protocols on loopback without TLS, passwords in a file, tokens that are checked with a key of the test's own.
+
+use strict;
+use warnings;
+
+my $PASSWORDS = 'plain login cram-md5 digest-md5 scram-sha-1 scram-sha-256 anonymous';
+my $TOKENS = 'oauthbearer xoauth2';
+
+sub is_old { return $_[0] =~ /\A2\.[0-3]\./ }
+
+# text($version, $folder, { imap => port, pop3 => port, submission => port })
+sub text {
+  my ($version, $dir, $port) = @_;
+  return (is_old($version) ? old($dir) : new($version, $dir)) . common($dir, $port);
+}
+
+sub old {
+  my ($dir) = @_;
+  return <<"CONF";
+disable_plaintext_auth = no
+auth_username_format =
+mail_location = maildir:$dir/mail/%u
+passdb {
+  driver = passwd-file
+  mechanisms = $PASSWORDS
+  args = username_format=%u $dir/passwd
+}
+passdb {
+  driver = oauth2
+  mechanisms = $TOKENS
+  args = $dir/oauth2.conf
+}
+userdb {
+  driver = static
+  args = uid=nobody gid=nogroup home=$dir/mail/%u
+}
+CONF
+}
+
+# The file that args of passdb oauth2 names.
+sub oauth2 {
+  my ($dir) = @_;
+  return <<"CONF";
+introspection_mode = local
+local_validation_key_dict = fs:posix:prefix=$dir/keys/
+username_attribute = sub
+CONF
+}
+
+sub new {
+  my ($version, $dir) = @_;
+  return <<"CONF";
+dovecot_config_version = $version
+dovecot_storage_version = $version
+auth_allow_cleartext = yes
+auth_username_format = %{user}
+mail_driver = maildir
+mail_path = $dir/mail/%{user}
+passdb passwd-file {
+  mechanisms_filter = $PASSWORDS
+  passwd_file_path = $dir/passwd
+}
+oauth2 {
+  introspection_mode = local
+  username_attribute = sub
+}
+oauth2_local_validation {
+  dict fs {
+    fs posix {
+      prefix = $dir/keys/
+    }
+  }
+}
+userdb static {
+  fields {
+    uid = nobody
+    gid = nogroup
+    home = $dir/mail/%{user}
+  }
+}
+CONF
+}
+
+sub common {
+  my ($dir, $port) = @_;
+  return <<"CONF";
+base_dir = $dir/run
+state_dir = $dir/state
+log_path = $dir/log
+auth_verbose = yes
+protocols = imap pop3 submission
+listen = 127.0.0.1
+ssl = no
+auth_mechanisms = $PASSWORDS $TOKENS
+auth_username_chars =
+auth_failure_delay = 0
+auth_anonymous_username = anonymous
+mail_uid = nobody
+mail_gid = nogroup
+mailbox_list_index = no
+submission_relay_host = 127.0.0.1
+submission_relay_port = 9
+hostname = localhost
+# No growing delay for an address after failed log-ins.
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+service imap-login {
+  inet_listener imap {
+    port = $port->{imap}
+  }
+  inet_listener imaps {
+    port = 0
+  }
+}
+service pop3-login {
+  inet_listener pop3 {
+    port = $port->{pop3}
+  }
+  inet_listener pop3s {
+    port = 0
+  }
+}
+service submission-login {
+  inet_listener submission {
+    port = $port->{submission}
+  }
+  inet_listener submissions {
+    port = 0
+  }
+}
+CONF
+}
+
+1;
