@@ -15,11 +15,11 @@ my $scratch = tempdir(CLEANUP => 1);
 my @perl = ($^X, map { "-I$_" } grep { !ref } @INC);
 my $SECONDS = 60;
 
-sub slurp { my ($file) = @_; open my $in, '<', $file or die "$file: $!"; local $/; return scalar <$in> }
+sub slurp { my ($file) = @_; open my $in, '<:raw', $file or die "$file: $!"; local $/; return scalar <$in> }
 
 sub spew {
   my ($file, $text) = @_;
-  open my $out, '>', $file or die "$file: $!";
+  open my $out, '>:raw', $file or die "$file: $!";
   print $out $text;
   close $out or die "$file: $!";
   return;
@@ -67,12 +67,25 @@ sub check_program {
   return;
 }
 
-# A mail server of ours on a free port; it ends with this test, or when it is told to.
+# Runs code that must come to its end by itself.
+sub in_time {
+  my ($code) = @_;
+  local $SIG{ALRM} = sub { die "no end after $SECONDS seconds\n" };
+  alarm $SECONDS;
+  my @result = $code->();
+  alarm 0;
+  return wantarray ? @result : $result[0];
+}
+
+# A mail server of ours on a free port; it ends when it is told to, or with this test: perl waits for it, however the test ends.
+my $server;
+END { local $?; kill TERM => $server if $server }
+
 sub mail_server {
-  my $pid = open my $out, '-|', @perl, 'eg/mail-server' or die "eg/mail-server: $!";
-  my ($port) = (scalar <$out> // '') =~ /^listening on 127\.0\.0\.1:(\d+)$/;
+  $server = open my $out, '-|', @perl, 'eg/mail-server' or die "eg/mail-server: $!";
+  my ($port) = (in_time(sub { scalar <$out> }) // '') =~ /^listening on 127\.0\.0\.1:(\d+)$/;
   ok($port, 'the mail server tells its port') or die;
-  return ($pid, $out, $port);
+  return ($server, $out, $port);
 }
 
 for my $page (qw(Rust.pm Rust/Accounts.pm Rust/Callbacks.pod Rust/Connection.pm Rust/Cookbook.pod Rust/Error.pm)) {
@@ -116,12 +129,11 @@ subtest 'eg/mail-server and rude clients' => sub {
   my $talk = sub {
     my ($say, $wanted, $why) = @_;
     my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port", Timeout => 20) or die "connect: $@";
-    print $socket $say;
-    shutdown $socket, 1;
-    local $SIG{ALRM} = sub { die "no answer\n" };
-    alarm 20;
-    my $heard = join '', <$socket>;
-    alarm 0;
+    my $heard = in_time(sub {
+      print $socket $say;
+      shutdown $socket, 1;
+      join '', <$socket>;
+    });
     like($heard, $wanted, $why);
   };
   my $plain = 'AGZyZWQAcGVuY2ls';
@@ -145,7 +157,7 @@ subtest 'eg/mail-server and rude clients' => sub {
 };
 
 kill TERM => $pid;
-my $rest = join '', <$log>;
+my $rest = in_time(sub { join '', <$log> });
 like($rest, qr/^client \d+: logged in as fred by SCRAM-SHA-256$/m, 'the server has logged who came');
 my $why = 'SCRAM-SHA-256 server: authentication failed: wrong password or unknown user (SASL_BADAUTH)';
 like($rest, qr/^client \d+: refused: \Q$why\E$/m, 'and why somebody was refused');
@@ -163,17 +175,14 @@ subtest 'eg/mail-server ends with its parent' => sub {
       close $out;
       exec @perl, 'eg/mail-server' or die;
     }
-    sysread $out, my $line, 1000;
     require POSIX;
-    POSIX::_exit($line =~ /^listening on / ? 0 : 1);
+    my $line = eval { in_time(sub { scalar <$out> }) };
+    POSIX::_exit(defined $line && $line =~ /^listening on / ? 0 : 1);
   }
   close $in;
   waitpid $parent, 0;
   is($?, 0, 'it was there');
-  local $SIG{ALRM} = sub { die "it is still there\n" };
-  alarm 30;
-  my $rest = join '', <$out>;
-  alarm 0;
+  my $rest = in_time(sub { join '', <$out> });
   like($rest, qr/^stopped\n\z/, 'and is gone');
 };
 

@@ -16,13 +16,13 @@ my @tool = (
   -e 'blib/script/sasl-rust-passwd' ? 'blib/script/sasl-rust-passwd' : 'bin/sasl-rust-passwd'
 );
 
-sub slurp { my ($name) = @_; open my $in, '<', $name or return ''; local $/; return scalar <$in> }
+sub slurp { my ($name) = @_; open my $in, '<:raw', $name or return ''; local $/; return scalar <$in> }
 
 # Starts the tool in a process of its own, with that standard input.
 sub start {
   my ($input, @arg) = @_;
   my $name = "$folder/" . int rand 1e9;
-  open my $out, '>', "$name.in" or die "$name.in: $!";
+  open my $out, '>:raw', "$name.in" or die "$name.in: $!";
   print $out $input;
   close $out or die "$name.in: $!";
   my $pid = fork // die "fork: $!";
