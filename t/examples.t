@@ -10,6 +10,7 @@ use Isolated;
 use Test::More;
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
+use Loopback ();
 
 my $scratch = tempdir(CLEANUP => 1);
 my @perl = ($^X, map { "-I$_" } grep { !ref } @INC);
@@ -94,97 +95,111 @@ for my $page (qw(Rust.pm Rust/Accounts.pm Rust/Callbacks.pod Rust/Connection.pm 
   check_program("$page, program $_", $programs[$_ - 1]) for 1 .. @programs;
 }
 
-my ($pid, $log, $port) = mail_server();
+my $alone = Loopback::missing();
+my ($pid, $log, $port) = $alone ? () : mail_server();
 
 my @readme = slurp('README.md') =~ /^```perl\n(.*?)^```$/msg;
 ok(scalar @readme, 'README.md has programs');
 for my $number (1 .. @readme) {
   my $program = $readme[$number - 1];
-  $program =~ s/\b2525\b/$port/;
-  check_program("README.md, program $number", $program);
+  SKIP: {
+    if ($program =~ /\b2525\b/) {
+      skip $alone, 4 if $alone;
+      $program =~ s/\b2525\b/$port/;
+    }
+    check_program("README.md, program $number", $program);
+  }
 }
 
-subtest 'eg/mail-client on eg/mail-server' => sub {
-  my @to = ('eg/mail-client', '--port', $port);
-  my ($status, $out, $err) = run("pencil\n", @to);
-  is($status, 0, 'right password') or diag $err;
-  like($out, qr/^client: logged in by SCRAM-SHA-256$/m, 'by the strongest mechanism');
-  like($out, qr/^S: 250 2.0.0 taken$/m, 'and the message was taken');
-  is($err, '', 'no warnings');
-  ($status, $out) = run("cr\xc3\xa8me br\xc3\xbbl\xc3\xa9e\n", @to, '--user', "ren\xc3\xa9e", '--mechanism', 'PLAIN');
-  is($status, 0, 'PLAIN, with a name and password beyond ASCII');
-  ($status, $out) = run("crayon\n", @to);
-  is($status >> 8, 1, 'wrong password');
-  like($out, qr/^client: SCRAM-SHA-256 client: the server refused: invalid-proof \(SASL_BADAUTH\)$/m,
-    'with its reason');
-  ($status, $out) = run("crayon\n", @to, '--mechanism', 'PLAIN');
-  is($status >> 8, 1, 'wrong password, PLAIN');
-  like($out, qr/^client: the server replied: 535 /m, 'with the reply');
-  ($status, $out) = run("pencil\n", @to, '--user', 'nobody');
-  is($status >> 8, 1, 'unknown user');
-};
+SKIP: {
+  skip $alone, 1 if $alone;
+  with_server();
+}
 
-# What Net::SMTP never does.
-subtest 'eg/mail-server and rude clients' => sub {
-  my $talk = sub {
-    my ($say, $wanted, $why) = @_;
-    my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port", Timeout => 20) or die "connect: $@";
-    my $heard = in_time(sub {
-      print $socket $say;
-      shutdown $socket, 1;
-      join '', <$socket>;
-    });
-    like($heard, $wanted, $why);
+sub with_server {
+  subtest 'eg/mail-client on eg/mail-server' => sub {
+    my @to = ('eg/mail-client', '--port', $port);
+    my ($status, $out, $err) = run("pencil\n", @to);
+    is($status, 0, 'right password') or diag $err;
+    like($out, qr/^client: logged in by SCRAM-SHA-256$/m, 'by the strongest mechanism');
+    like($out, qr/^S: 250 2.0.0 taken$/m, 'and the message was taken');
+    is($err, '', 'no warnings');
+    ($status, $out) = run("cr\xc3\xa8me br\xc3\xbbl\xc3\xa9e\n", @to, '--user', "ren\xc3\xa9e", '--mechanism', 'PLAIN');
+    is($status, 0, 'PLAIN, with a name and password beyond ASCII');
+    ($status, $out) = run("crayon\n", @to);
+    is($status >> 8, 1, 'wrong password');
+    like($out, qr/^client: SCRAM-SHA-256 client: the server refused: invalid-proof \(SASL_BADAUTH\)$/m,
+      'with its reason');
+    ($status, $out) = run("crayon\n", @to, '--mechanism', 'PLAIN');
+    is($status >> 8, 1, 'wrong password, PLAIN');
+    like($out, qr/^client: the server replied: 535 /m, 'with the reply');
+    ($status, $out) = run("pencil\n", @to, '--user', 'nobody');
+    is($status >> 8, 1, 'unknown user');
   };
-  my $plain = 'AGZyZWQAcGVuY2ls';
-  $talk->("EHLO x\r\nAUTH PLAIN $plain\r\nQUIT\r\n", qr/^235 .*^221 /ms, 'an initial response');
-  $talk->("AUTH PLAIN\r\n$plain\r\nQUIT\r\n", qr/^334 \r\n235 /m, 'a continuation');
-  $talk->("AUTH PLAIN =\r\nQUIT\r\n", qr/^535 /m, 'an empty initial response');
-  $talk->("AUTH PLAIN\r\n*\r\nAUTH PLAIN $plain\r\nQUIT\r\n", qr/^501 .*^235 /ms, 'cancelled, then well');
-  $talk->("AUTH PLAIN !!!!\r\nAUTH PLAIN abc\r\nQUIT\r\n", qr/^501 .*^501 .*^221 /ms, 'no base64');
-  $talk->("AUTH\r\nAUTH CRAM-MD5\r\nAUTH X Y Z\r\nQUIT\r\n", qr/^501 .*^504 .*^501 /ms, 'no mechanism of ours');
-  $talk->("AUTH PLAIN $plain\r\nAUTH PLAIN $plain\r\nQUIT\r\n", qr/^235 .*^503 /ms, 'twice');
-  $talk->("AUTH PLAIN AHgAeA==\r\n" x 4, qr/(?:^535 .*){3}^421 /ms, 'three failures and out');
-  $talk->("MAIL FROM:<x\@y>\r\nRCPT TO:<x\@y>\r\nDATA\r\nQUIT\r\n", qr/^530 .*^503 .*^503 .*^221 /ms,
-    'mail without a log-in');
-  $talk->('x' x 600, qr/^500 /m, 'a long command line');
-  $talk->('AUTH PLAIN ' . 'x' x 13_000, qr/^500 /m, 'a long response');
-  $talk->("EHLO x\nQUIT\n", qr/\A220 [^\n]*\n\z/, 'a bare line feed ends no line');
-  my $in = "AUTH PLAIN $plain\r\nMAIL FROM:<x\@y>\r\nRCPT TO:<x\@y>\r\nDATA\r\n";
-  $talk->($in . ".. dot\r\nend\r\n.\r\nRSET\r\nNOOP\r\nQUIT\r\n", qr/^354 .*^250 .*^250 .*^250 .*^221 /ms, 'a message');
-  $talk->($in . 'x' x 1_001 . "\r\n", qr/^354 .*^500 /ms, 'a long line of text');
-  $talk->($in . ('x' x 900 . "\r\n") x 1_200 . ".\r\nQUIT\r\n", qr/^354 .*^552 .*^221 /ms, 'a long message');
-};
 
-kill TERM => $pid;
-my $rest = in_time(sub { join '', <$log> });
-like($rest, qr/^client \d+: logged in as fred by SCRAM-SHA-256$/m, 'the server has logged who came');
-my $why = 'SCRAM-SHA-256 server: authentication failed: wrong password or unknown user (SASL_BADAUTH)';
-like($rest, qr/^client \d+: refused: \Q$why\E$/m, 'and why somebody was refused');
-like($rest, qr/^stopped\n\z/m, 'and ends by SIGTERM');
-ok(close $log, 'with status 0');
+  # What Net::SMTP never does.
+  subtest 'eg/mail-server and rude clients' => sub {
+    my $talk = sub {
+      my ($say, $wanted, $why) = @_;
+      my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port", Timeout => 20) or die "connect: $@";
+      my $heard = in_time(sub {
+        print $socket $say;
+        shutdown $socket, 1;
+        join '', <$socket>;
+      });
+      like($heard, $wanted, $why);
+    };
+    my $plain = 'AGZyZWQAcGVuY2ls';
+    $talk->("EHLO x\r\nAUTH PLAIN $plain\r\nQUIT\r\n", qr/^235 .*^221 /ms, 'an initial response');
+    $talk->("AUTH PLAIN\r\n$plain\r\nQUIT\r\n", qr/^334 \r\n235 /m, 'a continuation');
+    $talk->("AUTH PLAIN =\r\nQUIT\r\n", qr/^535 /m, 'an empty initial response');
+    $talk->("AUTH PLAIN\r\n*\r\nAUTH PLAIN $plain\r\nQUIT\r\n", qr/^501 .*^235 /ms, 'cancelled, then well');
+    $talk->("AUTH PLAIN !!!!\r\nAUTH PLAIN abc\r\nQUIT\r\n", qr/^501 .*^501 .*^221 /ms, 'no base64');
+    $talk->("AUTH\r\nAUTH CRAM-MD5\r\nAUTH X Y Z\r\nQUIT\r\n", qr/^501 .*^504 .*^501 /ms, 'no mechanism of ours');
+    $talk->("AUTH PLAIN $plain\r\nAUTH PLAIN $plain\r\nQUIT\r\n", qr/^235 .*^503 /ms, 'twice');
+    $talk->("AUTH PLAIN AHgAeA==\r\n" x 4, qr/(?:^535 .*){3}^421 /ms, 'three failures and out');
+    $talk->("MAIL FROM:<x\@y>\r\nRCPT TO:<x\@y>\r\nDATA\r\nQUIT\r\n", qr/^530 .*^503 .*^503 .*^221 /ms,
+      'mail without a log-in');
+    $talk->('x' x 600, qr/^500 /m, 'a long command line');
+    $talk->('AUTH PLAIN ' . 'x' x 13_000, qr/^500 /m, 'a long response');
+    $talk->("EHLO x\nQUIT\n", qr/\A220 [^\n]*\n\z/, 'a bare line feed ends no line');
+    my $in = "AUTH PLAIN $plain\r\nMAIL FROM:<x\@y>\r\nRCPT TO:<x\@y>\r\nDATA\r\n";
+    $talk->($in . ".. dot\r\nend\r\n.\r\nRSET\r\nNOOP\r\nQUIT\r\n", qr/^354 .*^250 .*^250 .*^250 .*^221 /ms, 'a message');
+    $talk->($in . 'x' x 1_001 . "\r\n", qr/^354 .*^500 /ms, 'a long line of text');
+    $talk->($in . ('x' x 900 . "\r\n") x 1_200 . ".\r\nQUIT\r\n", qr/^354 .*^552 .*^221 /ms, 'a long message');
+  };
 
-subtest 'eg/mail-server ends with its parent' => sub {
-  pipe my $out, my $in or die "pipe: $!";
-  my $parent = fork // die "fork: $!";
-  if (!$parent) {
-    my $server = fork // die "fork: $!";
-    if (!$server) {
-      open STDOUT, '>&', $in or die "dup: $!";
-      close $in;
-      close $out;
-      exec @perl, 'eg/mail-server' or die;
+  kill TERM => $pid;
+  my $rest = in_time(sub { join '', <$log> });
+  like($rest, qr/^client \d+: logged in as fred by SCRAM-SHA-256$/m, 'the server has logged who came');
+  my $why = 'SCRAM-SHA-256 server: authentication failed: wrong password or unknown user (SASL_BADAUTH)';
+  like($rest, qr/^client \d+: refused: \Q$why\E$/m, 'and why somebody was refused');
+  like($rest, qr/^stopped\n\z/m, 'and ends by SIGTERM');
+  ok(close $log, 'with status 0');
+
+  subtest 'eg/mail-server ends with its parent' => sub {
+    pipe my $out, my $in or die "pipe: $!";
+    my $parent = fork // die "fork: $!";
+    if (!$parent) {
+      my $server = fork // die "fork: $!";
+      if (!$server) {
+        open STDOUT, '>&', $in or die "dup: $!";
+        close $in;
+        close $out;
+        exec @perl, 'eg/mail-server' or die;
+      }
+      require POSIX;
+      my $line = eval { in_time(sub { scalar <$out> }) };
+      POSIX::_exit(defined $line && $line =~ /^listening on / ? 0 : 1);
     }
-    require POSIX;
-    my $line = eval { in_time(sub { scalar <$out> }) };
-    POSIX::_exit(defined $line && $line =~ /^listening on / ? 0 : 1);
-  }
-  close $in;
-  waitpid $parent, 0;
-  is($?, 0, 'it was there');
-  my $rest = in_time(sub { join '', <$out> });
-  like($rest, qr/^stopped\n\z/, 'and is gone');
-};
+    close $in;
+    waitpid $parent, 0;
+    is($?, 0, 'it was there');
+    my $rest = in_time(sub { join '', <$out> });
+    like($rest, qr/^stopped\n\z/, 'and is gone');
+  };
+  return;
+}
 
 subtest 'eg/make-verifier' => sub {
   my ($status, $out) = run("pencil\n", 'eg/make-verifier', '--spelling', 'dovecot', '--iterations', 5000);
