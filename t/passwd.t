@@ -42,6 +42,13 @@ sub end {
 
 sub run { return end(start(@_)) }
 
+sub ended_well {
+  my ($started, $what) = @_;
+  my ($status, $out, $err) = end($started);
+  is($status, 0, $what) or diag $err;
+  return;
+}
+
 sub good {
   my ($input, @arg) = @_;
   my ($status, $out, $err) = run($input, @arg);
@@ -143,7 +150,7 @@ subtest 'at a terminal' => sub {
 subtest 'twenty at once' => sub {
   my $crowd = "$folder/crowd";
   my @started = map { start("pencil\n", 'add', $crowd, "user-$_") } 1 .. 20;
-  is((end($_))[0], 0, 'added') for @started;
+  ended_well($_, 'added') for @started;
   is_deeply(
     [sort map { $_->{user} } Authen::SASL::Rust::Accounts->new(users => $crowd)->list],
     [sort map { "user-$_" } 1 .. 20],
@@ -152,7 +159,7 @@ subtest 'twenty at once' => sub {
   my @names = map { "user-$_" } 1 .. 20;
   @started =
     map { $_ % 2 ? start('', 'delete', $crowd, $names[$_]) : start("crayon\n", 'change', $crowd, $names[$_]) } 0 .. 19;
-  is((end($_))[0], 0, 'deleted or changed') for @started;
+  ended_well($_, 'deleted or changed') for @started;
   my $accounts = Authen::SASL::Rust::Accounts->new(users => $crowd);
   is(scalar(() = $accounts->list), 10, 'half of them are left');
   is($accounts->check($names[$_], 'crayon'), 1, 'with the new password') for grep { !($_ % 2) } 0 .. 19;
