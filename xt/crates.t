@@ -90,6 +90,39 @@ ok(!allowed($_), (defined $_ ? $_ : 'none') . ' will not')
   is_deeply([faults([$good], { a => 'so' })], ['a is no longer there twice'], 'a reason that has gone');
 }
 
+# The least version of Rust: the papers and the manifests name one, and no locked crate asks for more.
+my $least = qr/(\d+\.\d+)/;
+
+sub first_in {
+  my ($file, $pattern) = @_;
+  open my $in, '<', $file or die "$file: $!";
+  my $text = do { local $/; <$in> };
+  return $text =~ $pattern ? $1 : "none in $file";
+}
+
+# A version as one number: 1.85 and 1.85.0 are the same.
+sub number {
+  my ($major, $minor) = split /\./, $_[0];
+  return $major * 1000 + $minor;
+}
+
+# The crates of a tree that ask for a newer Rust.
+sub too_new {
+  my ($packages, $rust) = @_;
+  my @asks = grep { defined $_->{rust_version} && number($_->{rust_version}) > number($rust) } @$packages;
+  return map { "$_->{name} $_->{version} needs Rust $_->{rust_version}" } @asks;
+}
+
+is_deeply(
+  [too_new([map { { name => 'a', version => '1', rust_version => $_ } } undef, '1.9', '1.85', '1.85.0', '1.85.1'], '1.85')],
+  [], 'crates for an older Rust'
+);
+is_deeply([too_new([{ name => 'a', version => '1', rust_version => '1.86' }], '1.85')], ['a 1 needs Rust 1.86'], 'and a newer');
+
+my $rust = first_in('Cargo.toml', qr/^rust-version = "$least"$/m);
+is(first_in('Makefile.PL', qr/^my \$CARGO_LEAST = '$least';$/m), $rust, "Makefile.PL asks for Rust $rust");
+is(first_in('README.md', qr{\[Rust\]\(https://rustup\.rs\)\s+$least\s}), $rust, 'so does README.md');
+
 my ($host) = qx{rustc -vV} =~ /^host: (\S+)/m;
 for my $name ('.', grep { -e "$_/Cargo.toml" } qw(gateway fuzz guest)) {
   my $manifest = "$name/Cargo.toml";
@@ -100,6 +133,9 @@ for my $name ('.', grep { -e "$_/Cargo.toml" } qw(gateway fuzz guest)) {
   my $packages = decode_json($json)->{packages};
   cmp_ok(scalar @$packages, '>', 10, scalar(@$packages) . ' crates');
   is_deeply([faults($packages, $twice{$name} || {})], [], 'nothing is wrong with them');
+  is(first_in($manifest, qr/^rust-version = "$least"$/m), $rust, "$manifest has rust-version = $rust");
+  is_deeply([too_new($packages, $rust)], [], 'which is enough for all of them');
+  is(first_in($manifest, qr/^resolver = "(\d)"$/m), 3, 'cargo update keeps to it');
 }
 
 done_testing;
