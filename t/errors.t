@@ -178,7 +178,8 @@ subtest 'no secret in any of them' => sub {
     my @telling = grep { index($_, $hidden) >= 0 } @errors, @warnings;
     is_deeply(\@telling, [], "none holds $hidden");
   }
-  my @digest = grep { /[0-9a-f]{32}|[A-Za-z0-9+\/]{27,}=/ } @errors;
+  # An exception names its line, and a folder may be named as a digest is.
+  my @digest = grep { s/^(.*) at (.+?) line \d+\.?$/-e $2 ? $1 : $&/mer =~ /[0-9a-f]{32}|[A-Za-z0-9+\/]{27,}=/ } @errors;
   is_deeply(\@digest, [], 'nor a digest');
   my @strange = grep { !/^(?:[A-Z0-9_-]+ )?(?:client|server): .+ \(SASL_[A-Z]+\)$/m && !/^\w+: .+ was expected|^scram_verifier: / } @errors;
   is_deeply(\@strange, [], 'all name side and code');

@@ -285,7 +285,7 @@ pub struct Propval {
     pub valsize: c_uint,
 }
 
-/// `MD5_CTX`, which a plugin allocates.
+/// `MD5_CTX`, which a plugin allocates. Since Debian 13 it is OpenSSL's, with other names and a number behind the buffer.
 #[repr(C)]
 pub struct Md5Context {
     pub state: [u32; 4],
@@ -293,7 +293,7 @@ pub struct Md5Context {
     pub buffer: [u8; 64],
 }
 
-/// `HMAC_MD5_CTX`, likewise.
+/// `HMAC_MD5_CTX`, likewise. With OpenSSL's contexts it is longer, and `octx`, which no plugin touches, farther back.
 #[repr(C)]
 pub struct HmacMd5Context {
     pub ictx: Md5Context,
@@ -328,9 +328,9 @@ pub struct Utils {
     pub mutex_lock: unsafe extern "C" fn(*mut c_void) -> c_int,
     pub mutex_unlock: unsafe extern "C" fn(*mut c_void) -> c_int,
     pub mutex_free: unsafe extern "C" fn(*mut c_void),
-    pub MD5Init: unsafe extern "C" fn(*mut Md5Context),
-    pub MD5Update: unsafe extern "C" fn(*mut Md5Context, *const u8, c_uint),
-    pub MD5Final: unsafe extern "C" fn(*mut [u8; 16], *mut Md5Context),
+    pub MD5Init: unsafe extern "C" fn(*mut Md5Context) -> c_int,
+    pub MD5Update: unsafe extern "C" fn(*mut Md5Context, *const u8, c_uint) -> c_int,
+    pub MD5Final: unsafe extern "C" fn(*mut [u8; 16], *mut Md5Context) -> c_int,
     pub hmac_md5: unsafe extern "C" fn(*const u8, c_int, *const u8, c_int, *mut [u8; 16]),
     pub hmac_md5_init: unsafe extern "C" fn(*mut HmacMd5Context, *const u8, c_int),
     pub hmac_md5_final: unsafe extern "C" fn(*mut [u8; 16], *mut HmacMd5Context),
@@ -620,6 +620,24 @@ mod tests {
         };
     }
 
+    /// The contexts of MD5 as the header has them, in either generation, by our names: those of OpenSSL's MD5_CTX are other
+    /// ones, and it has a number behind, so it may only be longer.
+    const MD5_FIELDS: &str = "
+        #if defined OPENSSL_MD5_H || defined HEADER_MD5_H
+        typedef struct { unsigned state[4], count[2]; unsigned char buffer[64]; } md5_fields;
+        typedef struct { md5_fields ictx, octx; } hmac_fields;
+        #define SAME(ours, theirs) _Static_assert(offsetof(md5_fields, ours) == offsetof(MD5_CTX, theirs), #ours)
+        SAME(state, A);
+        SAME(count, Nl);
+        SAME(buffer, data);
+        _Static_assert(sizeof(md5_fields) <= sizeof(MD5_CTX), \"a context has room for ours\");
+        _Static_assert(sizeof(hmac_fields) <= sizeof(HMAC_MD5_CTX), \"two contexts have room for ours\");
+        #else
+        typedef MD5_CTX md5_fields;
+        typedef HMAC_MD5_CTX hmac_fields;
+        #endif
+    ";
+
     /// In plain C, without any library; libsasl2-dev has the headers.
     #[test]
     fn layouts_of_the_headers() {
@@ -634,8 +652,8 @@ mod tests {
             HttpRequest = "sasl_http_request_t" { method uri entity elen non_persist }
             Iovec = "struct iovec" { iov_base iov_len }
             Propval = "struct propval" { name values nvalues valsize }
-            Md5Context = "MD5_CTX" { state count buffer }
-            HmacMd5Context = "HMAC_MD5_CTX" { ictx octx }
+            Md5Context = "md5_fields" { state count buffer }
+            HmacMd5Context = "hmac_fields" { ictx octx }
             HmacMd5State = "HMAC_MD5_STATE" { istate ostate }
             Utils = "sasl_utils_t" {
                 version conn rpool getopt_context getopt malloc calloc realloc free mutex_alloc mutex_lock
@@ -683,7 +701,8 @@ mod tests {
         let (source, program) = (folder.join("layouts.c"), folder.join("layouts"));
         let headers = ["stddef.h", "stdio.h", "sys/uio.h", "sasl/sasl.h", "sasl/saslplug.h", "sasl/prop.h"];
         let includes: String = headers.iter().map(|header| format!("#include <{header}>\n")).collect();
-        std::fs::write(&source, format!("{includes}int main(void) {{\n{}return 0;\n}}\n", calls.concat())).unwrap();
+        let program_text = format!("{includes}{MD5_FIELDS}int main(void) {{\n{}return 0;\n}}\n", calls.concat());
+        std::fs::write(&source, program_text).unwrap();
         let built = Command::new("cc").arg(&source).arg("-o").arg(&program).status().unwrap();
         let said = Command::new(&program).output();
         std::fs::remove_dir_all(&folder).unwrap();

@@ -2,6 +2,11 @@
 //!
 //! What stands in a context is what saslplug.h shows: the state, the number of bits, the bytes of a block that is
 //! not full yet. So a prepared key (`HMAC_MD5_STATE`) is what every other implementation has stored.
+//!
+//! There are two generations of that header, and plugins of both are served. Since Debian 13 a context is OpenSSL's: the
+//! same fields, and one number more behind them that stays as it is. The three functions give an int there, 1 for success,
+//! which a plugin of the older generation does not read. The length of a text is a `size_t` there: 32 bits of it are read,
+//! since only those are defined when an older plugin passes its `unsigned`.
 
 use std::ffi::{c_int, c_uint};
 use std::slice;
@@ -120,27 +125,29 @@ unsafe fn bytes<'a>(text: *const u8, length: i64) -> &'a [u8] {
 // SAFETY of all below: a plugin passes contexts, keys and texts that it owns, as saslplug.h asks for; a null
 // context is left alone.
 
-pub unsafe extern "C" fn md5_init(context: *mut Md5Context) {
-    if !context.is_null() {
-        // SAFETY: as above; nothing is read of what may be uninitialized.
-        unsafe { context.write(Md5Context::EMPTY) };
+pub unsafe extern "C" fn md5_init(context: *mut Md5Context) -> c_int {
+    if context.is_null() {
+        return 0;
     }
+    // SAFETY: as above; nothing is read of what may be uninitialized.
+    unsafe { context.write(Md5Context::EMPTY) };
+    1
 }
 
-pub unsafe extern "C" fn md5_update(context: *mut Md5Context, text: *const u8, length: c_uint) {
+pub unsafe extern "C" fn md5_update(context: *mut Md5Context, text: *const u8, length: c_uint) -> c_int {
     // SAFETY: as above.
-    if let Some(context) = unsafe { context.as_mut() } {
-        // SAFETY: as above.
-        context.update(unsafe { bytes(text, length.into()) });
-    }
+    let Some(context) = (unsafe { context.as_mut() }) else { return 0 };
+    // SAFETY: as above.
+    context.update(unsafe { bytes(text, length.into()) });
+    1
 }
 
-pub unsafe extern "C" fn md5_final(digest: *mut [u8; 16], context: *mut Md5Context) {
+pub unsafe extern "C" fn md5_final(digest: *mut [u8; 16], context: *mut Md5Context) -> c_int {
     // SAFETY: as above.
-    if let (false, Some(context)) = (digest.is_null(), unsafe { context.as_mut() }) {
-        // SAFETY: as above.
-        unsafe { digest.write(context.finish()) };
-    }
+    let (false, Some(context)) = (digest.is_null(), unsafe { context.as_mut() }) else { return 0 };
+    // SAFETY: as above.
+    unsafe { digest.write(context.finish()) };
+    1
 }
 
 pub unsafe extern "C" fn hmac_md5(

@@ -1,10 +1,11 @@
 //! What `log` and `seterror` make of a format: src/plugin/shim.c.
 
-use std::ffi::CStr;
+use std::ffi::{c_char, c_long, c_ulong, CStr};
 use std::sync::{Arc, Mutex};
 
 use super::super::abi::flag::NOLOG;
-use super::super::connection::{Log, NoHooks, Owned};
+use super::super::connection::{NoHooks, Owned};
+use super::super::journal::Log;
 use super::super::options::Options;
 
 /// The text that a call of `seterror` leaves.
@@ -30,10 +31,20 @@ fn conversions() {
     );
     assert_eq!(said!(c"%.*s", -1, text), "text");
     assert_eq!(
-        said!(c"%ld %lu %lld %zu %zd %jd %hd %hhu", -1i64, 1u64, i64::MIN, 3usize, -3isize, 5i64, 6, 7),
+        said!(
+            c"%ld %lu %lld %zu %zd %jd %hd %hhu",
+            c_long::from(-1i8),
+            c_ulong::from(1u8),
+            i64::MIN,
+            3usize,
+            -3isize,
+            5i64,
+            6,
+            7
+        ),
         format!("-1 1 {} 3 -3 5 6 7", i64::MIN)
     );
-    assert_eq!(said!(c"%.1f %g %s", 0.25f64, 1.5f64, std::ptr::null::<i8>()), "0.2 1.5 (null)");
+    assert_eq!(said!(c"%.1f %g %s", 0.25f64, 1.5f64, std::ptr::null::<c_char>()), "0.2 1.5 (null)");
     assert_eq!(said!(c"%ls", text), "text");
     assert_eq!(
         said!(c"%m: %z, %z, %z|%z", 2, -13, 2, 4711, 0),
