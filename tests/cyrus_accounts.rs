@@ -1,4 +1,5 @@
 //! Accounts behind Debian's unmodified auxprop plugins, for our own servers.
+#![cfg(hosts_plugins)]
 
 mod cyrus;
 

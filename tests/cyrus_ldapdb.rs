@@ -1,4 +1,5 @@
 //! Accounts in a directory: Debian's ldapdb plugin against a slapd of the test's own.
+#![cfg(hosts_plugins)]
 
 mod cyrus;
 

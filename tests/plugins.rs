@@ -1,4 +1,5 @@
 //! Debian's plugins in our host: against each other, and against our own mechanisms, with their layers.
+#![cfg(hosts_plugins)]
 
 mod dialogue;
 

@@ -1,4 +1,5 @@
 //! The client of saslauthd against daemons that do not behave. The real one is in xt/accounts/saslauthd.t.
+#![cfg(unix)]
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};

@@ -1,4 +1,5 @@
 //! The users' file on a disk: who may have it, many writers, and servers that read it meanwhile.
+#![cfg(unix)]
 
 use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};

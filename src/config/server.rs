@@ -45,6 +45,7 @@ impl Config {
 
     /// What is left of the options when the exchange is over, for a plugin that stores something at its disposal: names and
     /// accounts. `None` without accounts.
+    #[cfg(hosts_plugins)]
     pub(crate) fn parting(&self) -> Option<Config> {
         let accounts = self.accounts()?.clone();
         let mut config = Config { service: self.service.clone(), host: self.host.clone(), ..Config::default() };

@@ -1,7 +1,5 @@
 //! Bytes and texts that cross the border; the rules are those of the module above.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::ptr;
 
@@ -50,7 +48,11 @@ impl Slice {
     /// As for [`Slice::bytes`].
     pub(super) unsafe fn path(self) -> PathBuf {
         // SAFETY: by this function's contract.
-        OsStr::from_bytes(unsafe { self.bytes() }.unwrap_or_default()).into()
+        let bytes = unsafe { self.bytes() }.unwrap_or_default();
+        #[cfg(unix)]
+        return <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes).into();
+        #[cfg(not(unix))]
+        return String::from_utf8_lossy(bytes).into_owned().into();
     }
 
     /// The bytes as a name: Perl's strings can hold what Unicode does not (surrogates), and replacing

@@ -8,8 +8,8 @@ use crate::error::{Code, Error};
 
 use super::abi::{code, AuxpropPlug};
 use super::begun;
-use super::connection::Log;
 use super::inquiry::{text, Inquiry};
+use super::journal::Log;
 use super::loader::{self, Kind, Refused};
 use super::options::Options;
 use super::propctx::Context;

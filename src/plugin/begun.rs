@@ -11,7 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::error::Code;
 
 use super::abi::{code, version, AuxpropPlug, CanonuserPlug, Init};
-use super::connection::{Log, NoHooks, Owned};
+use super::connection::{NoHooks, Owned};
+use super::journal::Log;
 use super::loader::File;
 use super::options::Options;
 

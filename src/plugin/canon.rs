@@ -8,8 +8,8 @@ use crate::error::{Code, Error};
 
 use super::abi::{code, CanonuserPlug, ServerParams};
 use super::begun;
-use super::connection::Log;
 use super::inquiry::Inquiry;
+use super::journal::Log;
 use super::loader::{self, Kind};
 use super::names::trimmed;
 use super::options::Options;

@@ -11,11 +11,9 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use super::abi::{code, property, Conn, OutParams, Proc, Propctx, SecurityProperties, Utils};
+use super::journal::Log;
 use super::options::Options;
 use super::utils;
-
-/// Where log lines go: their level (`SASL_LOG_*`, 1 to 6) and their text.
-pub type Log = Arc<dyn Fn(c_int, &str) + Send + Sync>;
 
 /// The level of the lines that are logged where the option `log_level` says nothing: unusual errors.
 const LOG_LEVEL: c_int = 1;

@@ -9,7 +9,8 @@ use crate::contract::Side;
 use crate::error::{Code, Error};
 
 use super::abi::{callback, Callback, ServerParams};
-use super::connection::{Log, NoHooks, Owned};
+use super::connection::{NoHooks, Owned};
+use super::journal::Log;
 use super::options::Options;
 use super::parameters::Facts;
 use super::propctx::Context;

@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 use std::ffi::c_int;
 use std::sync::Arc;
 
-use super::connection::Log;
+/// Where log lines go: a level (`SASL_LOG_*`, 1 to 6) and a line.
+pub type Log = Arc<dyn Fn(c_int, &str) + Send + Sync>;
 
 /// Lines that are kept; the oldest goes first.
 const LINES: usize = 64;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ffi::{c_int, OsStr};
 use std::fs::{File as Handle, OpenOptions};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -13,8 +13,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
-
-use crate::store::conf::machine_folder;
 
 use super::abi::{AuxpropPlug, CanonuserPlug, ClientPlug, Init, MechanismInit, ServerPlug};
 use super::elf;
@@ -68,45 +66,6 @@ pub struct Refused {
     pub path: PathBuf,
     /// The reason, in words.
     pub reason: String,
-}
-
-/// The folders to search: those that were asked for, else those of `SASL_PATH`, else the system's.
-/// The environment of a program that runs with more rights than its user's says nothing (CVE-2004-0884).
-pub fn folders(asked: Option<&str>) -> Vec<PathBuf> {
-    let split = |list: &OsStr| {
-        let parts = list.as_bytes().split(|b| *b == b':').filter(|part| !part.is_empty());
-        parts.map(|part| PathBuf::from(OsStr::from_bytes(part))).collect::<Vec<_>>()
-    };
-    if let Some(list) = asked {
-        return split(OsStr::new(list));
-    }
-    match std::env::var_os("SASL_PATH").filter(|list| !list.is_empty() && !privileged()) {
-        Some(list) => split(&list),
-        None => system_folders(),
-    }
-}
-
-/// True if this program has been given rights that its user lacks.
-pub fn privileged() -> bool {
-    #[cfg(target_os = "linux")]
-    {
-        /// `AT_SECURE` of elf.h: capabilities and security modules count too.
-        const SECURE: std::ffi::c_ulong = 23;
-        extern "C" {
-            fn getauxval(kind: std::ffi::c_ulong) -> std::ffi::c_ulong;
-        }
-        // SAFETY: the function of the C library reads a number.
-        if unsafe { getauxval(SECURE) } != 0 {
-            return true;
-        }
-    }
-    rustix::process::getuid() != rustix::process::geteuid() || rustix::process::getgid() != rustix::process::getegid()
-}
-
-/// Where Debian, other systems and Cyrus' own build put plugins; those that there are.
-fn system_folders() -> Vec<PathBuf> {
-    let folders = [machine_folder(), "/usr/lib64/sasl2".into(), "/usr/lib/sasl2".into()];
-    folders.into_iter().filter(|folder| folder.is_dir()).collect()
 }
 
 /// A file that may be a plugin.
@@ -308,17 +267,13 @@ fn load(path: &Path, bytes: &[u8]) -> Result<Library, String> {
 }
 
 /// `RTLD_NOLOAD` of dlfcn.h: open what is open already, and nothing else.
-const NOLOAD: c_int = if cfg!(target_os = "linux") {
-    0x4
-} else if cfg!(target_vendor = "apple") {
-    0x10
-} else {
-    0x2000
-};
+const NOLOAD: c_int = if cfg!(target_os = "linux") { 0x4 } else { 0x2000 };
 
 #[cfg(target_os = "linux")]
 fn copy(bytes: &[u8]) -> std::io::Result<Handle> {
     use rustix::fs::{memfd_create, MemfdFlags};
+    use std::io::Write;
+
     let mut file = Handle::from(memfd_create(c"sasl-plugin", MemfdFlags::CLOEXEC)?);
     file.write_all(bytes)?;
     Ok(file)

@@ -1,55 +1,84 @@
 //! Cyrus SASL's plugins (saslplug.h) as mechanisms like any other: the host that libsasl2 is for them elsewhere, without
 //! libsasl2.
 //!
+//! Where the host is not built (`build.rs` says where it is), `absent` stands for it.
+//!
 //! [`Plugins::load`] opens files and finds their mechanisms; a connection whose options have these plugins
 //! ([`crate::config::Config::set_plugins`]) may then use them by name. `docs/decisions/0007-plugins.md` has the reasons.
 #![allow(unsafe_code)]
 
 #[allow(missing_docs)] // the words are those of the headers
 pub mod abi;
+#[cfg(not(hosts_plugins))]
+mod absent;
+#[cfg(hosts_plugins)]
 mod accounts;
+#[cfg(hosts_plugins)]
 mod auxprop;
+#[cfg(hosts_plugins)]
 mod begun;
+#[cfg(hosts_plugins)]
 mod callbacks;
+#[cfg(hosts_plugins)]
 mod canon;
+#[cfg(hosts_plugins)]
 mod client;
+#[cfg(hosts_plugins)]
 mod connection;
+#[cfg(hosts_plugins)]
 mod coroutine;
-#[cfg(not(fuzzing))]
+#[cfg(all(hosts_plugins, not(fuzzing)))]
 mod elf;
 #[cfg(fuzzing)]
 pub mod elf;
+#[cfg(hosts_plugins)]
+mod given;
+#[cfg(hosts_plugins)]
 mod inquiry;
 pub mod journal;
+#[cfg(hosts_plugins)]
 mod layer;
+#[cfg(hosts_plugins)]
 mod loader;
+#[cfg(hosts_plugins)]
 mod md5;
+#[cfg(hosts_plugins)]
 mod mutex;
+#[cfg(hosts_plugins)]
 mod names;
 mod options;
+#[cfg(hosts_plugins)]
 mod parameters;
+#[cfg(hosts_plugins)]
 mod propctx;
+#[cfg(hosts_plugins)]
 mod registry;
+mod search;
+#[cfg(hosts_plugins)]
 mod server;
+#[cfg(hosts_plugins)]
 mod sqlite;
+#[cfg(hosts_plugins)]
 mod text;
+#[cfg(hosts_plugins)]
 mod utils;
 
-use std::ffi::{c_char, c_int, c_uint};
-use std::slice;
-
-use crate::contract::MESSAGE_LIMIT;
-use crate::error::{Code, Error};
-
-use abi::code;
-use connection::Connection;
-
+#[cfg(not(hosts_plugins))]
+pub use absent::{set_password, sets_passwords, CyrusAccounts, File, Hosted, Plugins, Refused, Wish};
+#[cfg(hosts_plugins)]
 pub use accounts::CyrusAccounts;
-pub use connection::Log;
-pub use loader::{folders, privileged, Refused};
+pub use journal::Log;
+#[cfg(hosts_plugins)]
+pub use loader::Refused;
 pub use options::Options;
+#[cfg(hosts_plugins)]
 pub use registry::{Hosted, Plugins, Wish};
+pub use search::{folders, privileged};
+#[cfg(hosts_plugins)]
 pub use server::{set_password, sets_passwords};
+
+#[cfg(hosts_plugins)]
+use given::{failed, given, left, with_nul, Left};
 
 /// Asks for plugins in the environment of a program that does not do it itself: `1` for all, or names with blanks or commas between them.
 const VARIABLE: &str = "AUTHEN_SASL_RUST_PLUGINS";
@@ -67,48 +96,5 @@ pub fn from_environment() -> Option<Plugins> {
     Plugins::load(&Wish { load, ..Wish::default() }).ok()
 }
 
-/// Bytes as plugins want them, with a NUL behind.
-fn with_nul(bytes: &[u8]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(bytes.len() + 1);
-    text.extend_from_slice(bytes);
-    text.push(0);
-    text
-}
-
-/// What a plugin gave; `None` for a null pointer.
-///
-/// # Safety
-/// The pointer is null or valid for that length, as long as the result is used.
-unsafe fn given<'a>(start: *const c_char, length: c_uint) -> Option<&'a [u8]> {
-    // SAFETY: the caller's promise.
-    (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start.cast(), length as usize) })
-}
-
-/// The message that a step has left for the peer, as a copy; `None` if there is none. What a failed step has left is nobody's: the
-/// plugin may have freed it.
-///
-/// # Safety
-/// As [`given`], if the step has not failed.
-unsafe fn left(connection: &Connection, result: c_int, start: *const c_char, length: c_uint) -> Left {
-    if result != code::OK && result != code::CONTINUE {
-        return (result, None);
-    }
-    if !start.is_null() && length as usize > MESSAGE_LIMIT {
-        connection.set_error(format!("the plugin gave a message of {length} bytes").as_bytes(), true);
-        return (code::FAIL, None);
-    }
-    // SAFETY: the caller's promise.
-    (result, unsafe { given(start, length) }.map(<[u8]>::to_vec))
-}
-
-/// What a step has left: the code, and what is to be sent.
-type Left = (c_int, Option<Vec<u8>>);
-
-/// The failure of a plugin's function: its code, and what the plugin has said of it.
-fn failed(result: c_int, connection: &Connection) -> Error {
-    let text = connection.take_error().unwrap_or_else(|| "the plugin gave no reason".into());
-    Error::outside(Code::of(result), text)
-}
-
-#[cfg(test)]
+#[cfg(all(test, hosts_plugins))]
 mod tests;

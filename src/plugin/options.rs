@@ -26,6 +26,7 @@ impl Options {
     ///
     /// # Errors
     /// As [`Options::set`].
+    #[cfg(hosts_plugins)]
     pub(super) fn with(&self, name: &str, value: &str) -> Result<Self, Error> {
         let mut options = Options(self.0.clone());
         options.set(name, value)?;

@@ -12,7 +12,8 @@ use crate::error::{Code, Error};
 use crate::mechanism;
 
 use super::abi::{callback, code, feature, security, version, ClientPlug, MechanismInit, ServerPlug};
-use super::connection::{Connection, Log, Owned};
+use super::connection::{Connection, Owned};
+use super::journal::Log;
 use super::loader::{self, File, Kind, Refused};
 use super::options::Options;
 use super::{client, server};
@@ -366,7 +367,7 @@ impl Plugins {
         }
         let options = Arc::new(options);
         let names: Option<Vec<&str>> = wish.load.as_ref().map(|names| names.iter().map(String::as_str).collect());
-        let folders = loader::folders(wish.path.as_deref());
+        let folders = super::folders(wish.path.as_deref());
         let (files, mut refused) = loader::open(&folders, names.as_deref(), Kind::Mechanism);
         let mut all: Vec<&'static Hosted> = Vec::new();
         for file in files {

@@ -12,7 +12,7 @@ use crate::error::{Code, Error};
 
 use super::abi::AuxpropPlug;
 use super::begun;
-use super::connection::Log;
+use super::journal::Log;
 use super::loader::File;
 use super::options::Options;
 

@@ -4,6 +4,10 @@ pub mod check;
 pub mod conf;
 pub mod domain;
 pub mod keys;
+#[cfg(unix)]
+pub mod saslauthd;
+#[cfg(not(unix))]
+#[path = "saslauthd_absent.rs"]
 pub mod saslauthd;
 pub mod users;
 pub mod verifier;

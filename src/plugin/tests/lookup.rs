@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::super::abi::flag;
 use super::super::auxprop::Auxprops;
+use super::super::folders;
 use super::super::inquiry::Inquiry;
-use super::super::loader::folders;
 use super::super::options::Options;
 use super::Folder;
 use crate::config::Config;

@@ -1,6 +1,10 @@
 //! Accounts in a file of stored keys: the store that needs nothing else.
 
 mod edit;
+#[cfg(unix)]
+mod file;
+#[cfg(not(unix))]
+#[path = "file_absent.rs"]
 mod file;
 mod lookup;
 mod table;

@@ -1,0 +1,33 @@
+//! Where there is no saslauthd: it listens on a Unix socket.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::contract::{Abilities, Accounts, Answer, Mechanism, Question};
+use crate::error::{Code, Error};
+
+/// Accounts behind a saslauthd: there are none, and no value of this type.
+#[derive(Debug)]
+pub enum Saslauthd {}
+
+impl Saslauthd {
+    /// Refuses.
+    ///
+    /// # Errors
+    /// [`Error::Outside`], always.
+    pub fn new(path: &Path, _limit: Duration) -> Result<Self, Error> {
+        let text = format!("saslauthd at {}: this system's build has no Unix sockets", path.display());
+        Err(Error::outside(Code::Unavail, text))
+    }
+}
+
+impl Accounts for Saslauthd {
+    fn abilities(&self) -> Abilities {
+        match *self {}
+    }
+
+    fn answer(&self, _question: &Question, _mechanism: &'static Mechanism, _config: &Config) -> Result<Answer, Error> {
+        match *self {}
+    }
+}
