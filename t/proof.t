@@ -1,6 +1,8 @@
 # What a server tells of a client that has proved nothing: no name, and no difference between users.
 use strict;
 use warnings;
+use lib 't/lib';
+use Isolated;
 use Test::More;
 use Authen::SASL qw(Rust);
 use Authen::SASL::Rust::Accounts;
