@@ -40,6 +40,10 @@ sub version {
 
 sub is_old { return Server::Dovecot::Configuration::is_old($_[0]->version) }
 
+# Whether a good token of another user is refused with the mechanism's own message. Since 2.4 the token counts as accepted, and
+# the protocol alone refuses the user.
+sub tells_of_other_users { return $_[0]->is_old }
+
 # One letter in the user's inbox, so that reading it tells whose inbox it is.
 sub give_mail {
   my ($self, $user) = @_;
