@@ -3,6 +3,8 @@
 
 use strict;
 use warnings;
+use lib 't/lib';
+use Isolated;
 use Config;
 use Cwd qw(getcwd);
 use File::Temp qw(tempdir);
