@@ -210,7 +210,8 @@ impl Config {
                 self.external_ssf = number("externalssf", value, 0, u32::MAX, below)?;
                 self.external_ssf_given = value.is_some();
             }
-            "maxbuf" => self.max_buf = number("maxbuf", value, 0, FRAME_LIMIT, default.max_buf)?,
+            // Authen::SASL::Perl takes any number.
+            "maxbuf" => self.max_buf = number("maxbuf", value, 0, u32::MAX, default.max_buf)?.min(FRAME_LIMIT),
             "min_iterations" => {
                 self.min_iterations = number("min_iterations", value, 1, u32::MAX, default.min_iterations)?;
             }
@@ -291,7 +292,6 @@ fn number(name: &'static str, value: Option<&str>, least: u32, most: u32, defaul
             name,
             match name {
                 "iterations" => "a number from 4096 to 100000000",
-                "maxbuf" => "a number from 0 to 16777215",
                 _ if least == 1 => "a number from 1 to 4294967295",
                 _ => "a number from 0 to 4294967295",
             },

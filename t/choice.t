@@ -60,7 +60,7 @@ subtest 'reasons' => sub {
   like($text, qr/XOAUTH2: there is no callback token/, 'token');
   like($text, qr/SCRAM-SHA-256-PLUS: there is no channel binding data/, 'channel binding');
   like($text, qr/NOSUCH: it is unknown here/, 'unknown');
-  like(refusal('PLAIN', {}), qr/no callback user, no callback pass/, 'all that miss');
+  like(refusal('PLAIN', { realm => 'x' }), qr/no callback user, no callback pass/, 'all that miss');
   like(refusal('PLAIN', undef, 'noplaintext'), qr/PLAIN: it does not satisfy the security flag noplaintext/, 'a flag');
   like(refusal('PLAIN', undef, { minssf => 56 }), qr/PLAIN: minssf 56 is out of its reach/, 'strength');
   like(refusal('PLAIN EXTERNAL', undef, { channel_binding_policy => 'require' }), qr/PLAIN: channel binding is required/, 'binding');
@@ -112,6 +112,23 @@ subtest 'once more at the start' => sub {
   $conn->callback(pass => undef);
   is_deeply([$conn->client_start], [''], 'a callback was taken back');
   is($conn->mechanism, 'ANONYMOUS', 'ANONYMOUS');
+};
+
+# As with Authen::SASL::Perl. What the callbacks cannot mend is still refused at once.
+subtest 'callbacks that the connection is given later' => sub {
+  my $conn = client('LOGIN PLAIN CRAM-MD5', {});
+  is($conn->mechanism, 'CRAM-MD5', 'the strongest, for the time being');
+  is_deeply([$conn->client_start], [], 'without callbacks there is no exchange');
+  like($conn->error, qr/CRAM-MD5: there is no callback user, no callback pass \(/, 'for that reason');
+  $conn->callback(%all);
+  is_deeply([$conn->client_start], [''], 'with them there is');
+  $conn = client('PLAIN', {});
+  $conn->callback(%all);
+  is($conn->client_start, "\0fred\0pencil", 'at the first start');
+  is(client('PLAIN ANONYMOUS', {})->mechanism, 'ANONYMOUS', 'a mechanism that needs none is chosen before');
+  like(refusal('PLAIN', {}, 'noplaintext'), qr/PLAIN: it does not satisfy the security flag noplaintext/, 'a flag');
+  like(refusal('NOSUCH', {}), qr/NOSUCH: it is unknown here/, 'an unknown name');
+  like(refusal('PLAIN', { user => 'fred' }), qr/PLAIN: there is no callback pass/, 'a program that gives some gives all');
 };
 
 subtest "a mail server's list, as Net::SMTP hands it over" => sub {

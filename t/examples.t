@@ -128,8 +128,7 @@ sub with_server {
     is($status, 0, 'PLAIN, with a name and password beyond ASCII');
     ($status, $out) = run("crayon\n", @to);
     is($status >> 8, 1, 'wrong password');
-    like($out, qr/^client: SCRAM-SHA-256 client: the server refused: invalid-proof \(SASL_BADAUTH\)$/m,
-      'with its reason');
+    like($out, qr/^client: the server replied: 535 5\.7\.8 authentication failed$/m, "with the server's words");
     ($status, $out) = run("crayon\n", @to, '--mechanism', 'PLAIN');
     is($status >> 8, 1, 'wrong password, PLAIN');
     like($out, qr/^client: the server replied: 535 /m, 'with the reply');

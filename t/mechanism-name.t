@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use lib 't/lib';
 use Isolated;
+use Loopback ();
 use Test::More;
 use Authen::SASL qw(Rust);
 use IO::Socket::INET;
@@ -65,6 +66,8 @@ sub tries_of {
 is(tries_of('plain login', pass => "pen\0cil"), 2, 'a list in lower case is tried once for each name');
 is(tries_of('Scram-Sha-256 scram-sha-1 PLAIN', pass => ''), 3, 'in any case');
 
+my $alone = Loopback::missing();
+
 # Net::SMTP against a server that lists these names.
 sub server {
   my ($list) = @_;
@@ -82,7 +85,8 @@ sub server {
   return ($listener->sockport, $pid);
 }
 
-for my $list ('plain', 'PLAIN plain', 'scram-sha-256 Login Plain') {
+SKIP: for my $list ('plain', 'PLAIN plain', 'scram-sha-256 Login Plain') {
+  skip $alone, 2 if $alone;
   my ($port, $pid) = server($list);
   my $smtp = Net::SMTP->new('127.0.0.1', Port => $port, Timeout => 10) or die "connect: $@";
   my $in = eval {

@@ -158,7 +158,10 @@ subtest 'property' => sub {
   is($conn->property('authuser'), 'fred', 'authuser');
   is($conn->property('user'), 'fred', 'user');
   is($conn->property('authzid'), undef, 'authzid');
+  is(eval { $conn->property(maxout => 65536) }, 1, 'maxout may be set');
+  is($conn->property('maxout'), undef, 'without effect');
   for my $name (qw(ssf maxout mechname authcid authuser)) {
+    next if $name eq 'maxout' && like(message_of { $conn->property(maxout => 'many') }, qr/property maxout cannot be set/, 'no other text');
     like(message_of { $conn->property($name => 1) }, qr/property $name cannot be set/, "$name is read only");
   }
 };
@@ -174,9 +177,12 @@ subtest 'ranges' => sub {
     channel_binding_policy => [qw(disable allow require)], secflags => ['noactive mutual_auth'], realm => ['', 'example.org'],
     no_integrity => [1, 0], no_confidentiality => [1, 0], external_id => ['CN=fred'],
   );
+  my $wide = client();
+  $wide->property(maxbuf => 2**24);
+  is($wide->property('maxbuf'), 16777215, 'maxbuf: more than a frame can be long counts as that');
   my %wrong = (
     minssf => [-1, 'x', '', 4294967296, 1.5], maxssf => [-1, '1 ', '0x10'], externalssf => ['-0', 'yes'],
-    maxbuf => [16777216, -1], min_iterations => [0], max_iterations => [0, 'inf'], iterations => [0, 4095, 100_000_001],
+    maxbuf => [4294967296, -1], min_iterations => [0], max_iterations => [0, 'inf'], iterations => [0, 4095, 100_000_001],
     channel_binding_policy => ['maybe', '', 1], secflags => ['none'], salt_key => ['short', ''],
   );
   for my $name (sort keys %good) {

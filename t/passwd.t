@@ -93,6 +93,25 @@ subtest 'commands' => sub {
   is((stat $file)[2] & 07777, 0600, 'the mode of the file');
 };
 
+subtest 'the command line' => sub {
+  require Authen::SASL::Rust;
+  is(good('', '--version'), "sasl-rust-passwd $Authen::SASL::Rust::VERSION\n", 'its version');
+  my $commands = 'add, change, delete, disable, enable, verify, list';
+  for my $case (
+    [['ad', $file, 'fred'], qr/^sasl-rust-passwd: unknown command 'ad'; there are \Q$commands\E$/m, 'an unknown command'],
+    [["ad\e[1m", $file, 'fred'], qr/^sasl-rust-passwd: unknown command 'ad\?\[1m'/m, 'as it may be shown'],
+    [[], qr/^sasl-rust-passwd: a command is missing$/m, 'none'],
+    [['list'], qr/^sasl-rust-passwd: list: the name of the file is missing$/m, 'no file'],
+    [['add', $file], qr/^sasl-rust-passwd: add: the name of the user is missing$/m, 'no user'],
+    [['add', $file, 'fred', 'x'], qr/^sasl-rust-passwd: add: too many arguments$/m, 'too many'],
+    [['list', $file, 'fred'], qr/^sasl-rust-passwd: list: too many arguments$/m, 'too many for list'],
+  ) {
+    my ($arguments, $text, $what) = @$case;
+    bad(2, $text, '', @$arguments);
+    bad(2, qr/^Usage:/m, '', @$arguments);
+  }
+};
+
 subtest 'what cannot be done' => sub {
   my $before = slurp($file);
   bad(1, qr/this user is there already/, "pencil\n", 'add', $file, "j\xc3\xbcrgen");

@@ -334,6 +334,7 @@ static void deliver(pTHX_ conn_t *conn, int outcome) {
     message = sv_2mortal(newSVpvn(bytes.ptr ? bytes.ptr : "", bytes.len));
     asr_sent(conn->rust);
   }
+  trace_outcome(aTHX_ conn, message, failed);
   conn->continuation = NULL;
   if (failed && conn->flags & DIES) {
     if (continuation) sv_2mortal(continuation);
@@ -372,6 +373,7 @@ static void run(pTHX_ conn_t *conn, int what, SV *input, SV *continuation) {
   conn->asking = QUIET;
   if (what == STEP && !bytes.ptr) bytes.ptr = "";
   conn->continuation = SvREFCNT_inc(continuation);
+  trace_received(aTHX_ conn, what == START, bytes);
   asr_log_forget();                    /* what a connection that is gone has left */
   outcome = what == START ? asr_start(conn->rust, bytes) : asr_step(conn->rust, bytes);
   deliver(aTHX_ conn, drive(aTHX_ conn, outcome));

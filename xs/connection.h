@@ -190,6 +190,13 @@ static SV *parent_field(pTHX_ SV *parent, const char *name, I32 len) {
   return call_perl(aTHX_ name, &parent, 1);
 }
 
+/* Is the Authen::SASL object's debug set? */
+static bool debugs(pTHX_ SV *parent) {
+  HV *hv = (HV *)SvRV(parent);
+  SV **slot = SvTYPE((SV *)hv) == SVt_PVHV && !SvRMAGICAL((SV *)hv) ? hv_fetch(hv, "debug", 5, 0) : NULL;
+  return slot && !SvROK(*slot) && !SvGMAGICAL(*slot) && SvTRUE(*slot);
+}
+
 /* Derived keys are remembered within the Authen::SASL object: as magic of its own, which costs a
  * connection that needs none nothing, and shows in no dump of the object. */
 static void share_keys(pTHX_ SV *parent, conn_t *conn) {
@@ -296,7 +303,20 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
   if (!list.ptr) list.ptr = "";
   if (!side && only_oauth(aTHX_ list)) conn->flags |= TOKEN_FROM_PASS;
   asr_set_abilities(conn->rust, abilities(aTHX_ conn));
+  if (debugs(aTHX_ parent)) conn->flags |= TRACES;
   reason = asr_negotiate(conn->rust, list);
+  if (reason.ptr && !side && !HvUSEDKEYS(conn->callbacks)) {
+    /* A program may give the callbacks to the connection: the choice is made again when the exchange starts. */
+    asr_set_abilities(conn->rust, ~(U32)0);
+    if (asr_negotiate(conn->rust, list).ptr) {
+      asr_set_abilities(conn->rust, 0);
+      reason = asr_negotiate(conn->rust, list);
+    } else {
+      reason.ptr = NULL;
+      asr_set_abilities(conn->rust, 0);
+    }
+  }
+  if (!reason.ptr) trace_choice(aTHX_ conn, list);
   if (reason.ptr) croak("%" SVf "\n", SVfARG(text_or_undef(aTHX_ reason)));
   if (asr_wants_keys(conn->rust)) share_keys(aTHX_ parent, conn);
   return object;

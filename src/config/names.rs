@@ -26,6 +26,7 @@ pub const OPTIONS: &[&str] = &[
     "offered_mechanisms",
     "principal",
     "realm",
+    "salt_key",
     "secflags",
     "serverfqdn",
     "service",

@@ -42,7 +42,7 @@ fn wrong_values_name_the_option_and_its_range() {
         ("minssf", "-1"),
         ("maxssf", "many"),
         ("iterations", "4095"),
-        ("maxbuf", "16777216"),
+        ("maxbuf", "4294967296"),
         ("secflags", "noplaintext nosuch"),
         ("channel_binding_policy", "maybe"),
         ("salt_key", "short"),
@@ -52,6 +52,15 @@ fn wrong_values_name_the_option_and_its_range() {
     ] {
         let error = config.set(name, Some(value)).unwrap_err();
         assert!(error.to_string().starts_with(name), "{error}");
+    }
+}
+
+#[test]
+fn maxbuf_stays_below_what_three_octets_hold() {
+    let mut config = Config::default();
+    for value in ["16777215", "16777216", "4294967295"] {
+        assert_eq!(config.set("maxbuf", Some(value)), Ok(()));
+        assert_eq!(config.max_buf, FRAME_LIMIT);
     }
 }
 

@@ -123,18 +123,27 @@ impl State for AwaitRefusal {
 const OBJECT_LIMIT: usize = 1 << 16;
 
 impl AwaitRefusal {
-    /// Status, scope and configuration of the error object; of a server's other words nothing is repeated.
+    /// Status, scope and configuration of the error object, and the sentence that some servers add (`error_description`, as in
+    /// RFC 6750 §3); of a server's other words nothing is repeated.
     fn reason(&self, object: &[u8]) -> String {
         if object.len() > OBJECT_LIMIT {
             return format!("its error object is longer than {OBJECT_LIMIT} bytes");
         }
         let text = std::str::from_utf8(object).unwrap_or_default();
-        let Some(status) = json::member(text, "status") else {
+        let Some(status) = json::member(text, "status").or_else(|| json::member(text, "error")) else {
             return "it sent no error object (RFC 7628 section 3.2.2)".into();
         };
+        // Google says 400, Microsoft 401, where the RFC has a word; both also of a token that was good an hour ago.
+        let expired = matches!(status.as_str(), "400" | "401");
         let mut words = status;
-        for (member, what) in [("scope", "scope needed"), ("openid-configuration", "OpenID configuration")] {
-            if let Some(value) = json::member(text, member).filter(|value| !value.is_empty()) {
+        let member = |name| json::member(text, name).filter(|value| !value.is_empty());
+        match member("error_description") {
+            Some(description) => words.push_str(&format!(": {description}")),
+            None if expired => words.push_str(" (the token is wrong or has expired)"),
+            None => {}
+        }
+        for (name, what) in [("scope", "scope needed"), ("openid-configuration", "OpenID configuration")] {
+            if let Some(value) = member(name) {
                 words.push_str(&format!(", the {what} is {value}"));
             }
         }

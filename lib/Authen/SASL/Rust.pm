@@ -416,6 +416,10 @@ C<< $conn->error >> is undef while all is well, else one string: mechanism and s
 holds a secret. C<< $conn->code >> is the number of that code. L<Authen::SASL::Rust::Error> has the codes, what to do
 about them, and how a failure becomes an exception, which programs need that log in through Net::SMTP.
 
+To see what happens, set C<debug> of Authen::SASL: C<< Authen::SASL->new(debug => 1, ...) >> prints to standard error which mechanism
+was chosen, which messages are sent and received, with their lengths, and how it ended. Nothing of a message is printed, so
+no password either. C<< Net::SMTP->new(..., Debug => 1) >> sets it too.
+
 =head1 SECURITY
 
 =over
@@ -486,6 +490,14 @@ both processes may use their own copy; they share no nonce that is made afterwar
 
 C<need_step> becomes false, and C<is_success> true, when this side has nothing to wait for; there it stays
 true after the only message of PLAIN and others.
+
+So a loop that asks C<is_success> after each step must send the step's message first: LOGIN and CRAM-MD5 succeed with the
+message that is still to be sent, where Authen::SASL::Perl waits for one more step.
+
+=item *
+
+In a string of security flags, a word that resembles a flag dies; other unknown words are ignored with a warning. In the options hash
+unknown names die.
 
 =item *
 

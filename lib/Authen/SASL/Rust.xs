@@ -21,6 +21,8 @@ typedef struct {
 #define IS_SERVER 1
 #define DIES 2
 #define TOKEN_FROM_PASS 4
+#define TRACES 8
+#define STARTS 16            /* the call that is under way, or was the last one, began the exchange */
 
 /* Shared by a connection and the continuations that its callbacks were given. */
 struct reply_s {
@@ -31,6 +33,7 @@ struct reply_s {
 };
 
 #include "xs/values.h"
+#include "xs/trace.h"
 #include "xs/connection.h"
 #include "xs/ask.h"
 #include "xs/layer.h"

@@ -124,6 +124,26 @@ fn rfc_7628_section_4_3() {
     assert_eq!(session.step(b"\x01", &mut LocalWorld::default().lend()), Outcome::Failed);
 }
 
+/// What servers say of an expired token, each in its own way.
+#[test]
+fn the_servers_words_reach_the_user() {
+    for (object, said) in [
+        (r#"{"status":"400","schemes":"Bearer"}"#, "400 (the token is wrong or has expired)"),
+        (r#"{"status":"invalid_token"}"#, "invalid_token"),
+        (
+            r#"{"error":"invalid_token","error_description":"The access token expired"}"#,
+            "invalid_token: The access token expired",
+        ),
+        (r#"{"status":"401","error_description":"expired at 12:00"}"#, "401: expired at 12:00"),
+    ] {
+        for mechanism in ["OAUTHBEARER", "XOAUTH2"] {
+            let (mut session, _) = client(mechanism, &[(Property::Authcid, "fred"), (Property::Token, TOKEN)]);
+            session.step(object.as_bytes(), &mut LocalWorld::default().lend());
+            assert_eq!(session.failure().unwrap().error, Refused::PeerSaid(said.into()).into(), "{mechanism}");
+        }
+    }
+}
+
 /// The error object ends the exchange on both sides, whatever the dummy message is.
 #[test]
 fn a_refusal_reaches_both_sides() {

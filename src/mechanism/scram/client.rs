@@ -105,11 +105,18 @@ fn unusable(what: &'static str, reason: &'static str) -> Error {
     Application::Unusable { what, reason }.into()
 }
 
+/// The server's `e=` (RFC 5802 §7). What its words for wrong credentials mean is said in the words that all mechanisms use.
+fn refused(reason: &str) -> Error {
+    let said = printable(reason.as_bytes());
+    let credentials = matches!(reason, "invalid-proof" | "unknown-user");
+    Refused::PeerSaid(if credentials { format!("{said} (wrong password or unknown user)") } else { said }).into()
+}
+
 impl State for AwaitServerFirst {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let bytes = event.received(SERVER_FIRST)?;
         if let Some(reason) = server_error(bytes) {
-            return Err(Refused::PeerSaid(printable(reason.as_bytes())).into());
+            return Err(refused(reason));
         }
         let AwaitServerFirst { sent, password } = *self;
         let (hash, _) = own_family(cx.mechanism)?;
@@ -187,7 +194,7 @@ impl State for AwaitServerFinal {
             return Err(Error::misbehaved(SERVER_FINAL, PeerMisbehaved::ServerProofMissing));
         }
         let signature = match ServerFinal::parse(bytes)? {
-            ServerFinal::Error(reason) => return Err(Refused::PeerSaid(printable(reason.as_bytes())).into()),
+            ServerFinal::Error(reason) => return Err(refused(reason)),
             ServerFinal::Verifier(signature) => signature,
         };
         if !ct_eq(&self.signature, &signature) {

@@ -101,6 +101,8 @@ sub _set_option {
 
 sub _set_property {
   my ($self, $name, $value) = @_;
+  # Programs for Authen::SASL::Perl set it before an exchange; there too the exchange then sets the real one.
+  return if $name eq 'maxout' && defined $value && $value =~ /\A[0-9]+\z/;
   if ($read_only{$name}) {
     # Net::LDAP sets ssf to 0 where it is 0: what changes nothing does not hurt.
     return if ($value || 0) eq ($self->_get($name) || 0);
@@ -429,7 +431,8 @@ A callback that is a plain string is returned as it is. Never a password, token 
     $value = $conn->callback($name)
     $conn->callback($name => $value, ...)
 
-Reads or replaces callbacks of this connection. It has a copy of those of the Authen::SASL object.
+Reads or replaces callbacks of this connection. It has a copy of those of the Authen::SASL object. A client whose Authen::SASL
+object has none at all may get all of them here, before C<client_start>.
 
 =head2 listmech
 
@@ -507,7 +510,7 @@ The options of C<client_new> and C<server_new> have the same names. An option wi
     channel_binding_policy  disable, allow or require; allow
     plugins                 plugins of Cyrus SASL whose mechanisms may be used; see Authen::SASL::Rust::Plugins
     die_on_failure          1: a failed step dies with an Authen::SASL::Rust::Error; $Authen::SASL::Rust::DIE_ON_FAILURE, or 0
-    maxbuf                  longest frame of a layer that this side receives, 0 to 16777215; 65536. Below 17: no layer
+    maxbuf                  longest frame of a layer that this side receives, 0 to 16777215; 65536. Below 17: no layer; more: 16777215
                             GSS-SPNEGO tells nobody: there this side sends no longer ones (nor above 65536) and takes any
     no_integrity, no_confidentiality   server: no layer, or none that enciphers
 
@@ -569,7 +572,7 @@ L<Authen::SASL::Rust::ChannelBinding> describes them, with examples.
     mechname                the mechanism
     message_absent          1 if the last step had no message for the peer, 0 if it had one, even an empty one
     ssf                     after success, the strength of the layer: 0 none, 1 integrity, else bits of the key, at most 256
-    maxout                  most bytes of plaintext in one frame; undef without a layer
+    maxout                  most bytes of plaintext in one frame; undef without a layer. A number that is set has no effect
     delegated               server, after success: 1 if the client has delegated credentials and they are in delegated_ccache, else 0
 
 A server's C<user>, C<authuser>, C<authcid> and C<authzid> are undef until C<is_success>.

@@ -109,7 +109,10 @@ fn a_wrong_password_and_an_unknown_user_look_alike() {
             server.secret = secret.map(|text| Secret::new(text.as_bytes()));
             let messages = exchange(&mut client, &mut server);
             assert_eq!(*server.error(), Refused::Credentials.into());
-            assert_eq!(*client.error(), Refused::PeerSaid("invalid-proof".into()).into());
+            assert_eq!(
+                *client.error(),
+                Refused::PeerSaid("invalid-proof (wrong password or unknown user)".into()).into()
+            );
             assert!(!server.session.is_success());
             outcomes.push(messages);
         }
