@@ -37,7 +37,7 @@ impl Unprepared {
 }
 
 /// Prepares a query string: what a client sends, what a server compares with. Code points that
-/// Unicode 3.2 does not assign pass (RFC 3454 §7).
+/// Unicode 3.2 does not assign pass (RFC 3454 §7), and stay as they are.
 ///
 /// # Errors
 /// See [`Unprepared`].
@@ -71,7 +71,10 @@ fn prepare(text: &str, allow_unassigned: bool) -> Result<Cow<'_, str>, Unprepare
             c
         }
     });
-    let normalized: String = stringprep_nfkc(mapped);
+    let mapped: String = mapped.collect();
+    // Before normalization, which would turn some of them into other characters.
+    let unassigned = mapped.chars().any(tables::unassigned_code_point);
+    let normalized = nfkc(&mapped);
     if normalized.is_empty() {
         return Err(Unprepared::Empty);
     }
@@ -81,15 +84,23 @@ fn prepare(text: &str, allow_unassigned: bool) -> Result<Cow<'_, str>, Unprepare
     if mixes_directions(&normalized) {
         return Err(Unprepared::Bidirectional);
     }
-    if !allow_unassigned && normalized.chars().any(tables::unassigned_code_point) {
+    if unassigned && !allow_unassigned {
         return Err(Unprepared::Unassigned);
     }
     Ok(Cow::Owned(normalized))
 }
 
-fn stringprep_nfkc(chars: impl Iterator<Item = char>) -> String {
+/// Form KC of Unicode 3.2 (RFC 3454 §4), by the tables of a later version. What 3.2 does not assign has no decomposition there
+/// and combines with nothing, so the text between two such code points is normalized by itself.
+fn nfkc(text: &str) -> String {
     use unicode_normalization::UnicodeNormalization;
-    chars.nfkc().collect()
+    text.split_inclusive(tables::unassigned_code_point).fold(String::with_capacity(text.len()), |mut done, part| {
+        let end = part.char_indices().next_back().filter(|(_, last)| tables::unassigned_code_point(*last));
+        let (assigned, rest) = part.split_at(end.map_or(part.len(), |(at, _)| at));
+        done.extend(assigned.nfkc());
+        done.push_str(rest);
+        done
+    })
 }
 
 /// RFC 4013 §2.3: tables C.1.2, C.2.1, C.2.2 and C.3 to C.9 of RFC 3454.
@@ -136,6 +147,32 @@ mod tests {
     fn unassigned_code_points_are_for_queries_only() {
         assert!(query("a\u{221}").is_ok());
         assert_eq!(stored("a\u{221}"), Err(Unprepared::Unassigned));
+    }
+
+    /// Later versions of Unicode make `A`, `0`, `v`, `q` and others of these. 3.2 does not know them.
+    #[test]
+    fn unassigned_code_points_become_no_others() {
+        for unassigned in
+            ["\u{1f130}", "\u{1fbf0}", "\u{2c7c}", "\u{a7f2}", "\u{32ff}", "\u{1f100}", "\u{1d7ca}", "\u{ab5c}"]
+        {
+            for text in [unassigned.to_owned(), format!("ad{unassigned}min"), format!("\u{e9}{unassigned}")] {
+                assert_eq!(stored(&text), Err(Unprepared::Unassigned), "{text}");
+                assert_eq!(query(&text).unwrap(), text);
+            }
+            // What is around them is prepared.
+            assert_eq!(query(&format!("\u{2168}\u{ad}{unassigned}e\u{301}")).unwrap(), format!("IX{unassigned}\u{e9}"));
+        }
+        // A combining mark of a later version, between two of 3.2, keeps them where they are.
+        let marks = "a\u{301}\u{1dff}\u{323}";
+        assert_eq!(query(marks).unwrap(), "\u{e1}\u{1dff}\u{323}");
+    }
+
+    /// No code point that 3.2 assigns becomes one that it does not.
+    #[test]
+    fn what_is_assigned_stays_assigned() {
+        for c in ('\0'..=char::MAX).filter(|c| !tables::unassigned_code_point(*c)) {
+            assert!(!nfkc(&c.to_string()).chars().any(tables::unassigned_code_point), "{c:?}");
+        }
     }
 
     #[test]
