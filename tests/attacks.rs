@@ -4,7 +4,7 @@ mod dialogue;
 
 use std::path::Path;
 
-use authen_sasl_rust::contract::{Abilities, Side, MESSAGE_LIMIT};
+use authen_sasl_rust::contract::{Abilities, Answer, Question, Side, TokenVerdict, MESSAGE_LIMIT};
 use authen_sasl_rust::error::{Error, Malformed, Misuse, Policy, Refused};
 use authen_sasl_rust::mechanism;
 use authen_sasl_rust::secret::Secret;
@@ -192,6 +192,41 @@ fn cve_2026_33557() {
         // The validator alone makes the difference.
         server.config.abilities = Abilities::CHECK_TOKEN;
         assert_eq!(server.start(Some(message), &mut LocalWorld::default().lend()), Outcome::Ask);
+    }
+}
+
+/// CVE-2026-110985: the signature of a token was skipped. Here nothing but the validator's word counts: it gets the token as it
+/// came, and what the token says of itself is nobody's identity.
+#[test]
+fn cve_2026_110985() {
+    // {"alg":"none"} and {"sub":"root"}, without a signature, with an empty one, and with one of nobody's.
+    for token in ["eyJhbGciOiJub25lIn0.eyJzdWIiOiJyb290In0", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJyb290In0.", "e.e.AAAA"] {
+        for (name, message) in [
+            ("OAUTHBEARER", format!("n,a=root,\x01auth=Bearer {token}\x01\x01")),
+            ("XOAUTH2", format!("user=root\x01auth=Bearer {token}\x01\x01")),
+        ] {
+            let judged = |verdict: TokenVerdict| {
+                let mut world = LocalWorld::default();
+                let mut server = able(Side::Server);
+                server.config.abilities = Abilities::CHECK_TOKEN;
+                server.pick(name).unwrap();
+                assert_eq!(server.start(Some(message.as_bytes()), &mut world.lend()), Outcome::Ask);
+                match server.question() {
+                    Some(Question::Token { token: asked, .. }) => assert!(asked.ct_eq(token.as_bytes()), "{name}"),
+                    other => panic!("{other:?}"),
+                }
+                server.answer(Answer::Token(verdict), &mut world.lend());
+                server
+            };
+            let rejected =
+                TokenVerdict::Rejected { status: "invalid_token".into(), scope: None, openid_configuration: None };
+            assert!(!judged(rejected).is_success(), "{name}");
+            // A token of fred's is no way to be root, whatever it says.
+            let of_fred = judged(TokenVerdict::Accepted { authcid: "fred".into() });
+            assert!(!of_fred.is_success() && of_fred.identity().authcid.is_none(), "{name}");
+            let of_root = judged(TokenVerdict::Accepted { authcid: "root".into() });
+            assert_eq!(of_root.identity().authcid.as_deref(), Some("root"), "{name}");
+        }
     }
 }
 

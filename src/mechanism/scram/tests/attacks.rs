@@ -70,6 +70,64 @@ fn cve_2026_10143_and_cve_2026_42198() {
     }
 }
 
+/// CVE-2026-19888: an attribute that is missing, wherever the message is read.
+#[test]
+fn cve_2026_19888() {
+    let (mut client, mut server) = (Party::client("SCRAM-SHA-256"), Party::server("SCRAM-SHA-256"));
+    let messages = exchange(&mut client, &mut server);
+    assert!(client.session.is_success() && messages.len() == 4);
+    for (turn, message) in messages.iter().enumerate() {
+        let text = std::str::from_utf8(message).unwrap();
+        let (header, bare) = text.split_at(if turn == 0 { "n,,".len() } else { 0 });
+        let attributes: Vec<&str> = bare.split(',').collect();
+        // Each one taken away, alone in the message, without its value, and without its name.
+        let changed = (0..attributes.len()).flat_map(|at| {
+            let kept = attributes.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, text)| *text);
+            let emptied =
+                attributes.iter().enumerate().map(|(other, text)| if other == at { &text[..2] } else { *text });
+            let nameless =
+                attributes.iter().enumerate().map(|(other, text)| if other == at { &text[2..] } else { *text });
+            [
+                kept.collect::<Vec<_>>().join(","),
+                attributes[at].to_owned(),
+                emptied.collect::<Vec<_>>().join(","),
+                nameless.collect::<Vec<_>>().join(","),
+            ]
+        });
+        for changed in changed.filter(|changed| *changed != bare).chain([String::new(), ",".into()]) {
+            let (mut client, mut server) = (Party::client("SCRAM-SHA-256"), Party::server("SCRAM-SHA-256"));
+            let changed = format!("{header}{changed}").into_bytes();
+            client.start(None);
+            for (number, original) in messages.iter().take(turn + 1).enumerate() {
+                let said = if number == turn { &changed } else { original };
+                match number {
+                    0 => server.start(Some(said)),
+                    1 | 3 => client.step(said),
+                    _ => server.step(said),
+                };
+            }
+            let judge = if turn % 2 == 0 { &server } else { &client };
+            assert!(matches!(judge.error(), Error::Malformed { .. } | Error::PeerMisbehaved { .. }), "{changed:?}");
+            assert!(!judge.session.is_success());
+        }
+    }
+}
+
+/// CVE-2026-132138: a client binds to a channel (`p=`) that the server has no data of.
+#[test]
+fn cve_2026_132138() {
+    for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"] {
+        for kind in ["tls-unique", "tls-exporter", "x"] {
+            let mut server = Party::server(mechanism);
+            server.session.config.forget_bindings();
+            server.session.config.set_binding(ChannelBinding { kind: "other".into(), data: vec![1] }).unwrap();
+            let outcome = server.start(Some(format!("p={kind},,n=user,r=abc").as_bytes()));
+            assert_eq!(outcome, Outcome::FailedWithMessage, "{mechanism} {kind}");
+            assert!(matches!(server.error(), Error::PeerMisbehaved { .. }) && server.asked.is_empty());
+        }
+    }
+}
+
 /// A low count makes the dictionary attack on the client's proof cheap.
 #[test]
 fn low_iteration_counts_are_refused() {
