@@ -59,7 +59,8 @@ sub _default_realm {
 }
 
 # Properties whose place is the core; read-only ones cannot be set.
-my %read_only = map { $_ => 1 } qw(ssf maxout mechname authcid authuser claimed_user pending_error message_absent delegated);
+my %read_only =
+  map { $_ => 1 } qw(ssf maxout mechname authcid authuser claimed_user pending_error message_absent delegated);
 
 sub property {
   my ($self, @arg) = @_;
