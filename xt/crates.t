@@ -121,6 +121,7 @@ is_deeply([too_new([{ name => 'a', version => '1', rust_version => '1.86' }], '1
 
 my $rust = first_in('Cargo.toml', qr/^rust-version = "$least"$/m);
 is(first_in('Makefile.PL', qr/^my \$CARGO_LEAST = '$least';$/m), $rust, "Makefile.PL asks for Rust $rust");
+is(first_in('.github/workflows/test.yml', qr/rust: '$least'/), $rust, 'the workflow tries it') if -e '.github/workflows/test.yml';
 is(first_in('README.md', qr{\[Rust\]\(https://rustup\.rs\)\s+$least\s}), $rust, 'so does README.md');
 
 my ($host) = qx{rustc -vV} =~ /^host: (\S+)/m;

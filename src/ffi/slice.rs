@@ -50,9 +50,13 @@ impl Slice {
         // SAFETY: by this function's contract.
         let bytes = unsafe { self.bytes() }.unwrap_or_default();
         #[cfg(unix)]
-        return <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes).into();
+        {
+            <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(bytes).into()
+        }
         #[cfg(not(unix))]
-        return String::from_utf8_lossy(bytes).into_owned().into();
+        {
+            String::from_utf8_lossy(bytes).into_owned().into()
+        }
     }
 
     /// The bytes as a name: Perl's strings can hold what Unicode does not (surrogates), and replacing

@@ -191,7 +191,8 @@ the plugin's own, or for a connection that is gone.
 Not there: HTTP (C<http_request>), C<idle> and C<user_query>, which none of Debian's plugins has, and the credentials that a client has lent to a GSSAPI plugin
 (C<client_creds>), which our own GSSAPI stores (C<delegated_ccache>). C<mech_free> is not called, as nothing is unloaded.
 
-Plugins are loaded on systems with ELF (Linux, BSD) that have this layout of Cyrus SASL 2.1. They are never unloaded. A file that
+Plugins are loaded on systems with ELF (Linux, BSD) that have this layout of Cyrus SASL 2.1. On macOS, and on processors such as s390x,
+C<load> and a Cyrus configuration that names auxprop plugins fail with C<this build cannot load the plugins of Cyrus SASL>. Plugins are never unloaded. A file that
 everybody may write to, that is damaged, of another version, or calls libsasl2's functions itself is refused.
 
 =head1 SEE ALSO
