@@ -13,12 +13,12 @@ use JSON::PP ();
 use MIME::Base64 qw(encode_base64);
 use Server::Dovecot::Configuration ();
 
-# start(users => { name => password, ... }), both in characters.
+# start(users => { name => password, ... }), both in characters. With sieve => 1 there is ManageSieve too, of Pigeonhole.
 sub prepare {
   my ($self) = @_;
   die "Dovecot is started as root only\n" if $>;
   my $dir = $self->dir;
-  $self->{$_} = $self->free_port for qw(imap pop3 submission);
+  $self->{$_} = $self->free_port for qw(imap pop3 submission), $self->{sieve} ? 'sieve' : ();
   $self->{key} = join '', map { sprintf '%02x', rand 256 } 1 .. 32;
 
   mkdir "$dir/$_" or die "$dir/$_: $!" for qw(run state keys keys/default keys/default/HS256 mail);
@@ -95,7 +95,7 @@ sub command {
 
 sub addresses {
   my ($self) = @_;
-  return map { '127.0.0.1:' . $self->{$_} } qw(imap pop3 submission);
+  return map { '127.0.0.1:' . $self->{$_} } grep { $self->{$_} } qw(imap pop3 submission sieve);
 }
 
 # Whether Dovecot's DIGEST-MD5 hashes these strings as RFC 2831 §2.1.2.1 wants.

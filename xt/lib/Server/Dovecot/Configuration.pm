@@ -11,7 +11,7 @@ my $TOKENS = 'oauthbearer xoauth2';
 
 sub is_old { return $_[0] =~ /\A2\.[0-3]\./ }
 
-# text($version, $folder, { imap => port, pop3 => port, submission => port })
+# text($version, $folder, { imap => port, pop3 => port, submission => port, perhaps sieve => port })
 sub text {
   my ($version, $dir, $port) = @_;
   return (is_old($version) ? old($dir) : new($version, $dir)) . common($dir, $port);
@@ -86,12 +86,19 @@ CONF
 
 sub common {
   my ($dir, $port) = @_;
-  return <<"CONF";
+  my $sieve = $port->{sieve} ? ['sieve', <<"CONF"] : ['', ''];
+service managesieve-login {
+  inet_listener sieve {
+    port = $port->{sieve}
+  }
+}
+CONF
+  return $sieve->[1] . <<"CONF";
 base_dir = $dir/run
 state_dir = $dir/state
 log_path = $dir/log
 auth_verbose = yes
-protocols = imap pop3 submission
+protocols = imap pop3 submission $sieve->[0]
 listen = 127.0.0.1
 ssl = no
 auth_mechanisms = $PASSWORDS $TOKENS
