@@ -3,8 +3,8 @@
 //! Rules, the same for every function: the handle is not null and not in use by another thread;
 //! slices that come in are valid for the call; slices that go out belong to the handle and are valid
 //! until the next call that changes it, so C copies at once. No call runs Perl code, and no panic
-//! leaves: it becomes a failure of the exchange. Here is the exchange itself; the other parts of the
-//! surface are in the modules below.
+//! leaves (xt/surface.t reads each function): it becomes a failure of the exchange, or a value that
+//! does no harm. Here is the exchange itself; the other parts of the surface are in the modules below.
 #![allow(unsafe_code)]
 
 mod accounts;
@@ -127,23 +127,25 @@ pub extern "C" fn asr_loaded() {
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_new(side: i32, service: Slice, host: Slice, abilities: u32) -> *mut Handle {
-    // SAFETY: the module's rules.
-    let (service, host) = unsafe { (service.text(), host.text()) };
-    let mut session = Session::new(if side == 0 { Side::Client } else { Side::Server });
-    session.config.service = service.unwrap_or_default().into();
-    session.config.host = host.unwrap_or_default().into();
-    session.config.abilities = Abilities(abilities);
-    session.config.set_plugins(plugins::default());
-    Box::into_raw(Box::new(Handle {
-        session,
-        list: "".into(),
-        stale: false,
-        picked: false,
-        keys: None,
-        text: "".into(),
-        notice: None,
-        fault_logged: false,
-    }))
+    shielded(std::ptr::null_mut(), || {
+        // SAFETY: the module's rules.
+        let (service, host) = unsafe { (service.text(), host.text()) };
+        let mut session = Session::new(if side == 0 { Side::Client } else { Side::Server });
+        session.config.service = service.unwrap_or_default().into();
+        session.config.host = host.unwrap_or_default().into();
+        session.config.abilities = Abilities(abilities);
+        session.config.set_plugins(plugins::default());
+        Box::into_raw(Box::new(Handle {
+            session,
+            list: "".into(),
+            stale: false,
+            picked: false,
+            keys: None,
+            text: "".into(),
+            notice: None,
+            fault_logged: false,
+        }))
+    })
 }
 
 /// Frees a handle.
@@ -191,8 +193,10 @@ pub unsafe extern "C" fn asr_step(handle: *mut Handle, received: Slice) -> i32 {
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_busy(handle: *mut Handle) {
-    // SAFETY: the module's rules.
-    unsafe { (*handle).notice = Some(Error::Misuse(Misuse::Busy)) };
+    shielded((), || {
+        // SAFETY: the module's rules.
+        unsafe { (*handle).notice = Some(Error::Misuse(Misuse::Busy)) };
+    });
 }
 
 /// Ends the exchange because the application could not answer; `why` follows `callback NAME`.
@@ -230,13 +234,15 @@ pub unsafe extern "C" fn asr_abandon(handle: *mut Handle) -> i32 {
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_message(handle: *const Handle) -> Slice {
-    // SAFETY: the module's rules.
-    let session = unsafe { &(*handle).session };
-    if session.message_absent() {
-        NONE
-    } else {
-        Slice::of(session.message())
-    }
+    shielded(NONE, || {
+        // SAFETY: the module's rules.
+        let session = unsafe { &(*handle).session };
+        if session.message_absent() {
+            NONE
+        } else {
+            Slice::of(session.message())
+        }
+    })
 }
 
 /// The message was copied and is not needed again.
@@ -245,8 +251,10 @@ pub unsafe extern "C" fn asr_message(handle: *const Handle) -> Slice {
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_sent(handle: *mut Handle) {
-    // SAFETY: the module's rules.
-    unsafe { &mut *handle }.session.message_sent();
+    shielded((), || {
+        // SAFETY: the module's rules.
+        unsafe { &mut *handle }.session.message_sent();
+    });
 }
 
 /// What went wrong; absent while all is well.
@@ -274,14 +282,16 @@ pub unsafe extern "C" fn asr_error(handle: *mut Handle) -> Slice {
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_code(handle: *const Handle) -> i32 {
-    // SAFETY: the module's rules.
-    let handle = unsafe { &*handle };
-    let broken = handle.broken();
-    match (handle.session.failure().or(broken.as_ref()), &handle.notice) {
-        (Some(failure), _) => failure.error.code() as i32,
-        (None, Some(error)) => error.code() as i32,
-        (None, None) => 0,
-    }
+    shielded(Error::System(DEFECT).code() as i32, || {
+        // SAFETY: the module's rules.
+        let handle = unsafe { &*handle };
+        let broken = handle.broken();
+        match (handle.session.failure().or(broken.as_ref()), &handle.notice) {
+            (Some(failure), _) => failure.error.code() as i32,
+            (None, Some(error)) => error.code() as i32,
+            (None, None) => 0,
+        }
+    })
 }
 
 /// Bit 0: the peer's next message is needed. Bit 1: this side has succeeded.
@@ -290,10 +300,12 @@ pub unsafe extern "C" fn asr_code(handle: *const Handle) -> i32 {
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_status(handle: *const Handle) -> i32 {
-    // SAFETY: the module's rules.
-    let handle = unsafe { &*handle };
-    let session = &handle.session;
-    i32::from(session.need_step()) | i32::from(session.is_success() && handle.broken().is_none()) << 1
+    shielded(0, || {
+        // SAFETY: the module's rules.
+        let handle = unsafe { &*handle };
+        let session = &handle.session;
+        i32::from(session.need_step()) | i32::from(session.is_success() && handle.broken().is_none()) << 1
+    })
 }
 
 #[cfg(test)]

@@ -18,20 +18,10 @@ static accounts_t *accounts_of(pTHX_ SV *sv) {
   return accounts;
 }
 
-/* A file's name as perl's own functions take it: the bytes of the string, whatever they encode. */
-static asr_slice file_name(pTHX_ SV *sv) {
-  asr_slice name;
-  STRLEN len;
-  sv = settled(aTHX_ sv);
-  name.ptr = SvOK(sv) ? SvPV_const(sv, len) : (len = 0, "");
-  name.len = len;
-  return name;
-}
-
 /* Gives a new object its accounts, or croaks with the reason why there are none. */
 static void own_accounts(pTHX_ SV *self, accounts_t *accounts, asr_slice reason, asr_text *owner) {
   if (!accounts) {
-    SV *text = text_or_undef(aTHX_ reason);
+    SV *text = owner ? text_or_undef(aTHX_ reason) : sv_2mortal(newSVpvs("internal error"));
     asr_text_free(owner);
     croak("%" SVf "\n", SVfARG(text));
   }

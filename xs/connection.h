@@ -204,7 +204,9 @@ static void share_keys(pTHX_ SV *parent, conn_t *conn) {
   const asr_keys *keys = (const asr_keys *)attached(aTHX_ owner, &keys_vtbl);
   if (!keys) {
     sv_unmagicext(owner, PERL_MAGIC_ext, &keys_vtbl);       /* what a clone in another thread left */
-    attach(aTHX_ owner, &keys_vtbl, keys = asr_keys_new());
+    keys = asr_keys_new();
+    if (!keys) return;
+    attach(aTHX_ owner, &keys_vtbl, keys);
   }
   asr_use_keys(conn->rust, keys);
 }
@@ -257,25 +259,28 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
   HV *self;
   SV *object, *given, *dies;
   conn_t *conn;
+  asr_handle *rust;
   asr_slice list, reason, service_text, host_text;
   if (!sv_isobject(parent)) croak("an Authen::SASL object was expected");
   parent = sv_mortalcopy(parent);                    /* the program may undef its own */
   if (options) sv_2mortal(SvREFCNT_inc(options));
   if (remote) sv_2mortal(SvREFCNT_inc(remote));
   service = settled(aTHX_ sv_mortalcopy(service));   /* reading the host may run Perl code */
-  host = settled(aTHX_ host);
+  host = settled(aTHX_ sv_mortalcopy(host));         /* and so may the methods of a subclass */
   service_text = characters(aTHX_ service);
   host_text = characters(aTHX_ host);
   given = parent_field(aTHX_ parent, "callback", 8);
   if (SvROK(given)) sv_2mortal(SvREFCNT_inc(SvRV(given)));
 
+  rust = asr_new(side, service_text, host_text, 0);
+  if (!rust) croak("internal error: a defect of this library, please report it");
   self = newHV();
   object = sv_2mortal(newRV_noinc((SV *)self));
   Newxz(conn, 1, conn_t);
   conn->callbacks = newHV();
   conn->self = self;
   conn->flags = (U8)side;
-  conn->rust = asr_new(side, service_text, host_text, 0);
+  conn->rust = rust;
   attach(aTHX_ (SV *)self, &conn_vtbl, conn);
   sv_bless(object, gv_stashpvs("Authen::SASL::Rust::Connection", GV_ADD));
   if (SvROK(given) && SvTYPE(SvRV(given)) == SVt_PVHV) copy_callbacks(aTHX_ conn->callbacks, (HV *)SvRV(given));

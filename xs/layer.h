@@ -9,17 +9,17 @@ static int layer_free(pTHX_ SV *sv, MAGIC *mg) {
 
 static MGVTBL layer_vtbl = { NULL, NULL, NULL, NULL, layer_free, NULL, forget_in_clone, NULL };
 
-static const asr_layer *layer_of(pTHX_ SV *sv) {
-  const asr_layer *layer = NULL;
-  if (SvROK(sv)) layer = (const asr_layer *)attached(aTHX_ SvRV(sv), &layer_vtbl);
+typedef const asr_layer layer_t;
+
+static layer_t *layer_of(pTHX_ SV *sv) {
+  layer_t *layer = NULL;
+  if (SvROK(sv)) layer = (layer_t *)attached(aTHX_ SvRV(sv), &layer_vtbl);
   if (!layer) croak("this is no live layer of Authen::SASL::Rust (made in another thread, or not by securesocket)");
   return layer;
 }
 
 /* Encodes or decodes one message, in the memory of the scalar that is returned; NULL on failure. */
-static SV *through_layer(pTHX_ SV *self, SV *data, bool opening) {
-  asr_slice in = octets(aTHX_ data);
-  conn_t *conn = connection_of(aTHX_ self);
+static SV *through_layer(pTHX_ conn_t *conn, asr_slice in, bool opening) {
   ptrdiff_t length;
   size_t room;
   SV *out;
@@ -43,10 +43,12 @@ static SV *through_layer(pTHX_ SV *self, SV *data, bool opening) {
   return sv_2mortal(out);
 }
 
-/* What sysread does to its buffer: `count` bytes at `offset`, and nothing behind. */
-static void read_into(pTHX_ const asr_layer *layer, SV *buffer, size_t count, IV offset) {
+/* What sysread does to its buffer: at most `count` bytes at `offset`, and nothing behind. */
+static size_t read_into(pTHX_ layer_t *layer, SV *buffer, size_t count, IV offset) {
   STRLEN have;
   char *text;
+  size_t ready = asr_layer_ready(layer);
+  if (count > ready) count = ready;
   if (!SvOK(buffer)) sv_setpvs(buffer, "");
   text = SvPVbyte_force(buffer, have);
   if (offset < 0) offset += have;
@@ -59,4 +61,5 @@ static void read_into(pTHX_ const asr_layer *layer, SV *buffer, size_t count, IV
   SvPOK_only(buffer);
   SvTAINTED_on(buffer);
   SvSETMAGIC(buffer);
+  return count;
 }

@@ -150,10 +150,12 @@ pub unsafe extern "C" fn asr_accounts_free(accounts: *mut AccountsHandle) {
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_use_accounts(handle: *mut Handle, accounts: *const AccountsHandle) {
-    // SAFETY: the module's rules.
-    let (handle, accounts) = unsafe { (&mut *handle, accounts.as_ref()) };
-    handle.stale = true;
-    handle.session.config.set_accounts(accounts.map(|accounts| accounts.accounts.clone()));
+    shielded((), || {
+        // SAFETY: the module's rules.
+        let (handle, accounts) = unsafe { (&mut *handle, accounts.as_ref()) };
+        handle.stale = true;
+        handle.session.config.set_accounts(accounts.map(|accounts| accounts.accounts.clone()));
+    });
 }
 
 /// The value at `index` of a property of the user that logged in; absent behind the last one.
@@ -162,10 +164,12 @@ pub unsafe extern "C" fn asr_use_accounts(handle: *mut Handle, accounts: *const 
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_auxprop(handle: *const Handle, name: Slice, index: usize) -> Slice {
-    // SAFETY: the module's rules.
-    let (session, name) = unsafe { (&(*handle).session, name.text().unwrap_or_default()) };
-    let value = session.properties().and_then(|properties| properties.get(&name).get(index));
-    value.map_or(NONE, |value| Slice::of(value.expose()))
+    shielded(NONE, || {
+        // SAFETY: the module's rules.
+        let (session, name) = unsafe { (&(*handle).session, name.text().unwrap_or_default()) };
+        let value = session.properties().and_then(|properties| properties.get(&name).get(index));
+        value.map_or(NONE, |value| Slice::of(value.expose()))
+    })
 }
 
 /// The error of the call before, which gave -1.
@@ -174,8 +178,10 @@ pub unsafe extern "C" fn asr_auxprop(handle: *const Handle, name: Slice, index: 
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_accounts_error(accounts: *const AccountsHandle) -> Slice {
-    // SAFETY: the module's rules.
-    Slice::of(unsafe { &*accounts }.text.as_bytes())
+    shielded(NONE, || {
+        // SAFETY: the module's rules.
+        Slice::of(unsafe { &*accounts }.text.as_bytes())
+    })
 }
 
 /// Is this the user's password? 1, 0 or -1.

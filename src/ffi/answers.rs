@@ -5,7 +5,7 @@ use crate::contract::{Answer, Property, Question, TokenVerdict, Values};
 use crate::error::Application;
 use crate::secret::Secret;
 
-use super::{Handle, Slice, NONE};
+use super::{shielded, Handle, Slice, NONE};
 
 /// One value of a client's application.
 #[repr(C)]
@@ -34,71 +34,73 @@ pub struct FlatQuestion {
 /// The module's rules; `out` is valid for writing.
 #[no_mangle]
 pub unsafe extern "C" fn asr_question_get(handle: *const Handle, out: *mut FlatQuestion) -> i32 {
-    // SAFETY: the module's rules.
-    let session = unsafe { &(*handle).session };
-    let Some(question) = session.question() else { return 0 };
-    let mut flat = FlatQuestion {
-        kind: 0,
-        wanted: 0,
-        name: NONE,
-        authzid: NONE,
-        secret: NONE,
-        realm: NONE,
-        host: NONE,
-        port: NONE,
-        prompt: NONE,
-    };
-    match question {
-        Question::Values(properties) => {
-            flat.kind = 1;
-            flat.wanted = properties.iter().fold(0, |bits, p| bits | 1 << (*p as u8));
+    shielded(0, || {
+        // SAFETY: the module's rules.
+        let session = unsafe { &(*handle).session };
+        let Some(question) = session.question() else { return 0 };
+        let mut flat = FlatQuestion {
+            kind: 0,
+            wanted: 0,
+            name: NONE,
+            authzid: NONE,
+            secret: NONE,
+            realm: NONE,
+            host: NONE,
+            port: NONE,
+            prompt: NONE,
+        };
+        match question {
+            Question::Values(properties) => {
+                flat.kind = 1;
+                flat.wanted = properties.iter().fold(0, |bits, p| bits | 1 << (*p as u8));
+            }
+            Question::Realm { offered } => {
+                flat.kind = 2;
+                flat.wanted = u32::try_from(offered.len()).unwrap_or(0);
+            }
+            Question::CheckPassword { authcid, authzid, password } => {
+                flat.kind = 3;
+                flat.name = Slice::of(authcid.as_bytes());
+                flat.authzid = Slice::of_text(authzid.as_deref());
+                flat.secret = Slice::of(password.expose());
+                flat.realm = Slice::of_text(session.config.realm());
+            }
+            Question::Credentials { authcid, authzid, realm } => {
+                flat.kind = 4;
+                flat.name = Slice::of(authcid.as_bytes());
+                flat.authzid = Slice::of_text(authzid.as_deref());
+                flat.realm = Slice::of_text(realm.as_deref().or(session.config.realm()));
+            }
+            Question::Authorize { authcid, authzid, realm } => {
+                flat.kind = 5;
+                flat.name = Slice::of(authcid.as_bytes());
+                flat.authzid = Slice::of(authzid.as_bytes());
+                flat.realm = Slice::of_text(realm.as_deref());
+            }
+            Question::Token { token, user, host, port } => {
+                flat.kind = 6;
+                flat.name = Slice::of_text(user.as_deref());
+                flat.secret = Slice::of(token.expose());
+                flat.host = Slice::of_text(host.as_deref());
+                flat.port = Slice::of_text(port.as_deref());
+            }
+            Question::Challenge { challenge, prompt, echo } => {
+                flat.kind = 8;
+                flat.wanted = u32::from(*echo);
+                flat.name = Slice::of(challenge.as_bytes());
+                flat.prompt = Slice::of(prompt.as_bytes());
+            }
+            Question::Canonicalize { authzid, name, realm } => {
+                flat.kind = 7;
+                flat.wanted = u32::from(*authzid);
+                flat.name = Slice::of(name.as_bytes());
+                flat.realm = Slice::of_text(realm.as_deref());
+            }
         }
-        Question::Realm { offered } => {
-            flat.kind = 2;
-            flat.wanted = u32::try_from(offered.len()).unwrap_or(0);
-        }
-        Question::CheckPassword { authcid, authzid, password } => {
-            flat.kind = 3;
-            flat.name = Slice::of(authcid.as_bytes());
-            flat.authzid = Slice::of_text(authzid.as_deref());
-            flat.secret = Slice::of(password.expose());
-            flat.realm = Slice::of_text(session.config.realm());
-        }
-        Question::Credentials { authcid, authzid, realm } => {
-            flat.kind = 4;
-            flat.name = Slice::of(authcid.as_bytes());
-            flat.authzid = Slice::of_text(authzid.as_deref());
-            flat.realm = Slice::of_text(realm.as_deref().or(session.config.realm()));
-        }
-        Question::Authorize { authcid, authzid, realm } => {
-            flat.kind = 5;
-            flat.name = Slice::of(authcid.as_bytes());
-            flat.authzid = Slice::of(authzid.as_bytes());
-            flat.realm = Slice::of_text(realm.as_deref());
-        }
-        Question::Token { token, user, host, port } => {
-            flat.kind = 6;
-            flat.name = Slice::of_text(user.as_deref());
-            flat.secret = Slice::of(token.expose());
-            flat.host = Slice::of_text(host.as_deref());
-            flat.port = Slice::of_text(port.as_deref());
-        }
-        Question::Challenge { challenge, prompt, echo } => {
-            flat.kind = 8;
-            flat.wanted = u32::from(*echo);
-            flat.name = Slice::of(challenge.as_bytes());
-            flat.prompt = Slice::of(prompt.as_bytes());
-        }
-        Question::Canonicalize { authzid, name, realm } => {
-            flat.kind = 7;
-            flat.wanted = u32::from(*authzid);
-            flat.name = Slice::of(name.as_bytes());
-            flat.realm = Slice::of_text(realm.as_deref());
-        }
-    }
-    // SAFETY: the module's rules.
-    unsafe { out.write(flat) };
-    1
+        // SAFETY: the module's rules.
+        unsafe { out.write(flat) };
+        1
+    })
 }
 
 /// The realm at `index` of those that the waiting question offers.
@@ -107,11 +109,13 @@ pub unsafe extern "C" fn asr_question_get(handle: *const Handle, out: *mut FlatQ
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_offered_realm(handle: *const Handle, index: u32) -> Slice {
-    // SAFETY: the module's rules.
-    match unsafe { &(*handle).session }.question() {
-        Some(Question::Realm { offered }) => Slice::of_text(offered.get(index as usize).map(String::as_str)),
-        _ => NONE,
-    }
+    shielded(NONE, || {
+        // SAFETY: the module's rules.
+        match unsafe { &(*handle).session }.question() {
+            Some(Question::Realm { offered }) => Slice::of_text(offered.get(index as usize).map(String::as_str)),
+            _ => NONE,
+        }
+    })
 }
 
 /// Answers the values of a client.

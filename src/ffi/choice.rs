@@ -57,9 +57,11 @@ pub unsafe extern "C" fn asr_pick(handle: *mut Handle, name: Slice) -> i32 {
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_mechanism(handle: *const Handle) -> Slice {
-    // SAFETY: the module's rules.
-    let session = unsafe { &(*handle).session };
-    Slice::of_text(session.mechanism().map(|m| m.name))
+    shielded(NONE, || {
+        // SAFETY: the module's rules.
+        let session = unsafe { &(*handle).session };
+        Slice::of_text(session.mechanism().map(|m| m.name))
+    })
 }
 
 /// The rank of the mechanism, -1 while none is chosen.
@@ -68,9 +70,11 @@ pub unsafe extern "C" fn asr_mechanism(handle: *const Handle) -> Slice {
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_rank(handle: *const Handle) -> i32 {
-    // SAFETY: the module's rules.
-    let session = unsafe { &(*handle).session };
-    session.mechanism().map_or(-1, |m| i32::from(m.rank))
+    shielded(-1, || {
+        // SAFETY: the module's rules.
+        let session = unsafe { &(*handle).session };
+        session.mechanism().map_or(-1, |m| i32::from(m.rank))
+    })
 }
 
 /// The names of the mechanisms of `list` that this side may use, the strongest first; without a

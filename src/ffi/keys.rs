@@ -57,15 +57,17 @@ pub unsafe extern "C" fn asr_make_verifier(
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_wants_keys(handle: *const Handle) -> i32 {
-    // SAFETY: the module's rules.
-    let session = unsafe { &(*handle).session };
-    i32::from(session.side() == Side::Client && session.mechanism().is_some_and(|m| m.derives_keys))
+    shielded(0, || {
+        // SAFETY: the module's rules.
+        let session = unsafe { &(*handle).session };
+        i32::from(session.side() == Side::Client && session.mechanism().is_some_and(|m| m.derives_keys))
+    })
 }
 
 /// Makes a memory of derived keys.
 #[no_mangle]
 pub extern "C" fn asr_keys_new() -> *const KeyMemory {
-    Arc::into_raw(Arc::new(KeyMemory::default()))
+    shielded(std::ptr::null(), || Arc::into_raw(Arc::new(KeyMemory::default())))
 }
 
 /// Frees a memory of derived keys; handles that use it keep it alive.
@@ -74,8 +76,10 @@ pub extern "C" fn asr_keys_new() -> *const KeyMemory {
 /// It came from [`asr_keys_new`], and is not used again.
 #[no_mangle]
 pub unsafe extern "C" fn asr_keys_free(keys: *const KeyMemory) {
-    // SAFETY: it came from Arc::into_raw.
-    drop(unsafe { Arc::from_raw(keys) });
+    shielded((), || {
+        // SAFETY: it came from Arc::into_raw.
+        drop(unsafe { Arc::from_raw(keys) });
+    });
 }
 
 /// Lets the handle use a memory of derived keys.
@@ -84,11 +88,13 @@ pub unsafe extern "C" fn asr_keys_free(keys: *const KeyMemory) {
 /// The module's rules; `keys` came from [`asr_keys_new`].
 #[no_mangle]
 pub unsafe extern "C" fn asr_use_keys(handle: *mut Handle, keys: *const KeyMemory) {
-    // SAFETY: the count is raised before it is owned once more.
-    let keys = unsafe {
-        Arc::increment_strong_count(keys);
-        Arc::from_raw(keys)
-    };
-    // SAFETY: the module's rules.
-    unsafe { (*handle).keys = Some(keys) };
+    shielded((), || {
+        // SAFETY: the count is raised before it is owned once more.
+        let keys = unsafe {
+            Arc::increment_strong_count(keys);
+            Arc::from_raw(keys)
+        };
+        // SAFETY: the module's rules.
+        unsafe { (*handle).keys = Some(keys) };
+    });
 }

@@ -14,9 +14,11 @@ use super::{shielded, Handle, Slice, DEFECT};
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_layered(handle: *const Handle) -> i32 {
-    // SAFETY: the module's rules.
-    let layer = unsafe { &(*handle).session }.layer();
-    layer.map_or(0, |layer| 1 | i32::from(lock(layer).failure().is_some()) << 1)
+    shielded(1 | 1 << 1, || {
+        // SAFETY: the module's rules.
+        let layer = unsafe { &(*handle).session }.layer();
+        layer.map_or(0, |layer| 1 | i32::from(lock(layer).failure().is_some()) << 1)
+    })
 }
 
 /// The most bytes that the frame of a message of that length takes; the length itself without a layer.
@@ -25,8 +27,10 @@ pub unsafe extern "C" fn asr_layered(handle: *const Handle) -> i32 {
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_room(handle: *const Handle, length: usize) -> usize {
-    // SAFETY: the module's rules.
-    unsafe { &(*handle).session }.layer().map_or(length, |layer| lock(layer).room(length))
+    shielded(length, || {
+        // SAFETY: the module's rules.
+        unsafe { &(*handle).session }.layer().map_or(length, |layer| lock(layer).room(length))
+    })
 }
 
 /// Protects in place the first `length` bytes of a buffer of `capacity` initialized bytes. Gives the
@@ -67,8 +71,10 @@ pub unsafe extern "C" fn asr_decode(handle: *mut Handle, frame: *mut u8, length:
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_layer_share(handle: *const Handle) -> *const Mutex<Stream> {
-    // SAFETY: the module's rules.
-    unsafe { &(*handle).session }.layer().map_or(ptr::null(), |layer| Arc::into_raw(Arc::clone(layer)))
+    shielded(ptr::null(), || {
+        // SAFETY: the module's rules.
+        unsafe { &(*handle).session }.layer().map_or(ptr::null(), |layer| Arc::into_raw(Arc::clone(layer)))
+    })
 }
 
 /// Gives up the ownership of [`asr_layer_share`].
@@ -77,8 +83,10 @@ pub unsafe extern "C" fn asr_layer_share(handle: *const Handle) -> *const Mutex<
 /// The layer came from there, and is not used again by this owner.
 #[no_mangle]
 pub unsafe extern "C" fn asr_layer_free(layer: *const Mutex<Stream>) {
-    // SAFETY: it came from Arc::into_raw.
-    drop(unsafe { Arc::from_raw(layer) });
+    shielded((), || {
+        // SAFETY: it came from Arc::into_raw.
+        drop(unsafe { Arc::from_raw(layer) });
+    });
 }
 
 /// Makes frames, with their lengths, of any plaintext. They are lent through `out` until
@@ -109,8 +117,10 @@ pub unsafe extern "C" fn asr_layer_frame(
 /// It came from there, and is not used again.
 #[no_mangle]
 pub unsafe extern "C" fn asr_bytes_free(bytes: *mut Vec<u8>) {
-    // SAFETY: it came from Box::into_raw.
-    drop(unsafe { Box::from_raw(bytes) });
+    shielded((), || {
+        // SAFETY: it came from Box::into_raw.
+        drop(unsafe { Box::from_raw(bytes) });
+    });
 }
 
 /// Takes bytes of the peer, parts of frames or many. Gives 0 if the layer has ended.
@@ -130,8 +140,10 @@ pub unsafe extern "C" fn asr_layer_feed(layer: *const Mutex<Stream>, bytes: Slic
 /// The layer came from [`asr_layer_share`].
 #[no_mangle]
 pub unsafe extern "C" fn asr_layer_ready(layer: *const Mutex<Stream>) -> usize {
-    // SAFETY: the module's rules.
-    lock(&unsafe { owned(layer) }).plaintext().len()
+    shielded(0, || {
+        // SAFETY: the module's rules.
+        lock(&unsafe { owned(layer) }).plaintext().len()
+    })
 }
 
 /// Moves `count` bytes of plaintext, or as many as wait, to `out`.
@@ -140,15 +152,17 @@ pub unsafe extern "C" fn asr_layer_ready(layer: *const Mutex<Stream>) -> usize {
 /// The layer came from [`asr_layer_share`]; `out` is valid for writing `count` bytes.
 #[no_mangle]
 pub unsafe extern "C" fn asr_layer_read(layer: *const Mutex<Stream>, out: *mut u8, count: usize) -> usize {
-    // SAFETY: the module's rules.
-    let layer = unsafe { owned(layer) };
-    let mut stream = lock(&layer);
-    let plaintext = stream.plaintext();
-    let count = count.min(plaintext.len());
-    // SAFETY: both are valid for `count` bytes, and the stream's own memory is not the caller's.
-    unsafe { ptr::copy_nonoverlapping(plaintext.as_ptr(), out, count) };
-    stream.consume(count);
-    count
+    shielded(0, || {
+        // SAFETY: the module's rules.
+        let layer = unsafe { owned(layer) };
+        let mut stream = lock(&layer);
+        let plaintext = stream.plaintext();
+        let count = count.min(plaintext.len());
+        // SAFETY: both are valid for `count` bytes, and the stream's own memory is not the caller's.
+        unsafe { ptr::copy_nonoverlapping(plaintext.as_ptr(), out, count) };
+        stream.consume(count);
+        count
+    })
 }
 
 /// How many bytes of plaintext end with the first `separator`; 0 if there is none.
@@ -157,10 +171,12 @@ pub unsafe extern "C" fn asr_layer_read(layer: *const Mutex<Stream>, out: *mut u
 /// The module's rules; the layer came from [`asr_layer_share`].
 #[no_mangle]
 pub unsafe extern "C" fn asr_layer_find(layer: *const Mutex<Stream>, separator: Slice) -> usize {
-    // SAFETY: the module's rules.
-    let (layer, separator) = unsafe { (owned(layer), separator.bytes().unwrap_or_default()) };
-    let found = lock(&layer).find(separator);
-    found
+    shielded(0, || {
+        // SAFETY: the module's rules.
+        let (layer, separator) = unsafe { (owned(layer), separator.bytes().unwrap_or_default()) };
+        let found = lock(&layer).find(separator);
+        found
+    })
 }
 
 /// Bytes to read next, at most, so as not to read beyond the frame that is under way.
@@ -169,8 +185,10 @@ pub unsafe extern "C" fn asr_layer_find(layer: *const Mutex<Stream>, separator: 
 /// The layer came from [`asr_layer_share`].
 #[no_mangle]
 pub unsafe extern "C" fn asr_layer_wanted(layer: *const Mutex<Stream>) -> usize {
-    // SAFETY: the module's rules.
-    lock(&unsafe { owned(layer) }).wanted()
+    shielded(0, || {
+        // SAFETY: the module's rules.
+        lock(&unsafe { owned(layer) }).wanted()
+    })
 }
 
 /// Ends the layer since the peer closed the connection in the middle of a frame.
@@ -179,8 +197,10 @@ pub unsafe extern "C" fn asr_layer_wanted(layer: *const Mutex<Stream>) -> usize 
 /// The layer came from [`asr_layer_share`].
 #[no_mangle]
 pub unsafe extern "C" fn asr_layer_cut(layer: *const Mutex<Stream>) {
-    // SAFETY: the module's rules.
-    lock(&unsafe { owned(layer) }).cut();
+    shielded((), || {
+        // SAFETY: the module's rules.
+        lock(&unsafe { owned(layer) }).cut();
+    });
 }
 
 /// Why the layer has ended; null if it has not. The text is lent through `out` until [`asr_text_free`].
@@ -189,12 +209,14 @@ pub unsafe extern "C" fn asr_layer_cut(layer: *const Mutex<Stream>) {
 /// The layer came from [`asr_layer_share`]; `out` is valid for writing.
 #[no_mangle]
 pub unsafe extern "C" fn asr_layer_error(layer: *const Mutex<Stream>, out: *mut Slice) -> *mut String {
-    // SAFETY: the module's rules.
-    let Some(failure) = lock(&unsafe { owned(layer) }).failure() else { return ptr::null_mut() };
-    let text = Box::new(failure.to_string());
-    // SAFETY: the module's rules.
-    unsafe { out.write(Slice::of(text.as_bytes())) };
-    Box::into_raw(text)
+    shielded(ptr::null_mut(), || {
+        // SAFETY: the module's rules.
+        let Some(failure) = lock(&unsafe { owned(layer) }).failure() else { return ptr::null_mut() };
+        let text = Box::new(failure.to_string());
+        // SAFETY: the module's rules.
+        unsafe { out.write(Slice::of(text.as_bytes())) };
+        Box::into_raw(text)
+    })
 }
 
 /// One more owner of a layer, for the time of a call.

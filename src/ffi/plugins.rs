@@ -87,8 +87,10 @@ fn set(handle: Option<&mut Handle>, plugins: Option<Arc<Plugins>>) {
 /// The module's rules; `handle` may be null.
 #[no_mangle]
 pub unsafe extern "C" fn asr_plugins_none(handle: *mut Handle) {
-    // SAFETY: the module's rules.
-    set(unsafe { handle.as_mut() }, None);
+    shielded((), || {
+        // SAFETY: the module's rules.
+        set(unsafe { handle.as_mut() }, None);
+    });
 }
 
 /// What new connections may use, and what could not be loaded: four texts for each, with a NUL behind every one: the plugin's name, its file, `client`,

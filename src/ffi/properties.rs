@@ -14,10 +14,12 @@ use super::{shielded, Handle, Slice, DEFECT, NONE};
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_set_abilities(handle: *mut Handle, abilities: u32) {
-    // SAFETY: the module's rules.
-    let handle = unsafe { &mut *handle };
-    handle.session.config.abilities = Abilities(abilities);
-    handle.stale = true;
+    shielded((), || {
+        // SAFETY: the module's rules.
+        let handle = unsafe { &mut *handle };
+        handle.session.config.abilities = Abilities(abilities);
+        handle.stale = true;
+    });
 }
 
 /// Gives 1 if the core knows an option of that name.
@@ -91,14 +93,16 @@ pub unsafe extern "C" fn asr_set(handle: *mut Handle, name: Slice, value: Slice,
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_bind(handle: *mut Handle, kind: Slice, data: Slice) -> Slice {
-    // SAFETY: the module's rules.
-    let (handle, kind, data) = unsafe { (&mut *handle, kind.text().unwrap_or_default(), data.bytes()) };
-    handle.stale = true;
-    let binding = ChannelBinding { kind, data: data.unwrap_or_default().into() };
-    match handle.session.config.set_binding(binding) {
-        Ok(()) => NONE,
-        Err(error) => handle.lend(error.to_string()),
-    }
+    shielded(Slice::of(DEFECT.as_bytes()), || {
+        // SAFETY: the module's rules.
+        let (handle, kind, data) = unsafe { (&mut *handle, kind.text().unwrap_or_default(), data.bytes()) };
+        handle.stale = true;
+        let binding = ChannelBinding { kind, data: data.unwrap_or_default().into() };
+        match handle.session.config.set_binding(binding) {
+            Ok(()) => NONE,
+            Err(error) => handle.lend(error.to_string()),
+        }
+    })
 }
 
 /// Forgets all channel binding data.
@@ -107,10 +111,12 @@ pub unsafe extern "C" fn asr_bind(handle: *mut Handle, kind: Slice, data: Slice)
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_unbind(handle: *mut Handle) {
-    // SAFETY: the module's rules.
-    let handle = unsafe { &mut *handle };
-    handle.stale = true;
-    handle.session.config.forget_bindings();
+    shielded((), || {
+        // SAFETY: the module's rules.
+        let handle = unsafe { &mut *handle };
+        handle.stale = true;
+        handle.session.config.forget_bindings();
+    });
 }
 
 /// The strength of the TLS connection below, in bits; 0 for none.
@@ -119,10 +125,12 @@ pub unsafe extern "C" fn asr_unbind(handle: *mut Handle) {
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_tls_ssf(handle: *mut Handle, bits: u32) {
-    // SAFETY: the module's rules.
-    let handle = unsafe { &mut *handle };
-    handle.stale = true;
-    handle.session.config.set_tls_ssf(bits);
+    shielded((), || {
+        // SAFETY: the module's rules.
+        let handle = unsafe { &mut *handle };
+        handle.stale = true;
+        handle.session.config.set_tls_ssf(bits);
+    });
 }
 
 /// Reads an option or property of the exchange; absent for an unknown or unset one.

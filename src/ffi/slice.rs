@@ -5,6 +5,8 @@ use std::ptr;
 
 use crate::error::{Application, Error};
 
+use super::shielded;
+
 /// Bytes lent across the border; a null pointer is *absent*.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -73,14 +75,18 @@ impl Slice {
     }
 }
 
-/// Frees a text that was lent with its ownership.
+/// Frees a text that was lent with its ownership; null is nothing.
 ///
 /// # Safety
 /// The text came from there, and is not used again.
 #[no_mangle]
 pub unsafe extern "C" fn asr_text_free(text: *mut String) {
-    // SAFETY: it came from Box::into_raw.
-    drop(unsafe { Box::from_raw(text) });
+    shielded((), || {
+        if !text.is_null() {
+            // SAFETY: it came from Box::into_raw.
+            drop(unsafe { Box::from_raw(text) });
+        }
+    });
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ struct reply_s {
 };
 
 #include "xs/values.h"
+#include "xs/arguments.h"
 #include "xs/trace.h"
 #include "xs/connection.h"
 #include "xs/ask.h"
@@ -104,21 +105,17 @@ _knows(name)
 
 void
 _make_verifier(mechanism, password, salt, iterations, spelling)
-    SV *mechanism
-    SV *password
-    SV *salt
-    U32 iterations
-    SV *spelling
+    text_t mechanism
+    text_t password
+    bytes_t salt
+    count_t iterations
+    text_t spelling
   PREINIT:
-    asr_slice text, m, p, s, w;
+    asr_slice text;
     asr_text *owner;
     int ok;
   PPCODE:
-    m = characters(aTHX_ mechanism);
-    p = characters(aTHX_ password);
-    s = octets(aTHX_ salt);
-    w = characters(aTHX_ spelling);
-    ok = asr_make_verifier(m, p, s, iterations, w, &text, &owner);
+    ok = asr_make_verifier(mechanism, password, salt, AS_U32(iterations), spelling, &text, &owner);
     mXPUSHp(text.ptr, text.len);
     asr_text_free(owner);
     if (!ok) croak("scram_verifier: %" SVf, SVfARG(ST(0)));
@@ -126,19 +123,16 @@ _make_verifier(mechanism, password, salt, iterations, spelling)
 void
 _plugins(conn, path, load, prefer, options)
     SV *conn
-    SV *path
-    SV *load
+    text_t path
+    text_t load
     bool prefer
-    SV *options
+    text_t options
   PREINIT:
-    asr_slice where, names, pairs, text;
+    asr_slice text;
     asr_text *owner;
     int ok;
   PPCODE:
-    where = characters(aTHX_ path);
-    names = characters(aTHX_ load);
-    pairs = characters(aTHX_ options);
-    ok = asr_plugins_load(SvOK(conn) ? connection_of(aTHX_ conn)->rust : NULL, where, names, prefer, pairs, &text, &owner);
+    ok = asr_plugins_load(SvOK(conn) ? connection_of(aTHX_ conn)->rust : NULL, path, load, prefer, options, &text, &owner);
     mXPUSHs(text_sv(aTHX_ text));
     asr_text_free(owner);
     if (!ok) croak("plugins: %" SVf, SVfARG(TOPs));
@@ -162,43 +156,33 @@ _known_plugins()
 MODULE = Authen::SASL::Rust  PACKAGE = Authen::SASL::Rust::Connection
 
 int
-_setpass(self, user, password, flags)
-    SV *self
-    SV *user
-    SV *password
-    U32 flags
-  PREINIT:
-    asr_slice name, secret;
+_setpass(conn, user, password, flags)
+    conn_t *conn
+    text_t user
+    text_t password
+    count_t flags
   CODE:
-    name = characters(aTHX_ user);
-    secret = characters(aTHX_ password);
-    RETVAL = asr_setpass(connection_of(aTHX_ self)->rust, name, secret, flags);
+    RETVAL = asr_setpass(conn->rust, user, password, AS_U32(flags));
   OUTPUT:
     RETVAL
 
 void
-client_start(self, ...)
-    SV *self
-  PREINIT:
-    conn_t *conn;
+client_start(conn, ...)
+    conn_t *conn
   PPCODE:
-    conn = connection_of(aTHX_ self);
     PUTBACK;
     run(aTHX_ conn, START, &PL_sv_undef, NULL);
     return;
 
 void
-server_start(self, initial = &PL_sv_undef, continuation = NULL)
-    SV *self
+server_start(conn, initial = &PL_sv_undef, continuation = NULL)
+    conn_t *conn
     SV *initial
     SV *continuation
   ALIAS:
     client_step = 1
     server_step = 2
-  PREINIT:
-    conn_t *conn;
   PPCODE:
-    conn = connection_of(aTHX_ self);
     PUTBACK;
     run(aTHX_ conn, ix ? STEP : START, initial, ix == 1 ? NULL : continuation);
     return;
@@ -246,46 +230,40 @@ _order(conn)
     RETVAL
 
 void
-_get(self, name)
-    SV *self
-    SV *name
-  PREINIT:
-    asr_slice key;
+_get(conn, name)
+    conn_t *conn
+    text_t name
   PPCODE:
-    key = characters(aTHX_ name);
-    key = asr_get(connection_of(aTHX_ self)->rust, key);
-    XPUSHs(text_or_undef(aTHX_ key));
+    XPUSHs(text_or_undef(aTHX_ asr_get(conn->rust, name)));
 
 void
-_set(self, name, value)
-    SV *self
-    SV *name
+_set(conn, name, value)
+    conn_t *conn
+    text_t name
     SV *value
   PREINIT:
-    asr_slice key, text, reason;
+    asr_slice text, reason = { NULL, 0 };
     int known;
-  PPCODE:
-    (void)connection_of(aTHX_ self);
-    name = settled(aTHX_ sv_mortalcopy(name));
-    if (!asr_knows(characters(aTHX_ name))) XSRETURN_NO;
-    if (IS_MERE_REFERENCE(value)) croak("%" SVf ": a string or a number was expected, and this is a reference", SVfARG(name));
+  CODE:
+    if (!asr_knows(name)) XSRETURN_NO;
+    if (SvGMAGICAL(value)) value = sv_mortalcopy(value);
+    if (IS_MERE_REFERENCE(value))
+      croak("%" SVf ": a string or a number was expected, and this is a reference", SVfARG(text_or_undef(aTHX_ name)));
     text = characters(aTHX_ value);
-    key = characters(aTHX_ name);
-    known = asr_set(connection_of(aTHX_ self)->rust, key, text, &reason);
+    known = asr_set(conn->rust, name, text, &reason);
     if (known < 0) croak("%" SVf, SVfARG(text_or_undef(aTHX_ reason)));
-    XPUSHs(boolSV(known));
+    ST(0) = boolSV(known);
+    XSRETURN(1);
 
 void
-_add_binding(self, kind, data)
-    SV *self
-    SV *kind
-    SV *data
+_add_binding(conn, kind, data)
+    conn_t *conn
+    text_t kind
+    bytes_t data
   PREINIT:
-    asr_slice type, bytes, reason;
-  PPCODE:
-    type = characters(aTHX_ kind);
-    bytes = octets(aTHX_ data);
-    reason = asr_bind(connection_of(aTHX_ self)->rust, type, bytes);
+    asr_slice reason;
+  CODE:
+    reason = asr_bind(conn->rust, kind, data);
     if (reason.ptr) croak("%" SVf, SVfARG(text_or_undef(aTHX_ reason)));
 
 void
@@ -297,19 +275,16 @@ _unbind(conn)
 void
 _tls_ssf(conn, bits)
     conn_t *conn
-    U32 bits
+    count_t bits
   CODE:
-    asr_tls_ssf(conn->rust, bits);
+    asr_tls_ssf(conn->rust, AS_U32(bits));
 
 void
-_pick(self, name)
-    SV *self
-    SV *name
-  PREINIT:
-    asr_slice key;
+_pick(conn, name)
+    conn_t *conn
+    text_t name
   PPCODE:
-    key = characters(aTHX_ name);
-    XPUSHs(boolSV(asr_pick(connection_of(aTHX_ self)->rust, key)));
+    XPUSHs(boolSV(asr_pick(conn->rust, name)));
 
 void
 _callbacks(conn)
@@ -337,15 +312,15 @@ _side(conn)
     mXPUSHi(conn->flags & IS_SERVER);
 
 void
-encode(self, data, ...)
-    SV *self
-    SV *data
+encode(conn, data, ...)
+    conn_t *conn
+    bytes_t data
   ALIAS:
     decode = 1
   PREINIT:
     SV *out;
   PPCODE:
-    out = through_layer(aTHX_ self, data, (bool)ix);
+    out = through_layer(aTHX_ conn, data, (bool)ix);
     if (!out) XSRETURN_EMPTY;
     XPUSHs(out);
 
@@ -357,17 +332,14 @@ _use_accounts(conn, accounts = NULL)
     asr_use_accounts(conn->rust, accounts);
 
 void
-_auxprop(self, name)
-    SV *self
-    SV *name
+_auxprop(conn, name)
+    conn_t *conn
+    text_t name
   PREINIT:
-    asr_slice key, value;
-    conn_t *conn;
+    asr_slice value;
     size_t i;
   PPCODE:
-    key = characters(aTHX_ name);
-    conn = connection_of(aTHX_ self);
-    for (i = 0; value = asr_auxprop(conn->rust, key, i), value.ptr; i++) mXPUSHs(text_sv(aTHX_ value));
+    for (i = 0; value = asr_auxprop(conn->rust, name, i), value.ptr; i++) mXPUSHs(text_sv(aTHX_ value));
 
 void
 _layered(conn)
@@ -390,88 +362,79 @@ _own(self, conn)
     attach(aTHX_ SvRV(self), &layer_vtbl, layer);
 
 void
-_frames(self, data, offset, length)
-    SV *self
-    SV *data
-    size_t offset
-    size_t length
+_frames(layer, data, offset, length)
+    layer_t *layer
+    bytes_t data
+    count_t offset
+    count_t length
   PREINIT:
-    asr_slice in, out;
+    asr_slice out;
     asr_bytes *owner;
   PPCODE:
-    in = octets(aTHX_ data);
-    if (!in.ptr || offset > in.len || length > in.len - offset) croak("Offset outside string");
-    in.ptr += offset;
-    in.len = length;
-    owner = asr_layer_frame(layer_of(aTHX_ self), in, &out);
+    if (!data.ptr || offset > data.len || length > data.len - offset) croak("Offset outside string");
+    data.ptr += offset;
+    data.len = length;
+    owner = asr_layer_frame(layer, data, &out);
     if (!owner) XSRETURN_UNDEF;
     mXPUSHp(out.ptr, out.len);
     asr_bytes_free(owner);
 
 bool
-_feed(self, bytes)
-    SV *self
-    SV *bytes
-  PREINIT:
-    asr_slice in;
+_feed(layer, bytes)
+    layer_t *layer
+    bytes_t bytes
   CODE:
-    in = octets(aTHX_ bytes);
-    RETVAL = asr_layer_feed(layer_of(aTHX_ self), in);
+    RETVAL = asr_layer_feed(layer, bytes);
   OUTPUT:
     RETVAL
 
 size_t
-_ready(self)
-    SV *self
+_ready(layer)
+    layer_t *layer
   ALIAS:
     _wanted = 1
   CODE:
-    RETVAL = ix ? asr_layer_wanted(layer_of(aTHX_ self)) : asr_layer_ready(layer_of(aTHX_ self));
+    RETVAL = ix ? asr_layer_wanted(layer) : asr_layer_ready(layer);
   OUTPUT:
     RETVAL
 
 size_t
-_find(self, separator)
-    SV *self
-    SV *separator
-  PREINIT:
-    asr_slice what;
+_find(layer, separator)
+    layer_t *layer
+    bytes_t separator
   CODE:
-    what = octets(aTHX_ separator);
-    RETVAL = asr_layer_find(layer_of(aTHX_ self), what);
+    RETVAL = asr_layer_find(layer, separator);
   OUTPUT:
     RETVAL
 
+# The buffer comes as a reference, since an argument may be a copy.
 size_t
 _take(self, buffer, length, offset)
     SV *self
     SV *buffer
-    size_t length
-    IV offset
-  PREINIT:
-    const asr_layer *layer;
+    count_t length
+    number_t offset
   CODE:
-    layer = layer_of(aTHX_ self);
-    RETVAL = asr_layer_ready(layer);
-    if (RETVAL > length) RETVAL = length;
-    read_into(aTHX_ layer, buffer, RETVAL, offset);
+    if (!SvROK(buffer)) croak("a reference was expected");
+    sv_2mortal(SvREFCNT_inc(SvRV(self)));             /* the buffer may be tied */
+    RETVAL = read_into(aTHX_ layer_of(aTHX_ self), SvRV(buffer), length, (IV)offset);
   OUTPUT:
     RETVAL
 
 void
-_cut(self)
-    SV *self
+_cut(layer)
+    layer_t *layer
   CODE:
-    asr_layer_cut(layer_of(aTHX_ self));
+    asr_layer_cut(layer);
 
 void
-_error(self)
-    SV *self
+_error(layer)
+    layer_t *layer
   PREINIT:
     asr_slice text;
     asr_text *owner;
   PPCODE:
-    owner = asr_layer_error(layer_of(aTHX_ self), &text);
+    owner = asr_layer_error(layer, &text);
     if (!owner) XSRETURN_UNDEF;
     XPUSHs(text_or_undef(aTHX_ text));
     asr_text_free(owner);

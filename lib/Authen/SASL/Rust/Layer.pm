@@ -101,7 +101,7 @@ sub READ {
   Carp::croak('Negative length') if $length < 0;
   my $filled = $length == 0 ? 0 : $self->_fill;
   return undef unless defined $filled;
-  return $self->_take($_[1], $length, $offset || 0);
+  return $self->_take(\$_[1], $length, $offset || 0);
 }
 
 sub GETC {
@@ -128,20 +128,20 @@ sub _line {
   my $line;
   my $filled = $self->_fill;
   while ($filled) {
-    $self->_take($line, 1, 0) while $leading && $self->_find("\n") == 1;
+    $self->_take(\$line, 1, 0) while $leading && $self->_find("\n") == 1;
     $leading &&= !$self->_ready;
     my $length =
         defined $separator ? $self->_find($paragraphs ? "\n\n" : $separator)
       : $want && $self->_ready >= $want ? $want
       :                                   0;
     if ($length) {
-      $self->_take($line, $length, 0);
+      $self->_take(\$line, $length, 0);
       return $line;
     }
     $filled = $self->_more;
   }
   return undef unless defined $filled && $self->_ready;
-  $self->_take($line, $self->_ready, 0);
+  $self->_take(\$line, $self->_ready, 0);
   return $line;
 }
 

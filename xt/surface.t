@@ -1,0 +1,46 @@
+# The C surfaces: what the header declares is what the core defines, and no function lets a panic out.
+
+use strict;
+use warnings;
+use Test::More;
+
+sub content { my ($file) = @_; open my $in, '<', $file or die "$file: $!"; local $/; return scalar <$in> }
+
+# Functions with their parameters and bodies. rustfmt puts the end of a body at the start of a line.
+sub functions {
+  my ($text) = @_;
+  my %found;
+  while ($text =~ /\bextern "C" fn (\w+)(?:<\w+>)?\((.*?)\)(?: -> [^{]+)? \{\n(.*?)^\}/gms) {
+    my ($name, $parameters, $body) = ($1, $2, $3);
+    $body =~ s{//[^\n]*}{}g;
+    $found{$name} = { count => scalar(() = $parameters =~ /\w: /g), body => $body };
+  }
+  return %found;
+}
+
+# The calls that catch a panic: shielded itself, and those made of it.
+my $SHIELD = qr/\bshielded\(|\b(?:handle|accounts)\.(?:run|say)\(|\bguarded\(/;
+
+sub bare { my (%function) = @_; return sort grep { $function{$_}{body} !~ $SHIELD } keys %function }
+
+my %control = functions(qq{pub extern "C" fn one(a: i32) {\n    work(a); // shielded(\n}\n}
+    . qq{pub unsafe extern "C" fn two(\n    a: i32,\n    b: u8,\n) -> i32 {\n    shielded(0, || work(a, b))\n}\n});
+is_deeply([bare(%control)], ['one'], 'a function without a shield would be found');
+is($control{two}{count}, 2, 'parameters are counted');
+
+my %defined = map { functions(content($_)) } 'src/ffi.rs', glob 'src/ffi/*.rs';
+cmp_ok(scalar keys %defined, '>=', 70, scalar(keys %defined) . ' functions');
+is_deeply([bare(%defined)], [], 'each catches the panics of what it does');
+my %guest = map { my %of = functions(content($_)); my $file = $_; map { ("$file $_" => $of{$_}) } keys %of } glob 'guest/src/*.rs';
+cmp_ok(scalar keys %guest, '>', 10, scalar(keys %guest) . ' functions of the guest');
+is_deeply([bare(%guest)], [], 'each of them, too');
+
+my ($header) = map { s{/\*.*?\*/}{}gsr } content('src/ffi.h');
+my %declared;
+while ($header =~ /\b(asr_\w+)\(([^)]*)\);/g) {
+  my ($name, $parameters) = ($1, $2);
+  $declared{$name} = $parameters eq 'void' ? 0 : scalar(() = $parameters =~ /,/g) + 1;
+}
+is_deeply(\%declared, { map { $_ => $defined{$_}{count} } keys %defined }, 'the header declares them, with as many parameters');
+
+done_testing;
