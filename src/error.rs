@@ -252,8 +252,13 @@ pub enum Application {
     #[error("{0} (property delegated_ccache)")]
     Cache(String),
     /// A callback could not be called, or left without an answer.
-    #[error("{0}")]
-    Callback(&'static str),
+    #[error("callback {name} {reason}")]
+    Callback {
+        /// The callback's name.
+        name: Box<str>,
+        /// What it did, or is.
+        reason: String,
+    },
     /// The application answered with another kind of answer than was asked for.
     #[error("the answer is of another kind than the question")]
     WrongAnswer,

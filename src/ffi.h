@@ -35,7 +35,7 @@ typedef struct {
 } asr_question;
 
 /* why an exchange is aborted */
-enum { ASR_DIED, ASR_NOT_CALLABLE, ASR_DROPPED, ASR_REFERENCE, ASR_KEPT };
+enum { ASR_DIED, ASR_NOT_CALLABLE, ASR_NO_CODE, ASR_DROPPED, ASR_REFERENCE, ASR_KEPT };
 
 void asr_loaded(void);
 asr_handle *asr_new(int32_t side, asr_slice service, asr_slice host, uint32_t abilities);
@@ -54,7 +54,7 @@ asr_slice asr_get(asr_handle *, asr_slice name);
 int32_t asr_start(asr_handle *, asr_slice initial);
 int32_t asr_step(asr_handle *, asr_slice received);
 void asr_busy(asr_handle *);
-int32_t asr_abort(asr_handle *, int32_t why);
+int32_t asr_abort(asr_handle *, int32_t why, asr_slice name, asr_slice kind);
 int32_t asr_abandon(asr_handle *);
 asr_slice asr_message(const asr_handle *);
 void asr_sent(asr_handle *);

@@ -199,21 +199,23 @@ pub unsafe extern "C" fn asr_busy(handle: *mut Handle) {
     });
 }
 
-/// Ends the exchange because the application could not answer; `why` follows `callback NAME`.
+/// Ends the exchange because the callback `name` could not answer. `kind` says what it is, or what it returned: `a string`, `an array reference`.
 ///
 /// # Safety
 /// The module's rules.
 #[no_mangle]
-pub unsafe extern "C" fn asr_abort(handle: *mut Handle, why: i32) -> i32 {
+pub unsafe extern "C" fn asr_abort(handle: *mut Handle, why: i32, name: Slice, kind: Slice) -> i32 {
     // SAFETY: the module's rules.
-    let handle = unsafe { &mut *handle };
-    let error = Application::Callback(match why {
-        0 => "a callback died or was left without returning",
-        1 => "a callback is neither a string, nor a code reference, nor an array that begins with one",
-        2 => "a callback neither called its continuation nor kept it",
-        3 => "a callback gave a reference where a string was expected",
-        _ => "a callback kept its continuation to answer later, and server_start or server_step was given none",
-    });
+    let (handle, name, kind) = unsafe { (&mut *handle, name.text(), kind.text().unwrap_or_default()) };
+    let reason = match why {
+        0 => "died or was left without returning".into(),
+        1 => format!("is {kind}; a string, a code reference, or an array that begins with one was expected"),
+        2 => format!("is {kind}; a code reference, or an array that begins with one was expected"),
+        3 => "neither called its continuation nor kept it".into(),
+        4 => format!("returned {kind} where a plain value was expected"),
+        _ => "kept its continuation to answer later, and server_start or server_step was given none".into(),
+    };
+    let error = Application::Callback { name: name.unwrap_or_default().into(), reason };
     handle.run(|session, _| session.abort(error.into()))
 }
 

@@ -48,7 +48,7 @@ subtest 'no callbacks' => sub {
     my $server = server($mechanism, { accounts => $accounts });
     ok(login($server, 'fred', 'pencil')->is_success, "$mechanism: fred is in") or diag $server->error;
     ok(login($server, "Ju\x{308}rgen\x{2168}", "cre\x{300}me")->is_success, 'and a name and password beyond ASCII');
-    is($server->property('user'), "J\x{fc}rgenIX", 'under the prepared name');
+    is($server->property('user'), "J\xC3\xBCrgenIX", 'under the prepared name');
     my @errors = map { login($server, @$_)->error } ['fred', 'crayon'], ['nobody', 'pencil'], ['no:body', 'pencil'];
     like($errors[0], $REFUSED, 'a wrong password');
     is($_, $errors[0], 'an unknown user is the same') for @errors[1, 2];

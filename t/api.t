@@ -218,7 +218,7 @@ subtest 'checkpass and setpass outside of an exchange' => sub {
     checkpass => [sub { push @seen, [@_[1, 2]]; return $_[2]{pass} eq 'pencil' }, 'own'],
     setpass => sub { push @seen, [@_[1 .. 3]]; return 1 });
   is($conn->checkpass('fred', 'pencil'), 1, 'right');
-  is_deeply($seen[0], ['own', { user => 'fred', pass => 'pencil' }], 'its own value, then the question');
+  is_deeply($seen[0], ['own', { user => 'fred', pass => 'pencil', authname => '' }], 'its own value, then the question');
   is($conn->checkpass('fred', 'rubber'), 0, 'wrong');
   is($conn->checkpass('fred', ''), 0, 'an empty password is refused unasked');
   is(scalar @seen, 2, 'indeed');

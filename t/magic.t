@@ -77,7 +77,7 @@ subtest 'a tied array' => sub {
   tie my @array, 'TiedArray', sub { sub { join ',', @_[1 .. $#_] } }, sub { 'a' }, sub { 'b' };
   my $conn = client('PLAIN', user => \@array, pass => 'x');
   my @got = $conn->client_start;
-  ok("@got" eq "\0a,b\0x" || $conn->error =~ /neither a string, nor a code reference/, 'serves or is refused');
+  ok("@got" eq "\0a,b\0x" || $conn->error =~ /callback user is an array reference; a string, a code reference/, 'serves or is refused');
   my @partly = (sub { join ',', map { defined ? $_ : 'undef' } @_[1 .. $#_] }, 1, 2, 3);
   tie $partly[2], 'Tied', sub { splice @partly, 0; 'two' };
   is(client('PLAIN', user => \@partly, pass => 'x')->client_start, "\0001,two,undef\0x", 'an element that empties its array');

@@ -157,7 +157,7 @@ subtest 'dropped continuations' => sub {
   my $conn = server('PLAIN', checkpass => sub { return });
   $conn->server_start($PLAIN, sub { push @got, [@_] });
   is_deeply(\@got, [[]], 'at once: the continuation gets nothing');
-  like($conn->error, qr/^PLAIN server: a callback neither called its continuation nor kept it/, 'error');
+  like($conn->error, qr/^PLAIN server: callback checkpass neither called its continuation nor kept it/, 'error');
   ok(!$conn->need_step, 'it is over');
 
   my $later;
@@ -199,7 +199,7 @@ subtest 'array callbacks' => sub {
   my $see = sub { @seen = @_; $seen[-1] = ref $seen[-1] if ref $seen[-1] eq 'CODE'; return };
   my $conn = server('PLAIN', getsecret => [$see, 'own', 2]);
   $conn->server_start($PLAIN);
-  is_deeply(\@seen, [$conn, 'own', 2, { user => 'fred', mechanism => 'PLAIN' }, 'CODE'], 'connection, own values, question, continuation');
+  is_deeply(\@seen, [$conn, 'own', 2, { user => 'fred', authname => '', authzid => '', mechanism => 'PLAIN' }, 'CODE'], 'connection, own values, question, continuation');
   $conn = server('PLAIN', checkpass => sub { 1 }, authorize => [$see, 'own']);
   $conn->server_start("wilma$PLAIN");
   is_deeply(\@seen, [$conn, 'own', 'fred', 'wilma', undef], 'authorize');
@@ -225,7 +225,7 @@ subtest 'getsecret' => sub {
         client($mechanism, user => 'fred', pass => 'pencil', authname => 'fred'),
         server($mechanism, getsecret => sub { $asked = $_[1]; return $secret }));
       ok($server->is_success && $client->is_success, "$mechanism with $name") or diag $server->error, $client->error;
-      is_deeply($asked, { user => 'fred', authname => 'fred', mechanism => $mechanism }, 'the question');
+      is_deeply($asked, { user => 'fred', authname => 'fred', authzid => 'fred', mechanism => $mechanism }, 'the question');
       ($client, $server) = exchange(
         client($mechanism, user => 'fred', pass => 'rubber'), server($mechanism, getsecret => sub { $secret }));
       ok(!$server->is_success, 'a wrong password fails');

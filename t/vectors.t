@@ -40,9 +40,9 @@ sub vectors_of {
       push @{ $vector->{lines} }, [$key eq 'C' ? 'client' : 'server', unescaped($value, "$name:$.")];
     }
     else {
-      # The API gives and takes names as characters.
+      # Names are octets, and UTF-8.
       $value = unescaped($value, "$name:$.");
-      utf8::decode($value) or die "$name:$.: a header is UTF-8\n";
+      utf8::decode(my $characters = $value) or die "$name:$.: a header is UTF-8\n";
       $vector->{facts}{$key} = $value;
     }
   }

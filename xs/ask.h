@@ -61,7 +61,7 @@ static void abandoned(pTHX_ void *what) {
   conn_t *conn = (conn_t *)what;
   if (conn->asking != CALLING) return;
   conn->asking = QUIET;
-  asr_abort(conn->rust, ASR_DIED);
+  give_up(aTHX_ conn, ASR_DIED, NULL);
   new_serial(aTHX_ conn->reply);
   if (conn->continuation) sv_2mortal(conn->continuation);
   conn->continuation = NULL;
@@ -72,15 +72,35 @@ static void abandoned(pTHX_ void *what) {
     SAVEDESTRUCTOR_X(abandoned, conn); (conn)->asking = CALLING; } STMT_END
 #define END_CALLING(conn, state) STMT_START { (conn)->asking = state; LEAVE; } STMT_END
 
+/* One value of a client, read; `canonuser` has arguments, and cannot be a string. What is none ends the exchange. */
+static SV *ask_value(pTHX_ conn_t *conn, const char *name, SV *callback, SV **args, int *outcome) {
+  SV *value = callback;
+  conn->called = name;
+  if (is_callable(aTHX_ callback)) value = call(aTHX_ conn, callback, args, args ? 4 : 0);
+  else if (args || IS_MERE_REFERENCE(callback)) {
+    *outcome = give_up(aTHX_ conn, args ? ASR_NO_CODE : ASR_NOT_CALLABLE, callback);
+    return value;
+  }
+  if (SvGMAGICAL(value)) value = sv_mortalcopy(value);
+  if (IS_MERE_REFERENCE(value)) {
+    *outcome = give_up(aTHX_ conn, ASR_REFERENCE, value);
+    return value;
+  }
+  value = settled(aTHX_ value);
+  was_given(aTHX_ conn, value);
+  return value;
+}
+
 /* The values of a client, in one batch. */
 static int ask_values(pTHX_ conn_t *conn, U32 wanted) {
   HV *callbacks = conn->callbacks;
   SV *found[ASR_PROPERTIES], *canon = CALLBACK(callbacks, "canonuser");
+  const char *names[ASR_PROPERTIES];
   asr_value values[ASR_PROPERTIES];
-  int p, n = 0, why = -1;
+  int p, n = 0, outcome = ASR_ASK;
   bool calls = canon != NULL;
   for (p = 0; p < ASR_PROPERTIES; p++) {
-    found[p] = wanted & (1u << p) ? value_callback(aTHX_ conn, callbacks, p) : NULL;
+    found[p] = wanted & (1u << p) ? value_callback(aTHX_ conn, callbacks, p, &names[p]) : NULL;
     if (found[p] && (SvROK(found[p]) || SvGMAGICAL(found[p]))) calls = TRUE;
   }
   if (calls) {
@@ -88,26 +108,21 @@ static int ask_values(pTHX_ conn_t *conn, U32 wanted) {
     /* Copies: a callback may change or delete the others. */
     for (p = 0; p < ASR_PROPERTIES; p++) if (found[p]) found[p] = sv_mortalcopy(found[p]);
     if (canon) canon = sv_mortalcopy(canon);
-    for (p = 0; p < ASR_PROPERTIES && why < 0; p++) {
+    for (p = 0; p < ASR_PROPERTIES && outcome == ASR_ASK; p++) {
       if (!found[p]) continue;
-      if (is_callable(aTHX_ found[p])) found[p] = call(aTHX_ conn, found[p], NULL, 0);
-      else if (IS_MERE_REFERENCE(found[p])) why = ASR_NOT_CALLABLE;
-      if (why < 0 && IS_MERE_REFERENCE(found[p])) why = ASR_REFERENCE;
-      if (why < 0) found[p] = settled(aTHX_ found[p]);
-      if (canon && p <= ASR_AUTHZID && why < 0 && SvOK(found[p])) {
+      found[p] = ask_value(aTHX_ conn, names[p], found[p], NULL, &outcome);
+      if (canon && p <= ASR_AUTHZID && outcome == ASR_ASK && SvOK(found[p])) {
         SV *args[4];
         args[0] = sv_2mortal(newSVpv(p == ASR_AUTHCID ? "AUTHID" : "AUTHZID", 0));
         args[1] = &PL_sv_undef;
         args[2] = sv_2mortal(newSViv(1024));
         args[3] = found[p];
-        if (!is_callable(aTHX_ canon)) why = ASR_NOT_CALLABLE;
-        else if (found[p] = call(aTHX_ conn, canon, args, 4), IS_MERE_REFERENCE(found[p])) why = ASR_REFERENCE;
-        else found[p] = settled(aTHX_ found[p]);
+        found[p] = ask_value(aTHX_ conn, "canonuser", canon, args, &outcome);
       }
     }
     END_CALLING(conn, QUIET);
+    if (outcome != ASR_ASK) return outcome;
   }
-  if (why >= 0) return asr_abort(conn->rust, why);
   for (p = 0; p < ASR_PROPERTIES; p++) {
     if (!found[p] || !SvOK(found[p])) continue;
     values[n].property = (uint32_t)p;
@@ -116,13 +131,17 @@ static int ask_values(pTHX_ conn_t *conn, U32 wanted) {
   return asr_answer_values(conn->rust, values, (size_t)n);
 }
 
+/* The callbacks of the kinds of questions, from ASR_Q_REALM on. */
+static const char *const QUESTIONS[] = { "realm", "checkpass", "getsecret", "authorize", "checktoken", "canonuser", "challenge" };
+
 /* Gives the core an answer to a question of that kind. May run Perl code (overloading). */
 static int give_answer(pTHX_ conn_t *conn, int kind, SV *answer) {
   asr_slice none = { NULL, 0 };
+  conn->called = QUESTIONS[kind - ASR_Q_REALM];
   if (kind == ASR_Q_CHECKPASS || kind == ASR_Q_AUTHORIZE) {
     bool yes;
     /* A mere reference is no yes: a callback that only stores its continuation returns one. */
-    if (IS_MERE_REFERENCE(answer)) return asr_abort(conn->rust, ASR_REFERENCE);
+    if (IS_MERE_REFERENCE(answer)) return give_up(aTHX_ conn, ASR_REFERENCE, answer);
     yes = cBOOL(SvTRUE(answer));
     return asr_answer_verdict(conn->rust, yes);
   }
@@ -154,7 +173,7 @@ static int give_answer(pTHX_ conn_t *conn, int kind, SV *answer) {
     }
   }
   if (IS_MERE_REFERENCE(answer)) {
-    return kind == ASR_Q_GETSECRET ? asr_answer_no_key(conn->rust) : asr_abort(conn->rust, ASR_REFERENCE);
+    return kind == ASR_Q_GETSECRET ? asr_answer_no_key(conn->rust) : give_up(aTHX_ conn, ASR_REFERENCE, answer);
   }
   none = characters(aTHX_ answer);
   if (kind == ASR_Q_GETSECRET || kind == ASR_Q_CHALLENGE) return asr_answer_credential(conn->rust, none);
@@ -183,40 +202,49 @@ static SV *make_reply(pTHX_ conn_t *conn) {
   return sv_2mortal(newRV_noinc((SV *)cv));
 }
 
+static void store_text(pTHX_ conn_t *conn, HV *hv, const char *key, asr_slice text) {
+  if (text.ptr) (void)hv_store(hv, key, (I32)strlen(key), SvREFCNT_inc(said(aTHX_ conn, text, TRUE)), 0);
+}
+
 /* The arguments of a question, after the connection. Returns how many. */
 static int question_args(pTHX_ conn_t *conn, const asr_question *q, SV **args) {
   HV *hv;
   U32 i;
+  asr_slice authzid = q->authzid;
   switch (q->kind) {
     case ASR_Q_AUTHORIZE:
-      args[0] = text_or_undef(aTHX_ q->name);
-      args[1] = text_or_undef(aTHX_ q->authzid);
-      args[2] = text_or_undef(aTHX_ q->realm);
+      args[0] = said(aTHX_ conn, q->name, TRUE);
+      args[1] = said(aTHX_ conn, q->authzid, TRUE);
+      args[2] = said(aTHX_ conn, q->realm, TRUE);
       return 3;
     case ASR_Q_CANONUSER:
       args[0] = sv_2mortal(newSVpv(q->wanted ? "AUTHZID" : "AUTHID", 0));
-      args[1] = text_or_undef(aTHX_ q->realm);
+      args[1] = said(aTHX_ conn, q->realm, TRUE);
       args[2] = sv_2mortal(newSViv(1024));
-      args[3] = text_or_undef(aTHX_ q->name);
+      args[3] = said(aTHX_ conn, q->name, TRUE);
       return 4;
     case ASR_Q_CHALLENGE:
-      args[0] = text_or_undef(aTHX_ q->name);
-      args[1] = text_or_undef(aTHX_ q->prompt);
+      args[0] = said(aTHX_ conn, q->name, TRUE);
+      args[1] = said(aTHX_ conn, q->prompt, TRUE);
       args[2] = q->wanted ? &PL_sv_yes : &PL_sv_no;
       return 3;
     case ASR_Q_REALM:
-      for (i = 0; i < q->wanted && i < 16; i++) args[i] = text_or_undef(aTHX_ asr_offered_realm(conn->rust, i));
+      for (i = 0; i < q->wanted && i < 16; i++) args[i] = said(aTHX_ conn, asr_offered_realm(conn->rust, i), TRUE);
       return (int)i;
   }
   hv = newHV();
   args[0] = sv_2mortal(newRV_noinc((SV *)hv));
-  store_text(aTHX_ hv, "user", 4, q->name);
-  store_text(aTHX_ hv, "authname", 8, q->authzid);
-  store_text(aTHX_ hv, q->kind == ASR_Q_TOKEN ? "token" : "pass", q->kind == ASR_Q_TOKEN ? 5 : 4, q->secret);
-  store_text(aTHX_ hv, "realm", 5, q->realm);
-  store_text(aTHX_ hv, "host", 4, q->host);
-  store_text(aTHX_ hv, "port", 4, q->port);
-  if (q->kind == ASR_Q_GETSECRET) store_text(aTHX_ hv, "mechanism", 9, asr_mechanism(conn->rust));
+  if (q->kind != ASR_Q_TOKEN && !authzid.ptr) authzid.ptr = "";       /* as Authen::SASL::Perl has it */
+  store_text(aTHX_ conn, hv, "user", q->name);
+  store_text(aTHX_ conn, hv, "authname", authzid);
+  store_text(aTHX_ conn, hv, q->kind == ASR_Q_TOKEN ? "token" : "pass", q->secret);
+  store_text(aTHX_ conn, hv, "realm", q->realm);
+  store_text(aTHX_ conn, hv, "host", q->host);
+  store_text(aTHX_ conn, hv, "port", q->port);
+  if (q->kind == ASR_Q_GETSECRET) {
+    store_text(aTHX_ conn, hv, "authzid", authzid);
+    (void)hv_stores(hv, "mechanism", text_sv(aTHX_ asr_mechanism(conn->rust)));
+  }
   args[1] = make_reply(aTHX_ conn);
   return 2;
 }
@@ -231,13 +259,13 @@ static void owe(pTHX_ conn_t *conn, SV *reply) {
 
 /* One question that is no batch of values. */
 static int ask_one(pTHX_ conn_t *conn, const asr_question *q) {
-  static const char *const names[] = { "realm", "checkpass", "getsecret", "authorize", "checktoken", "canonuser", "challenge" };
-  const char *name = names[q->kind - ASR_Q_REALM];
+  const char *name = QUESTIONS[q->kind - ASR_Q_REALM];
   SV *callback = callback_named(aTHX_ conn->callbacks, name, (I32)strlen(name));
   SV *args[16], *result = &PL_sv_undef;
   int count, outcome;
   bool continues = q->kind == ASR_Q_CHECKPASS || q->kind == ASR_Q_GETSECRET || q->kind == ASR_Q_TOKEN;
   if (!callback) return asr_answer_text(conn->rust, *(asr_slice[]){ { NULL, 0 } });
+  conn->called = name;
   BEGIN_CALLING(conn);
   callback = sv_mortalcopy(callback);
   if (is_callable(aTHX_ callback)) {
@@ -259,14 +287,15 @@ static int ask_one(pTHX_ conn_t *conn, const asr_question *q) {
         }
         if (kept || conn->continuation) {
           END_CALLING(conn, QUIET);
-          return asr_abort(conn->rust, kept ? ASR_KEPT : ASR_DROPPED);
+          return give_up(aTHX_ conn, kept ? ASR_KEPT : ASR_DROPPED, NULL);
         }
       }
       new_serial(aTHX_ conn->reply);
     }
   } else if (SvROK(callback) || (q->kind != ASR_Q_GETSECRET && q->kind != ASR_Q_REALM)) {
+    bool strings = q->kind == ASR_Q_GETSECRET || q->kind == ASR_Q_REALM;
     END_CALLING(conn, QUIET);
-    return asr_abort(conn->rust, ASR_NOT_CALLABLE);
+    return give_up(aTHX_ conn, strings ? ASR_NOT_CALLABLE : ASR_NO_CODE, callback);
   } else {
     result = callback;
   }
@@ -287,12 +316,13 @@ static void tell_log(pTHX_ conn_t *conn) {
   }
   line = asr_log_line(&level);
   if (!line.ptr) return;
+  conn->called = "log";
   BEGIN_CALLING(conn);
   callback = sv_mortalcopy(callback);
   for (; line.ptr; line = asr_log_line(&level)) {
     SV *args[2];
     args[0] = sv_2mortal(newSViv(level));
-    args[1] = text_or_undef(aTHX_ line);
+    args[1] = said(aTHX_ conn, line, TRUE);
     call(aTHX_ conn, callback, args, 2);
   }
   END_CALLING(conn, before);
@@ -332,6 +362,7 @@ static void deliver(pTHX_ conn_t *conn, int outcome) {
   if (outcome == ASR_SEND || outcome == ASR_FAILED_WITH_MESSAGE) {
     asr_slice bytes = asr_message(conn->rust);
     message = sv_2mortal(newSVpvn(bytes.ptr ? bytes.ptr : "", bytes.len));
+    if (IS_TAINTED(conn)) SvTAINTED_on(message);
     asr_sent(conn->rust);
   }
   trace_outcome(aTHX_ conn, message, failed);
@@ -371,6 +402,7 @@ static void run(pTHX_ conn_t *conn, int what, SV *input, SV *continuation) {
   }
   if (conn->asking == OWED) new_serial(aTHX_ conn->reply);
   conn->asking = QUIET;
+  if (bytes.ptr) conn->flags |= HAS_HEARD;
   if (what == STEP && !bytes.ptr) bytes.ptr = "";
   conn->continuation = SvREFCNT_inc(continuation);
   trace_received(aTHX_ conn, what == START, bytes);

@@ -27,6 +27,29 @@ static int conn_free(pTHX_ SV *sv, MAGIC *mg) {
   return 0;
 }
 
+static const char *kind_of(pTHX_ SV *sv) {
+  if (!SvROK(sv)) return "a string";
+  if (SvOBJECT(SvRV(sv))) return "an object";
+  switch (SvTYPE(SvRV(sv))) {
+    case SVt_PVAV: return "an array reference";
+    case SVt_PVHV: return "a hash reference";
+    case SVt_PVCV: return "a code reference";
+    default: return "a reference";
+  }
+}
+
+/* Ends the exchange since the callback that was asked last cannot answer; `what` is that callback, or what it has returned. */
+static int give_up(pTHX_ conn_t *conn, int why, SV *what) {
+  asr_slice name, kind = { NULL, 0 };
+  name.ptr = conn->called;
+  name.len = strlen(name.ptr);
+  if (what) {
+    kind.ptr = kind_of(aTHX_ what);
+    kind.len = strlen(kind.ptr);
+  }
+  return asr_abort(conn->rust, why, name, kind);
+}
+
 /* From within a destructor: an exception cannot leave. */
 static void call_with_nothing(pTHX_ SV *continuation) {
   dSP;
@@ -47,7 +70,7 @@ static int reply_free(pTHX_ SV *sv, MAGIC *mg) {
   if (!reply) return 0;
   if (reply->conn && mg->mg_obj && reply->serial == (U32)CvXSUBANY((CV *)sv).any_i32) {
     reply->conn->asking = 0;
-    asr_abort(reply->conn->rust, ASR_DROPPED);
+    give_up(aTHX_ reply->conn, ASR_DROPPED, NULL);
     if (!PL_dirty) call_with_nothing(aTHX_ mg->mg_obj);
   }
   reply_release(aTHX_ reply);
@@ -94,38 +117,67 @@ static conn_t *connection_of(pTHX_ SV *sv) {
   return conn;
 }
 
+/* Text for the program: octets, or characters if it has asked for those; under -T tainted if it may come from the peer. */
+static SV *said(pTHX_ conn_t *conn, asr_slice text, bool tainted) {
+  SV *sv;
+  if (!text.ptr) return &PL_sv_undef;
+  sv = sv_2mortal(text_sv(aTHX_ text));
+  if (conn->flags & GIVES_CHARACTERS && is_encoded(aTHX_ text.ptr, text.len)) SvUTF8_on(sv);
+  if (tainted) SvTAINTED_on(sv);
+  return sv;
+}
+
+#define IS_TAINTED(conn) ((conn)->flags & (HAS_HEARD | GIVEN_TAINTED))
+
+/* The program has given this value. */
+static void was_given(pTHX_ conn_t *conn, SV *sv) {
+  if (SvTAINTED(sv)) conn->flags |= GIVEN_TAINTED;
+}
+
+/* What the peer names. A client's own identity comes from its program. */
+static bool is_of_peer(pTHX_ conn_t *conn, asr_slice name) {
+  static const char *const names[] = { "realm", "user", "authuser", "authcid", "authzid", "claimed_user" };
+  int i, count = conn->flags & IS_SERVER ? 6 : 1;
+  for (i = 0; conn->flags & HAS_HEARD && i < count; i++)
+    if (name.len == strlen(names[i]) && memEQ(name.ptr, names[i], name.len)) return TRUE;
+  return FALSE;
+}
+
 static SV *callback_named(pTHX_ HV *callbacks, const char *name, I32 len) {
   SV **slot = hv_fetch(callbacks, name, len, 0);
   return slot && SvOK(*slot) ? *slot : NULL;
 }
 #define CALLBACK(hv, name) callback_named(aTHX_ hv, "" name "", sizeof(name) - 1)
 
-/* The callback for a value of a client; the standard names win. */
-static SV *value_callback(pTHX_ conn_t *conn, HV *callbacks, int property) {
+/* The callback for a value of a client, and its name; the standard names win. */
+static SV *value_callback(pTHX_ conn_t *conn, HV *callbacks, int property, const char **name) {
   SV *cb = NULL;
+#define NAMED(text) (*name = text, CALLBACK(callbacks, text))
   switch (property) {
     case ASR_AUTHCID:
-      if ((cb = CALLBACK(callbacks, "authcid")) || (cb = CALLBACK(callbacks, "auth"))) return cb;
-      return CALLBACK(callbacks, "user");
+      if ((cb = NAMED("authcid")) || (cb = NAMED("auth"))) return cb;
+      return NAMED("user");
     case ASR_AUTHZID:
-      if ((cb = CALLBACK(callbacks, "authzid")) || (cb = CALLBACK(callbacks, "authname"))) return cb;
-      return CALLBACK(callbacks, "auth") ? CALLBACK(callbacks, "user") : NULL;   /* as Authen::SASL::XS has it */
+      if ((cb = NAMED("authzid")) || (cb = NAMED("authname"))) return cb;
+      return CALLBACK(callbacks, "auth") ? NAMED("user") : NULL;   /* as Authen::SASL::XS has it */
     case ASR_PASSWORD:
-      if ((cb = CALLBACK(callbacks, "pass"))) return cb;
-      return CALLBACK(callbacks, "password");
+      if ((cb = NAMED("pass"))) return cb;
+      return NAMED("password");
     case ASR_TOKEN:
-      if ((cb = CALLBACK(callbacks, "token")) || !(conn->flags & TOKEN_FROM_PASS)) return cb;
-      return value_callback(aTHX_ conn, callbacks, ASR_PASSWORD);
-    case ASR_REALM: return CALLBACK(callbacks, "realm");
-    case ASR_HOST: return CALLBACK(callbacks, "host");
-    case ASR_PORT: return CALLBACK(callbacks, "port");
-    default: return CALLBACK(callbacks, "serv");
+      if ((cb = NAMED("token")) || !(conn->flags & TOKEN_FROM_PASS)) return cb;
+      return value_callback(aTHX_ conn, callbacks, ASR_PASSWORD, name);
+    case ASR_REALM: return NAMED("realm");
+    case ASR_HOST: return NAMED("host");
+    case ASR_PORT: return NAMED("port");
+    default: return NAMED("serv");
   }
+#undef NAMED
 }
 
 /* What the application can answer, from the callbacks that it gave. */
 static U32 abilities(pTHX_ conn_t *conn) {
   HV *callbacks = conn->callbacks;
+  const char *name;
   U32 can = 0;
   int property;
   if (conn->flags & IS_SERVER) {
@@ -137,7 +189,7 @@ static U32 abilities(pTHX_ conn_t *conn) {
     return can;
   }
   for (property = ASR_AUTHCID; property <= ASR_TOKEN; property++)
-    if (property != ASR_REALM && value_callback(aTHX_ conn, callbacks, property)) can |= 1u << property;
+    if (property != ASR_REALM && value_callback(aTHX_ conn, callbacks, property, &name)) can |= 1u << property;
   if (CALLBACK(callbacks, "challenge")) can |= ASR_CAN_CHALLENGE;
   return can;
 }
@@ -228,7 +280,7 @@ static void set_options(pTHX_ conn_t *conn, SV *object, HV *options) {
     name.len = (size_t)len;
     if (!SvROK(value) && !SvGMAGICAL(value)) {         /* else reading it may change the hash */
       int known = asr_set(conn->rust, name, characters(aTHX_ value), &reason);
-      if (known < 0) croak("%" SVf, SVfARG(text_or_undef(aTHX_ reason)));
+      if (known < 0) blame_caller(aTHX_ text_or_undef(aTHX_ reason));
       if (known) continue;
     }
     if (!others) others = (AV *)sv_2mortal((SV *)newAV());
@@ -280,6 +332,9 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
   conn->callbacks = newHV();
   conn->self = self;
   conn->flags = (U8)side;
+  conn->called = "";
+  was_given(aTHX_ conn, service);
+  was_given(aTHX_ conn, host);
   conn->rust = rust;
   attach(aTHX_ (SV *)self, &conn_vtbl, conn);
   sv_bless(object, gv_stashpvs("Authen::SASL::Rust::Connection", GV_ADD));
@@ -304,7 +359,10 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
     call_perl(aTHX_ "_options", args, remote ? 3 : 2);
   }
   if (CALLBACK(conn->callbacks, "channel_binding")) call_perl(aTHX_ "_bind", &object, 1);
-  list = characters(aTHX_ parent_field(aTHX_ parent, "mechanism", 9));
+  given = parent_field(aTHX_ parent, "mechanism", 9);
+  if (IS_MERE_REFERENCE(given))
+    blame_caller(aTHX_ sv_2mortal(newSVpvf("mechanism: a string with names was expected, and this is %s", kind_of(aTHX_ given))));
+  list = characters(aTHX_ given);
   if (!list.ptr) list.ptr = "";
   if (!side && only_oauth(aTHX_ list)) conn->flags |= TOKEN_FROM_PASS;
   asr_set_abilities(conn->rust, abilities(aTHX_ conn));

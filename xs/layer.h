@@ -19,13 +19,17 @@ static layer_t *layer_of(pTHX_ SV *sv) {
 }
 
 /* Encodes or decodes one message, in the memory of the scalar that is returned; NULL on failure. */
-static SV *through_layer(pTHX_ conn_t *conn, asr_slice in, bool opening) {
+static SV *through_layer(pTHX_ conn_t *conn, asr_slice in, bool opening, bool tainted) {
   ptrdiff_t length;
   size_t room;
   SV *out;
   char *buffer;
   if (!in.ptr) return &PL_sv_undef;
-  if (!asr_layered(conn->rust)) return sv_2mortal(newSVpvn(in.ptr, in.len));
+  if (!asr_layered(conn->rust)) {
+    out = sv_2mortal(newSVpvn(in.ptr, in.len));
+    if (tainted) SvTAINTED_on(out);
+    return out;
+  }
   room = opening ? in.len : asr_room(conn->rust, in.len);
   out = newSV_type(SVt_PV);
   buffer = SvGROW(out, room + 1);
@@ -40,6 +44,7 @@ static SV *through_layer(pTHX_ conn_t *conn, asr_slice in, bool opening) {
   buffer[length] = '\0';
   SvCUR_set(out, length);
   SvPOK_only(out);
+  if (tainted) SvTAINTED_on(out);
   return sv_2mortal(out);
 }
 

@@ -51,17 +51,18 @@ static asr_slice octets(pTHX_ SV *sv) {
   return slice;
 }
 
-/* Text of the core, as characters. */
-static SV *text_sv(pTHX_ asr_slice text) {
-  SV *sv = newSVpvn(text.ptr, text.len);
-  if (text.len && !is_ascii_string((const U8 *)text.ptr, text.len) && is_encoded(aTHX_ text.ptr, text.len)) SvUTF8_on(sv);
-  return sv;
-}
+/* Text of the core: octets, UTF-8 without perl's flag. */
+static SV *text_sv(pTHX_ asr_slice text) { return newSVpvn(text.ptr, text.len); }
 
 static SV *text_or_undef(pTHX_ asr_slice text) {
   return text.ptr ? sv_2mortal(text_sv(aTHX_ text)) : &PL_sv_undef;
 }
 
-static void store_text(pTHX_ HV *hv, const char *key, I32 len, asr_slice text) {
-  if (text.ptr) (void)hv_store(hv, key, len, text_sv(aTHX_ text), 0);
+/* Dies as Carp's croak does: the text ends with the line of the program that called, not with one of ours. */
+static void blame_caller(pTHX_ SV *text) {
+  dSP;
+  PUSHMARK(SP);
+  XPUSHs(text);
+  PUTBACK;
+  call_pv("Carp::croak", G_VOID | G_DISCARD);
 }

@@ -52,7 +52,7 @@ extern "C" {
     pub fn asr_start(handle: Handle, initial: Slice) -> i32;
     pub fn asr_step(handle: Handle, received: Slice) -> i32;
     pub fn asr_busy(handle: Handle);
-    pub fn asr_abort(handle: Handle, why: i32) -> i32;
+    pub fn asr_abort(handle: Handle, why: i32, name: Slice, kind: Slice) -> i32;
     pub fn asr_message(handle: Handle) -> Slice;
     pub fn asr_sent(handle: Handle);
     pub fn asr_error(handle: Handle) -> Slice;

@@ -189,11 +189,15 @@ pub unsafe extern "C" fn asr_answer_credential(handle: *mut Handle, credential: 
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_answer_no_key(handle: *mut Handle) -> i32 {
-    const FAULT: &str = "getsecret gave a reference that is no stored key of SCRAM, \
-        a hash of mechanism, iterations, salt, stored_key and server_key";
+    let fault = Application::Callback {
+        name: "getsecret".into(),
+        reason: "returned a reference that is no stored key of SCRAM, \
+            a hash of mechanism, iterations, salt, stored_key and server_key"
+            .into(),
+    };
     // SAFETY: the module's rules.
     let handle = unsafe { &mut *handle };
-    handle.run(|session, world| session.answer_unusable(Application::Callback(FAULT).into(), world))
+    handle.run(|session, world| session.answer_unusable(fault.into(), world))
 }
 
 /// Answers whose a token is; without an identity it is refused with the other three.

@@ -405,7 +405,29 @@ User names and passwords are characters. A string with Perl's UTF-8 flag is take
 that is valid UTF-8 is taken as encoded already (this is what @ARGV and files give); any other is Latin-1.
 They are encoded once, and prepared with SASLprep (RFC 4013) where the mechanism's standard asks for that.
 DIGEST-MD5 hashes as Latin-1 what fits Latin-1, as its standard demands; a server takes too what clients make that hash
-the name, or both, in UTF-8 (GNU SASL, Authen::SASL::Perl). Callbacks of a server get names and passwords as characters.
+the name, or both, in UTF-8 (GNU SASL, Authen::SASL::Perl).
+
+What a program gets is octets: UTF-8, without Perl's flag. That holds for the arguments of callbacks, the properties, C<answer>,
+C<user> and C<error>; so C<crypt> and Digest::SHA work in a C<checkpass>, as they do with Authen::SASL::Perl. With the option
+C<< characters => 1 >> a connection gives decoded strings instead:
+
+=for program
+
+    use strict;
+    use warnings;
+    use Authen::SASL qw(Rust);
+
+    my $sasl = Authen::SASL->new(mechanism => 'PLAIN', callback => { checkpass => sub { 1 } });
+    for my $options ({}, { characters => 1 }) {
+        my $server = $sasl->server_new('imap', 'mail.example.org', $options);
+        $server->server_start("\0ren\xC3\xA9e\0pencil");
+        print length $server->property('user'), "\n";
+    }
+    # prints 6
+    # prints 5
+
+Under C<-T>, whatever came from the peer is tainted: the arguments of a server's callbacks, the names, C<error>, messages, and what
+C<decode> returns. So is what was made of a tainted value of the program.
 
 Messages of an exchange are bytes, in and out. A wide character in one dies. They are not encoded in base64:
 SMTP, IMAP and POP3 want that from the program, LDAP does not.
@@ -485,6 +507,10 @@ both processes may use their own copy; they share no nonce that is made afterwar
 =head2 From Authen::SASL::Perl
 
 =over
+
+=item *
+
+Callbacks of a server get octets, as there; C<< characters => 1 >> gives decoded strings. Values that are given may be either.
 
 =item *
 

@@ -14,6 +14,7 @@ typedef struct {
   HV *callbacks;      /* a copy of the Authen::SASL object's */
   reply_t *reply;
   SV *continuation;   /* the program's, of the step that is under way */
+  const char *called; /* the callback that was asked last */
   U8 asking;          /* a callback runs, or owes an answer */
   U8 flags;
 } conn_t;
@@ -23,6 +24,9 @@ typedef struct {
 #define TOKEN_FROM_PASS 4
 #define TRACES 8
 #define STARTS 16            /* the call that is under way, or was the last one, began the exchange */
+#define GIVES_CHARACTERS 32   /* option characters */
+#define HAS_HEARD 64          /* the peer has sent something */
+#define GIVEN_TAINTED 128     /* the program has given a tainted value */
 
 /* Shared by a connection and the continuations that its callbacks were given. */
 struct reply_s {
@@ -85,21 +89,17 @@ _option_names()
 
 void
 _nearest(name, names, own)
-    SV *name
-    SV *names
+    text_t name
+    text_t names
     bool own
-  PREINIT:
-    asr_slice typed, known;
   PPCODE:
-    typed = characters(aTHX_ name);
-    known = characters(aTHX_ names);
-    XPUSHs(text_or_undef(aTHX_ asr_nearest(typed, known, own)));
+    XPUSHs(text_or_undef(aTHX_ asr_nearest(name, names, own)));
 
 bool
 _knows(name)
-    SV *name
+    text_t name
   CODE:
-    RETVAL = asr_knows(characters(aTHX_ name));
+    RETVAL = asr_knows(name);
   OUTPUT:
     RETVAL
 
@@ -118,7 +118,7 @@ _make_verifier(mechanism, password, salt, iterations, spelling)
     ok = asr_make_verifier(mechanism, password, salt, AS_U32(iterations), spelling, &text, &owner);
     mXPUSHp(text.ptr, text.len);
     asr_text_free(owner);
-    if (!ok) croak("scram_verifier: %" SVf, SVfARG(ST(0)));
+    if (!ok) blame_caller(aTHX_ sv_2mortal(newSVpvf("scram_verifier: %" SVf, SVfARG(TOPs))));
 
 void
 _plugins(conn, path, load, prefer, options)
@@ -135,7 +135,7 @@ _plugins(conn, path, load, prefer, options)
     ok = asr_plugins_load(SvOK(conn) ? connection_of(aTHX_ conn)->rust : NULL, path, load, prefer, options, &text, &owner);
     mXPUSHs(text_sv(aTHX_ text));
     asr_text_free(owner);
-    if (!ok) croak("plugins: %" SVf, SVfARG(TOPs));
+    if (!ok) blame_caller(aTHX_ sv_2mortal(newSVpvf("plugins: %" SVf, SVfARG(TOPs))));
 
 void
 _no_plugins(conn)
@@ -199,7 +199,7 @@ void
 error(conn)
     conn_t *conn
   PPCODE:
-    XPUSHs(text_or_undef(aTHX_ asr_error(conn->rust)));
+    XPUSHs(said(aTHX_ conn, asr_error(conn->rust), IS_TAINTED(conn)));
 
 void
 abandon(conn)
@@ -234,7 +234,15 @@ _get(conn, name)
     conn_t *conn
     text_t name
   PPCODE:
-    XPUSHs(text_or_undef(aTHX_ asr_get(conn->rust, name)));
+    XPUSHs(said(aTHX_ conn, asr_get(conn->rust, name), conn->flags & GIVEN_TAINTED || is_of_peer(aTHX_ conn, name)));
+
+# A name or password of the program's, as callbacks get them.
+void
+_text(conn, text)
+    conn_t *conn
+    text_t text
+  PPCODE:
+    XPUSHs(said(aTHX_ conn, text, SvTAINTED(ST(1))));
 
 void
 _set(conn, name, value)
@@ -248,10 +256,13 @@ _set(conn, name, value)
     if (!asr_knows(name)) XSRETURN_NO;
     if (SvGMAGICAL(value)) value = sv_mortalcopy(value);
     if (IS_MERE_REFERENCE(value))
-      croak("%" SVf ": a string or a number was expected, and this is a reference", SVfARG(text_or_undef(aTHX_ name)));
+      blame_caller(aTHX_ sv_2mortal(newSVpvf("%" SVf ": a string or a number was expected, and this is a reference",
+          SVfARG(text_or_undef(aTHX_ name)))));
+    value = settled(aTHX_ value);
+    was_given(aTHX_ conn, value);
     text = characters(aTHX_ value);
     known = asr_set(conn->rust, name, text, &reason);
-    if (known < 0) croak("%" SVf, SVfARG(text_or_undef(aTHX_ reason)));
+    if (known < 0) blame_caller(aTHX_ text_or_undef(aTHX_ reason));
     ST(0) = boolSV(known);
     XSRETURN(1);
 
@@ -264,7 +275,7 @@ _add_binding(conn, kind, data)
     asr_slice reason;
   CODE:
     reason = asr_bind(conn->rust, kind, data);
-    if (reason.ptr) croak("%" SVf, SVfARG(text_or_undef(aTHX_ reason)));
+    if (reason.ptr) blame_caller(aTHX_ text_or_undef(aTHX_ reason));
 
 void
 _unbind(conn)
@@ -302,8 +313,13 @@ void
 _die_on_failure(conn, on)
     conn_t *conn
     bool on
+  ALIAS:
+    _characters = 1
+  PREINIT:
+    U8 flag;
   CODE:
-    conn->flags = on ? conn->flags | DIES : conn->flags & ~DIES;
+    flag = ix ? GIVES_CHARACTERS : DIES;
+    conn->flags = on ? conn->flags | flag : conn->flags & ~flag;
 
 void
 _side(conn)
@@ -320,7 +336,7 @@ encode(conn, data, ...)
   PREINIT:
     SV *out;
   PPCODE:
-    out = through_layer(aTHX_ conn, data, (bool)ix);
+    out = through_layer(aTHX_ conn, data, (bool)ix, ix || SvTAINTED(ST(1)));
     if (!out) XSRETURN_EMPTY;
     XPUSHs(out);
 
@@ -339,7 +355,7 @@ _auxprop(conn, name)
     asr_slice value;
     size_t i;
   PPCODE:
-    for (i = 0; value = asr_auxprop(conn->rust, name, i), value.ptr; i++) mXPUSHs(text_sv(aTHX_ value));
+    for (i = 0; value = asr_auxprop(conn->rust, name, i), value.ptr; i++) XPUSHs(said(aTHX_ conn, value, TRUE));
 
 void
 _layered(conn)

@@ -297,7 +297,7 @@ Only C<delete> works beyond a file of users: it takes the password away.
         print "$user->{user}: ", join(' ', sort keys %{ $user->{mechanisms} }), $user->{disabled} ? " (disabled)\n" : "\n";
     }
 
-All users, in the file's order: C<user>, C<disabled> (0 or 1), and C<mechanisms>, the iterations by mechanism.
+All users, in the file's order: C<user> (octets, as property C<user> is), C<disabled> (0 or 1), and C<mechanisms>, the iterations by mechanism.
 
 =head1 SEE ALSO
 

@@ -4,6 +4,9 @@ use strict;
 use warnings;
 use Carp ();
 
+# An error is blamed on the line that called Authen::SASL.
+our @CARP_NOT = ('Authen::SASL', 'Authen::SASL::Rust');
+
 # A handle of the core belongs to one thread.
 sub CLONE_SKIP { return 1 }
 
@@ -24,7 +27,7 @@ sub answer {
   my ($self, $name) = @_;
   return undef if !defined $name || $name =~ /\A(?:pass|password|token|getsecret|checkpass)\z/;
   my %property = (
-    user => 'authcid', authcid => 'authcid', auth => 'authcid',
+    user => 'authcid', username => 'authcid', authcid => 'authcid', auth => 'authcid',
     authname => 'authzid', authzid => 'authzid', realm => 'realm',
   );
   my $value = $property{$name} ? $self->_get($property{$name}) : undef;
@@ -80,7 +83,7 @@ sub property {
 }
 
 # Options that Perl code takes, and names that are stored, since Authen::SASL::XS or Authen::SASL::Perl know them.
-my @taken = qw(accounts auxprop channel_binding die_on_failure plugins tls users);
+my @taken = qw(accounts auxprop channel_binding characters die_on_failure plugins tls users);
 my @stored = qw(authsource optctx peername sockname COMPAT_CYRUSLIB_REPLY_MASK_BUG);
 my %perl_knows = map { $_ => 1 } @taken, @stored, keys %read_only;
 
@@ -109,8 +112,9 @@ sub _set_property {
     return if ($value || 0) eq ($self->_get($name) || 0);
     Carp::croak("property $name cannot be set");
   }
-  if ($name eq 'die_on_failure') {
-    $self->_die_on_failure($value ? 1 : 0);
+  if ($name eq 'die_on_failure' || $name eq 'characters') {
+    my $method = "_$name";
+    $self->$method($value ? 1 : 0);
     $self->{property}{$name} = $value ? 1 : 0;
   }
   elsif ($name eq 'channel_binding' || $name eq 'tls') {
@@ -126,6 +130,8 @@ sub _set_property {
   }
   elsif ($self->_set($name, ref $value eq 'ARRAY' && $name =~ /\A(?:offered_|auxprop\z)/ ? join(' ', @$value) : $value)) {
     delete $self->{property}{$name} if $self->{property};
+    # Perhaps a packed address: given back as it was.
+    $self->{property}{$name} = $value if $name =~ /\Aip(?:local|remote)port\z/;
     $self->_bind if $name eq 'offered_bindings';    # code is asked for what is offered
   }
   else {
@@ -232,7 +238,8 @@ sub checkpass {
   }
   my ($code, @own) = ref $callback eq 'ARRAY' ? @$callback : $callback;
   my @answer;
-  my $returned = $code->($self, @own, { user => $user, pass => $pass }, sub { @answer = $_[0] unless @answer });
+  my %query = (user => $self->_text($user), pass => $self->_text($pass), authname => '');
+  my $returned = $code->($self, @own, \%query, sub { @answer = $_[0] unless @answer });
   my $verdict = @answer ? $answer[0] : $returned;
   return 0 if ref $verdict && !do { require overload; overload::Overloaded($verdict) };
   return $verdict ? 1 : 0;
@@ -248,7 +255,7 @@ sub setpass {
     return _set_in($accounts, $user, $password, $flags);
   }
   my ($code, @own) = ref $callback eq 'ARRAY' ? @$callback : $callback;
-  return $code->($self, @own, $user, $password, $flags) ? 1 : 0;
+  return $code->($self, @own, $self->_text($user), $self->_text($password), $flags) ? 1 : 0;
 }
 
 # Cyrus' flags: 1 makes a user who is not there, 2 disables one.
@@ -377,7 +384,8 @@ server is successful when it returns its own.
 
 =head2 error
 
-Undef while all is well, else one string that says what went wrong, see L<Authen::SASL::Rust::Error/CODES>.
+Undef while all is well, else one string that says what went wrong, see L<Authen::SASL::Rust::Error/CODES>. It is octets unless the
+property C<characters> is set.
 
 =head2 code
 
@@ -424,7 +432,7 @@ is C<answer('user')>.
 
     $value = $conn->answer($name)
 
-What the callback of that name answered, or on a server what the client has proved: C<user>, C<authname>, C<realm>.
+What the callback of that name answered, or on a server what the client has proved: C<user> (also C<username>), C<authname>, C<realm>.
 A callback that is a plain string is returned as it is. Never a password, token or stored key.
 
 =head2 callback
@@ -510,6 +518,7 @@ The options of C<client_new> and C<server_new> have the same names. An option wi
     auxprop                 server: the properties to look up once a user has logged in, separated by spaces
     channel_binding_policy  disable, allow or require; allow
     plugins                 plugins of Cyrus SASL whose mechanisms may be used; see Authen::SASL::Rust::Plugins
+    characters              1: names, passwords and errors are given to the program as decoded strings; 0: as octets (UTF-8)
     die_on_failure          1: a failed step dies with an Authen::SASL::Rust::Error; $Authen::SASL::Rust::DIE_ON_FAILURE, or 0
     maxbuf                  longest frame of a layer that this side receives, 0 to 16777215; 65536. Below 17: no layer; more: 16777215
                             GSS-SPNEGO tells nobody: there this side sends no longer ones (nor above 65536) and takes any
