@@ -70,6 +70,11 @@ pub struct Config {
     pub no_confidentiality: bool,
     /// Client: the server's list of mechanisms holds a -PLUS variant (RFC 5802 §6).
     pub peer_offers_binding: bool,
+    /// Server: a -PLUS variant is among the mechanisms that clients were offered, unless `offered_mechanisms`
+    /// says otherwise ([`Config::offers_binding`]).
+    pub lists_binding: bool,
+    /// Client: the list of mechanisms to choose from holds one that uses a password.
+    pub lists_password: bool,
     rare: Option<Box<Rare>>,
 }
 
@@ -81,7 +86,10 @@ struct Rare {
     server: Server,
     offered_mechanisms: Option<Box<str>>,
     offered_bindings: Option<Box<str>>,
+    digest_md5_utf8: bool,
     tls_ssf: u32,
+    tls_certificate: bool,
+    unix_peer: bool,
     plugins: Option<Arc<Plugins>>,
     local: Option<Box<str>>,
     remote: Option<Box<str>>,
@@ -106,6 +114,8 @@ impl Default for Config {
             no_integrity: false,
             no_confidentiality: false,
             peer_offers_binding: false,
+            lists_binding: false,
+            lists_password: false,
             rare: None,
         }
     }
@@ -143,9 +153,30 @@ impl Config {
     /// strength unless the caller says another one.
     pub fn set_tls_ssf(&mut self, bits: u32) {
         self.rare().tls_ssf = bits;
+        self.rare().tls_certificate &= bits > 0;
         if !self.external_ssf_given {
             self.external_ssf = bits;
         }
+    }
+
+    /// This side of the TLS connection that the caller named has a certificate of its own.
+    pub fn set_tls_certificate(&mut self, has_one: bool) {
+        self.rare().tls_certificate = has_one;
+    }
+
+    /// The connection is a Unix socket, whose other end the system knows.
+    pub fn set_unix_peer(&mut self, is_one: bool) {
+        if is_one || self.rare.is_some() {
+            self.rare().unix_peer = is_one;
+        }
+    }
+
+    /// Client: whether there is a sign that something outside SASL proves who it is. Of a TLS connection that the caller
+    /// has named it is known whether the client has a certificate; of one whose strength alone was told, it is not.
+    pub fn proves_outside(&self) -> bool {
+        let told = self.external_ssf_given && self.external_ssf > 0;
+        let Some(rare) = &self.rare else { return told };
+        rare.tls_certificate || rare.unix_peer || (told && rare.tls_ssf == 0)
     }
 
     /// The mechanisms that the server offers: a server's own word, or what the client has received.
@@ -176,6 +207,11 @@ impl Config {
         ];
         let known = || WITHOUT_LAYERS.iter().any(|name| name.eq_ignore_ascii_case(&self.service));
         self.max_ssf.unwrap_or_else(|| if self.min_ssf == 0 && known() { 0 } else { u32::MAX })
+    }
+
+    /// Client: DIGEST-MD5 hashes names and passwords in UTF-8, whatever the standard says.
+    pub fn digest_md5_utf8(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.digest_md5_utf8)
     }
 
     /// True if a password may travel readable: nothing forbids it, or TLS is below.
@@ -230,6 +266,7 @@ impl Config {
                 self.rare().offered_mechanisms = value.map(Into::into);
             }
             "offered_bindings" => self.rare().offered_bindings = value.map(Into::into),
+            "digest_md5_utf8" => self.rare().digest_md5_utf8 = truth(value),
             "no_integrity" => self.no_integrity = truth(value),
             "no_confidentiality" => self.no_confidentiality = truth(value),
             "realm" => self.rare().realm = value.map(str::to_owned),
@@ -263,6 +300,7 @@ impl Config {
                 .collect::<Vec<_>>()
                 .join(" "),
             "channel_binding_policy" => self.binding_policy.name().into(),
+            "digest_md5_utf8" => u8::from(self.digest_md5_utf8()).to_string(),
             "no_integrity" => u8::from(self.no_integrity).to_string(),
             "no_confidentiality" => u8::from(self.no_confidentiality).to_string(),
             "realm" => self.realm()?.to_owned(),

@@ -79,6 +79,8 @@ pub struct Mechanism {
     pub client_needs: Abilities,
     /// What a server's application must be able to answer: one of these; empty for nothing.
     pub server_needs: Abilities,
+    /// Client: it can ask to act as another identity than the one that authenticates (ANONYMOUS: its trace).
+    pub carries_authzid: bool,
     /// True if a client derives keys that are worth remembering ([`DerivedKeys`]).
     pub derives_keys: bool,
     /// Why this machine does not have it for that side of a connection; `None` if it does. Those that need nothing of

@@ -200,6 +200,13 @@ pub enum Refused {
     /// The peer told why it refused; printable ASCII only, cut to a sane length.
     #[error("the server refused: {0}")]
     PeerSaid(String),
+    /// The server refused the channel binding, in these words: they do not tell a man in the middle from a server that
+    /// knows another type.
+    #[error("the server refused the channel binding: {0}. Either somebody is between, or the server knows another type than this client prefers (set offered_bindings) or cannot bind to this version of TLS (set channel_binding_policy to disable)")]
+    Binding(String),
+    /// A DIGEST-MD5 server gave no proof, where the name or password may have been hashed in another charset.
+    #[error("the server gave no proof: wrong password, or the server hashes characters beyond ASCII in UTF-8 (option digest_md5_utf8)")]
+    OtherCharset,
     /// The OAuth token was refused.
     #[error("the token was refused")]
     Token,
@@ -336,6 +343,7 @@ impl Error {
                 _ => Code::BadProt,
             },
             Error::Refused(Refused::Authorization { .. }) => Code::NoAuthz,
+            Error::Refused(Refused::Binding(_)) => Code::BadBinding,
             Error::Refused(_) => Code::BadAuth,
             Error::Application(_) => Code::BadParam,
             Error::Policy(Policy::NoMechanism(_)) => Code::NoMech,

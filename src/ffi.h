@@ -17,11 +17,11 @@ typedef struct { uint32_t property; asr_slice bytes; } asr_value;
 enum { ASR_SEND, ASR_ABSENT, ASR_ASK, ASR_FAILED, ASR_FAILED_WITH_MESSAGE, ASR_OVER, ASR_BUSY };
 
 /* contract::Property; as bits in asr_question.wanted and in the abilities */
-enum { ASR_AUTHCID, ASR_AUTHZID, ASR_PASSWORD, ASR_REALM, ASR_TOKEN, ASR_HOST, ASR_PORT, ASR_SERV, ASR_PROPERTIES };
+enum { ASR_AUTHCID, ASR_AUTHZID, ASR_PASSWORD, ASR_REALM, ASR_TOKEN, ASR_HOST, ASR_PORT, ASR_SERV, ASR_IDENTITY, ASR_PROPERTIES };
 
 /* contract::Abilities of a client and of a server */
 enum {
-  ASR_CAN_CHALLENGE = 1 << 15,
+  ASR_CAN_ACT_AS_OTHER = 1 << 14, ASR_CAN_CHALLENGE = 1 << 15,
   ASR_CAN_CHECKPASS = 1 << 16, ASR_CAN_GETSECRET = 1 << 17, ASR_CAN_AUTHORIZE = 1 << 18,
   ASR_CAN_CHECKTOKEN = 1 << 19, ASR_CAN_CANONUSER = 1 << 20
 };
@@ -49,7 +49,8 @@ asr_slice asr_nearest(asr_slice name, asr_slice names, int32_t own);
 int32_t asr_set(asr_handle *, asr_slice name, asr_slice value, asr_slice *error);
 asr_slice asr_bind(asr_handle *, asr_slice kind, asr_slice data);
 void asr_unbind(asr_handle *);
-void asr_tls_ssf(asr_handle *, uint32_t bits);
+void asr_tls(asr_handle *, uint32_t bits, int32_t certificate);
+void asr_unix_peer(asr_handle *, int32_t is_one);
 asr_slice asr_get(asr_handle *, asr_slice name);
 int32_t asr_start(asr_handle *, asr_slice initial);
 int32_t asr_step(asr_handle *, asr_slice received);

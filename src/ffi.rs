@@ -173,6 +173,11 @@ pub unsafe extern "C" fn asr_start(handle: *mut Handle, initial: Slice) -> i32 {
             return handle.session.abort(error) as i32;
         }
     }
+    let list = &handle.list;
+    if handle.session.side() == Side::Server {
+        // A property may have changed what the list comes to.
+        shielded((), || handle.session.offer(list));
+    }
     handle.run(|session, world| session.start(initial, world))
 }
 

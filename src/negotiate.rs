@@ -36,6 +36,9 @@ pub fn refusal(mechanism: &'static Mechanism, side: Side, config: &Config) -> Op
     if config.binding_policy == BindingPolicy::Require && !binds {
         return Some("channel binding is required (channel_binding_policy) and it has none".into());
     }
+    if side == Side::Client && !mechanism.carries_authzid && config.abilities.contains(Abilities::ACTS_AS_OTHER) {
+        return Some("it cannot ask to act as another user (callback authname differs from user)".into());
+    }
     let missing = match side {
         Side::Client => missing_answers(mechanism.client_needs, config.abilities),
         Side::Server => {
@@ -100,15 +103,42 @@ pub fn names(list: &str) -> impl Iterator<Item = &str> {
         .take(NAMES_LIMIT)
 }
 
+/// The name as the list spells it, if the list holds it in upper or lower case.
+fn listed<'a>(list: &'a str, name: &str) -> Option<&'a str> {
+    names(list).find(|listed| listed.eq_ignore_ascii_case(name))
+}
+
 /// The name as the list spells it. Programs take the name of a mechanism that failed out of their list and try again, which
 /// would never end if it came back in another case.
 pub fn spelling<'a>(list: &'a str, name: &'a str) -> &'a str {
-    names(list).find(|spelled| spelled.eq_ignore_ascii_case(name)).unwrap_or(name)
+    listed(list, name).unwrap_or(name)
 }
 
-/// True if the list holds a -PLUS variant.
+/// True if the list holds that name, in upper or lower case.
+pub fn lists(list: &str, name: &str) -> bool {
+    listed(list, name).is_some()
+}
+
+/// True if the list holds a mechanism that a client uses with a password.
+pub fn lists_password(list: &str, config: &Config) -> bool {
+    names(list)
+        .filter_map(|name| find(name, Side::Client, config))
+        .any(|mechanism| mechanism.client_needs.contains(Abilities::PASSWORD))
+}
+
+/// True if the list holds a -PLUS variant, in upper or lower case.
 pub fn offers_binding(list: &str) -> bool {
     names(list).any(|name| name.len() > 5 && name[name.len() - 5..].eq_ignore_ascii_case("-PLUS"))
+}
+
+/// True if a server that names this list offers a -PLUS variant: one that it may use.
+pub fn binds(list: &str, config: &Config) -> bool {
+    let usable = |mechanism| refusal(mechanism, Side::Server, config).is_none();
+    config.binds()
+        && names(list)
+            .filter(|name| offers_binding(name))
+            .filter_map(|name| find(name, Side::Server, config))
+            .any(usable)
 }
 
 /// All mechanisms of the list that may be used, the strongest first, ties in the list's order.

@@ -120,10 +120,11 @@ subtest 'while a connection is made' => sub {
 };
 
 subtest 'into the same connection' => sub {
-  for my $method (qw(client_start server_start client_step server_step)) {
-    my (@returned, $error, $seen);
+  for my $what (qw(start step)) {
+    my (@returned, $error, $seen, $method);
     my $code = sub {
       my ($conn) = @_;
+      $method = ($conn->_side ? 'server' : 'client') . "_$what";
       @returned = $conn->$method('x');
       $error = $conn->error;
       $seen = join ' ', $conn->host, $conn->mechanism, $conn->property('service'), $conn->need_step ? 'needed' : 'not';

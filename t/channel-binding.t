@@ -82,12 +82,20 @@ subtest 'each hash' => sub {
 };
 
 subtest 'the order of preference' => sub {
-  my @types = (qw(tls-exporter tls-server-end-point tls-unique another), 'ldap');
-  my %left = (%data, another => 'a');
-  for my $type (@types) {
-    my $server = server_of($LIST, { channel_binding => { %data, another => 'a' } });
-    succeeds(client_of($LIST, { channel_binding => {%left} }), $server, "p=$type", $type);
-    delete $left{$type};
+  # TLS before 1.3 is known by tls-unique, which TLS 1.3 has not.
+  my %of = (
+    'TLS 1.2' => [qw(tls-unique tls-server-end-point tls-exporter another ldap)],
+    'TLS 1.3' => [qw(tls-exporter tls-server-end-point another ldap)],
+  );
+  my %all = (%data, another => 'a');
+  for my $tls (sort keys %of) {
+    for my $first (0 .. $#{ $of{$tls} }) {
+      my ($type, @worse) = @{ $of{$tls} }[$first .. $#{ $of{$tls} }];
+      next if $tls eq 'TLS 1.2' && $first && grep { $_ eq 'tls-exporter' } @worse;
+      my $server = server_of($LIST, { channel_binding => {%all} });
+      my %left = map { $_ => $all{$_} } $type, @worse;
+      succeeds(client_of($LIST, { channel_binding => \%left }), $server, "p=$type", "$tls: $type");
+    }
   }
 };
 
@@ -108,6 +116,33 @@ subtest 'the three flags' => sub {
   succeeds(client_of('SCRAM-SHA-256'), server_of($LIST, $bound), 'n', 'data on the server alone');
   succeeds(client_of('SCRAM-SHA-256', $bound), server_of($LIST), 'y', 'data on the client alone, -PLUS not offered');
   succeeds(client_of($LIST, $bound), server_of($LIST, $bound), 'p=tls-exporter', 'data on both sides');
+};
+
+# RFC 5802 section 6: y is a downgrade only where this server offered -PLUS.
+subtest 'a server that offers no -PLUS takes y, whatever data it has' => sub {
+  my $bound = { channel_binding => { 'tls-exporter' => 'data' } };
+  my $picked = sub { my ($server) = @_; $server->mechanism('SCRAM-SHA-256'); return $server };
+  for my $list ('SCRAM-SHA-256', 'SCRAM-SHA-256 PLAIN', 'SCRAM-SHA-256 GS2-KRB5-PLUS', 'NO-SUCH-PLUS SCRAM-SHA-256') {
+    my $server = server_of($list, $bound);
+    unlike("@{[$server->listmech]}", qr/-PLUS/, "$list: it offers no -PLUS");
+    succeeds(client_of('SCRAM-SHA-256', $bound), $picked->($server), 'y', $list);
+  }
+  for my $late ($bound, { channel_binding => undef }) {
+    my $server = $picked->(server_of('SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN', { channel_binding => { 'tls-unique' => 'x' } }));
+    $server->property(%$late);
+    my $reply = $server->server_start('y,,n=fred,r=abcdefgh');
+    my $offered = defined $late->{channel_binding};
+    ($offered ? \&is : \&isnt)->($reply, 'e=server-does-support-channel-binding', 'data that change later count: '
+        . ($offered ? 'other ones' : 'none'));
+  }
+  for my $list ('SCRAM-SHA-256', 'SCRAM-SHA-256 PLAIN') {
+    fails(client_of('SCRAM-SHA-256', $bound),
+      $picked->(server_of($list, { %$bound, offered_mechanisms => 'SCRAM-SHA-256-PLUS SCRAM-SHA-256' })),
+      qr/server-does-support-channel-binding/, qr/SASL_BADBINDING/, "$list: but offered_mechanisms names one");
+  }
+  # The same in lower case, which names the same mechanisms.
+  fails(client_of('scram-sha-256', $bound), $picked->(server_of('scram-sha-256-plus scram-sha-256', $bound)), undef,
+    qr/SASL_BADBINDING/, 'a list in lower case');
 };
 
 subtest 'a stripped -PLUS' => sub {
@@ -139,7 +174,7 @@ subtest 'types that are not known to the other side' => sub {
   fails(
     client_of('SCRAM-SHA-256-PLUS', { channel_binding => { ldap => 'x' } }),
     server_of('SCRAM-SHA-256-PLUS', { channel_binding => { 'tls-unique' => 'x' } }),
-    qr/unsupported-channel-binding-type/, qr/no channel binding data of the type.*SASL_BADBINDING/, 'ldap'
+    qr/unsupported-channel-binding-type.*set offered_bindings.*set channel_binding_policy to disable.*SASL_BADBINDING/, qr/no channel binding data of the type.*SASL_BADBINDING/, 'ldap'
   );
 };
 
@@ -184,12 +219,12 @@ subtest 'data: option, property and callback, hash and code' => sub {
     is($client->mechanism, 'SCRAM-SHA-256-PLUS', "$name: -PLUS is chosen");
     succeeds($client, server_of($LIST, { channel_binding => {%data} }), "p=$type", $name);
   };
-  $is_bound->(client_of($LIST, { channel_binding => $give }), 'tls-exporter', 'code as an option');
+  $is_bound->(client_of($LIST, { channel_binding => $give }), 'tls-unique', 'code as an option');
   my @all = map { ['Authen::SASL::Rust::Connection', $_] } qw(tls-exporter tls-server-end-point tls-unique);
   is_deeply([sort { $a->[1] cmp $b->[1] } @asked], \@all, 'it gets the connection and the type');
 
   @asked = ();
-  $is_bound->(client_of($LIST, {}, channel_binding => [$give, 'own']), 'tls-exporter', 'array as a callback');
+  $is_bound->(client_of($LIST, {}, channel_binding => [$give, 'own']), 'tls-unique', 'array as a callback');
   is_deeply($asked[0], ['Authen::SASL::Rust::Connection', 'own', $asked[0][2]], 'with its own values in between');
   $is_bound->(client_of($LIST, {}, channel_binding => { ldap => $data{ldap} }), 'ldap', 'hash as a callback');
   $is_bound->(client_of($LIST, { channel_binding => { ldap => $data{ldap} } }, channel_binding => {%data}),
@@ -213,7 +248,7 @@ subtest 'data: option, property and callback, hash and code' => sub {
   ok($client->is_success && $client->mechanism eq 'SCRAM-SHA-256-PLUS', 'a callback set later');
 
   my $server = server_of($LIST, {}, channel_binding => $give);
-  succeeds(client_of($LIST, { channel_binding => {%data} }), $server, 'p=tls-exporter', 'code on the server');
+  succeeds(client_of($LIST, { channel_binding => {%data} }), $server, 'p=tls-unique', 'code on the server');
 
   my $upgraded = "\xff\xfe";
   utf8::upgrade($upgraded);
@@ -259,9 +294,9 @@ subtest 'what is offered (XEP-0474, XEP-0440)' => sub {
   like($said[0], qr/\Ap=tls-unique,/, 'the client binds to the best type that is offered');
   like($said[1], qr/,i=4096,h=[A-Za-z0-9+\/]{43}=\z/, 'the server sends the hash');
   is($client->property('offered_bindings'), 'tls-unique ldap', 'a list reads back as a string');
-  succeeds(client_of($LIST, {%bound}), server_of($LIST, { %bound, offered_mechanisms => $LIST }), 'p=tls-exporter',
+  succeeds(client_of($LIST, {%bound}), server_of($LIST, { %bound, offered_mechanisms => $LIST }), 'p=tls-unique',
     'a client that was not told checks nothing');
-  succeeds(client_of($LIST, { %bound, offered_mechanisms => $LIST }), server_of($LIST, {%bound}), 'p=tls-exporter',
+  succeeds(client_of($LIST, { %bound, offered_mechanisms => $LIST }), server_of($LIST, {%bound}), 'p=tls-unique',
     'a server that was not told sends nothing');
   fails(client_of($LIST, { %bound, offered_mechanisms => 'SCRAM-SHA-256-PLUS' }),
     server_of($LIST, { %bound, offered_mechanisms => $LIST }),

@@ -89,7 +89,10 @@ sub server_callbacks {
 sub party {
   my ($side, $facts) = @_;
   my %callbacks = $side eq 'client' ? client_callbacks($facts) : server_callbacks($facts);
-  my $sasl = Authen::SASL->new(mechanism => $facts->{mechanism}, callback => \%callbacks);
+  # A server that could not use EXTERNAL would not be made for it alone.
+  my $unproved = $side eq 'server' && $facts->{mechanism} eq 'EXTERNAL' && !length first_defined($facts->{'external-id'}, '');
+  my $list = $unproved ? 'EXTERNAL ANONYMOUS' : $facts->{mechanism};
+  my $sasl = Authen::SASL->new(mechanism => $list, callback => \%callbacks);
   my %option = map { /\A(?:$side-)?option-(.+)/ ? ($1 => $facts->{$_}) : () } keys %$facts;
   $option{realm} = $facts->{realm} if $side eq 'server' && defined $facts->{realm};
   $option{external_id} = $facts->{'external-id'} if defined $facts->{'external-id'};
@@ -98,7 +101,9 @@ sub party {
     $option{channel_binding} = { $type => pack 'H*', $data };
   }
   my $new = "${side}_new";
-  return $sasl->$new(first_defined($facts->{service}, ''), first_defined($facts->{host}, ''), \%option);
+  my $conn = $sasl->$new(first_defined($facts->{service}, ''), first_defined($facts->{host}, ''), \%option);
+  $conn->mechanism('EXTERNAL') if $unproved;
+  return $conn;
 }
 
 # One call; the message, or undef if there is none.

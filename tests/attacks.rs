@@ -37,7 +37,7 @@ fn run<'f>(mechanism: &str, facts: &'f Facts) -> (Party<'f>, Party<'f>) {
 
 fn able(side: Side) -> Session {
     let mut session = Session::new(side);
-    session.config.abilities = Abilities(u32::MAX);
+    session.config.abilities = Abilities(!Abilities::ACTS_AS_OTHER.0);
     session
 }
 

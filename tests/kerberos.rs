@@ -102,7 +102,9 @@ fn channel_bindings_hold() {
     // A client that says that we offer no binding, and we do: the list was changed on the way (RFC 5802 §6).
     let mut client = session(Side::Client, "GS2-KRB5", Some(1));
     client.config.peer_offers_binding = false;
-    let (_, server, _) = run(client, session(Side::Server, "GS2-KRB5", Some(1)), None);
+    let mut server = session(Side::Server, "GS2-KRB5", Some(1));
+    server.config.lists_binding = true;
+    let (_, server, _) = run(client, server, None);
     assert_eq!(code(&server), Some(Code::BadBinding), "{:?}", server.failure());
     // A changed header is noticed, since the context is bound to it.
     let alter = |message: &mut Vec<u8>| {

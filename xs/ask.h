@@ -111,7 +111,7 @@ static int ask_values(pTHX_ conn_t *conn, U32 wanted) {
     for (p = 0; p < ASR_PROPERTIES && outcome == ASR_ASK; p++) {
       if (!found[p]) continue;
       found[p] = ask_value(aTHX_ conn, names[p], found[p], NULL, &outcome);
-      if (canon && p <= ASR_AUTHZID && outcome == ASR_ASK && SvOK(found[p])) {
+      if (canon && (p <= ASR_AUTHZID || p == ASR_IDENTITY) && outcome == ASR_ASK && SvOK(found[p])) {
         SV *args[4];
         args[0] = sv_2mortal(newSVpv(p == ASR_AUTHCID ? "AUTHID" : "AUTHZID", 0));
         args[1] = &PL_sv_undef;

@@ -143,6 +143,12 @@ static bool is_of_peer(pTHX_ conn_t *conn, asr_slice name) {
   return FALSE;
 }
 
+/* The methods of the other side would run this side's exchange with its messages mistaken. */
+static void check_side(pTHX_ conn_t *conn, int side, const char *method) {
+  if ((conn->flags & IS_SERVER) != side)
+    croak("%s: this connection is a %s, and the method is a %s's", method, side ? "client" : "server", side ? "server" : "client");
+}
+
 static SV *callback_named(pTHX_ HV *callbacks, const char *name, I32 len) {
   SV **slot = hv_fetch(callbacks, name, len, 0);
   return slot && SvOK(*slot) ? *slot : NULL;
@@ -169,9 +175,19 @@ static SV *value_callback(pTHX_ conn_t *conn, HV *callbacks, int property, const
     case ASR_REALM: return NAMED("realm");
     case ASR_HOST: return NAMED("host");
     case ASR_PORT: return NAMED("port");
+    case ASR_IDENTITY:
+      if ((cb = NAMED("authzid"))) return cb;
+      if (CALLBACK(callbacks, "auth") && (cb = NAMED("user"))) return cb;
+      if ((cb = value_callback(aTHX_ conn, callbacks, ASR_AUTHCID, name))) return cb;
+      return NAMED("authname");
     default: return NAMED("serv");
   }
 #undef NAMED
+}
+
+/* A value that can be looked at before it is asked for: no code, and no magic that runs any. */
+static bool is_plain(pTHX_ SV *callback) {
+  return !SvROK(callback) && !SvGMAGICAL(callback);
 }
 
 /* What the application can answer, from the callbacks that it gave. */
@@ -191,6 +207,14 @@ static U32 abilities(pTHX_ conn_t *conn) {
   for (property = ASR_AUTHCID; property <= ASR_TOKEN; property++)
     if (property != ASR_REALM && value_callback(aTHX_ conn, callbacks, property, &name)) can |= 1u << property;
   if (CALLBACK(callbacks, "challenge")) can |= ASR_CAN_CHALLENGE;
+  if (can & 1u << ASR_AUTHCID && can & 1u << ASR_AUTHZID) {
+    SV *authcid = value_callback(aTHX_ conn, callbacks, ASR_AUTHCID, &name);
+    SV *authzid = value_callback(aTHX_ conn, callbacks, ASR_AUTHZID, &name);
+    if (is_plain(aTHX_ authcid) && is_plain(aTHX_ authzid)) {
+      asr_slice one = characters(aTHX_ authcid), other = characters(aTHX_ authzid);
+      if (other.len && (one.len != other.len || memNE(one.ptr, other.ptr, one.len))) can |= ASR_CAN_ACT_AS_OTHER;
+    }
+  }
   return can;
 }
 
@@ -370,7 +394,7 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
   reason = asr_negotiate(conn->rust, list);
   if (reason.ptr && !side && !HvUSEDKEYS(conn->callbacks)) {
     /* A program may give the callbacks to the connection: the choice is made again when the exchange starts. */
-    asr_set_abilities(conn->rust, ~(U32)0);
+    asr_set_abilities(conn->rust, ~(U32)ASR_CAN_ACT_AS_OTHER);
     if (asr_negotiate(conn->rust, list).ptr) {
       asr_set_abilities(conn->rust, 0);
       reason = asr_negotiate(conn->rust, list);

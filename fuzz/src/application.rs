@@ -40,6 +40,7 @@ pub fn answer(question: &Question, facts: &Facts) -> (Answer, Option<(String, St
                 (Property::Token, Some(&*secret)),
                 (Property::Host, Some("mail.example.com")),
                 (Property::Port, Some("143")),
+                (Property::Identity, facts.authzid.as_deref().or(Some(facts.name))),
             ];
             let mut given = Values::default();
             for (property, value) in values {

@@ -47,7 +47,7 @@ extern "C" {
     pub fn asr_set(handle: Handle, name: Slice, value: Slice, error: *mut Slice) -> i32;
     pub fn asr_bind(handle: Handle, kind: Slice, data: Slice) -> Slice;
     pub fn asr_unbind(handle: Handle);
-    pub fn asr_tls_ssf(handle: Handle, bits: u32);
+    pub fn asr_tls(handle: Handle, bits: u32, certificate: i32);
     pub fn asr_get(handle: Handle, name: Slice) -> Slice;
     pub fn asr_start(handle: Handle, initial: Slice) -> i32;
     pub fn asr_step(handle: Handle, received: Slice) -> i32;

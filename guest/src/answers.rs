@@ -168,7 +168,9 @@ impl User {
                     (callback::AUTHNAME, c"Authentication Name", c"Who you say you are, for the log")
                 }
                 Property::Authcid => (callback::AUTHNAME, c"Authentication Name", c"Please enter your name"),
-                Property::Authzid => (callback::USER, c"Authorization Name", c"Please enter whom to act as"),
+                Property::Authzid | Property::Identity => {
+                    (callback::USER, c"Authorization Name", c"Please enter whom to act as")
+                }
                 Property::Password => (callback::PASS, c"Password", c"Please enter your password"),
                 Property::Token => (callback::PASS, c"Token", c"Please enter your token"),
                 Property::Host => {

@@ -137,6 +137,8 @@ impl<T> Exchange<T> {
             (text(binding.name), data.unwrap_or_default())
         };
         self.session.config.set_binding(ChannelBinding { kind: kind.clone(), data: data.to_vec() })?;
+        // libsasl2 lists -PLUS as soon as there is data.
+        self.session.config.lists_binding = self.session.config.binds();
         self.binding = Some((crate::host::c_text(&kind).into_boxed_c_str(), made));
         Ok(())
     }

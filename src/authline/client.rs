@@ -144,15 +144,13 @@ impl Client {
 
     fn choose(&mut self, list: &Secret, world: &mut World<'_>) -> Option<Event> {
         let offered = list.expose_str().unwrap_or_default();
-        let both: Vec<&str> = negotiate::names(offered)
-            .filter(|name| negotiate::names(&self.wanted).any(|wanted| wanted.eq_ignore_ascii_case(name)))
-            .collect();
+        let both: Vec<&str> = negotiate::names(offered).filter(|name| negotiate::lists(&self.wanted, name)).collect();
         if let Err(error) = self.session.negotiate(&both.join(" ")) {
             self.session.abort(error);
             return Some(self.sasl_failed());
         }
         // What the server offers counts, and not what this client wants of it (RFC 5802 §6).
-        self.session.config.peer_offers_binding = negotiate::names(offered).any(|name| name.ends_with("-PLUS"));
+        self.session.config.peer_offers_binding = negotiate::offers_binding(offered);
         without_layer(&mut self.session.config);
         let outcome = self.session.start(None, world);
         self.after(outcome, false)

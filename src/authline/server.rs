@@ -4,7 +4,6 @@ use super::decoder::{Decoder, Message};
 use super::reply::{Reply, Word};
 use super::request::Request;
 use super::{without_layer, Fault, TOKEN_LIMIT};
-use crate::config::BindingPolicy;
 use crate::contract::{Answer, Question, Side, World};
 use crate::error::{Error, Failure, Misuse, Policy};
 use crate::negotiate;
@@ -117,7 +116,7 @@ impl Server {
             Request::Start { mechanism, initial } => {
                 self.session.unpick();
                 self.session.reset();
-                if !negotiate::names(&self.mechanisms).any(|name| name.eq_ignore_ascii_case(&mechanism)) {
+                if !negotiate::lists(&self.mechanisms, &mechanism) {
                     let reason = format!("{mechanism} is not offered");
                     return Some(self.failed(Policy::NoMechanism(reason).into()));
                 }
@@ -125,7 +124,7 @@ impl Server {
                     return Some(self.failed(error));
                 }
                 without_layer(&mut self.session.config);
-                self.as_offered();
+                self.session.offer(&self.mechanisms);
                 let outcome = self.session.start(initial.as_ref().map(Secret::expose), world);
                 self.after(outcome)
             }
@@ -146,15 +145,6 @@ impl Server {
                 self.end(Word::Unauthorized);
                 Some(Event::Command(line))
             }
-        }
-    }
-
-    /// A client that could bind, and was offered no -PLUS, says so (RFC 5802 §6); it is right here, whatever
-    /// data this server has.
-    fn as_offered(&mut self) {
-        let config = &mut self.session.config;
-        if config.binding_policy == BindingPolicy::Allow && !negotiate::offers_binding(&self.mechanisms) {
-            config.binding_policy = BindingPolicy::Disable;
         }
     }
 

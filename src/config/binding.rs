@@ -1,6 +1,7 @@
 //! Channel binding: the data, which of it may be used, and whether it must be.
 
 use crate::error::Error;
+use crate::negotiate;
 
 use super::{option, words, Config, BINDINGS_LIMIT, VALUE_LIMIT};
 
@@ -67,6 +68,12 @@ impl Config {
         self.bindings().next().is_some()
     }
 
+    /// Server: true if clients were offered a -PLUS variant, so that one which says that it was offered none
+    /// (`y`) has read a list that was changed on the way (RFC 5802 §6).
+    pub fn offers_binding(&self) -> bool {
+        self.offered_mechanisms().map_or(self.lists_binding, negotiate::offers_binding)
+    }
+
     /// The data of the binding of that type.
     pub fn binding(&self, kind: &str) -> Option<&[u8]> {
         self.bindings().find(|b| b.kind == kind).map(|b| b.data.as_slice())
@@ -94,7 +101,9 @@ impl Config {
             return Err(option("channel_binding", "data of at most 16 types"));
         }
         bindings.push(binding);
-        bindings.sort_by(|a, b| preference(&a.kind).cmp(&preference(&b.kind)).then_with(|| a.kind.cmp(&b.kind)));
+        let old_tls = bindings.iter().any(|b| b.kind == "tls-unique");
+        let preference = |b: &ChannelBinding| preference(&b.kind, old_tls);
+        bindings.sort_by(|a, b| preference(a).cmp(&preference(b)).then_with(|| a.kind.cmp(&b.kind)));
         Ok(())
     }
 
@@ -106,14 +115,15 @@ impl Config {
     }
 }
 
-/// Types of channel binding that both sides have: the sooner, the better. The exporter is of this
-/// connection alone (RFC 9266 §4), the end point's is that of a certificate (RFC 5929 §4.2);
-/// tls-unique is for old TLS, and the weaker one where sessions are resumed (RFC 7627 §1).
-fn preference(kind: &str) -> u8 {
+/// Types of channel binding, the preferred one first. Before TLS 1.3, which alone has no tls-unique, that is the default
+/// type (RFC 5802 §6.1, RFC 9266 §2), and servers there have no exporter. With TLS 1.3 the exporter, which is of this
+/// connection alone, comes before the end point, which is of a certificate (RFC 9266 §4, RFC 5929 §4.2).
+fn preference(kind: &str, old_tls: bool) -> u8 {
     match kind {
-        "tls-exporter" => 0,
-        "tls-server-end-point" => 1,
-        "tls-unique" => 2,
-        _ => 3,
+        "tls-unique" => 0,
+        "tls-server-end-point" if old_tls => 1,
+        "tls-exporter" => 2,
+        "tls-server-end-point" => 3,
+        _ => 4,
     }
 }

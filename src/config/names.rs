@@ -7,6 +7,7 @@ pub const OPTIONS: &[&str] = &[
     "channel_binding_policy",
     "delegate",
     "delegated_ccache",
+    "digest_md5_utf8",
     "external_id",
     "externalssf",
     "fake_salt_key",

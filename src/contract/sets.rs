@@ -17,6 +17,8 @@ impl Abilities {
     pub const PASSWORD: Self = Abilities(1 << Property::Password as u8);
     /// Client: [`Property::Token`].
     pub const TOKEN: Self = Abilities(1 << Property::Token as u8);
+    /// Client: an authorization identity that is known to differ from the authentication identity.
+    pub const ACTS_AS_OTHER: Self = Abilities(1 << 14);
     /// Client: `challenge`.
     pub const CHALLENGE: Self = Abilities(1 << 15);
     /// Server: `checkpass`.

@@ -26,6 +26,9 @@ pub enum Property {
     Port = 6,
     /// DIGEST-MD5's serv-name.
     ServName = 7,
+    /// The identity that was proved outside SASL, as the application names it (EXTERNAL): the authorization identity
+    /// by its standard name, else the authentication identity, else any other authorization identity.
+    Identity = 8,
 }
 
 impl Property {
@@ -40,6 +43,7 @@ impl Property {
             Property::Host => "host (callback host)",
             Property::Port => "port (callback port)",
             Property::ServName => "serv-name (callback serv)",
+            Property::Identity => "identity (callback authzid, user or authname)",
         }
     }
 }

@@ -53,6 +53,10 @@ pub unsafe extern "C" fn asr_question_get(handle: *const Handle, out: *mut FlatQ
             Question::Values(properties) => {
                 flat.kind = 1;
                 flat.wanted = properties.iter().fold(0, |bits, p| bits | 1 << (*p as u8));
+                // The session refuses an authorization identity that the mechanism cannot send, so it must know.
+                if session.mechanism().is_some_and(|mechanism| !mechanism.carries_authzid) {
+                    flat.wanted |= 1 << (Property::Authzid as u8);
+                }
             }
             Question::Realm { offered } => {
                 flat.kind = 2;
@@ -124,7 +128,7 @@ pub unsafe extern "C" fn asr_offered_realm(handle: *const Handle, index: u32) ->
 /// The module's rules; `values` points to `count` of them.
 #[no_mangle]
 pub unsafe extern "C" fn asr_answer_values(handle: *mut Handle, values: *const Value, count: usize) -> i32 {
-    const PROPERTIES: [Property; 8] = [
+    const PROPERTIES: [Property; 9] = [
         Property::Authcid,
         Property::Authzid,
         Property::Password,
@@ -133,6 +137,7 @@ pub unsafe extern "C" fn asr_answer_values(handle: *mut Handle, values: *const V
         Property::Host,
         Property::Port,
         Property::ServName,
+        Property::Identity,
     ];
     // SAFETY: the module's rules.
     let (handle, given) = unsafe { (&mut *handle, std::slice::from_raw_parts(values, count)) };

@@ -44,9 +44,7 @@ pub(super) fn choose(handle: &mut Handle) -> Result<(), Error> {
 pub unsafe extern "C" fn asr_pick(handle: *mut Handle, name: Slice) -> i32 {
     // SAFETY: the module's rules.
     let (handle, name) = unsafe { (&mut *handle, name.text().unwrap_or_default()) };
-    let picked = shielded(false, || {
-        negotiate::names(&handle.list).any(|n| n.eq_ignore_ascii_case(&name)) && handle.session.pick(&name).is_ok()
-    });
+    let picked = shielded(false, || negotiate::lists(&handle.list, &name) && handle.session.pick(&name).is_ok());
     handle.picked |= picked;
     i32::from(picked)
 }

@@ -119,17 +119,32 @@ pub unsafe extern "C" fn asr_unbind(handle: *mut Handle) {
     });
 }
 
-/// The strength of the TLS connection below, in bits; 0 for none.
+/// The strength of the TLS connection below, in bits, 0 for none; and whether this side has a certificate there.
 ///
 /// # Safety
 /// The module's rules.
 #[no_mangle]
-pub unsafe extern "C" fn asr_tls_ssf(handle: *mut Handle, bits: u32) {
+pub unsafe extern "C" fn asr_tls(handle: *mut Handle, bits: u32, certificate: i32) {
     shielded((), || {
         // SAFETY: the module's rules.
         let handle = unsafe { &mut *handle };
         handle.stale = true;
         handle.session.config.set_tls_ssf(bits);
+        handle.session.config.set_tls_certificate(certificate != 0);
+    });
+}
+
+/// Whether the connection is a Unix socket.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_unix_peer(handle: *mut Handle, is_one: i32) {
+    shielded((), || {
+        // SAFETY: the module's rules.
+        let handle = unsafe { &mut *handle };
+        handle.stale = true;
+        handle.session.config.set_unix_peer(is_one != 0);
     });
 }
 

@@ -13,6 +13,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     security: SecurityFlags::NOPLAINTEXT,
     client_needs: Abilities::NONE,
     server_needs: Abilities::NONE,
+    carries_authzid: true,
     derives_keys: false,
     unavailable: available,
     client: || Box::new(AwaitBegin),

@@ -24,6 +24,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NOANONYMOUS),
     client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
     server_needs: Abilities::CREDENTIALS,
+    carries_authzid: false,
     derives_keys: false,
     unavailable: available,
     client: || Box::new(AwaitChallenge),

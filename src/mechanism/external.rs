@@ -1,7 +1,8 @@
 //! EXTERNAL (RFC 4422, appendix A): the identity was proved outside SASL, by TLS or the socket.
 
+use crate::config::Config;
 use crate::contract::{
-    available, Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
+    Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
 };
 use crate::error::{Application, Error, Malformed, Refused};
 
@@ -13,11 +14,26 @@ pub static MECHANISM: Mechanism = Mechanism {
     security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NODICTIONARY).and(SecurityFlags::NOANONYMOUS),
     client_needs: Abilities::NONE,
     server_needs: Abilities::NONE,
+    carries_authzid: true,
     derives_keys: false,
-    unavailable: available,
+    unavailable: unproved,
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitIdentity),
 };
+
+/// A server needs the proved identity, and a client a sign that there is one: a server may offer EXTERNAL to every client
+/// under TLS, and one with a password and no certificate must get to its password. Where the caller names EXTERNAL alone,
+/// or has no password, it is asked for whatever the signs are.
+fn unproved(_: &'static Mechanism, side: Side, config: &Config) -> Option<String> {
+    let beside_a_password = config.lists_password && config.abilities.contains(Abilities::PASSWORD);
+    match side {
+        Side::Server if config.external_id().is_none_or(str::is_empty) => Some(Refused::NoExternalIdentity.to_string()),
+        Side::Client if beside_a_password && !config.proves_outside() => Some(
+            "there is a password, and no sign of an identity outside SASL (a certificate of the client's in property tls, externalssf, or a Unix socket)".into(),
+        ),
+        _ => None,
+    }
+}
 
 struct AwaitBegin;
 struct AwaitValues;
@@ -25,17 +41,14 @@ struct AwaitIdentity;
 
 impl State for AwaitBegin {
     fn step(self: Box<Self>, _: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
-        Ok(Step::Ask(Question::Values(&[Property::Authcid, Property::Authzid]), Box::new(AwaitValues)))
+        Ok(Step::Ask(Question::Values(&[Property::Identity]), Box::new(AwaitValues)))
     }
 }
 
 impl State for AwaitValues {
-    /// The authorization identity if there is one, else the authentication identity, as the
-    /// reference backend does; else empty, which asks for the identity that was proved.
+    /// The identity to act as; empty asks for the one that was proved.
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
-        let mut values = event.values()?;
-        let authcid = values.text(Property::Authcid)?;
-        let identity = values.text(Property::Authzid)?.or(authcid).unwrap_or_default();
+        let identity = event.values()?.text(Property::Identity)?.unwrap_or_default();
         if identity.contains('\0') {
             return Err(
                 Application::Unusable { what: "authorization identity", reason: "holds a NUL character" }.into()

@@ -16,6 +16,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     security: SecurityFlags::NOANONYMOUS,
     client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
     server_needs: Abilities::CHECK_PASSWORD.and(Abilities::CREDENTIALS),
+    carries_authzid: false,
     derives_keys: false,
     unavailable: available,
     client: || Box::new(AwaitNamePrompt),

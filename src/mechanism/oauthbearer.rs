@@ -22,6 +22,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     security: bearer::SECURITY,
     client_needs: Abilities::TOKEN,
     server_needs: Abilities::CHECK_TOKEN,
+    carries_authzid: true,
     derives_keys: false,
     unavailable: available,
     client: || Box::new(AwaitBegin),
@@ -49,7 +50,11 @@ impl State for AwaitValues {
         let authcid = values.text(Property::Authcid)?.filter(|name| !name.is_empty());
         let authzid = values.text(Property::Authzid)?.filter(|name| !name.is_empty());
         let host = ascii(values.text(Property::Host)?, "host (callback host)")?;
-        let port = ascii(values.text(Property::Port)?, "port (callback port)")?;
+        let port = values.text(Property::Port)?.filter(|port| !port.is_empty());
+        if port.as_deref().is_some_and(|port| !is_port(port)) {
+            let reason = "is no number from 1 to 65535 (RFC 7628 section 3.1)";
+            return Err(Application::Unusable { what: Property::Port.describe(), reason }.into());
+        }
         let token = bearer::token(&mut values)?;
         let mut message = Vec::with_capacity(token.expose().len() + 128);
         let named = authzid.as_deref().or(authcid.as_deref());
@@ -72,7 +77,12 @@ impl State for AwaitValues {
     }
 }
 
-/// Host and port are values of visible ASCII (RFC 7628 §3.1); an empty one is left out.
+/// The port is a positive decimal number without leading zeros (RFC 7628 §3.1).
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0') && text.parse::<u16>().is_ok()
+}
+
+/// The host is of visible ASCII (RFC 7628 §3.1); an empty one is left out.
 fn ascii(value: Option<String>, what: &'static str) -> Result<Option<String>, Error> {
     match value.filter(|value| !value.is_empty()) {
         Some(value) if !value.bytes().all(|b| b.is_ascii_graphic()) => Err(Application::Unusable {
@@ -107,6 +117,9 @@ impl State for AwaitMessage {
                 _ => Ok(()),
             }
             .map_err(malformed)?;
+        }
+        if port.is_some_and(|port: &str| !is_port(port)) {
+            return Err(malformed(Malformed::Expected("a port number (port=)")));
         }
         let token = match auth.ok_or_else(|| malformed(Malformed::Missing("auth")))? {
             "" => "",

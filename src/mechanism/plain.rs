@@ -15,6 +15,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     security: SecurityFlags::NOANONYMOUS,
     client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
     server_needs: Abilities::CHECK_PASSWORD.and(Abilities::CREDENTIALS),
+    carries_authzid: true,
     derives_keys: false,
     unavailable: available,
     client: || Box::new(AwaitBegin),

@@ -17,6 +17,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     security: bearer::SECURITY,
     client_needs: Abilities::AUTHCID.and(Abilities::TOKEN),
     server_needs: Abilities::CHECK_TOKEN,
+    carries_authzid: false,
     derives_keys: false,
     unavailable: available,
     client: || Box::new(AwaitBegin),

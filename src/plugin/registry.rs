@@ -278,6 +278,7 @@ fn register(
             security,
             client_needs: if side == Side::Client { needs } else { Abilities::NONE },
             server_needs: if side == Side::Server { needs } else { Abilities::NONE },
+            carries_authzid: features & feature::ALLOWS_PROXY != 0 || base == "ANONYMOUS",
             derives_keys: false,
             unavailable,
             client: client::begin,

@@ -9,7 +9,7 @@ use crate::error::{Application, Error, Malformed, Refused};
 use crate::secret::Secret;
 use crate::store::verifier;
 
-use super::{Outcome, Phase, Session};
+use super::{Identity, Outcome, Phase, Session};
 
 /// What the session itself wants with the answer that is awaited.
 pub(super) enum Errand {
@@ -140,6 +140,11 @@ impl Session {
             }
             (Errand::None, answer) => {
                 self.remember_names(&answer);
+                if self.drops_authzid() {
+                    let (what, reason) =
+                        (Property::Authzid.describe(), "cannot be sent: this mechanism has no place for it");
+                    return self.fail(Application::Unusable { what, reason }.into());
+                }
                 self.advance(next, Event::Answered(answer), world)
             }
             _ => self.fail(Application::WrongAnswer.into()),
@@ -191,6 +196,16 @@ impl Session {
             }
             _ => {}
         }
+    }
+
+    /// True if a client would log in as itself although the application has named whom to act as.
+    fn drops_authzid(&self) -> bool {
+        let Some(mechanism) = self.mechanism.filter(|m| self.side == Side::Client && !m.carries_authzid) else {
+            return false;
+        };
+        let Identity { authcid, authzid, .. } = &self.identity;
+        let waits = authcid.is_none() && mechanism.client_needs.contains(Abilities::AUTHCID);
+        !waits && authzid != authcid && authzid.as_deref().is_some_and(|name| !name.is_empty())
     }
 
     /// A server's mechanism is satisfied: make the names canonical and authorize.

@@ -44,6 +44,9 @@ enum Phase {
     Refused(Error),
     /// The server spoke last; one empty message may follow where the protocol has no success data.
     ServerSpokeLast,
+    /// A client has succeeded with an empty message, which a protocol may have taken for none (SMTP's and POP3's modules
+    /// do): the server then asks for it with an empty challenge.
+    SucceededSilently,
     /// A client has succeeded, as far as it can tell: a message that still comes is a refusal.
     SucceededUnlessRefused(Next),
     Succeeded,
@@ -108,10 +111,23 @@ impl Session {
     /// # Errors
     /// [`Policy::NoMechanism`] with the reason for each.
     pub fn negotiate(&mut self, list: &str) -> Result<&'static Mechanism, Error> {
-        self.config.peer_offers_binding = negotiate::offers_binding(self.config.offered_mechanisms().unwrap_or(list));
+        match self.side {
+            Side::Client => {
+                let offered = self.config.offered_mechanisms().unwrap_or(list);
+                self.config.peer_offers_binding = negotiate::offers_binding(offered);
+                self.config.lists_password = negotiate::lists_password(list, &self.config);
+            }
+            Side::Server => self.offer(list),
+        }
         let mechanism = negotiate::choose(list, self.side, &self.config)?;
         self.mechanism = Some(mechanism);
         Ok(mechanism)
+    }
+
+    /// Server: tells what clients were offered, those mechanisms of the list that may be used now. A client that
+    /// was offered no -PLUS variant rightly says so (RFC 5802 §6), whatever data this server has.
+    pub fn offer(&mut self, list: &str) {
+        self.config.lists_binding = negotiate::binds(list, &self.config);
     }
 
     /// Picks one mechanism by name; whether it may be used shows at `start`.
@@ -193,6 +209,11 @@ impl Session {
                 self.message = None;
                 Outcome::Absent
             }
+            Phase::SucceededSilently if received.is_empty() => {
+                self.phase = Phase::Succeeded;
+                self.message = Some(Vec::new());
+                Outcome::Send
+            }
             waiting @ (Phase::Application(_) | Phase::Finishing) => {
                 self.phase = waiting;
                 Outcome::Busy
@@ -225,12 +246,10 @@ impl Session {
     /// Ends the exchange with a failure from outside: a callback's value that could not be
     /// encoded, an exchange that was abandoned.
     pub fn abort(&mut self, error: Error) -> Outcome {
-        match self.phase {
-            Phase::Succeeded | Phase::SucceededUnlessRefused(_) | Phase::ServerSpokeLast | Phase::Failed => {
-                Outcome::Over
-            }
-            _ => self.fail(error),
+        if self.is_success() || matches!(self.phase, Phase::Failed) {
+            return Outcome::Over;
         }
+        self.fail(error)
     }
 
     /// The peer has ended the exchange: by its protocol's word for that, by beginning another one, or by going away. An exchange
@@ -317,6 +336,7 @@ impl Session {
         self.layer = layer.zip(self.mechanism).map(|(layer, mechanism)| layer::share(layer, self.side, mechanism.name));
         self.phase = match (self.side, &last) {
             (Side::Server, Some(_)) => Phase::ServerSpokeLast,
+            (Side::Client, Some(empty)) if empty.is_empty() => Phase::SucceededSilently,
             _ => Phase::Succeeded,
         };
         self.message = last;
@@ -438,7 +458,10 @@ impl Session {
 
     /// True once this side has verified all that it can verify.
     pub fn is_success(&self) -> bool {
-        matches!(self.phase, Phase::Succeeded | Phase::SucceededUnlessRefused(_) | Phase::ServerSpokeLast)
+        matches!(
+            self.phase,
+            Phase::Succeeded | Phase::SucceededSilently | Phase::SucceededUnlessRefused(_) | Phase::ServerSpokeLast
+        )
     }
 
     /// Reports a server that ended the protocol's dialogue with success although this client still

@@ -197,6 +197,12 @@ pub fn answer(question: &Question, facts: &Facts) -> Answer {
                     values.push(property, Secret::new(value));
                 }
             }
+            // EXTERNAL has one identity, by whichever name it was given.
+            if let (true, Some(name)) =
+                (wanted.contains(&Property::Identity), facts.bytes("authzid").or(facts.bytes("authcid")))
+            {
+                values.push(Property::Identity, Secret::new(name));
+            }
             Answer::Values(values)
         }
         Question::Realm { .. } => Answer::Text(facts.text("realm").map(str::to_owned)),

@@ -276,7 +276,7 @@ pub const ROWS: &[Row] = &[
         input: |n| [bytes("X ", n), b"PLAIN".to_vec()].concat(),
         take: |list| {
             let mut config = Config::default();
-            config.abilities = Abilities(u32::MAX);
+            config.abilities = Abilities(!Abilities::ACTS_AS_OTHER.0);
             let chosen = negotiate::choose(text(list), Side::Client, &config);
             chosen.map(|_| ()).map_err(|error| error.to_string())
         },

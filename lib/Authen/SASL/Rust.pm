@@ -226,6 +226,16 @@ the callbacks that it needs exist, or accounts that answer in their place. They 
 
 =item *
 
+it can ask to act as C<authname>, where that differs from C<user> (client): LOGIN, CRAM-MD5, XOAUTH2 and GSS-SPNEGO cannot;
+
+=item *
+
+of EXTERNAL: a server knows who the client is (C<external_id>). A client that has a password, and a list with mechanisms that use
+it, needs a sign that something outside SASL proves who it is: a certificate of its own in C<tls>, C<externalssf> where no C<tls> is given,
+or a C<sockname> or C<peername> of a Unix socket. So a server that offers EXTERNAL to everybody does not keep it from its password;
+
+=item *
+
 of Kerberos' mechanisms: the system has a GSS-API library, and there is a ticket (client) or a keytab with a key for the
 service (server). So a list like C<GSSAPI SCRAM-SHA-256> does without Kerberos where there is no ticket.
 
@@ -404,8 +414,8 @@ Under TLS, set C<externalssf>, and C<maxssf> to 0: a second layer gains nothing.
 User names and passwords are characters. A string with Perl's UTF-8 flag is taken as it is. One without it
 that is valid UTF-8 is taken as encoded already (this is what @ARGV and files give); any other is Latin-1.
 They are encoded once, and prepared with SASLprep (RFC 4013) where the mechanism's standard asks for that.
-DIGEST-MD5 hashes as Latin-1 what fits Latin-1, as its standard demands; a server takes too what clients make that hash
-the name, or both, in UTF-8 (GNU SASL, Authen::SASL::Perl).
+DIGEST-MD5 hashes as Latin-1 what fits Latin-1, as its standard demands. GNU SASL, Dovecot and Authen::SASL::Perl hash the name, or both,
+in UTF-8: a server takes that too, and the option C<digest_md5_utf8> makes a client do it.
 
 What a program gets is octets: UTF-8, without Perl's flag. That holds for the arguments of callbacks, the properties, C<answer>,
 C<user> and C<error>; so C<crypt> and Digest::SHA work in a C<checkpass>, as they do with Authen::SASL::Perl. With the option

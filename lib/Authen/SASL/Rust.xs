@@ -170,6 +170,7 @@ void
 client_start(conn, ...)
     conn_t *conn
   PPCODE:
+    check_side(aTHX_ conn, 0, "client_start");
     PUTBACK;
     run(aTHX_ conn, START, &PL_sv_undef, NULL);
     return;
@@ -182,7 +183,10 @@ server_start(conn, initial = &PL_sv_undef, continuation = NULL)
   ALIAS:
     client_step = 1
     server_step = 2
+  PREINIT:
+    static const char *const methods[] = { "server_start", "client_step", "server_step" };
   PPCODE:
+    check_side(aTHX_ conn, ix == 1 ? 0 : IS_SERVER, methods[ix]);
     PUTBACK;
     run(aTHX_ conn, ix ? STEP : START, initial, ix == 1 ? NULL : continuation);
     return;
@@ -284,11 +288,19 @@ _unbind(conn)
     asr_unbind(conn->rust);
 
 void
-_tls_ssf(conn, bits)
+_tls(conn, bits, certificate)
     conn_t *conn
     count_t bits
+    bool certificate
   CODE:
-    asr_tls_ssf(conn->rust, AS_U32(bits));
+    asr_tls(conn->rust, AS_U32(bits), certificate);
+
+void
+_unix_peer(conn, is_one)
+    conn_t *conn
+    bool is_one
+  CODE:
+    asr_unix_peer(conn->rust, is_one);
 
 void
 _pick(conn, name)

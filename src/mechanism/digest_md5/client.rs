@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::config::Config;
 use crate::contract::{Context, Established, Event, Property, Question, Side, State, Step};
-use crate::error::{Application, Error, PeerMisbehaved};
+use crate::error::{Application, Error, PeerMisbehaved, Refused};
 use crate::secret::{ct_eq, Secret};
 use crate::wire::digest;
 
@@ -38,6 +38,8 @@ struct AwaitProof {
     server_max_buf: u32,
     authcid: String,
     authzid: Option<String>,
+    /// The server may have hashed the same name and password in another charset.
+    may_differ: bool,
 }
 
 impl State for AwaitChallenge {
@@ -62,7 +64,8 @@ impl State for AwaitValues {
             return Err(Application::Empty(Property::Password.describe()).into());
         }
         let challenge = self.challenge;
-        let offered = challenge.realms.clone();
+        // Dovecot without realms sends an empty one.
+        let offered = challenge.realms.iter().filter(|realm| !realm.is_empty()).cloned().collect();
         let identity = Identity { authcid, authzid, password, serv_name };
         Ok(Step::Ask(Question::Realm { offered }, Box::new(AwaitRealm { challenge, identity })))
     }
@@ -73,7 +76,9 @@ impl State for AwaitRealm {
         let AwaitRealm { challenge, identity } = *self;
         let Identity { authcid, authzid, password, serv_name } = identity;
         let answer = event.text()?.filter(|realm| !realm.is_empty());
-        let realm = match choose_realm(answer.as_deref(), &challenge.realms)? {
+        let realm = match answer.as_ref().or(challenge.realms.first()) {
+            // The application's wish counts, listed or not: RFC 2831 §2.1.2 says no more than SHOULD, and servers have
+            // realms that they do not list. Without a realm none is sent, which counts as an empty one.
             Some(realm) => Some(encode(realm, challenge.utf8, Property::Realm)?.into_owned()),
             None => None,
         };
@@ -96,7 +101,9 @@ impl State for AwaitRealm {
             cnonce: cx.world.random.nonce()?.into_bytes(),
             qop: protection.qop,
         };
-        let session_key = exchange.session_key(password.expose(), Spelling::Standard);
+        let spelling = if cx.config.digest_md5_utf8() { Spelling::InUtf8 } else { Spelling::Standard };
+        let may_differ = exchange.spellings_differ(password.expose(), spelling);
+        let session_key = exchange.session_key(password.expose(), spelling);
         let proof = exchange.proof(Proof::Server, &session_key);
         let response = exchange.proof(Proof::Client, &session_key);
         let Exchange { authcid, authzid, nonce, cnonce, digest_uri, .. } = exchange;
@@ -109,7 +116,7 @@ impl State for AwaitRealm {
         }
         Ok(Step::Send(
             message,
-            Box::new(AwaitProof { proof, session_key, protection, server_max_buf, authcid, authzid }),
+            Box::new(AwaitProof { proof, session_key, protection, server_max_buf, authcid, authzid, may_differ }),
         ))
     }
 }
@@ -118,9 +125,12 @@ impl State for AwaitProof {
     /// The message after it is empty, if the protocol wants one at all.
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
         const MESSAGE: &str = "response-auth";
-        let proof =
-            parse_response_auth(event.received(MESSAGE)?).map_err(|reason| Error::malformed(MESSAGE, reason))?;
-        let proof = proof.ok_or_else(|| Error::misbehaved(MESSAGE, PeerMisbehaved::ServerProofMissing))?;
+        let bytes = event.received(MESSAGE)?;
+        let proof = parse_response_auth(bytes).map_err(|reason| Error::malformed(MESSAGE, reason));
+        if self.may_differ && !matches!(proof, Ok(Some(_))) {
+            return Err(Refused::OtherCharset.into());
+        }
+        let proof = proof?.ok_or_else(|| Error::misbehaved(MESSAGE, PeerMisbehaved::ServerProofMissing))?;
         if !ct_eq(&proof, &self.proof) {
             return Err(Error::misbehaved(MESSAGE, PeerMisbehaved::ServerProof));
         }
@@ -130,16 +140,6 @@ impl State for AwaitProof {
             authzid: self.authzid,
             ..Established::default()
         }))
-    }
-}
-
-/// The application's realm if it was offered, or if none was; the first offered one if the
-/// application has no wish. `None` sends no realm, which counts as an empty one.
-fn choose_realm<'a>(answer: Option<&'a str>, offered: &'a [String]) -> Result<Option<&'a str>, Error> {
-    match answer {
-        None => Ok(offered.first().map(String::as_str)),
-        Some(realm) if offered.is_empty() || offered.iter().any(|one| one == realm) => Ok(Some(realm)),
-        Some(_) => Err(unusable(Property::Realm.describe(), "is none of those that the server offers")),
     }
 }
 

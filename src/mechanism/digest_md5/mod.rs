@@ -34,6 +34,7 @@ pub static MECHANISM: Mechanism = Mechanism {
     security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NOANONYMOUS).and(SecurityFlags::MUTUAL_AUTH),
     client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
     server_needs: Abilities::CREDENTIALS,
+    carries_authzid: true,
     derives_keys: false,
     unavailable: available,
     client: || Box::new(client::AwaitChallenge),

@@ -75,6 +75,12 @@ impl Exchange {
         Zeroizing::new(a1.finalize().into())
     }
 
+    /// True if another spelling than this one would give another key.
+    pub fn spellings_differ(&self, password: &[u8], spelling: Spelling) -> bool {
+        let latin = |name: &[u8]| !name.is_ascii() && std::str::from_utf8(name).is_ok_and(fits_latin1);
+        matches!(spelling, Spelling::Standard) && (latin(self.authcid.as_bytes()) || latin(password))
+    }
+
     /// `HEX( KD( HEX(H(A1)), { nonce ":" nc ":" cnonce ":" qop ":" HEX(H(A2)) } ) )`
     pub fn proof(&self, whose: Proof, key: &SessionKey) -> [u8; 32] {
         let mut a2 = Md5::new();
@@ -98,11 +104,15 @@ impl Exchange {
     }
 }
 
+fn fits_latin1(text: &str) -> bool {
+    text.chars().all(|c| u32::from(c) < 0x100)
+}
+
 /// Hashes a user name or password: unless it is wanted in UTF-8, as ISO 8859-1 if all its characters are in it.
 /// Without `charset=utf-8` the name is ISO 8859-1 anyway, so one rule does for both.
 fn update_name(hash: &mut Md5, name: &[u8], in_utf8: bool) {
     match std::str::from_utf8(name) {
-        Ok(text) if !in_utf8 && !name.is_ascii() && text.chars().all(|c| u32::from(c) < 0x100) => {
+        Ok(text) if !in_utf8 && !name.is_ascii() && fits_latin1(text) => {
             // Character by character, so that no second copy of a password comes to be.
             for c in text.chars() {
                 hash.update([c as u8]);

@@ -50,10 +50,6 @@ impl State for AwaitValues {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let (dialect, config) = (self.0, cx.config);
         let authzid = authzid(event)?;
-        if dialect == Dialect::Spnego && authzid.is_some() {
-            let reason = "cannot be sent: this mechanism has no place for it";
-            return Err(Application::Unusable { what: "authorization identity", reason }.into());
-        }
         let limits = Limits::of(config);
         let mut wanted = flag::MUTUAL | flag::REPLAY | flag::SEQUENCE;
         let mut credentials = credentials(Side::Client, dialect.speaking(), config)?;

@@ -6,7 +6,6 @@ use crate::config::Config;
 use crate::contract::{Context, Established, Event, Next, Question, Side, State, Step};
 use crate::error::{Error, Malformed, PeerMisbehaved, Policy};
 use crate::gssapi::{flag, Acceptor, Initiator, Progress, Speaking};
-use crate::negotiate;
 use crate::wire::gs2::{Flag, Header};
 
 use super::client::{authzid, WANTED};
@@ -138,7 +137,6 @@ impl State for AwaitMessage {
         let (header, token) = bytes.split_at(end);
         let text = std::str::from_utf8(header).map_err(|_| malformed(Malformed::Utf8("the GS2 header")))?;
         let (parsed, _) = Header::parse(text).map_err(malformed)?;
-        let has_binding = cx.config.offered_mechanisms().map_or(cx.config.binds(), negotiate::offers_binding);
         let kind = match (parsed.flag, with_binding(cx)) {
             (Flag::Bound(kind), true) => Some(kind),
             (Flag::Bound(_), false) => {
@@ -147,7 +145,9 @@ impl State for AwaitMessage {
             (_, true) => {
                 return Err(Policy::ChannelBindingRequired("the client names none in a -PLUS mechanism").into())
             }
-            (Flag::Unoffered, false) if has_binding => return Err(misbehaved(PeerMisbehaved::Downgrade)),
+            (Flag::Unoffered, false) if cx.config.offers_binding() => {
+                return Err(misbehaved(PeerMisbehaved::Downgrade))
+            }
             (_, false) => None,
         };
         let Some(binding) = bound(header, kind, cx.config) else {

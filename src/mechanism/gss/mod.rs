@@ -33,6 +33,7 @@ const fn mechanism(
         security: SECURITY,
         client_needs: Abilities::NONE,
         server_needs: Abilities::NONE,
+        carries_authzid: true,
         derives_keys: false,
         unavailable,
         client,
@@ -44,14 +45,17 @@ pub static GS2_KRB5_PLUS: Mechanism =
     mechanism("GS2-KRB5-PLUS", 84, 0, kerberos_lacks, || gs2::client(), || gs2::server());
 pub static GSSAPI: Mechanism =
     mechanism("GSSAPI", 83, 256, kerberos_lacks, || client::begin(Dialect::Gssapi), || server::begin(Dialect::Gssapi));
-pub static GSS_SPNEGO: Mechanism = mechanism(
-    "GSS-SPNEGO",
-    82,
-    256,
-    spnego_lacks,
-    || client::begin(Dialect::Spnego),
-    || server::begin(Dialect::Spnego),
-);
+pub static GSS_SPNEGO: Mechanism = Mechanism {
+    carries_authzid: false,
+    ..mechanism(
+        "GSS-SPNEGO",
+        82,
+        256,
+        spnego_lacks,
+        || client::begin(Dialect::Spnego),
+        || server::begin(Dialect::Spnego),
+    )
+};
 pub static GS2_KRB5: Mechanism = mechanism("GS2-KRB5", 81, 0, kerberos_lacks, || gs2::client(), || gs2::server());
 
 /// What comes around the tokens.
@@ -172,7 +176,7 @@ mod tests {
     fn without_a_ticket_the_next_mechanism_is_taken() {
         for side in [Side::Client, Side::Server] {
             let mut session = Session::new(side);
-            session.config.abilities = Abilities(u32::MAX);
+            session.config.abilities = Abilities(!Abilities::ACTS_AS_OTHER.0);
             session.config.host = "localhost".into();
             session.config.service = "ldap".into();
             session.config.set("ccache", Some("FILE:/nonexistent/ccache")).unwrap();

@@ -105,18 +105,30 @@ fn unusable(what: &'static str, reason: &'static str) -> Error {
     Application::Unusable { what, reason }.into()
 }
 
-/// The server's `e=` (RFC 5802 §7). What its words for wrong credentials mean is said in the words that all mechanisms use.
-fn refused(reason: &str) -> Error {
+/// The server's `e=` (RFC 5802 §7). What its words for wrong credentials mean is said in the words that all mechanisms use, and
+/// for a channel binding what can be set.
+fn refused(reason: &str, cx: &Context<'_, '_>) -> Error {
     let said = printable(reason.as_bytes());
-    let credentials = matches!(reason, "invalid-proof" | "unknown-user");
-    Refused::PeerSaid(if credentials { format!("{said} (wrong password or unknown user)") } else { said }).into()
+    match (reason, own_family(cx.mechanism)) {
+        ("invalid-proof" | "unknown-user", _) => {
+            Refused::PeerSaid(format!("{said} (wrong password or unknown user)")).into()
+        }
+        (
+            "channel-bindings-dont-match"
+            | "channel-binding-not-supported"
+            | "unsupported-channel-binding-type"
+            | "server-does-support-channel-binding",
+            Ok((_, true)),
+        ) => Refused::Binding(said).into(),
+        _ => Refused::PeerSaid(said).into(),
+    }
 }
 
 impl State for AwaitServerFirst {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let bytes = event.received(SERVER_FIRST)?;
         if let Some(reason) = server_error(bytes) {
-            return Err(refused(reason));
+            return Err(refused(reason, cx));
         }
         let AwaitServerFirst { sent, password } = *self;
         let (hash, _) = own_family(cx.mechanism)?;
@@ -194,7 +206,7 @@ impl State for AwaitServerFinal {
             return Err(Error::misbehaved(SERVER_FINAL, PeerMisbehaved::ServerProofMissing));
         }
         let signature = match ServerFinal::parse(bytes)? {
-            ServerFinal::Error(reason) => return Err(refused(reason)),
+            ServerFinal::Error(reason) => return Err(refused(reason, cx)),
             ServerFinal::Verifier(signature) => signature,
         };
         if !ct_eq(&self.signature, &signature) {

@@ -61,6 +61,7 @@ const fn scram(name: &'static str, rank: u8) -> Mechanism {
             .and(SecurityFlags::MUTUAL_AUTH),
         client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
         server_needs: Abilities::CREDENTIALS,
+        carries_authzid: true,
         derives_keys: true,
         unavailable: available,
         client: || Box::new(client::AwaitBegin),

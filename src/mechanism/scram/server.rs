@@ -12,7 +12,6 @@ use crate::contract::{Context, Established, Event, Question, State, Step, World}
 use crate::crypto::hash::{Digest, Hash};
 use crate::crypto::scram::Keys;
 use crate::error::{Error, Malformed, PeerMisbehaved, Policy, Refused};
-use crate::negotiate;
 use crate::secret::{ct_eq, Secret};
 use crate::store::verifier::{self, Verifier};
 use crate::wire::gs2::{Flag, Header};
@@ -78,19 +77,13 @@ fn check_flag(header: &Header<'_>, plus: bool, config: &Config) -> Result<(), Er
             None => misbehaved(PeerMisbehaved::ChannelBindingUnsupported),
         },
         Flag::Bound(_) => misbehaved(PeerMisbehaved::Rule("it binds to a channel (p=) in a mechanism without -PLUS")),
-        Flag::Unoffered if offers_binding(config) => misbehaved(PeerMisbehaved::Downgrade),
+        Flag::Unoffered if plus || config.offers_binding() => misbehaved(PeerMisbehaved::Downgrade),
         _ if plus => misbehaved(PeerMisbehaved::Rule("it binds to no channel in a -PLUS mechanism")),
         _ if config.binding_policy == BindingPolicy::Require => {
             Err(Policy::ChannelBindingRequired("the client's first message has none").into())
         }
         _ => Ok(()),
     }
-}
-
-/// Whether this server offers -PLUS: by its own word, else as soon as it is able to. A server that is
-/// made for the one mechanism which the client chose knows no more than that.
-fn offers_binding(config: &Config) -> bool {
-    config.offered_mechanisms().map_or(config.binds(), negotiate::offers_binding)
 }
 
 impl State for AwaitCredential {

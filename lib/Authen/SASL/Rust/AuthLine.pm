@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use Authen::SASL ();
 use Authen::SASL::Rust ();
+use Authen::SASL::Rust::Octets ();
 use Carp ();
 use IO::Select ();
 use Time::HiRes ();
@@ -267,6 +268,17 @@ sub _end {
 # Blocks on the handle until the client is authenticated or not, or the time is over.
 sub login {
   my ($self, $handle, %arg) = @_;
+  my $layers = Authen::SASL::Rust::Octets::take($handle);
+  my $in;
+  my $lived = eval { $in = $self->_login($handle, %arg); 1 };
+  my $why = $@;
+  Authen::SASL::Rust::Octets::put_back($handle, $layers);
+  die $why unless $lived;
+  return $in ? $handle : ();
+}
+
+sub _login {
+  my ($self, $handle, %arg) = @_;
   my $timeout = exists $arg{timeout} ? $arg{timeout} : 30;
   my $deadline = defined $timeout ? Time::HiRes::time() + $timeout : undef;
   my $out = $self->begin;
@@ -282,7 +294,7 @@ sub login {
     $self->_fail('the server speaks although nothing was asked');
     return;
   }
-  return $handle;
+  return 1;
 }
 
 sub _wait {
@@ -339,10 +351,6 @@ sub _server_takes {
     $self->_abandoned;
     my @offered = $conn->listmech;
     return $self->_unauthorized("$name is not offered") unless grep { $_ eq $name } @offered;
-    # A client that could bind, and was offered no -PLUS, says so (RFC 5802 section 6); it is right here, whatever
-    # data this server has.
-    $conn->property(channel_binding_policy => 'disable')
-      if !(grep { /-PLUS\z/ } @offered) && ($conn->property('channel_binding_policy') || '') eq 'allow';
     $conn->mechanism($name);
     return $self->_ask(server_start => $data);
   }
@@ -505,7 +513,7 @@ With C<on_reply> the callbacks of C<sasl> answer through their continuations, at
     $handle = $auth->login($handle, timeout => 30)
 
 Client: authenticates a connected handle (a socket, or one of L<IO::Socket::SSL>), blocking or not, within so many seconds; undef for
-no limit. Returns the handle, or an empty list with C<error> set: the handle is of no use then.
+no limit. A handle with a layer C<:utf8> serves as one for bytes meanwhile. Returns the handle, or an empty list with C<error> set: the handle is of no use then.
 
 =head2 begin
 

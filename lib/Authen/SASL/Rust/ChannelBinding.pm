@@ -49,10 +49,11 @@ sub _own_data {
   return \%data;
 }
 
-# The strength of the cipher, in bits.
-sub _tls_bits {
+# The strength of the cipher, in bits, and whether this side has a certificate.
+sub _tls_facts {
   my ($tls) = @_;
-  return Net::SSLeay::get_cipher_bits(_ssl_of($tls)) || 0;
+  my $ssl = _ssl_of($tls);
+  return (Net::SSLeay::get_cipher_bits($ssl) || 0, Net::SSLeay::get_certificate($ssl) ? 1 : 0);
 }
 
 sub _ssl_of {
@@ -211,9 +212,16 @@ that there are no data of that type.
     tls-server-end-point    RFC 5929: the hash of the server's certificate. Not for Ed25519, whose signatures name no hash
     tls-unique              RFC 5929: up to TLS 1.2
 
-A client that has several takes the first in this order, then others by their names. Some servers have one only
-and do not say which: Prosody 0.12 has C<tls-unique>, so name it in C<offered_bindings>, or give that one alone.
-A server takes whichever of its types the client names.
+A client that has several prefers those that servers have, too. Before TLS 1.3, where C<tls-unique> tells that it is, that is
+C<tls-unique>, then C<tls-server-end-point>, then C<tls-exporter> (RFC 5802 section 6.1, RFC 9266 section 2): Prosody 0.12, Dovecot 2.4, ejabberd and
+Exim have no exporter there. With TLS 1.3 it is C<tls-exporter>, then C<tls-server-end-point>. Other types follow by their names.
+C<offered_bindings> names those that the server has, where the protocol tells. A server takes whichever of its types the
+client names.
+
+B<With TLS 1.3 some servers offer -PLUS and cannot keep it>: ejabberd 23.01, and Exim 4.96 with GNU SASL, know C<tls-unique> alone there, by
+which they mean a message that TLS 1.3 does not define as one. The server then refuses the type or the data. No type helps with these; set
+C<channel_binding_policy> to C<disable>. Do that only for a server that you know to be of this kind: a man in the middle looks the
+same from the client.
 
 OpenLDAP 2.5 has a type of its own, C<ldap>. With C<sasl-cbinding tls-endpoint> in F<slapd.conf>:
 
@@ -237,8 +245,10 @@ offers it refuses: the error on both sides speaks of it. This has a consequence:
 and names C<SCRAM-SHA-256> alone is refused by every honest server that offers SCRAM-SHA-256-PLUS>. Name both, or
 hand over the server's list, or set C<offered_mechanisms>, or C<disable>.
 
-A server is taken to offer C<-PLUS> when it has data and its policy is not C<disable>, or, where
-C<offered_mechanisms> is set, when that names one.
+A server offers C<-PLUS> when C<listmech> names one: its list of mechanisms has one, there are data, and the policy is not
+C<disable>. So a server whose list has no C<-PLUS> takes honest clients that say so, with data or without. A server that is
+made for the one mechanism that the client chose does not know what else was offered: set C<offered_mechanisms>, which is
+used in place of C<listmech>.
 
 =head2 What the server offers
 

@@ -128,6 +128,10 @@ sub _set_property {
   elsif ($name eq 'accounts' || $name eq 'users') {
     $self->_set_accounts($name => $value);
   }
+  elsif ($name eq 'sockname' || $name eq 'peername') {
+    $self->_unix_peer(_is_unix($value)) unless $self->_side;
+    $self->{property}{$name} = $value;
+  }
   elsif ($self->_set($name, ref $value eq 'ARRAY' && $name =~ /\A(?:offered_|auxprop\z)/ ? join(' ', @$value) : $value)) {
     delete $self->{property}{$name} if $self->{property};
     # Perhaps a packed address: given back as it was.
@@ -140,6 +144,14 @@ sub _set_property {
     $self->{property}{$name} = $value;
   }
   return;
+}
+
+# True for the packed address of a Unix socket, as sockname and peername of IO::Socket give it.
+sub _is_unix {
+  my ($address) = @_;
+  require Socket;
+  return 0 if !defined $address || ref $address || length $address < 2;
+  return (eval { Socket::sockaddr_family($address) } || 0) == Socket::AF_UNIX() ? 1 : 0;
 }
 
 # Who answers where there is no callback: an object, or the users' file of that name.
@@ -163,15 +175,15 @@ sub _bind {
   my $callback = $self->_callbacks->{channel_binding};
   if (!grep { defined } @from{qw(channel_binding tls)}, $callback) {
     $self->_unbind;
-    $self->_tls_ssf(0);
+    $self->_tls(0, 0);
   }
   else {
     require Authen::SASL::Rust::ChannelBinding;
     my $data = Authen::SASL::Rust::ChannelBinding::_of($self, $from{channel_binding}, $callback, $from{tls});
-    my $bits = defined $from{tls} ? Authen::SASL::Rust::ChannelBinding::_tls_bits($from{tls}) : 0;
+    my @tls = defined $from{tls} ? Authen::SASL::Rust::ChannelBinding::_tls_facts($from{tls}) : (0, 0);
     $self->_unbind;
     $self->_add_binding($_, $data->{$_}) for sort keys %$data;
-    $self->_tls_ssf($bits);
+    $self->_tls(@tls);
   }
   my ($name, $value) = @change or return;
   if (defined $value) {
@@ -227,12 +239,13 @@ sub listmech {
 
 sub global_listmech { return Authen::SASL::Rust->global_listmech }
 
-# Asks the application's own checkpass callback, or the accounts, outside of any exchange.
+# Asks the application's own callbacks, checkpass before getsecret, or the accounts, outside of any exchange.
 sub checkpass {
   my ($self, $user, $pass) = @_;
-  return 0 unless defined $pass && length $pass;
+  return 0 unless defined $user && length $user && defined $pass && length $pass;
   my $callback = $self->_callbacks->{checkpass};
   if (!$callback) {
+    return $self->_compare($user, $pass) if defined $self->_callbacks->{getsecret};
     my $accounts = $self->property('accounts') or return 0;
     return $accounts->check($user, $pass, service => scalar $self->service, realm => scalar $self->_get('realm'));
   }
@@ -243,6 +256,33 @@ sub checkpass {
   my $verdict = @answer ? $answer[0] : $returned;
   return 0 if ref $verdict && !do { require overload; overload::Overloaded($verdict) };
   return $verdict ? 1 : 0;
+}
+
+# Compares with what getsecret gives, as PLAIN does: for stored keys and unknown users by the same rules and with the same work.
+sub _compare {
+  my ($self, $user, $pass) = @_;
+  my %callback;
+  for my $name (qw(getsecret canonuser)) {
+    my $given = $self->_callbacks->{$name};
+    my ($code, @own) = ref $given eq 'ARRAY' ? @$given : $given;
+    $callback{$name} = ref $code eq 'CODE' ? sub { shift; $code->($self, @own, @_) } : $code if defined $code;
+  }
+  my $plain = Authen::SASL->new(mechanism => 'PLAIN', callback => \%callback);
+  $plain = Authen::SASL::Rust->server_new($plain, $self->service, $self->host);
+  $plain->property(realm => $self->_get('realm'), iterations => $self->_get('iterations'), die_on_failure => 0);
+  my @bytes = map { _encoded("$_") } $user, $pass;
+  return 0 if grep { /\0/ } @bytes;
+  $plain->server_start(join "\0", '', @bytes);
+  # What getsecret gave may be unusable; that is no wrong password here, where no client learns of it.
+  Carp::croak('checkpass: ' . $plain->error) if $plain->error && $plain->error !~ /: wrong password or unknown user \(/;
+  return $plain->is_success ? 1 : 0;
+}
+
+# A name or password as UTF-8 (Authen::SASL::Rust, CHARACTERS).
+sub _encoded {
+  my ($text) = @_;
+  utf8::encode($text) if utf8::is_utf8($text) || !utf8::decode(my $encoded = $text);
+  return $text;
 }
 
 sub setpass {
@@ -337,6 +377,9 @@ Begins an exchange, at any time, with everything fresh; chooses the mechanism an
 changed. Returns the initial response. Where the server goes first the return value is C<''> and
 C<message_absent> is true.
 
+An empty message is a message. Net::SMTP and Net::POP3 take it for none and do not send it; the server then asks by an empty
+challenge, and C<client_step> gives the empty message once more.
+
 =head2 client_step
 
     $message = $conn->client_step($challenge)
@@ -390,6 +433,10 @@ property C<characters> is set.
 =head2 code
 
 0, or the negative number of the error.
+
+=head2 The other side's methods
+
+C<client_start> and C<client_step> of a server, and C<server_start> and C<server_step> of a client, die.
 
 =head1 THE CONNECTION
 
@@ -459,8 +506,9 @@ As in L<Authen::SASL::Rust/global_listmech>.
 
     $yes = $conn->checkpass($user, $password)
 
-Server: asks the callback C<checkpass>, or where there is none the accounts, outside of any exchange. 1 or 0; 0 if there
-is neither, for an empty password, or if the callback keeps its continuation. Accounts that have no answer die with the reason.
+Server: asks the callback C<checkpass>, or where there is none compares with what C<getsecret> gives, or asks the accounts,
+outside of any exchange. 1 or 0; 0 if there is none of the three, and for an empty name or password. It dies with the reason if
+accounts have no answer, or if C<getsecret> gives what cannot be used or keeps its continuation; with C<checkpass>, 0 is returned then.
 
 =head2 setpass
 
@@ -487,7 +535,8 @@ for good. The data are bytes: a wide character dies.
 
     $handle = $conn->securesocket($handle)
 
-C<securesocket> returns a handle over the given one, with the security layer; without a layer the given handle itself.
+C<securesocket> returns a handle over the given one, with the security layer; without a layer the given handle itself. The
+handle carries bytes: a layer C<:utf8> or C<:encoding>, which C<PERL_UNICODE> or the pragma C<open> has put on the given one, is taken away.
 L<Authen::SASL::Rust::Layer> has what the handle can do. C<tiesocket> puts the layer on the given handle itself.
 
 =head2 property
@@ -511,6 +560,8 @@ The options of C<client_new> and C<server_new> have the same names. An option wi
     externalssf             strength that TLS or the socket gives already; 0. Set it to 1 or more under TLS
     min_iterations          client: fewest SCRAM iterations accepted; 4096
     max_iterations          client: most SCRAM iterations accepted; 2000000
+    digest_md5_utf8         client: 1 makes DIGEST-MD5 hash characters beyond ASCII in UTF-8, as Dovecot, GNU SASL and
+                            Authen::SASL::Perl do and the standard does not; 0
     iterations              server: count for plain passwords and unknown users, 4096 to 100000000; 4096
     salt_key                server: what the salts of plain passwords and unknown users are derived from, at least 16 bytes. Not
                             set: random, made when the module is loaded, for the process, its forks and threads. It cannot be

@@ -2,6 +2,7 @@ package Authen::SASL::Rust::Layer;
 
 use strict;
 use warnings;
+use Authen::SASL::Rust::Octets ();
 use Carp ();
 use Errno ();
 use IO::Handle ();
@@ -36,6 +37,7 @@ sub onto {
 
 sub TIEHANDLE {
   my ($class, $conn, $inner) = @_;
+  Authen::SASL::Rust::Octets::take($inner);
   my $self = bless { inner => $inner, out => '' }, $class;
   $self->_own($conn);
   my $most = $conn->property('maxout');

@@ -205,6 +205,10 @@ fn another_channel_is_noticed() {
         assert_eq!(messages[3], b"e=channel-bindings-dont-match");
         assert_eq!(*misbehaved(&server), PeerMisbehaved::ChannelBindingMismatch);
         assert_eq!(server.error().code(), Code::BadBinding);
+        // The client cannot tell this from a server that knows another type, and says what to set for one.
+        assert_eq!(*client.error(), Refused::Binding("channel-bindings-dont-match".into()).into());
+        assert_eq!(client.error().code(), Code::BadBinding);
+        assert!(client.error().to_string().contains("channel_binding_policy to disable"));
     }
 }
 
@@ -214,14 +218,46 @@ fn a_hidden_plus_is_noticed() {
     let (mut client, mut server) = (Party::client("SCRAM-SHA-256"), Party::server("SCRAM-SHA-256"));
     client.bind("tls-exporter", b"the channel");
     server.bind("tls-exporter", b"the channel");
+    server.session.config.lists_binding = true;
     let messages = exchange(&mut client, &mut server);
     assert_eq!(messages[1], b"e=server-does-support-channel-binding");
     assert_eq!(*misbehaved(&server), PeerMisbehaved::Downgrade);
     assert_eq!(*client.error(), Refused::PeerSaid("server-does-support-channel-binding".into()).into());
-    // Without binding data the same flag is an honest one.
-    let mut server = Party::server("SCRAM-SHA-256");
-    assert_eq!(exchange(&mut client, &mut server).len(), 4);
-    assert!(client.session.is_success() && server.session.is_success());
+    // The same flag is an honest one without binding data, and where no -PLUS was offered in spite of them.
+    for bound in [false, true] {
+        let mut server = Party::server("SCRAM-SHA-256");
+        if bound {
+            server.bind("tls-exporter", b"the channel");
+        }
+        assert_eq!(exchange(&mut client, &mut server).len(), 4);
+        assert!(client.session.is_success() && server.session.is_success());
+    }
+}
+
+/// What a server offers: its own word, or else those of its list that it may use.
+#[test]
+fn a_server_offers_what_it_may_use() {
+    let offers = |list: &str, policy: BindingPolicy, bound: bool, word: Option<&str>| {
+        let mut server = Party::server("SCRAM-SHA-256");
+        if bound {
+            server.bind("tls-exporter", b"the channel");
+        }
+        server.session.config.binding_policy = policy;
+        server.session.config.set("offered_mechanisms", word).unwrap();
+        server.session.negotiate(list).unwrap();
+        server.session.config.offers_binding()
+    };
+    use BindingPolicy::{Allow, Disable};
+    assert!(offers("SCRAM-SHA-256-PLUS SCRAM-SHA-256", Allow, true, None));
+    assert!(offers("scram-sha-1-plus scram-sha-256", Allow, true, None));
+    assert!(!offers("SCRAM-SHA-256", Allow, true, None));
+    assert!(!offers("SCRAM-SHA-256-PLUS SCRAM-SHA-256", Allow, false, None));
+    assert!(!offers("SCRAM-SHA-256-PLUS SCRAM-SHA-256", Disable, true, None));
+    // An unknown -PLUS, and one that needs what is not there.
+    assert!(!offers("NO-SUCH-PLUS SCRAM-SHA-256", Allow, true, None));
+    assert!(!offers("GS2-KRB5-PLUS SCRAM-SHA-256", Allow, true, None));
+    assert!(offers("SCRAM-SHA-256", Allow, true, Some("SCRAM-SHA-256-PLUS SCRAM-SHA-256")));
+    assert!(!offers("SCRAM-SHA-256-PLUS SCRAM-SHA-256", Allow, true, Some("SCRAM-SHA-256")));
 }
 
 #[test]

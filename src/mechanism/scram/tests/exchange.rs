@@ -210,7 +210,7 @@ fn what_the_client_says_about_channel_binding() {
         let mut client = Party::new(Side::Client, mechanism, "abc", Some("pencil"));
         if bound {
             client.bind("tls-exporter", b"data");
-            client.bind("tls-unique", b"data");
+            client.bind("tls-server-end-point", b"data");
         }
         client.session.config.peer_offers_binding = offered;
         client.session.config.binding_policy = policy;
