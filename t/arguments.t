@@ -90,7 +90,7 @@ subtest 'connections' => sub {
   is(spoiled('_add_binding', sub { $conn->_add_binding(@{ $_[0] }[0, 1]) }, "x$long", "y$long"), '', 'data of a binding');
   is(spoiled('_setpass', sub { $conn->_setpass(@{ $_[0] }[0 .. 2]) }, $long, "p$long", 1), '-1', 'setpass');
   is(spoiled('_auxprop', sub { $conn->_auxprop($_[0][0]) }, $long), '', 'a property of the user');
-  is(spoiled('_tls_ssf', sub { $conn->_tls_ssf($_[0][0]) }, 256), '', 'a number');
+  is(spoiled('_tls', sub { $conn->_tls($_[0][0], 1) }, 256), '', 'a number');
   is(spoiled('encode', sub { $conn->encode(@{ $_[0] }[0, 1]) }, $long, 'more'), $long, 'encode');
   my $got;
   $conn = server('PLAIN', checkpass => sub { $_[2]->(1) });

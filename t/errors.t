@@ -114,7 +114,8 @@ sub replay {
   for my $side (qw(client server)) {
     my $conn = make($side, $mechanism, $callback, { external_id => 'fred' }) or next;
     if ($side eq 'server') { $conn->server_start($messages->[0]) } else { $conn->client_start }
-    for my $message (@$messages) { $conn->client_step($message) }
+    my $step = "${side}_step";
+    for my $message (@$messages) { $conn->$step($message) }
     $failures++ if defined collect($conn);
   }
   return $failures;

@@ -96,7 +96,7 @@ impl Program {
                 6 => drop(asr_bind(handle, Slice::of(input.optional()), Slice::of(input.optional())).text()),
                 7 => drop(asr_bind(handle, lend("tls-exporter"), lend("0123456789abcdef")).text()),
                 8 => asr_unbind(handle),
-                9 => asr_tls_ssf(handle, input.short() as u32),
+                9 => asr_tls(handle, input.short() as u32, 1),
                 10 => {
                     let name = *input.choose(&PROPERTIES);
                     asr_get(handle, lend(name)).text();
