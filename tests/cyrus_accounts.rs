@@ -129,24 +129,27 @@ fn a_client_does_not_choose_its_domain() {
     }
 }
 
-/// A statement that has the name elsewhere than in a text: names with a quote are refused before the plugin sees them.
+/// What a client sends may be put into a text literal, and nowhere else: not even a comment.
 #[test]
-fn statements_that_cannot_take_every_name() {
+fn statements_that_nothing_could_guard() {
     let folder = Folder::new();
-    let rows = "INSERT INTO users VALUES ('o''hara', 'mail.example.org', 'pencil', 'o@example.org', 'x');
-                INSERT INTO users VALUES ('fred', 'mail.example.org', 'pencil', 'fred@example.org', 'x');";
-    let mut options = sql_options(&folder, rows);
-    for option in options.iter_mut().filter(|(name, _)| *name == "sql_select") {
-        option.1 = "SELECT %p FROM users /* of %u */ WHERE name = '%u' AND realm = '%r'".into();
+    let place = "%u, %r and %v must stand in a text literal ('%u')";
+    for (option, statement, reason) in [
+        ("sql_select", "SELECT %p FROM users /* of %u */ WHERE name = '%u'", "it has a comment"),
+        ("sql_select", "SELECT %p FROM users WHERE name = %u", place),
+        ("sql_select", "SELECT %p FROM users WHERE name = \"%u\"", place),
+        ("sql_insert", "INSERT INTO users (name, realm, %p) VALUES ('%u', '%r', %v)", place),
+        ("sql_update", "UPDATE users SET %p = '%v' WHERE name = '%u' AND realm = %r", place),
+        ("sql_engine", "odbc", "sql_engine odbc: "),
+    ] {
+        let mut options = sql_options(&folder, "");
+        options.iter_mut().filter(|(name, _)| *name == option).for_each(|(_, value)| *value = statement.into());
+        let refused = refusal(&lent(&options));
+        assert!(refused.contains(reason) || option == "sql_engine", "{statement}: {refused}");
+        options.iter_mut().filter(|(name, _)| *name == "sql_select").for_each(|(name, _)| *name = "sql_statement");
+        let refused = refusal(&lent(&options));
+        assert!(refused.contains(reason) || option == "sql_engine", "by its old name: {refused}");
     }
-    let accounts = accounts(&lent(&options)).unwrap();
-    assert!(login("PLAIN", &mut server(&accounts), "fred", "pencil", None));
-    let mut refused = server(&accounts);
-    assert!(!login("PLAIN", &mut refused, "o'hara", "pencil", None));
-    assert_eq!(refused.failure().unwrap().error.code(), Code::BadParam);
-    // The realm of a name is in the statement, too.
-    let hostile = "o'hara@x' UNION SELECT char(120) --";
-    assert!(!login("PLAIN", &mut server(&accounts), hostile, "x", None));
 }
 
 #[test]
@@ -199,20 +202,48 @@ fn cve_2022_24407() {
     let accounts = accounts(&lent(&options)).unwrap();
     let mut config = Config::default();
     config.host = "mail.example.org".into();
-    let hostile: [(&str, &[u8]); 4] = [
-        ("fred", b"a\\b"),
-        ("fred", b"x' WHERE name = 'root' --"),
-        ("fred", b"x'; DELETE FROM users; --"),
-        ("fred' OR name = 'root", b"x"),
-    ];
-    for (user, password) in hostile {
+    let enters = |user: &str, password: &str| login("PLAIN", &mut server(&accounts), user, password, None);
+    for (user, password) in [
+        ("fred", "a\\b"),
+        ("fred", "x' WHERE name = 'root' --"),
+        ("fred", "x'; DELETE FROM users; --"),
+        ("fred' OR name = 'root", "x"),
+    ] {
         let account = Account { authcid: user, authzid: None, realm: None };
-        let error = accounts.store(account, &[("userPassword", Some(&Secret::new(password)))], &config).unwrap_err();
-        assert_eq!(error.code(), Code::BadParam, "{error}");
-        assert!(!error.to_string().contains("root"), "{error}");
+        accounts.store(account, &[("userPassword", Some(&Secret::new(password.as_bytes())))], &config).unwrap();
+        // This plugin adds no users to SQLite, so the last is none.
+        assert_eq!(enters(user, password), user == "fred", "{user} {password}");
+        assert!(enters("root", "secret"));
     }
-    assert!(login("PLAIN", &mut server(&accounts), "root", "secret", None));
-    assert!(login("PLAIN", &mut server(&accounts), "fred", "pencil", None));
+    let account = Account { authcid: "fred", authzid: None, realm: Some("x', 'y') --") };
+    let error = accounts.store(account, &[("userPassword", Some(&Secret::new(b"x")))], &config).unwrap_err();
+    assert_eq!(error.code(), Code::BadParam, "{error}");
+}
+
+/// The plugin writes the text NULL for a property that is taken away: it would be the password of all who were deleted.
+#[test]
+fn a_password_that_is_taken_away_is_none() {
+    let folder = Folder::new();
+    let rows = "INSERT INTO users VALUES ('fred', 'mail.example.org', 'pencil', 'fred@example.org', 'x');
+                INSERT INTO users VALUES ('o''hara', 'mail.example.org', 'pencil', 'fred@example.org', 'x');";
+    let options = sql_options(&folder, rows);
+    let accounts = accounts(&lent(&options)).unwrap();
+    let mut config = Config::default();
+    config.host = "mail.example.org".into();
+    for user in ["fred", "o'hara"] {
+        assert!(login("PLAIN", &mut server(&accounts), user, "pencil", None));
+        accounts
+            .store(Account { authcid: user, authzid: None, realm: None }, &[("userPassword", None)], &config)
+            .unwrap();
+        for mechanism in MECHANISMS {
+            for tried in ["NULL", "pencil"] {
+                let mut server = server(&accounts);
+                assert!(!login(mechanism, &mut server, user, tried, None), "{mechanism} {user} '{tried}'");
+                let failure = server.failure().unwrap();
+                assert_eq!(failure.error.code(), Code::BadAuth, "{mechanism} '{tried}': {failure}");
+            }
+        }
+    }
 }
 
 /// Two configurations in one process, and two plugins in one configuration.

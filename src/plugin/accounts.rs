@@ -22,7 +22,6 @@ use super::inquiry::{text, Inquiry};
 use super::journal::Log;
 use super::loader::Refused;
 use super::options::Options;
-use super::propctx::Context;
 
 /// Where saslauthd listens, if the configuration does not say.
 const SASLAUTHD: &str = "/run/saslauthd/mux";
@@ -255,22 +254,12 @@ impl Accounts for CyrusAccounts {
 
     fn store(&self, of: Account<'_>, values: &[(&str, Option<&Secret>)], config: &Config) -> Result<(), Error> {
         let mut inquiry = self.inquiry(config, of.realm)?;
-        let mut context = Context::new();
-        for (name, _) in values {
-            context.request(text("property", name)?);
-        }
         for (name, value) in values {
-            if let Some(value) = value {
-                if value.expose().contains(&0) {
-                    return Err(Error::outside(
-                        Code::BadParam,
-                        format!("there is a NUL character in the value of {name}"),
-                    ));
-                }
-                context.set(&text("property", name)?, value.expose());
+            if value.is_some_and(|value| value.expose().contains(&0)) {
+                return Err(Error::outside(Code::BadParam, format!("there is a NUL character in the value of {name}")));
             }
         }
-        self.auxprops.store(&mut inquiry, &mut context, of.authzid.unwrap_or(of.authcid))
+        self.auxprops.store(&mut inquiry, values, of.authzid.unwrap_or(of.authcid))
     }
 }
 

@@ -1,10 +1,11 @@
 //! Auxprop plugins: they look up, and store, the properties of users.
 
-use std::ffi::{c_int, c_uint};
+use std::ffi::{c_int, c_uint, CStr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::{Code, Error};
+use crate::secret::Secret;
 
 use super::abi::{code, AuxpropPlug};
 use super::begun;
@@ -13,7 +14,7 @@ use super::journal::Log;
 use super::loader::{self, Kind, Refused};
 use super::options::Options;
 use super::propctx::Context;
-use super::sqlite::{self, Sqlite};
+use super::sql::{Asked, Guard};
 
 /// Auxprop plugins, in the order in which they are asked.
 #[derive(Default)]
@@ -22,14 +23,24 @@ pub struct Auxprops(Vec<Auxprop>);
 struct Auxprop {
     name: Box<str>,
     plug: AuxpropPlug,
-    /// It is the sql plugin with SQLite, which cannot escape.
-    sqlite: Option<Sqlite>,
+    /// For the sql plugin.
+    guard: Option<Guard>,
 }
 
 // SAFETY: the tables' pointers lead into plugins, which stay where they are and serve all threads.
 unsafe impl Send for Auxprops {}
 // SAFETY: as above; the tables are only read.
 unsafe impl Sync for Auxprops {}
+
+impl Auxprop {
+    /// What to call, and with which texts.
+    fn asked(&self, inquiry: &Inquiry, name: &CStr, values: Vec<Option<Secret>>) -> Result<Asked, Error> {
+        match &self.guard {
+            Some(guard) => guard.asked(&self.plug, name, inquiry.realm().unwrap_or_default(), values),
+            None => Ok(Asked { plug: self.plug, name: name.to_owned(), values }),
+        }
+    }
+}
 
 impl Auxprops {
     /// Loads those of that name, in order, or all that there are. What cannot be used is told.
@@ -53,11 +64,10 @@ impl Auxprops {
         }
         let mut plugins = Vec::new();
         for file in files.into_iter().filter(|file| names.is_some() || file.auxprop.is_some()) {
-            match begun::auxprop(file, options, log) {
-                Ok(plug) => {
-                    let sqlite = Sqlite::of(&plug, file, options, log);
-                    plugins.push(Auxprop { name: file.name.clone(), plug, sqlite });
-                }
+            let plugin = begun::auxprop(file, options, log)
+                .and_then(|plug| Guard::of(&plug, file, options, log).map(|guard| (plug, guard)));
+            match plugin {
+                Ok((plug, guard)) => plugins.push(Auxprop { name: file.name.clone(), plug, guard }),
                 Err(reason) => refused.push(Refused { name: file.name.clone(), path: file.path.clone(), reason }),
             }
         }
@@ -78,11 +88,9 @@ impl Auxprops {
     pub fn look_up(&self, inquiry: &mut Inquiry, flags: c_uint, user: &str) -> Result<bool, Error> {
         let given = text("user name", user)?;
         let (mut known, mut failure) = (false, None);
-        for Auxprop { name, plug, sqlite } in &self.0 {
-            let realm = inquiry.realm().unwrap_or_default();
-            let asked = sqlite.as_ref().map(|sqlite| sqlite.asked(plug, &given, realm)).transpose();
-            let (plug, user) = match asked {
-                Ok(asked) => asked.unwrap_or_else(|| (*plug, given.clone())),
+        for plugin @ Auxprop { name, .. } in &self.0 {
+            let (plug, user) = match plugin.asked(inquiry, &given, Vec::new()) {
+                Ok(Asked { plug, name, .. }) => (plug, name),
                 Err(error) => {
                     failure = failure.or(Some(error));
                     continue;
@@ -109,17 +117,22 @@ impl Auxprops {
     ///
     /// # Errors
     /// [`Error::Outside`] if a plugin fails, or none of them stores anything.
-    pub fn store(&self, inquiry: &mut Inquiry, values: &mut Context, user: &str) -> Result<(), Error> {
-        let user = text("user name", user)?;
+    pub fn store(&self, inquiry: &mut Inquiry, values: &[(&str, Option<&Secret>)], user: &str) -> Result<(), Error> {
+        let given = text("user name", user)?;
+        let names = values.iter().map(|(name, _)| text("property", name)).collect::<Result<Vec<_>, _>>()?;
         let mut stored = false;
-        for Auxprop { name, plug, sqlite } in &self.0 {
+        for plugin @ Auxprop { name, plug, .. } in &self.0 {
             let Some(store) = plug.auxprop_store else { continue };
-            let realm = inquiry.realm().unwrap_or_default().as_bytes();
-            let texts: Vec<&[u8]> = values.texts().chain([user.as_bytes(), realm]).collect();
-            if sqlite.is_some() && !sqlite::fits(&texts) {
-                return Err(sqlite::unfit());
+            let mut context = Context::new();
+            names.iter().for_each(|name| context.request(name.clone()));
+            let values = values.iter().map(|(_, value)| value.cloned()).collect();
+            let asked = plugin.asked(inquiry, &given, values)?;
+            for (name, value) in names.iter().zip(&asked.values) {
+                if let Some(value) = value {
+                    context.set(name, value.expose());
+                }
             }
-            let context = values.pointer();
+            let (plug, user, context) = (asked.plug, asked.name, context.pointer());
             // SAFETY: the function has this type in saslplug.h; the user's name has a NUL behind it.
             let result: c_int = inquiry.call(|params| unsafe {
                 store(plug.glob_context, params, context, user.as_ptr(), user.as_bytes().len() as c_uint)

@@ -57,7 +57,7 @@ mod search;
 #[cfg(hosts_plugins)]
 mod server;
 #[cfg(hosts_plugins)]
-mod sqlite;
+mod sql;
 #[cfg(hosts_plugins)]
 mod text;
 #[cfg(hosts_plugins)]

@@ -22,15 +22,10 @@ impl Options {
         Ok(())
     }
 
-    /// The same options with another value of one.
-    ///
-    /// # Errors
-    /// As [`Options::set`].
+    /// The same options once more.
     #[cfg(hosts_plugins)]
-    pub(super) fn with(&self, name: &str, value: &str) -> Result<Self, Error> {
-        let mut options = Options(self.0.clone());
-        options.set(name, value)?;
-        Ok(options)
+    pub(super) fn copy(&self) -> Self {
+        Options(self.0.clone())
     }
 
     /// The value of an option.

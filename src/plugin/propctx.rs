@@ -133,14 +133,6 @@ impl Context {
         Some(self.stored[at].texts.iter().map(|text| &text[..text.len() - 1]))
     }
 
-    /// All names and values.
-    pub fn texts(&self) -> impl Iterator<Item = &[u8]> {
-        // SAFETY: whoever has asked for a name keeps it.
-        let name = |entry: &Propval| unsafe { CStr::from_ptr(entry.name) }.to_bytes();
-        let names = self.list[..self.stored.len()].iter().map(name);
-        names.chain(self.stored.iter().flat_map(|stored| stored.texts.iter().map(|text| &text[..text.len() - 1])))
-    }
-
     fn find(&self, name: &CStr) -> Option<usize> {
         // SAFETY: whoever has asked for a name keeps it.
         self.list[..self.stored.len()].iter().position(|entry| unsafe { CStr::from_ptr(entry.name) } == name)

@@ -1,0 +1,63 @@
+package Server::Postgres;
+
+# PostgreSQL, which does not run as root: then it is the user that its package makes. Anybody who can connect is that user there.
+
+use strict;
+use warnings;
+use parent 'Server::Database';
+use File::Basename qw(dirname);
+
+my $USER = 'postgres';
+
+sub prepare {
+  my ($self) = @_;
+  my $dir = $self->dir;
+  $self->{port} = $self->free_port;
+  mkdir "$dir/data" or die "$dir/data: $!";
+  mkdir "$dir/run" or die "$dir/run: $!";
+  if ($> == 0) {
+    my ($uid, $gid) = (getpwnam $USER)[2, 3];
+    chown $uid, $gid, "$dir/data", "$dir/run" or die "chown: $!";
+  }
+  $self->run($self->as_user($USER, $self->tool('initdb'), '-D', "$dir/data", '-U', $USER, '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'));
+  return;
+}
+
+# The newest version's; Debian keeps them outside PATH.
+sub tool {
+  my ($self, $name) = @_;
+  my ($path) = sort { version_of($b) <=> version_of($a) } glob "/usr/lib/postgresql/*/bin/$name";
+  return $path || $self->program($name);
+}
+
+sub version_of { return (split m{/}, dirname $_[0])[-2] }
+
+sub command {
+  my ($self) = @_;
+  my $dir = $self->dir;
+  return $self->as_user($USER, $self->tool('postgres'), '-D', "$dir/data", '-k', "$dir/run", '-h', '127.0.0.1', '-p', $self->{port}, '-F');
+}
+
+sub addresses { my ($self) = @_; return ("127.0.0.1:$self->{port}") }
+
+sub client {
+  my ($self) = @_;
+  return ($self->program('psql'), '-X', '-q', '-t', '-A', '-v', 'ON_ERROR_STOP=1', '-h', '127.0.0.1', '-p', $self->{port}, '-U', $USER,
+    $self->{database} || 'postgres');
+}
+
+# The options of the sql plugin for it.
+sub options {
+  my ($self) = @_;
+  return (sql_engine => 'pgsql', sql_hostnames => "127.0.0.1:$self->{port}", sql_user => $USER, sql_passwd => 'x',
+    sql_database => $Server::Database::NAME);
+}
+
+# From the next connection on.
+sub set_mode {
+  my ($self, $mode) = @_;
+  $self->sql("ALTER DATABASE $Server::Database::NAME SET standard_conforming_strings = $mode");
+  return;
+}
+
+1;
