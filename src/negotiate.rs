@@ -48,6 +48,7 @@ pub fn refusal(mechanism: &'static Mechanism, side: Side, config: &Config) -> Op
     };
     missing
         .map(|names| format!("there is no callback {names}"))
+        .or_else(|| config.accounts().filter(|_| side == Side::Server)?.excluded(mechanism))
         .or_else(|| unfit_accounts(mechanism, side, config))
         .or_else(|| (mechanism.unavailable)(mechanism, side, config))
 }

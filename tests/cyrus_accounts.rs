@@ -377,6 +377,63 @@ fn mechanisms_of_the_mech_list_only() {
     assert!(error.contains("mech_list"), "{error}");
 }
 
+/// Names of plugins and methods, as libsasl2 compares them.
+#[test]
+fn names_in_capitals() {
+    let folder = Folder::new();
+    let path = sasldb(&folder, "mail.example.org", &[("fred", "pencil")]);
+    let options = [("pwcheck_method", "AuxProp"), ("auxprop_plugin", "SASLDB"), ("sasldb_path", &*path)];
+    let accounts = accounts(&options).unwrap();
+    assert!(login("SCRAM-SHA-256", &mut server(&accounts), "fred", "pencil", None));
+    let refused = refusal(&[("auxprop_plugin", "SASLDB PLAIN")]);
+    assert!(refused.ends_with("PLAIN: it has no auxprop plugin"), "{refused}");
+}
+
+/// What this host does not do is refused, rather than passed over.
+#[test]
+fn auto_transition_is_refused_by_name() {
+    let folder = Folder::new();
+    let path = sasldb(&folder, "mail.example.org", &[("fred", "pencil")]);
+    for (value, on) in
+        [("yes", true), ("1", true), ("True", true), ("on", true), ("noplain", true), ("no", false), ("0", false)]
+    {
+        let mut options = sasldb_options(&path).to_vec();
+        options.push(("auto_transition", value));
+        let made = accounts(&options);
+        assert_eq!(made.is_err(), on, "{value}");
+        if let Err(error) = made {
+            assert!(error.code() == Code::ConfigErr && error.to_string().starts_with("auto_transition: "), "{error}");
+        }
+    }
+}
+
+/// Each plugin's failure is told in its own words; where it says nothing, by what it has logged.
+#[test]
+fn reasons_are_those_of_the_plugin() {
+    let folder = Folder::new();
+    let path = sasldb(&folder, "mail.example.org", &[("fred", "pencil")]);
+    let mut options = vec![
+        ("auxprop_plugin", "sasldb sql"),
+        ("sasldb_path", &*path),
+        ("sql_engine", "pgsql"),
+        ("sql_hostnames", "127.0.0.1:1"),
+        ("sql_user", "x"),
+        ("sql_database", "x"),
+        ("sql_select", "SELECT 'x'"),
+    ];
+    let mut server = server(&accounts(&options).unwrap());
+    assert!(!login("SCRAM-SHA-256", &mut server, "nobody", "pencil", None));
+    let failure = server.failure().unwrap().to_string();
+    assert!(failure.contains("auxprop plugin sql failed with SASL_FAIL: ") && failure.contains("connect"), "{failure}");
+    assert!(!failure.contains("user not found"), "the words of sasldb: {failure}");
+
+    options.retain(|(name, _)| *name != "sql_select");
+    options[0].1 = "sql";
+    let refused = refusal(&options);
+    let reason = "sql: its auxprop function failed with SASL_NOMECH: sql_select option missing";
+    assert!(refused.ends_with(reason), "{refused}");
+}
+
 #[test]
 fn methods_are_tried_in_order() {
     let folder = Folder::new();

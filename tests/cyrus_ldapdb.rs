@@ -125,10 +125,31 @@ fn users_of_a_directory() {
     assert!(login("PLAIN", &mut named, " FRED ", "pencil", None), "{:?}", named.failure());
     assert_eq!(named.identity().authcid.as_deref(), Some("fred"));
 
+    // An unknown user gets the same dialogue as a wrong password, although the plugin says no more of one than that it has failed.
+    for mechanism in MECHANISMS {
+        for user in ["fred", "nobody"] {
+            let mut refused = server(&canonical);
+            assert!(!login(mechanism, &mut refused, user, "pencils", None));
+            let failure = refused.failure().expect("a failure");
+            assert_eq!(failure.error.code(), Code::BadAuth, "{mechanism} {user}: {failure}");
+        }
+    }
+    for user in ["fred", "nobody"] {
+        let mut first = server(&canonical);
+        first.negotiate("SCRAM-SHA-256").unwrap();
+        let outcome =
+            first.start(Some(format!("n,,n={user},r=abcdefgh").as_bytes()), &mut LocalWorld::default().lend());
+        assert_eq!(outcome, Outcome::Send, "{user}: {:?}", first.failure());
+    }
+
     // A directory that is away is no wrong password.
     drop(slapd);
     let mut away = server(&directory);
     assert!(!login("SCRAM-SHA-256", &mut away, "fred", "pencil", None));
     let failure = away.failure().expect("a failure");
     assert_eq!(failure.error.code(), Code::Unavail, "{failure}");
+    let mut away = server(&canonical);
+    assert!(!login("SCRAM-SHA-256", &mut away, "fred", "pencil", None));
+    let failure = away.failure().expect("a failure");
+    assert!(failure.to_string().contains("ldapdb"), "{failure}");
 }

@@ -24,7 +24,7 @@ const KEY: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$\
 /// Every option stands in the file as it is read, and of each name the first.
 fn conf(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let conf = match Conf::parse(&text) {
+    let conf = match Conf::parse(bytes) {
         Ok(conf) => conf,
         Err(error) => {
             assert!(error.starts_with("line ") && error.len() < 100, "{error}");

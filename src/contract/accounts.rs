@@ -38,6 +38,11 @@ pub trait Accounts: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Why a mechanism is not to be offered at all, whoever answers for it: the administrator's list of mechanisms.
+    fn excluded(&self, _mechanism: &'static Mechanism) -> Option<String> {
+        None
+    }
+
     /// Looks up the properties that the application has asked for. One that the user lacks is left out.
     ///
     /// # Errors

@@ -64,6 +64,10 @@ impl CyrusAccounts {
     /// [`Error::Outside`] for a method that is not known, and for a plugin that is named and cannot be used.
     pub fn new(folders: &[PathBuf], options: Options, log: Option<Log>) -> Result<Self, Error> {
         let options = Arc::new(options);
+        if options.get("auto_transition").is_some_and(is_on) {
+            let reason = "auto_transition: passwords of users who log in are not stored here; remove the option";
+            return Err(Error::outside(Code::ConfigErr, reason));
+        }
         let methods = methods(options.get("pwcheck_method").unwrap_or("auxprop"), &options)?;
         let named: Option<Vec<&str>> = options.get("auxprop_plugin").map(|names| words(names).collect());
         let local = methods.iter().any(|method| !matches!(method, Method::Saslauthd(_)));
@@ -210,17 +214,21 @@ impl Accounts for CyrusAccounts {
                 let Some(canon) = &self.canon else { return Err(Application::WrongAnswer.into()) };
                 let flags = if *authzid { flag::CU_AUTHZID } else { flag::CU_AUTHID };
                 let mut inquiry = self.inquiry(config, realm.as_deref())?;
-                canon.name(&mut inquiry, name, flags).map(|name| Answer::Text(Some(name)))
+                canon.name(&mut inquiry, name, flags).map(Answer::Text)
             }
             _ => Err(Application::WrongAnswer.into()),
         }
     }
 
+    /// As for libsasl2, a name stands for a mechanism with and without channel binding; one with -PLUS for that alone.
+    fn excluded(&self, mechanism: &'static Mechanism) -> Option<String> {
+        let base = mechanism.name.strip_suffix("-PLUS").unwrap_or(mechanism.name);
+        let stands = |name: &str| name.eq_ignore_ascii_case(base) || name.eq_ignore_ascii_case(mechanism.name);
+        let excluded = self.mechanisms.as_ref().is_some_and(|names| !names.iter().any(|name| stands(name)));
+        excluded.then(|| "the mech_list of the accounts does not have it".into())
+    }
+
     fn unfit(&self, mechanism: &'static Mechanism) -> Option<String> {
-        let listed = |names: &Vec<Box<str>>| names.iter().any(|listed| listed.eq_ignore_ascii_case(mechanism.name));
-        if self.mechanisms.as_ref().is_some_and(|names| !listed(names)) {
-            return Some("the mech_list of the accounts does not have it".into());
-        }
         if self.hashed() && verifier::needs_password(mechanism) {
             return Some("the accounts have hashed passwords only".into());
         }
@@ -274,15 +282,21 @@ fn words(list: &str) -> impl Iterator<Item = &str> {
     list.split([' ', '\t', ',']).filter(|word| !word.is_empty())
 }
 
+/// What libsasl2 takes for a switch that is on; `noplain` is one more way to have passwords stored.
+fn is_on(value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    value.starts_with(['1', 'y', 't']) || value.starts_with("on") || value == "noplain"
+}
+
 fn methods(names: &str, options: &Options) -> Result<Vec<Method>, Error> {
-    let method = |name| match name {
+    let method = |name: &str| match name.to_ascii_lowercase().as_str() {
         "auxprop" => Ok(Method::Auxprop),
         "auxprop-hashed" => Ok(Method::AuxpropHashed),
         "saslauthd" => {
             let path = options.get("saslauthd_path").unwrap_or(SASLAUTHD);
             Saslauthd::new(Path::new(path), SASLAUTHD_LIMIT).map(Method::Saslauthd)
         }
-        name => Err(Error::outside(
+        _ => Err(Error::outside(
             Code::ConfigErr,
             format!("pwcheck_method {name}: only auxprop, auxprop-hashed and saslauthd are known"),
         )),

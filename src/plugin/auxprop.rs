@@ -52,11 +52,11 @@ impl Auxprops {
     ) -> (Self, Vec<Refused>) {
         let (mut files, mut refused) = loader::open(folders, names, Kind::Account);
         if let Some(names) = names {
-            files.sort_by_key(|file| names.iter().position(|name| **name == *file.name));
+            files.sort_by_key(|file| names.iter().position(|name| name.eq_ignore_ascii_case(&file.name)));
         }
         for name in names.unwrap_or_default() {
-            let seen =
-                files.iter().any(|file| *file.name == **name) || refused.iter().any(|other| *other.name == **name);
+            let seen = files.iter().any(|file| file.name.eq_ignore_ascii_case(name))
+                || refused.iter().any(|other| other.name.eq_ignore_ascii_case(name));
             if !seen {
                 let reason = "it has no auxprop plugin".to_owned();
                 refused.push(Refused { name: (*name).into(), path: PathBuf::new(), reason });
@@ -138,6 +138,8 @@ impl Auxprops {
                 store(plug.glob_context, params, context, user.as_ptr(), user.as_bytes().len() as c_uint)
             });
             if result != code::OK {
+                // A line of the log may have a piece of the statement, with the password.
+                inquiry.forget_log();
                 return Err(inquiry.failed("auxprop", name, result));
             }
             stored = true;

@@ -104,7 +104,7 @@ fn begin<Plug: Copy>(
     let (mut theirs, mut plug) = (0, ptr::null_mut::<Plug>());
     // SAFETY: the function has this type in saslplug.h; the utils live as long as the process.
     let result = caller.during(|| unsafe { init(begun.global.utils(), ours, &mut theirs, &mut plug, name.as_ptr()) });
-    let said = caller.take_error().map(|text| format!(": {text}")).unwrap_or_default();
+    let said = caller.take_reason().map(|text| format!(": {text}")).unwrap_or_default();
     if result == code::BADVERS || result == code::OK && theirs != ours {
         return Err(format!("version {theirs} of the {kind} interface is its, and {ours} is this host's{said}"));
     }

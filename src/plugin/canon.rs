@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_uint};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Refused};
 
 use super::abi::{code, CanonuserPlug, ServerParams};
 use super::begun;
@@ -13,6 +13,9 @@ use super::journal::Log;
 use super::loader::{self, Kind};
 use super::names::trimmed;
 use super::options::Options;
+
+/// `SASL_UNAVAIL`: the directory does not answer.
+const UNAVAIL: i32 = Code::Unavail as i32;
 
 /// Longest canonical name, in bytes; libsasl2's limit.
 const LIMIT: usize = 1023;
@@ -51,11 +54,13 @@ impl Canon {
         Ok(Canon::Plugin(file.name.clone(), plug))
     }
 
-    /// The canonical form of a name on a server; `flags` say of which identity (`SASL_CU_*`), of one or of both.
+    /// The canonical form of a name on a server; `flags` say of which identity (`SASL_CU_*`), of one or of both. `None` for a user
+    /// whom the plugin does not know.
     ///
     /// # Errors
-    /// [`Error::Outside`] for a name of blanks, one that is too long, and where the plugin refuses or fails.
-    pub fn name(&self, inquiry: &mut Inquiry, name: &str, flags: c_uint) -> Result<String, Error> {
+    /// [`Error::Outside`] for a name of blanks and one that is too long; [`Refused::Unusable`] where the plugin refuses or fails: ldapdb says
+    /// no more of an unknown user.
+    pub fn name(&self, inquiry: &mut Inquiry, name: &str, flags: c_uint) -> Result<Option<String>, Error> {
         let wrong = |reason: &str| Error::outside(Code::BadProt, format!("the user name {reason}"));
         // A plugin may look for the end of blanks beyond the name's beginning.
         let name = trimmed(name.as_bytes()).ok_or_else(|| wrong("is empty, or holds a NUL character"))?;
@@ -65,7 +70,7 @@ impl Canon {
         match self {
             Canon::Internal => {
                 let realm = inquiry.realm().filter(|_| !name.contains('@'));
-                Ok(realm.map_or_else(|| name.to_owned(), |realm| format!("{name}@{realm}")))
+                Ok(Some(realm.map_or_else(|| name.to_owned(), |realm| format!("{name}@{realm}"))))
             }
             Canon::Plugin(plugin, plug) => {
                 let canonicalize = plug.canon_user_server.ok_or_else(|| {
@@ -92,12 +97,20 @@ impl Canon {
                         )
                     }
                 });
-                if result != code::OK {
-                    return Err(inquiry.failed("canon_user", plugin, result));
+                match result {
+                    code::OK => {}
+                    code::NOUSER => return Ok(None),
+                    // Not the user's fault, and the same for all.
+                    code::NOMEM | code::BADPARAM | UNAVAIL => {
+                        return Err(inquiry.failed("canon_user", plugin, result));
+                    }
+                    result => {
+                        return Err(Refused::Unusable(Box::new(inquiry.failed("canon_user", plugin, result))).into())
+                    }
                 }
                 let made =
                     out.get(..(length as usize).min(LIMIT)).and_then(trimmed).filter(|_| length as usize <= LIMIT);
-                made.map(str::to_owned).ok_or_else(|| {
+                made.map(|name| Some(name.to_owned())).ok_or_else(|| {
                     Error::outside(Code::BadProt, format!("canon_user plugin {plugin} gave what is no user name"))
                 })
             }

@@ -19,6 +19,8 @@ use super::utils;
 const LOG_LEVEL: c_int = 1;
 /// The level of what a plugin says by `seterror`.
 const LOG_FAIL: c_int = 2;
+/// The level of the last kind of lines that tell a reason: warnings.
+const LOG_WARN: c_int = 3;
 /// How many texts of `seterror` are kept: the first ones, which come from the deepest functions, and the last.
 const ERRORS: usize = 4;
 
@@ -76,6 +78,8 @@ pub struct Connection {
     log_level: c_int,
     hooks: Box<dyn Hooks>,
     errors: RefCell<Vec<String>>,
+    /// What was logged of errors, whether or not the log has it: some plugins say nothing else.
+    logged: RefCell<Vec<String>>,
     properties: RefCell<BTreeMap<c_int, Value>>,
 }
 
@@ -99,9 +103,9 @@ impl Owned {
 
     fn make(options: Arc<Options>, log: Option<Log>, hooks: Box<dyn Hooks>, with_conn: bool) -> Self {
         let log_level = options.get("log_level").and_then(|level| level.trim().parse().ok()).unwrap_or(LOG_LEVEL);
-        let (errors, properties) = Default::default();
+        let (errors, logged, properties) = Default::default();
         let utils = utils::table(ptr::null_mut(), ptr::null_mut());
-        let connection = Box::new(Connection { utils, options, log, log_level, hooks, errors, properties });
+        let connection = Box::new(Connection { utils, options, log, log_level, hooks, errors, logged, properties });
         let pointer = NonNull::from(Box::leak(connection));
         let conn = if with_conn { pointer.as_ptr().cast() } else { ptr::null_mut() };
         // SAFETY: it has just been allocated, and nobody else knows of it yet.
@@ -204,6 +208,11 @@ impl Connection {
 
     /// Logs a line, if its level is wanted.
     pub fn log(&self, level: c_int, text: &[u8]) {
+        if (LOG_LEVEL..=LOG_WARN).contains(&level) {
+            let mut logged = self.logged.borrow_mut();
+            logged.truncate(ERRORS - 1);
+            logged.push(legible(text));
+        }
         if let Some(log) = self.log.as_ref().filter(|_| level <= self.log_level) {
             log(level, &legible(text));
         }
@@ -227,6 +236,18 @@ impl Connection {
         let mut errors = self.errors.take();
         errors.reverse();
         (!errors.is_empty()).then(|| errors.join(": "))
+    }
+
+    /// As [`Connection::take_error`]; if plugins have said nothing, the errors that they have logged.
+    pub fn take_reason(&self) -> Option<String> {
+        let mut logged = self.logged.take();
+        logged.dedup();
+        self.take_error().or_else(|| (!logged.is_empty()).then(|| logged.join(": ")))
+    }
+
+    /// Forgets what was logged.
+    pub fn forget_log(&self) {
+        self.logged.take();
     }
 
     /// Sets a property that is text; `None` takes it away.

@@ -46,9 +46,10 @@ impl Inquiry {
         Ok(Inquiry { params, properties, connection, _facts: facts, realm, _callbacks: callbacks })
     }
 
-    /// Calls a plugin with the parameters.
+    /// Calls a plugin with the parameters. What another has said before is forgotten.
     pub fn call<T>(&mut self, plugin: impl FnOnce(*mut ServerParams) -> T) -> T {
         let params = &raw mut self.params;
+        self.connection.take_reason();
         self.connection.during(|| plugin(params))
     }
 
@@ -57,10 +58,15 @@ impl Inquiry {
         self.realm.as_ref()?.to_str().ok()
     }
 
-    /// The failure of a plugin: who it was, the code, and what it has said.
+    /// Forgets what the plugin has logged.
+    pub fn forget_log(&self) {
+        self.connection.forget_log();
+    }
+
+    /// The failure of a plugin: who it was, the code, and what it has said or logged.
     pub fn failed(&self, kind: &str, plugin: &str, result: i32) -> Error {
         let code = Code::of(result);
-        let said = self.connection.take_error().map(|text| format!(": {text}")).unwrap_or_default();
+        let said = self.connection.take_reason().map(|text| format!(": {text}")).unwrap_or_default();
         Error::outside(code, format!("{kind} plugin {plugin} failed with {}{said}", code.name()))
     }
 }

@@ -100,7 +100,7 @@ fn candidates(folder: &Path) -> std::io::Result<Vec<Candidate>> {
         .collect())
 }
 
-/// Opens the plugins of these folders that have something of `kind`: those named, or all. Of two files with one name the
+/// Opens the plugins of these folders that have something of `kind`: those named, upper or lower case, or all. Of two files with one name the
 /// first folder's counts. What cannot be used is told, and the others are opened all the same.
 pub fn open(folders: &[PathBuf], names: Option<&[&str]>, kind: Kind) -> (Vec<&'static File>, Vec<Refused>) {
     let (mut opened, mut refused) = (Vec::new(), Vec::new());
@@ -115,7 +115,7 @@ pub fn open(folders: &[PathBuf], names: Option<&[&str]>, kind: Kind) -> (Vec<&'s
             }
         };
         for candidate in found {
-            let wanted = names.is_none_or(|names| names.iter().any(|name| **name == *candidate.name));
+            let wanted = names.is_none_or(|names| names.iter().any(|name| name.eq_ignore_ascii_case(&candidate.name)));
             if !wanted || seen.contains(&candidate.name) {
                 continue;
             }
@@ -127,7 +127,7 @@ pub fn open(folders: &[PathBuf], names: Option<&[&str]>, kind: Kind) -> (Vec<&'s
         }
     }
     for name in names.unwrap_or_default() {
-        if !seen.iter().any(|known| **known == **name) {
+        if !seen.iter().any(|known| known.eq_ignore_ascii_case(name)) {
             let reason = "there is no such file in the folders of plugins".to_owned();
             refused.push(Refused { name: (*name).into(), path: PathBuf::new(), reason });
         }

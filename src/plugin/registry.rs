@@ -21,6 +21,9 @@ use super::{client, server};
 /// More mechanisms than this are no table of a plugin.
 const MECHANISMS: c_int = 64;
 
+/// Its servers have a defect (CVE-2026-129483), so it is loaded only on purpose.
+const SRP: &str = "SRP";
+
 /// One mechanism of one side that a plugin has.
 pub struct Hosted {
     /// As the session sees it.
@@ -372,7 +375,11 @@ impl Plugins {
         let (files, mut refused) = loader::open(&folders, names.as_deref(), Kind::Mechanism);
         let mut all: Vec<&'static Hosted> = Vec::new();
         for file in files {
-            let (hosted, troubles) = hosted(file, &options, None);
+            let (mut hosted, mut troubles) = hosted(file, &options, None);
+            if names.is_none() && hosted.iter().any(|hosted| hosted.base == SRP) {
+                hosted.retain(|hosted| hosted.base != SRP);
+                troubles.push(format!("its {SRP} is used only if the plugin is named: see CVE-2026-129483"));
+            }
             refused.extend(troubles.into_iter().map(|reason| Refused {
                 name: file.name.clone(),
                 path: file.path.clone(),

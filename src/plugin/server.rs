@@ -174,6 +174,7 @@ impl Server {
 
     /// Runs a step of the plugin until it returns or asks. `input` has a NUL behind it.
     fn step(self, input: Option<Vec<u8>>, config: &Config) -> Result<Step, Error> {
+        self.refuse_binding(input.as_deref().unwrap_or_default())?;
         let progress = coroutine::start(self, config, move |server: &Server| {
             let first = !server.begun.replace(true);
             // An initial response, where the server must speak first.
@@ -196,6 +197,17 @@ impl Server {
             Progress::Asks(question, suspended) => Ok(Step::Ask(question, Box::new(AwaitAnswer(suspended)))),
             Progress::Done(server) => server.returned(),
         }
+    }
+
+    /// A client's first message that asks for channel binding (GS2 header, RFC 5801 §4) where there is no data for it. Such a message never
+    /// reaches the plugin: Cyrus' SCRAM before 2.1.28 looks at the data all the same (CVE-2026-132138).
+    fn refuse_binding(&self, message: &[u8]) -> Result<(), Error> {
+        let first = !self.begun.get() && self.plug.features & feature::CHANNEL_BINDING != 0;
+        let header = message.strip_prefix(b"F,").unwrap_or(message);
+        if first && header.starts_with(b"p=") && self.facts.binding_kind().is_none() {
+            return Err(Error::misbehaved("channel binding", PeerMisbehaved::ChannelBindingUnsupported));
+        }
+        Ok(())
     }
 
     /// Makes the mechanism's context.

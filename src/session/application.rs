@@ -103,7 +103,8 @@ impl Session {
     pub(super) fn answered(&mut self, next: Next, answer: Answer, world: &mut World<'_>) -> Outcome {
         match (std::mem::replace(&mut self.errand, Errand::None), answer) {
             (Errand::Canonicalize(question), Answer::Text(name)) => match name.filter(|name| !name.is_empty()) {
-                None => self.fail(Refused::Credentials.into()),
+                // The user is unknown, which must look like a wrong password.
+                None => self.advance(next, Event::Answered(unknown_user(&question)), world),
                 Some(name) => {
                     self.identity.authcid = Some(name.as_str().into());
                     self.put_or_replace(renamed(*question, name), next, world)
@@ -335,6 +336,7 @@ impl Session {
 fn unknown_user(question: &Question) -> Answer {
     match question {
         Question::CheckPassword { .. } => Answer::Verdict(false),
+        Question::Canonicalize { .. } => Answer::Text(None),
         _ => Answer::Credential(None),
     }
 }

@@ -27,23 +27,26 @@ const SIZE_LIMIT: u64 = 1 << 20;
 pub struct Conf(Vec<(Box<str>, Box<str>)>);
 
 impl Conf {
-    /// Parses a file's text.
+    /// Parses a file's text. A comment may be in any encoding, the rest is UTF-8.
     ///
     /// # Errors
     /// The first line that is wrong, by its number, and what is wrong with it; no value.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, String> {
         let mut conf = Conf::default();
         let mut names = HashSet::new();
-        for (number, line) in text.split('\n').enumerate() {
+        for (number, line) in text.as_ref().split(|byte| *byte == b'\n').enumerate() {
             let wrong = |what| format!("line {}: {what}", number + 1);
             if line.len() > LINE_LIMIT {
                 return Err(wrong("it is longer than 4095 bytes"));
             }
-            if line.contains('\0') {
+            if line.contains(&0) {
                 return Err(wrong("it holds a NUL"));
             }
-            let line = line.trim_matches(is_space);
-            if line.is_empty() || line.starts_with('#') {
+            if line.iter().find(|byte| !is_space(char::from(**byte))) == Some(&b'#') {
+                continue;
+            }
+            let line = std::str::from_utf8(line).map_err(|_| wrong("it is not UTF-8"))?.trim_matches(is_space);
+            if line.is_empty() {
                 continue;
             }
             let (name, value) = line.split_once(':').ok_or_else(|| wrong("name: value was expected"))?;
@@ -101,8 +104,8 @@ impl Conf {
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
             Err(error) => return Err(wrong(&error.to_string())),
         };
-        let mut text = String::new();
-        file.take(SIZE_LIMIT + 1).read_to_string(&mut text).map_err(|error| wrong(&error.to_string()))?;
+        let mut text = Vec::new();
+        file.take(SIZE_LIMIT + 1).read_to_end(&mut text).map_err(|error| wrong(&error.to_string()))?;
         if text.len() as u64 > SIZE_LIMIT {
             return Err(wrong("it is longer than 1 MiB"));
         }
@@ -209,8 +212,10 @@ mod tests {
         assert!(error.contains("1/app.conf: line 1"), "{error}");
         fs::write(root.join("1/app.conf"), "x\n".repeat(1 << 20)).expect("a file");
         assert!(value("app").expect_err("it is long").to_string().contains("longer than 1 MiB"));
-        fs::write(root.join("1/app.conf"), b"a: \xff").expect("a file");
-        assert!(value("app").is_err());
+        fs::write(root.join("1/app.conf"), b"# \xff\n \t# f\xfcr\na: 3\n").expect("a file");
+        assert_eq!(value("app"), Ok(Some(Some("3".into()))), "a comment in another encoding");
+        fs::write(root.join("1/app.conf"), b"b: 1\na: \xff").expect("a file");
+        assert!(value("app").expect_err("no text").to_string().ends_with("1/app.conf: line 2: it is not UTF-8"));
         fs::remove_file(root.join("1/app.conf")).expect("it was there");
         assert_eq!(value("app"), Ok(Some(Some("2".into()))));
         fs::create_dir(root.join("1/app.conf")).expect("a folder");

@@ -46,7 +46,7 @@ my @good = (
   "a: 1\r\nb: 2\r\n",
   "x-y: 1\nx_y: 2\n", "\n\n\t\na: 1\n", qq(a: "1"\n), "a:\t1\n", "b: 1\f\n",
   "mech_list: PLAIN LOGIN\npwcheck_method: saslauthd\n",
-  "sasldb_path: /x:y\n", 'a: ' . 'x' x 4000 . "\nb: 1\n",
+  "sasldb_path: /x:y\n", "# nothing yet\n", "# f\xfcr imap\na: 1\n", "a: 1\n \t# \xff\xfe\nb: 2\n", 'a: ' . 'x' x 4000 . "\nb: 1\n",
 );
 my @wrong = ("a:\n", "a: \nb: 2\n", "a : 1\n", "a.b: 1\n", "a: 1\nrubbish\nb: 2\n", "a: 1\\\n2\n",
   'a: ' . 'x' x 5000 . "\nb: 1\n");

@@ -87,6 +87,26 @@ subtest 'the configuration of a service' => sub {
   my %found = Authen::SASL::Rust::Accounts->configuration('imap');
   is($found{mech_list}, 'PLAIN SCRAM-SHA-256', 'which a program may read');
   is_deeply([Authen::SASL::Rust::Accounts->configuration('smtp')], [], 'none');
+
+  # What libsasl2 takes: names in capitals, a comment in another encoding, nothing but comments.
+  my $write = sub {
+    my ($service, $text) = @_;
+    open my $out, '>:raw', "$folder/$service.conf" or die $!;
+    print $out $text;
+    close $out or die $!;
+    return;
+  };
+  $write->('capitals', "# f\xfcr imap\npwcheck_method: AUXPROP\nauxprop_plugin: SASLDB\nsasldb_path: $sasldb\n");
+  ok(login(Authen::SASL::Rust::Accounts->new(cyrus => 'capitals'), 'PLAIN', 'fred', 'pencil')->is_success, 'names in capitals');
+  $write->('comments', "# nothing yet\n");
+  ok(eval { Authen::SASL::Rust::Accounts->new(cyrus => 'comments') }, 'comments alone') or diag $@;
+  is_deeply([Authen::SASL::Rust::Accounts->configuration('comments')], [], 'which set nothing');
+  $write->('latin1', "a: 1\nsasldb_path: /f\xfcr\n");
+  is(eval { Authen::SASL::Rust::Accounts->new(cyrus => 'latin1') }, undef, 'a value in another encoding');
+  like($@, qr{/latin1\.conf: line 2: it is not UTF-8 \(SASL_CONFIGERR\)}, 'is refused with its line');
+  $write->('transition', "auto_transition: yes\n");
+  is(eval { Authen::SASL::Rust::Accounts->new(cyrus => 'transition') }, undef, 'an option that is not there');
+  like($@, qr/^auto_transition: .*\(SASL_CONFIGERR\)/, 'is refused by name');
 };
 
 subtest 'what cannot be' => sub {

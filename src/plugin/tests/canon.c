@@ -14,6 +14,8 @@ static int canonicalize(void *global, sasl_server_params_t *params, const char *
                             params->user_realm ? params->user_realm : "?");
     return SASL_BADPROT;
   }
+  if (!strcmp(trouble, "unknown")) return SASL_NOUSER;
+  if (!strcmp(trouble, "away")) return SASL_UNAVAIL;
   for (unsigned i = 0; i < length; i++) out[i] = (char)tolower((unsigned char)user[i]);
   *out_length = length;
   if (!strcmp(trouble, "flags")) out[(*out_length)++] = (char)('0' + flags);
@@ -34,5 +36,6 @@ int sasl_canonuser_init(const sasl_utils_t *utils, int max, int *version, sasl_c
   *version = strcmp(trouble, "version") ? SASL_CANONUSER_PLUG_VERSION : 4;
   *out = strcmp(trouble, "null") ? &plug : NULL;
   if (!strcmp(trouble, "fail")) utils->seterror(utils->conn, 0, "no memory of %m", 2);
-  return strcmp(trouble, "fail") ? SASL_OK : SASL_FAIL;
+  if (!strcmp(trouble, "log")) utils->log(utils->conn, SASL_LOG_ERR, "the file is away");
+  return strcmp(trouble, "fail") && strcmp(trouble, "log") ? SASL_OK : SASL_FAIL;
 }

@@ -20,7 +20,8 @@ fn with(folder: &Folder, trouble: &str, names: &[(&str, u32)]) -> Result<Vec<Res
     let canon = Canon::load(&[folder.path("")], "canon", &options, None)?;
     let config = Config::default();
     let name = |(name, flags): &(&str, u32)| {
-        canon.name(&mut Inquiry::new(&options, None, &config, Some("example.org"))?, name, *flags)
+        let name = canon.name(&mut Inquiry::new(&options, None, &config, Some("example.org"))?, name, *flags)?;
+        Ok(name.unwrap_or_else(|| "(unknown)".into()))
     };
     Ok(names.iter().map(name).collect())
 }
@@ -43,8 +44,15 @@ fn a_plugin_makes_names_canonical() {
         let error = with(&folder, "", &[(name, BOTH)]).unwrap().remove(0).unwrap_err();
         assert_eq!(error.code(), Code::BadProt, "{error}");
     }
+    assert_eq!(with(&folder, "unknown", &[("Fred", BOTH)]).unwrap(), [Ok("(unknown)".into())]);
+    // To the peer such a user is an unknown one, and the operator is told.
+    let error = with(&folder, "refuse", &[("Fred", BOTH)]).unwrap().remove(0).unwrap_err();
+    assert_eq!(error.code(), Code::BadAuth, "{error}");
+    let reason = "canon_user plugin canon failed with SASL_BADPROT: Fred is nobody in realm example.org";
+    assert!(error.to_string().contains(reason), "{error}");
+    let error = with(&folder, "away", &[("Fred", BOTH)]).unwrap().remove(0).unwrap_err();
+    assert_eq!(error.code(), Code::Unavail, "{error}");
     for (trouble, reason) in [
-        ("refuse", "canon_user plugin canon failed with SASL_BADPROT: Fred is nobody in realm example.org"),
         ("long", "canon_user plugin canon gave what is no user name"),
         ("empty", "canon_user plugin canon gave what is no user name"),
         ("nul", "canon_user plugin canon gave what is no user name"),
@@ -56,6 +64,7 @@ fn a_plugin_makes_names_canonical() {
     for (trouble, reason) in [
         ("version", "version 4 of the canon_user interface is its, and 5 is this host's"),
         ("null", "its canon_user function gave no plugin"),
+        ("log", "its canon_user function failed with SASL_FAIL: the file is away"),
         ("fail", "its canon_user function failed with SASL_FAIL: no memory of No such file or directory"),
     ] {
         let error = with(&folder, trouble, &[]).unwrap_err();
@@ -69,7 +78,7 @@ fn the_internal_way() {
     let canon = Canon::load(&[], "internal", &options, None).unwrap();
     let name = |name: &str, realm: Option<&str>| {
         let config = Config::default();
-        canon.name(&mut Inquiry::new(&options, None, &config, realm).unwrap(), name, BOTH).unwrap()
+        canon.name(&mut Inquiry::new(&options, None, &config, realm).unwrap(), name, BOTH).unwrap().unwrap()
     };
     assert_eq!(name("  fred \n", None), "fred");
     assert_eq!(name("fred", Some("example.org")), "fred@example.org");

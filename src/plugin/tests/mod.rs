@@ -1,5 +1,6 @@
 //! Our functions beside libsasl2's own: a C program calls both and writes down what they give.
 
+mod binding;
 mod canon;
 mod fork;
 mod formats;

@@ -55,9 +55,9 @@ sub new {
 sub _service {
   my ($class, $service) = @_;
   Carp::croak('cyrus: a hash of options, or the name of a service, was expected') if !defined $service || ref $service;
-  my @options = $class->configuration($service);
-  Carp::croak("cyrus: there is no $service.conf where Cyrus' configuration files are") unless @options;
-  return @options;
+  my $text = _configuration($service);
+  Carp::croak("cyrus: there is no $service.conf where Cyrus' configuration files are") unless defined $text;
+  return split /\0/, $text;
 }
 
 sub configuration {
@@ -223,7 +223,8 @@ L<https://www.cyrusimap.org/sasl/sasl/options.html>:
     pwcheck_method      auxprop, saslauthd, auxprop-hashed: one, or several that are tried in turn; auxprop
     auxprop_plugin      names of plugins: sasldb, sql, ldapdb; all that there are
     canon_user_plugin   the plugin that makes names canonical; none
-    mech_list           mechanisms that may be offered; all
+    mech_list           mechanisms that may be offered, each with and without -PLUS; all. It holds for all mechanisms of the server,
+                        those too that ask for no password or are served by a callback
     saslauthd_path      the socket; /run/saslauthd/mux
     sasldb_path, sql_select, ldapdb_uri, ...       what the plugins ask for
 
@@ -231,7 +232,11 @@ A hash has options; a string is the name of a service, whose F<SERVICE.conf> is 
 more rights than its caller), else in F</etc/sasl2>, F</etc/sasl>, F</usr/lib/x86_64-linux-gnu/sasl2> (or what the machine is) and
 F</usr/lib/sasl2>, as Debian's libsasl2 does. The first file counts. Plugins are loaded
 from the folders of C<path> (an array, or a string with colons), else as L<Authen::SASL::Rust::Plugins> says. A plugin that is
-named and cannot be loaded dies here.
+named and cannot be loaded dies here. Names of plugins, methods and mechanisms may be in upper or lower case. C<auto_transition> is refused:
+passwords of users who log in are not stored.
+
+The statements of the plugin C<sql> must have C<%u>, C<%r> and C<%v> within text literals (C<'%u'>), and neither comments nor backslashes; else
+they are refused. A name or password with a quote or backslash is handed to the database in hexadecimal. A realm with one is refused.
 
 The properties of users come from there, too:
 

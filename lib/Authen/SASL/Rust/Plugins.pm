@@ -43,7 +43,7 @@ sub _load {
   my @report =
     _read(Authen::SASL::Rust::_plugins($conn, $path, @names ? join(' ', @names) : undef, $prefer eq 'plugins', $pairs));
   for my $name (@names) {
-    my ($found) = grep { $_->{plugin} eq $name } @report;
+    my ($found) = grep { lc $_->{plugin} eq lc $name } @report;
     Carp::croak("plugins: $name: " . ($found && $found->{error} || 'it has no mechanisms'))
       if !$found || !@{ $found->{client} } && !@{ $found->{server} };
   }
@@ -190,6 +190,9 @@ the plugin's own, or for a connection that is gone.
 
 Not there: HTTP (C<http_request>), C<idle> and C<user_query>, which none of Debian's plugins has, and the credentials that a client has lent to a GSSAPI plugin
 (C<client_creds>), which our own GSSAPI stores (C<delegated_ccache>). C<mech_free> is not called, as nothing is unloaded.
+
+A client that asks for channel binding where the server has no data for it is refused before the plugin sees its message
+(CVE-2026-132138). The mechanism SRP is used only if its plugin is named in C<load> (CVE-2026-129483).
 
 Plugins are loaded on systems with ELF (Linux, BSD) that have this layout of Cyrus SASL 2.1. On macOS, and on processors such as s390x,
 C<load> and a Cyrus configuration that names auxprop plugins fail with C<this build cannot load the plugins of Cyrus SASL>. Plugins are never unloaded. A file that
