@@ -1,4 +1,5 @@
 //! The option mech_list of the accounts: the administrator's word on what a server offers.
+#![cfg(hosts_plugins)]
 
 mod cyrus;
 
