@@ -137,7 +137,7 @@ impl CyrusAccounts {
             return Ok(Some(stored));
         }
         let Some(stored) = values(&password).find(|value| !value.is_empty()) else {
-            let other = values(&verifier).next().is_some();
+            let other = values(&verifier).any(|value| !value.is_empty());
             return if other {
                 Err(unusable_secret("the user has no verifier of the mechanism's hash"))
             } else {
