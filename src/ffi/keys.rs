@@ -32,7 +32,7 @@ pub unsafe extern "C" fn asr_make_verifier(
     let made = shielded(Err(Error::System(DEFECT)), || {
         let spelling = Spelling::find(&spelling.unwrap_or_default()).ok_or(Application::Option {
             name: "spelling",
-            range: "postgresql, rfc5803, openldap, dovecot or gsasl",
+            range: "rfc5803, postgresql, dovecot or gsasl",
         })?;
         let (mechanism, password) =
             (mechanism.as_deref().unwrap_or_default(), password.expose_str().unwrap_or_default());

@@ -49,7 +49,7 @@ pub enum Spelling {
 }
 
 impl Spelling {
-    /// The spelling of that name: `rfc5803` (also `postgresql`, `openldap`) or `dovecot` (also `gsasl`).
+    /// The spelling of that name: `rfc5803` (also `postgresql`, and from older programs `openldap`) or `dovecot` (also `gsasl`).
     pub fn find(name: &str) -> Option<Self> {
         match name {
             "rfc5803" | "postgresql" | "openldap" => Some(Spelling::Rfc5803),

@@ -78,9 +78,14 @@ subtest 'eg/directory-search' => sub {
     my $expected = "# bound by $mechanism as fred\@EXAMPLE.TEST, 256 bits\n" . $slapd->dn('fred') . "\n  uid: fred\n";
     is $said, $expected, 'the entry that only fred may read';
   }
+  my (undef, $crowd) = search_with('--uri', $uri, '--base', $Server::Slapd::CROWD, '(objectClass=device)', 'cn');
+  is scalar(() = $crowd =~ /^  cn: member \d+$/mg), ENTRIES, 'all entries, on several pages';
+  my %once = map { $_ => 1 } $crowd =~ /^  cn: (member \d+)$/mg;
+  is scalar(keys %once), ENTRIES, 'each once';
   local $ENV{KRB5CCNAME} = 'FILE:/nonexistent';
   my ($status, $said) = search_with(@search);
   isnt $status, 0, 'without a ticket';
+  is scalar(() = $said =~ /run kinit/g), 1, 'the reason is told once';
   like $said, qr/^directory-search: .*GSSAPI: .*run kinit/, 'it says what lacks';
 };
 

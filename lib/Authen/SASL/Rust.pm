@@ -71,7 +71,7 @@ sub scram_verifier {
   $iterations = 4096 unless defined $iterations;
   Carp::croak('scram_verifier: iterations: a number from 4096 to 100000000 was expected')
     unless $iterations =~ /\A[0-9]{1,9}\z/ && $iterations >= 4096 && $iterations <= 100_000_000;
-  return _make_verifier($mechanism, $password, $salt, $iterations, defined $spelling ? $spelling : 'postgresql');
+  return _make_verifier($mechanism, $password, $salt, $iterations, defined $spelling ? $spelling : 'rfc5803');
 }
 
 # The plugins of Cyrus SASL that new connections may use.
@@ -316,7 +316,7 @@ arguments:
     mechanism    SCRAM-SHA-256 if not given; any SCRAM mechanism of the table
     iterations   4096 if not given; 4096 to 100000000
     salt         16 random bytes if not given; a string of bytes, not empty
-    spelling     postgresql if not given; openldap is the same text, dovecot is another
+    spelling     rfc5803 if not given, which is what PostgreSQL stores and libsasl2 reads; dovecot is another
 
 =for program
 
@@ -524,8 +524,8 @@ Callbacks of a server get octets, as there; C<< characters => 1 >> gives decoded
 
 =item *
 
-C<need_step> becomes false, and C<is_success> true, when this side has nothing to wait for; there it stays
-true after the only message of PLAIN and others.
+C<need_step> becomes false, and C<is_success> true, when this side has nothing to wait for. Of the mechanisms with one message, that
+is so in Authen::SASL::Perl 2.16 for PLAIN only.
 
 So a loop that asks C<is_success> after each step must send the step's message first: LOGIN and CRAM-MD5 succeed with the
 message that is still to be sent, where Authen::SASL::Perl waits for one more step.
@@ -542,18 +542,12 @@ string, and the property C<message_absent> tells it from an empty message.
 
 =item *
 
-SCRAM checks the server's proof, the limits of iterations and the nonce; fewer than 4096 iterations are
-refused.
+C<listmech>, C<global_listmech>, C<checkpass> and C<setpass> exist, the property C<user> of a server is whom to act as, and an
+unsuitable authorization identity is refused unless C<authorize> allows it.
 
 =item *
 
-C<code>, C<callback>, C<listmech>, C<global_listmech>, C<checkpass> and C<setpass> exist, the property C<user>
-of a server is whom to act as, and an unsuitable authorization identity is refused unless C<authorize> allows
-it.
-
-=item *
-
-LOGIN, SCRAM and the OAuth mechanisms have a server side.
+SCRAM and the OAuth mechanisms, which Authen::SASL::Perl 2.16 does not have. CRAM-MD5 has a server side.
 
 =item *
 

@@ -214,7 +214,7 @@ that there are no data of that type.
 
 A client that has several prefers those that servers have, too. Before TLS 1.3, where C<tls-unique> tells that it is, that is
 C<tls-unique>, then C<tls-server-end-point>, then C<tls-exporter> (RFC 5802 section 6.1, RFC 9266 section 2): Prosody 0.12, Dovecot 2.4, ejabberd and
-Exim have no exporter there. With TLS 1.3 it is C<tls-exporter>, then C<tls-server-end-point>. Other types follow by their names.
+Exim have no exporter there. Prosody 13 has C<tls-exporter> and C<tls-server-end-point>. With TLS 1.3 it is C<tls-exporter>, then C<tls-server-end-point>. Other types follow by their names.
 C<offered_bindings> names those that the server has, where the protocol tells. A server takes whichever of its types the
 client names.
 
@@ -223,7 +223,7 @@ which they mean a message that TLS 1.3 does not define as one. The server then r
 C<channel_binding_policy> to C<disable>. Do that only for a server that you know to be of this kind: a man in the middle looks the
 same from the client.
 
-OpenLDAP 2.5 has a type of its own, C<ldap>. With C<sasl-cbinding tls-endpoint> in F<slapd.conf>:
+OpenLDAP 2.5 and 2.6 have a type of their own, C<ldap>. With C<sasl-cbinding tls-endpoint> in F<slapd.conf>:
 
     use Authen::SASL::Rust::ChannelBinding;
 
