@@ -122,6 +122,23 @@ subtest 'arguments that do not exist' => sub {
   }
 };
 
+# What the program has in $" is its own affair, and so is $,.
+subtest 'the list separator of the program' => sub {
+  for my $separator ('', ', ', "\n-") {
+    local ($", $,) = ($separator, $separator);
+    my $conn = server({ offered_mechanisms => ['SCRAM-SHA-256', 'PLAIN'], offered_bindings => ['tls-exporter', 'tls-unique'] });
+    is($conn->property('offered_mechanisms'), 'SCRAM-SHA-256 PLAIN', 'an array as a list');
+    is($conn->property('offered_bindings'), 'tls-exporter tls-unique', 'another');
+    is(scalar(Authen::SASL::Rust->global_listmech), join(' ', Authen::SASL::Rust->global_listmech), 'global_listmech as a string');
+    is(scalar(client()->listmech), 'PLAIN ANONYMOUS', 'listmech as a string');
+    like(message_of { Authen::SASL::Rust->plugins(path => '/no/such', load => [qw(otp ntlm)]) }, qr/^plugins: otp: /, 'names of plugins');
+    my $line = Authen::SASL::Rust::AuthLine->client(sasl => Authen::SASL->new(callback => { user => 'fred', pass => 'x' }));
+    $line->begin;
+    like($line->feed("OK 14\r\nCRAM-MD5 PLAIN\r\n"), qr/\Aauth-start CRAM-MD5/, 'the mechanisms of an AUTH line server');
+    Authen::SASL::Rust->plugins(0);
+  }
+};
+
 subtest 'third argument: addresses, as XS has them' => sub {
   my $conn = client('192.0.2.1;1234', '192.0.2.2;143');
   is($conn->property('iplocalport'), '192.0.2.1;1234', 'local');

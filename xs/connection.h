@@ -96,7 +96,36 @@ static int forget_in_clone(pTHX_ MAGIC *mg, CLONE_PARAMS *param) {
 #define forget_in_clone NULL
 #endif
 
-static MGVTBL conn_vtbl = { NULL, NULL, NULL, NULL, conn_free, NULL, forget_in_clone, NULL };
+/* A copy of a connection, in another thread or by Storable, has no exchange. It tells the mechanism and the error that its
+ * original had, since Authen::SASL asks its object for these: "mechanism" NUL "error", in place of a conn_t. */
+static SV *last_words(pTHX_ conn_t *conn) {
+  static const char name[] = "mechanism";
+  asr_slice text = { NULL, 0 };
+  SV *words = newSVpvs("");
+  text.ptr = name;
+  text.len = sizeof(name) - 1;
+  text = asr_get(conn->rust, text);
+  if (text.ptr) sv_catpvn(words, text.ptr, text.len);
+  sv_catpvn(words, "", 1);
+  text = asr_error(conn->rust);
+  if (text.ptr) sv_catpvn(words, text.ptr, text.len);
+  return words;
+}
+
+#ifdef USE_ITHREADS
+static int conn_in_clone(pTHX_ MAGIC *mg, CLONE_PARAMS *param) {
+  PERL_UNUSED_VAR(param);
+  if (!mg->mg_ptr) return 0;
+  mg->mg_obj = last_words(aTHX_ (conn_t *)mg->mg_ptr);
+  mg->mg_flags |= MGf_REFCOUNTED;
+  mg->mg_ptr = NULL;
+  return 0;
+}
+#else
+#define conn_in_clone NULL
+#endif
+
+static MGVTBL conn_vtbl = { NULL, NULL, NULL, NULL, conn_free, NULL, conn_in_clone, NULL };
 static MGVTBL reply_vtbl = { NULL, NULL, NULL, NULL, reply_free, NULL, forget_in_clone, NULL };
 static MGVTBL keys_vtbl = { NULL, NULL, NULL, NULL, keys_free, NULL, forget_in_clone, NULL };
 
@@ -110,10 +139,16 @@ static void *attached(pTHX_ SV *sv, MGVTBL *vtbl) {
   return mg ? mg->mg_ptr : NULL;
 }
 
+/* What a copy tells; NULL for anything else. */
+static SV *words_of_copy(pTHX_ SV *sv) {
+  MAGIC *mg = SvROK(sv) && SvTYPE(SvRV(sv)) >= SVt_PVMG ? mg_findext(SvRV(sv), PERL_MAGIC_ext, &conn_vtbl) : NULL;
+  return mg && !mg->mg_ptr ? mg->mg_obj : NULL;
+}
+
 static conn_t *connection_of(pTHX_ SV *sv) {
   conn_t *conn = NULL;
   if (SvROK(sv)) conn = (conn_t *)attached(aTHX_ SvRV(sv), &conn_vtbl);
-  if (!conn) croak("this is no live connection of Authen::SASL::Rust (made in another thread, or not by client_new or server_new)");
+  if (!conn) croak("this is no live connection of Authen::SASL::Rust (a copy, made in another thread, or not by client_new or server_new)");
   return conn;
 }
 

@@ -507,7 +507,8 @@ needed; Perl's own copies are not.
 
 =item *
 
-A connection belongs to the thread that made it. In another thread it is dead: its methods die. After C<fork>
+A connection belongs to the thread that made it. A copy in another thread, or one by Storable, tells the C<mechanism> and the
+C<error> of its original; its other methods die. It holds no secret of the exchange. After C<fork>
 both processes may use their own copy; they share no nonce that is made afterwards.
 
 =back

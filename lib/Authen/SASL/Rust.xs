@@ -200,10 +200,53 @@ need_step(conn)
     XPUSHs(boolSV(asr_status(conn->rust) & (1 << ix)));
 
 void
-error(conn)
-    conn_t *conn
+error(self)
+    SV *self
+  PREINIT:
+    SV *words;
   PPCODE:
-    XPUSHs(said(aTHX_ conn, asr_error(conn->rust), IS_TAINTED(conn)));
+    words = words_of_copy(aTHX_ self);
+    if (words) {
+      const char *text = SvPVX_const(words) + strlen(SvPVX_const(words)) + 1;
+      SV *told = *text ? newSVpvn_flags(text, SvEND(words) - text, SVs_TEMP) : &PL_sv_undef;
+      if (*text) SvTAINTED_on(told);   /* it may repeat words of the peer */
+      XPUSHs(told);
+    } else {
+      conn_t *conn = connection_of(aTHX_ self);
+      XPUSHs(said(aTHX_ conn, asr_error(conn->rust), IS_TAINTED(conn)));
+    }
+
+void
+_words(self)
+    SV *self
+  PREINIT:
+    SV *words;
+  PPCODE:
+    words = words_of_copy(aTHX_ self);
+    if (words) XPUSHs(sv_mortalcopy(words));
+    else mXPUSHs(last_words(aTHX_ connection_of(aTHX_ self)));
+
+void
+_be_copy(self, words)
+    SV *self
+    SV *words
+  PREINIT:
+    asr_slice text;
+  CODE:
+    self = sv_mortalcopy(self);        /* reading the words may run Perl code */
+    text = octets(aTHX_ words);
+    if (!text.ptr || !memchr(text.ptr, 0, text.len)) croak("a copy has a mechanism and an error");
+    if (!SvROK(self) || mg_findext(SvRV(self), PERL_MAGIC_ext, &conn_vtbl)) croak("a new object was expected");
+    words = newSVpvn_flags(text.ptr, text.len, SVs_TEMP);
+    sv_magicext(SvRV(self), words, PERL_MAGIC_ext, &conn_vtbl, NULL, 0)->mg_flags |= MGf_DUP;
+
+bool
+_is_copy(self)
+    SV *self
+  CODE:
+    RETVAL = words_of_copy(aTHX_ self) != NULL;
+  OUTPUT:
+    RETVAL
 
 void
 abandon(conn)

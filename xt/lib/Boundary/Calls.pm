@@ -5,6 +5,7 @@ package Boundary::Calls;
 
 use strict;
 use warnings;
+use Storable ();
 use Authen::SASL qw(Rust);
 use Boundary::Accounts ();
 use Boundary::Layers ();
@@ -187,6 +188,8 @@ sub others {
       eval { $c->server_start($PLAIN) };
       my @read = map { $@->$_ } qw(code mechanism message response);
     }) }],
+    ['copies', sub { my $copy = Storable::dclone($conn); my @x = ($copy->mechanism, $copy->error); quietly(sub { $copy->need_step }) }],
+    ['who is in use', sub { Authen::SASL::Rust->in_use }],
     ['plugins', sub { my @known = Authen::SASL::Rust->plugins }],
     ['die_on_failure with a continuation', sub { quietly(sub {
       my $c = server('PLAIN', checkpass => sub { $_[2]->(0) });

@@ -7,8 +7,10 @@ use Carp ();
 # An error is blamed on the line that called Authen::SASL.
 our @CARP_NOT = ('Authen::SASL', 'Authen::SASL::Rust');
 
-# A handle of the core belongs to one thread.
-sub CLONE_SKIP { return 1 }
+# A handle of the core belongs to one thread, and cannot be stored. A copy, in another thread or by Storable, tells the mechanism and
+# the error, since name and error of Authen::SASL ask for them; its other methods die.
+sub STORABLE_freeze { return $_[0]->_words }
+sub STORABLE_thaw { $_[0]->_be_copy($_[2]); return }
 
 sub service { return $_[0]->_get('service') }
 sub host { return $_[0]->_get('host') }
@@ -19,7 +21,9 @@ sub mechanism {
   if (@_ > 1) {
     $self->_pick($name) or Carp::croak('mechanism: this is none of the mechanisms that were named');
   }
-  return $self->_get('mechanism');
+  return $self->_get('mechanism') unless $self->_is_copy;
+  my ($known) = split /\0/, $self->_words;
+  return defined $known && length $known ? $known : undef;
 }
 
 # Answers to callbacks, by the callbacks' names, as far as they are no secrets.
