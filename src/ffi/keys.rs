@@ -30,10 +30,8 @@ pub unsafe extern "C" fn asr_make_verifier(
         unsafe { (mechanism.text(), password.text(), salt.bytes(), spelling.text()) };
     let password = Secret::from(password.unwrap_or_default());
     let made = shielded(Err(Error::System(DEFECT)), || {
-        let spelling = Spelling::find(&spelling.unwrap_or_default()).ok_or(Application::Option {
-            name: "spelling",
-            range: "rfc5803, postgresql, dovecot or gsasl",
-        })?;
+        let spelling = Spelling::find(&spelling.unwrap_or_default())
+            .ok_or(Application::Option { name: "spelling", range: "rfc5803, postgresql, dovecot or gsasl" })?;
         let (mechanism, password) =
             (mechanism.as_deref().unwrap_or_default(), password.expose_str().unwrap_or_default());
         verifier::make_text(mechanism, password, salt, iterations, spelling)
