@@ -3,12 +3,13 @@
 
 use strict;
 use warnings;
+use lib 't/lib';
+use Isolated;
 use File::Temp qw(tempdir);
 use Test::More;
 use Authen::SASL qw(Rust);
 use Authen::SASL::Rust::Accounts;
 use Authen::SASL::Rust::Layer;
-use lib 't/lib';
 use TwoSides qw(client server);
 
 {

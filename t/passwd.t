@@ -183,7 +183,7 @@ subtest 'twenty at once' => sub {
   is(scalar(() = $accounts->list), 10, 'half of them are left');
   is($accounts->check($names[$_], 'crayon'), 1, 'with the new password') for grep { !($_ % 2) } 0 .. 19;
   is_deeply(
-    [grep { !/\Acrowd\z/ } map { s{.*/}{}r } glob "$folder/{.c*,crowd*}"], [],
+    [grep { !/\A(?:crowd|\.crowd\.lock)\z/ } map { s{.*/}{}r } glob "$folder/{.c*,crowd*}"], [],
     'and nothing else is left in the folder'
   );
 };
@@ -211,6 +211,30 @@ subtest 'killed on the way' => sub {
   $accounts->setpass('last', 'pencil');
   is($accounts->check('last', 'pencil'), 1, 'the next writer goes on');
   is(-e "$folder/.killed.new", undef, 'and has taken away what was left');
+};
+
+subtest 'who may read the file cannot lock it' => sub {
+  require Fcntl;
+  my $file = "$folder/read-by-a-group";
+  my $accounts = Authen::SASL::Rust::Accounts->new(users => $file);
+  $accounts->setpass('fred', 'pencil');
+  chmod 0640, $file or die "chmod: $!";
+  open my $reader, '<', $file or die "$file: $!";
+  flock $reader, Fcntl::LOCK_EX() | Fcntl::LOCK_NB() or die "flock: $!";
+  ok(eval { $accounts->setpass('fred', 'crayon'); 1 }, 'a change in spite of its lock') or diag $@;
+  ok($accounts->check('fred', 'crayon'), 'is made');
+  my $lock = "$folder/.read-by-a-group.lock";
+  is((stat $lock)[2] & 07777, 0600, 'the lock is a file that nobody else can open');
+  is((stat $file)[2] & 07777, 0640, "the users' file stays as it was");
+  unlink $lock or die "$lock: $!";
+  symlink 'elsewhere', $lock or die "symlink: $!";
+  ok(!eval { $accounts->setpass('fred', 'x'); 1 }, 'a symbolic link is no lock');
+  ok(!-e "$folder/elsewhere", 'and nothing is made there');
+  unlink $lock or die "$lock: $!";
+  open my $open, '>', $lock or die "$lock: $!";
+  chmod 0666, $lock or die "chmod: $!";
+  ok(!eval { $accounts->setpass('fred', 'x'); 1 }, 'nor one that others can hold');
+  like($@, qr/\.read-by-a-group\.lock: others can hold this lock; remove it/, 'which it says');
 };
 
 done_testing;

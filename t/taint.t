@@ -4,7 +4,7 @@
 
 use strict;
 use warnings;
-BEGIN { unshift @INC, map { /\A(.*)\z/s ? $1 : () } 't/lib', 'blib/lib', 'blib/arch' }
+use lib 't/lib';
 use Isolated;
 use Scalar::Util qw(tainted);
 use Test::More;

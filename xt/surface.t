@@ -2,6 +2,8 @@
 
 use strict;
 use warnings;
+use lib 't/lib';
+use Isolated;
 use Test::More;
 
 sub content { my ($file) = @_; open my $in, '<', $file or die "$file: $!"; local $/; return scalar <$in> }

@@ -26,7 +26,7 @@ fn every_name_is_an_option_and_no_other_is() {
     }
     for (name, text) in [
         ("sec_flags", "sec_flags: there is no such option; did you mean secflags?"),
-        ("colour\n", "colour?: there is no such option"),
+        ("colour\n", "colour\\n: there is no such option"),
         ("", ": there is no such option"),
     ] {
         for value in [None, Some("1"), Some(&*"x".repeat(VALUE_LIMIT + 1))] {

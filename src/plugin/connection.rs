@@ -10,6 +10,8 @@ use std::ops::Deref;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
+use crate::error::escaped;
+
 use super::abi::{code, property, Conn, OutParams, Proc, Propctx, SecurityProperties, Utils};
 use super::journal::Log;
 use super::options::Options;
@@ -306,6 +308,5 @@ impl Connection {
 
 /// A plugin's text without what would disturb a terminal or a log file.
 fn legible(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text);
-    text.trim_end().chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    escaped(String::from_utf8_lossy(text).trim_end())
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{c_int, OsStr};
-use std::fs::{File as Handle, OpenOptions};
+use std::fs::{File as Handle, Metadata, OpenOptions};
 use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use rustix::process::geteuid;
 
 use super::abi::{AuxpropPlug, CanonuserPlug, ClientPlug, Init, MechanismInit, ServerPlug};
 use super::elf;
@@ -224,6 +225,21 @@ fn described(path: &Path) -> Result<PathBuf, String> {
     }
 }
 
+/// Why a file or folder of that mode, user and group is not to be loaded from: whoever can change a plugin, or put another one in its
+/// place, runs code in this process. For root that may be root alone.
+fn distrust(mode: u32, user: u32, group: u32, root: bool) -> Option<&'static str> {
+    match () {
+        () if mode & 0o002 != 0 => Some("anybody may write to it"),
+        () if root && user != 0 => Some("it does not belong to root, and this process is root's"),
+        () if root && mode & 0o020 != 0 && group != 0 => Some("a group may write to it, and this process is root's"),
+        () => None,
+    }
+}
+
+fn trusted(about: &Metadata) -> Result<(), String> {
+    distrust(about.mode(), about.uid(), about.gid(), geteuid().is_root()).map_or(Ok(()), |reason| Err(reason.into()))
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| error.to_string();
     // What is looked at is what is read; a pipe without a writer would be waited for.
@@ -233,8 +249,10 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     if !about.is_file() {
         return Err("it is no regular file".into());
     }
-    if about.mode() & 0o002 != 0 {
-        return Err("anybody may write to it".into());
+    trusted(&about)?;
+    if let Some(folder) = path.parent() {
+        let about = std::fs::metadata(folder).map_err(failed)?;
+        trusted(&about).map_err(|reason| format!("its folder {}: {reason}", folder.display()))?;
     }
     if about.len() > LIMIT {
         return Err(format!("it is longer than {LIMIT} bytes"));
@@ -282,4 +300,21 @@ fn copy(bytes: &[u8]) -> std::io::Result<Handle> {
 #[cfg(not(target_os = "linux"))]
 fn copy(_: &[u8]) -> std::io::Result<Handle> {
     Err(std::io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distrust;
+
+    #[test]
+    fn root_loads_only_what_root_alone_can_change() {
+        let refused = |mode, user, group, root| distrust(mode, user, group, root).is_some();
+        for root in [true, false] {
+            assert!(!refused(0o755, 0, 0, root) && !refused(0o775, 0, 0, root), "root's");
+            assert!(refused(0o757, 0, 0, root) && refused(0o1777, 0, 0, root), "anybody may write");
+            assert_eq!(refused(0o755, 1000, 0, root), root, "another user's");
+            assert_eq!(refused(0o775, 0, 50, root), root, "a group may write");
+            assert!(!refused(0o755, 0, 50, root), "a group may read");
+        }
+    }
 }

@@ -148,7 +148,7 @@ fn clients_that_misbehave() {
         ("ENDLESS", "ENDLESS client: the plugin prompts without end (SASL_FAIL)"),
         ("NAMELESS", "NAMELESS client: the plugin has ended without both identities (canon_user) (SASL_BADPROT)"),
         ("BOASTFUL", "BOASTFUL client: the plugin has agreed on a stronger layer than maxssf allows (SASL_TOOWEAK)"),
-        ("COMPLAINING", "COMPLAINING client: the ?[31mmoon?[0m is full (SASL_UNAVAIL) (SASL_UNAVAIL)"),
+        ("COMPLAINING", "COMPLAINING client: the \\u{1b}[31mmoon\\u{1b}[0m is full (SASL_UNAVAIL) (SASL_UNAVAIL)"),
     ] {
         let mut client = session(&folder, Side::Client, mechanism);
         let mut outcome = client.start(None, &mut world.lend());

@@ -1,9 +1,9 @@
 //! A file that holds secrets: who may have it, how it is read, and how it is replaced as a whole.
 //!
 //! It is a regular file of this process' user or of root, which others neither read nor write, and no symbolic link.
-//! A writer locks the file itself, writes another one beside it and renames that: readers need no lock, and see
-//! the old file or the new one. As the name `.NAME.new` belongs to who has the lock, a killed writer's leaving is
-//! taken away by the next.
+//! A writer locks the file `.NAME.lock` beside it, which nobody else can open: a group that may read the users could otherwise
+//! hold the lock and keep all writers out. It writes `.NAME.new` and renames that: readers need no lock, and see the old file
+//! or the new one. As the name `.NAME.new` belongs to who has the lock, a killed writer's leaving is taken away by the next.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -90,10 +90,6 @@ impl Opened {
     pub fn stamp(&self) -> Stamp {
         Stamp::of(&self.meta)
     }
-
-    fn inode(&self) -> (u64, u64) {
-        (self.meta.dev(), self.meta.ino())
-    }
 }
 
 /// The stamp of what stands under that name now.
@@ -105,31 +101,36 @@ pub(super) fn stamp(path: &Path) -> Result<Stamp, Error> {
 pub(super) struct Locked<'a> {
     path: &'a Path,
     opened: Opened,
+    _lock: File,
 }
 
 impl<'a> Locked<'a> {
     /// Locks a file; makes an empty one if there is none and `create` says so.
     pub fn new(path: &'a Path, create: bool) -> Result<Self, Error> {
+        if !create {
+            Opened::read_only(path)?;
+        }
+        let (lock, is_new) = open_lock(path)?;
         let end = Instant::now() + LOCK_WAIT;
         loop {
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create(create).mode(0o600);
-            let opened = Opened::with(path, &mut options)?;
-            match flock(&opened.file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => {
-                    // Whoever had the lock before has probably put another file in its place.
-                    if fs::symlink_metadata(path).is_ok_and(|now| (now.dev(), now.ino()) == opened.inode()) {
-                        return Ok(Locked { path, opened });
-                    }
+            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < end => sleep(Duration::from_millis(5)),
+                Err(Errno::WOULDBLOCK | Errno::INTR) => {
+                    let text = format!("users file {}: another program keeps it locked", path.display());
+                    return Err(Error::outside(Code::TryAgain, text));
                 }
-                Err(Errno::WOULDBLOCK | Errno::INTR) => sleep(Duration::from_millis(5)),
                 Err(error) => return Err(failed(path, &error.into())),
             }
-            if Instant::now() > end {
-                let text = format!("users file {}: another program keeps it locked", path.display());
-                return Err(Error::outside(Code::TryAgain, text));
-            }
         }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(create).mode(0o600);
+        let opened = Opened::with(path, &mut options)?;
+        // The file's user must be able to lock it, too, if root was the first to do so.
+        if is_new && opened.meta.uid() != geteuid().as_raw() {
+            fchown(&lock, Some(opened.meta.uid()), None).map_err(|error| failed(path, &error))?;
+        }
+        Ok(Locked { path, opened, _lock: lock })
     }
 
     pub fn content(&self) -> Result<Secret, Error> {
@@ -138,7 +139,7 @@ impl<'a> Locked<'a> {
 
     /// Puts a new content in place of the old one, as a whole and for good.
     pub fn replace(&self, content: &Secret) -> Result<(), Error> {
-        let beside = beside(self.path);
+        let beside = beside(self.path, "new");
         let written = self.write(&beside, content).and_then(|()| fs::rename(&beside, self.path));
         if written.is_err() {
             let _ = fs::remove_file(&beside);
@@ -164,10 +165,32 @@ impl<'a> Locked<'a> {
     }
 }
 
-fn beside(path: &Path) -> PathBuf {
+/// The file whose lock stands for that of the users' file, and whether it was made just now. It stays behind.
+fn open_lock(path: &Path) -> Result<(File, bool), Error> {
+    let lock = beside(path, "lock");
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32);
+    match options.clone().create_new(true).open(&lock) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        made => return made.map(|file| (file, true)).map_err(|error| failed(&lock, &error)),
+    }
+    let file = options.open(&lock).map_err(|error| failed(&lock, &error))?;
+    let meta = file.metadata().map_err(|error| failed(&lock, &error))?;
+    let user = geteuid();
+    // Root may change the file of a user, whose lock this is then.
+    let of_users = || fs::symlink_metadata(path).is_ok_and(|users| users.uid() == meta.uid());
+    let owned = meta.uid() == 0 || meta.uid() == user.as_raw() || (user.is_root() && of_users());
+    if !meta.is_file() || meta.mode() & 0o077 != 0 || !owned {
+        return Err(refused(&lock, "others can hold this lock; remove it"));
+    }
+    Ok((file, false))
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(".new");
+    name.push(".");
+    name.push(end);
     path.with_file_name(name)
 }
 

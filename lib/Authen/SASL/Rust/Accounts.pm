@@ -186,7 +186,8 @@ A change holds from the next log-in on, by whatever program it was made.
 
 =item *
 
-Writers replace the whole file, one after the other: a reader, or a machine that fails, sees the file before or after. Whoever
+Writers replace the whole file, one after the other: a reader, or a machine that fails, sees the file before or after. The lock that
+they take is the file F<.NAME.lock> beside it, which stays there; nobody else can open it, not even a group that may read the users. Whoever
 changes it by hand, in an editor, should not do so while programs do.
 
 =item *

@@ -196,7 +196,8 @@ A client that asks for channel binding where the server has no data for it is re
 
 Plugins are loaded on systems with ELF (Linux, BSD) that have this layout of Cyrus SASL 2.1. On macOS, and on processors such as s390x,
 C<load> and a Cyrus configuration that names auxprop plugins fail with C<this build cannot load the plugins of Cyrus SASL>. Plugins are never unloaded. A file that
-everybody may write to, that is damaged, of another version, or calls libsasl2's functions itself is refused.
+everybody may write to, that is damaged, of another version, or calls libsasl2's functions itself is refused. A program that runs as root also
+refuses a file, or a folder, that belongs to another user or that a group may write to.
 
 =head1 SEE ALSO
 
