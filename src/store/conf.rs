@@ -150,7 +150,7 @@ mod tests {
 
     fn options(text: &str) -> Vec<(String, String)> {
         let conf = Conf::parse(text).unwrap_or_else(|error| panic!("{text:?}: {error}"));
-        assert_eq!(Conf::parse(&conf.print()).as_ref(), Ok(&conf), "{text:?}");
+        assert_eq!(Conf::parse(conf.print()).as_ref(), Ok(&conf), "{text:?}");
         conf.options().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
