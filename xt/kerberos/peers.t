@@ -91,6 +91,8 @@ for my $mechanism (sort keys %taken) {
 for my $mechanism (qw(GSSAPI GS2-KRB5)) {
   my %theirs = (client => {user => 'fred@EXAMPLE.TEST'}, server => {user => 'fred', authzid => 'fred'});
   cell($mechanism, $_, 'Peer::Gsasl', $mechanism, {maxssf => 0}, $theirs{$_}, 0) for qw(client server);
+  # It repeats the longest frame that the server has named, although it chooses no layer.
+  cell("$mechanism, a layer is offered", 'server', 'Peer::Gsasl', $mechanism, {maxssf => 256}, $theirs{server}, 0);
 }
 
 done_testing;

@@ -13,6 +13,7 @@ use Server::Trial qw(trial utf8 %PASSWORD);
 my $dovecot = Server::Dovecot->start(users => \%PASSWORD);
 $dovecot->add_stored('SCRAM-SHA-1', 'stored1', 'marker');
 $dovecot->add_stored('SCRAM-SHA-256', 'stored256', 'marker');
+$dovecot->add_user('erin@example.org', 'marker');
 
 sub connect_pop3 {
   return Net::POP3->new('127.0.0.1', Port => $dovecot->{pop3}, Timeout => 20) || die "POP3: $@";
@@ -47,6 +48,29 @@ sub refused {
   ok !$pop3->top(1), 'and no letter is shown';
   return;
 }
+
+# DIGEST-MD5: this server lists an empty realm, knows users of others, and hashes UTF-8.
+{
+  package WithOptions;
+  our @ISA = ('Authen::SASL');
+  sub client_new { my ($self, $service, $host) = @_; return $self->SUPER::client_new($service, $host, $self->{options}) }
+}
+trial 'DIGEST-MD5, digest_md5_utf8' => sub {
+  for my $user (sort keys %PASSWORD) {
+    my $sasl = WithOptions->new(mechanism => 'DIGEST-MD5', callback => { user => $user, pass => $PASSWORD{$user} });
+    $sasl->{options} = { digest_md5_utf8 => 1 };
+    my $pop3 = connect_pop3();
+    ok $pop3->auth($sasl), utf8($user) . ' is in' or diag $pop3->message;
+    inbox_is($pop3, $user);
+  }
+};
+trial 'DIGEST-MD5, a realm that the server did not list' => sub {
+  my ($pop3, $in) = auth_as('DIGEST-MD5', user => 'erin', realm => 'example.org', pass => 'marker');
+  ok $in, 'the log-in succeeds' or diag $pop3->message, $dovecot->log_text;
+  inbox_is($pop3, 'erin@example.org');
+  ($pop3, $in) = auth_as('DIGEST-MD5', user => 'erin', pass => 'marker');
+  refused($pop3, $in);
+};
 
 for my $mechanism (qw(PLAIN LOGIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256)) {
   for my $user (sort keys %PASSWORD) {

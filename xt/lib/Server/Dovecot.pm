@@ -79,6 +79,16 @@ sub add_stored {
   return;
 }
 
+# Adds a user with a password in clear, which DIGEST-MD5 needs.
+sub add_user {
+  my ($self, $user, $password) = @_;
+  $self->give_mail($user);
+  open my $file, '>>', $self->dir . '/passwd' or die "passwd: $!";
+  print {$file} utf8("$user:{PLAIN}$password\n");
+  close $file or die "passwd: $!";
+  return;
+}
+
 # Whether the server has logged this log-in. Since 2.4 it says so when the user's own process has taken over.
 sub has_logged_in {
   my ($self, $protocol, $user, $mechanism) = @_;

@@ -14,7 +14,7 @@ sub is_old { return $_[0] =~ /\A2\.[0-3]\./ }
 # text($version, $folder, { imap => port, pop3 => port, submission => port, perhaps sieve => port })
 sub text {
   my ($version, $dir, $port) = @_;
-  return (is_old($version) ? old($dir) : new($version, $dir)) . common($dir, $port);
+  return (is_old($version) ? old($dir) : new($version, $dir)) . common($version, $dir, $port);
 }
 
 sub old {
@@ -84,8 +84,42 @@ userdb static {
 CONF
 }
 
+# TLS with certificates of clients, whose names log in by EXTERNAL: the authority's, the server's, and its key.
+sub certificates {
+  my ($version, $authority, $certificate, $key) = @_;
+  my $verifies = is_old($version) ? 'ssl_verify_client_cert' : 'ssl_server_request_client_cert';
+  return <<"CONF" . (is_old($version) ? <<"OLD" : <<"NEW");
+ssl = yes
+$verifies = yes
+auth_ssl_username_from_cert = yes
+CONF
+ssl_ca = <$authority
+ssl_cert = <$certificate
+ssl_key = <$key
+ssl_require_crl = no
+ssl_cert_username_field = commonName
+passdb {
+  driver = static
+  mechanisms = external
+  args = nopassword=y
+}
+OLD
+ssl_server_ca_file = $authority
+ssl_server_cert_file = $certificate
+ssl_server_key_file = $key
+ssl_server_require_crl = no
+ssl_server_cert_username_field = commonName
+passdb static {
+  mechanisms_filter = external
+  fields {
+    nopassword = yes
+  }
+}
+NEW
+}
+
 sub common {
-  my ($dir, $port) = @_;
+  my ($version, $dir, $port) = @_;
   my $sieve = $port->{sieve} ? ['sieve', <<"CONF"] : ['', ''];
 service managesieve-login {
   inet_listener sieve {
@@ -93,6 +127,7 @@ service managesieve-login {
   }
 }
 CONF
+  my $external = $port->{external} ? 'external' : '';
   return $sieve->[1] . <<"CONF";
 base_dir = $dir/run
 state_dir = $dir/state
@@ -100,8 +135,8 @@ log_path = $dir/log
 auth_verbose = yes
 protocols = imap pop3 submission $sieve->[0]
 listen = 127.0.0.1
-ssl = no
-auth_mechanisms = $PASSWORDS $TOKENS
+@{[$port->{external} ? certificates($version, @{ $port->{external} }) : 'ssl = no']}
+auth_mechanisms = $PASSWORDS $TOKENS $external
 auth_username_chars =
 auth_failure_delay = 0
 auth_anonymous_username = anonymous
