@@ -90,7 +90,8 @@ for my $version (qw(TLSv1_2 TLSv1_3)) {
     if ($we_are eq 'client') {
       my $client = Authen::SASL->new(mechanism => 'PLAIN SCRAM-SHA-256-PLUS', callback => {user => 'fred', pass => 'pencil'})
         ->client_new('imap', 'localhost', {tls => $tls});
-      like($client->client_start, qr/\Ap=tls-exporter,/, "$version: tls-exporter by default");
+      my $default = $version eq 'TLSv1_2' ? 'tls-unique' : 'tls-exporter';
+      like($client->client_start, qr/\Ap=$default,/, "$version: $default by default");
       cmp_ok($client->property('externalssf'), '>=', 128, "$version: the cipher's bits are the external strength");
       $client->property(externalssf => 0);
       is($client->property('externalssf'), 0, 'unless the program says another one');
@@ -123,9 +124,11 @@ for my $class (sort keys %peer) {
   my $theirs = Authen::SASL->new(mechanism => 'SCRAM-SHA-256', callback => {user => 'fred', pass => 'pencil'})
     ->client_new('imap', 'localhost', {channel_binding => $pair->theirs});
   my $server = Authen::SASL->new(mechanism => 'SCRAM-SHA-256', callback => {getsecret => sub { 'pencil' }})
-    ->server_new('imap', 'localhost', {tls => $pair->handle});
+    ->server_new('imap', 'localhost', {tls => $pair->handle, offered_mechanisms => 'SCRAM-SHA-256-PLUS SCRAM-SHA-256'});
   my $said = $server->server_start($theirs->client_start);
   is($said, 'e=server-does-support-channel-binding', 'a stripped -PLUS: our server refuses');
+  $server->property(offered_mechanisms => undef);
+  like($server->server_start($theirs->client_start), qr/\Ar=/, 'and takes the client where it has offered none');
 }
 
 # tls-unique of a resumed session is the server's Finished message, of a new one the client's (RFC 5929 section 3.1).

@@ -63,9 +63,13 @@ sub server {
       && characters($asked->{pass}) eq $arg{password};
     return $tell->($right ? 1 : 0, $continue);
   } if !$by_return;
-  my $sasl = Authen::SASL->new(mechanism => $arg{mechanism}, callback => \%callback);
-  my $conn = $sasl->server_new(@arg{qw(service host)}, $arg{options} || ());
-  $conn->property(external_id => $arg{external}) if defined $arg{external};
+  # Without an identity EXTERNAL alone makes no server; a client may name it all the same.
+  my $unproved = $arg{mechanism} eq 'EXTERNAL' && !defined $arg{external};
+  my $list = $unproved ? 'EXTERNAL ANONYMOUS' : $arg{mechanism};
+  my $sasl = Authen::SASL->new(mechanism => $list, callback => \%callback);
+  my %option = (%{ $arg{options} || {} }, defined $arg{external} ? (external_id => $arg{external}) : ());
+  my $conn = $sasl->server_new(@arg{qw(service host)}, \%option);
+  $conn->mechanism('EXTERNAL') if $unproved;
   return bless {conn => $conn, role => 'server', convention => $arg{convention}}, $class;
 }
 
