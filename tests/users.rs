@@ -213,13 +213,16 @@ fn what_is_no_file_of_ours_is_refused() {
             assert!(error.starts_with("users file /") && error.contains(word), "{error}");
         }
     };
-    fs::write(&target, "").unwrap();
-    symlink(&target, folder.file()).unwrap();
-    refused("it is a symbolic link");
-    fs::remove_file(folder.file()).unwrap();
     symlink(folder.0.join("nothing"), folder.file()).unwrap();
-    refused("it is a symbolic link");
+    assert!(users.users().unwrap_err().to_string().contains("No such file"));
+    assert!(set(&users, "fred", "x", Expected::Either).unwrap_err().1.contains("it is a symbolic link"));
     assert!(!folder.0.join("nothing").exists());
+    fs::remove_file(folder.file()).unwrap();
+    // Behind a link it is the file that counts.
+    fs::write(&target, "").unwrap();
+    mode(&target, 0o644);
+    symlink(&target, folder.file()).unwrap();
+    assert!(users.users().unwrap_err().to_string().contains("others can read or write it"));
     fs::remove_file(folder.file()).unwrap();
     fs::create_dir(folder.file()).unwrap();
     assert!(users.users().unwrap_err().to_string().contains("it is no regular file"));
@@ -240,6 +243,32 @@ fn what_is_no_file_of_ours_is_refused() {
         std::os::unix::fs::chown(folder.file(), Some(65534), None).unwrap();
         refused("it belongs neither");
     }
+}
+
+/// As Kubernetes lays out a Secret: a link to a link to a folder, of which a change makes another one.
+#[test]
+fn a_file_behind_symbolic_links_is_read() {
+    let folder = Folder::new();
+    let version = |name: &str, user: &str| {
+        let within = folder.0.join(name);
+        fs::create_dir(&within).unwrap();
+        let users = UsersFile::new(&within.join("users")).expect("a path");
+        set(&users, user, "x", Expected::New).expect("a user");
+        mode(&within.join("users"), 0o440);
+        let (next, data) = (folder.0.join("..data_tmp"), folder.0.join("..data"));
+        symlink(name, &next).unwrap();
+        fs::rename(next, data).unwrap();
+    };
+    version("..1", "fred");
+    symlink("..data/users", folder.file()).unwrap();
+    let users = folder.users();
+    assert!(users.users().expect("it is read").find("fred").is_some());
+    version("..2", "anna");
+    assert!(users.users().expect("the new one").find("anna").is_some());
+    let (code, error) = set(&users, "fred", "x", Expected::Either).expect_err("a change would replace the link");
+    assert_eq!(code, Code::ConfigErr);
+    assert!(error.contains("it is a symbolic link"), "{error}");
+    assert!(fs::symlink_metadata(folder.file()).unwrap().is_symlink());
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! A file that holds secrets: who may have it, how it is read, and how it is replaced as a whole.
 //!
-//! It is a regular file of this process' user or of root, which others neither read nor write, and no symbolic link.
+//! It is a regular file of this process' user or of root, which others neither read nor write. Judged is the file that was
+//! opened: a reader follows symbolic links (a Secret of Kubernetes is one), a writer, which puts another file in the place of
+//! that name, does not.
 //! A writer locks the file `.NAME.lock` beside it, which nobody else can open: a group that may read the users could otherwise
 //! hold the lock and keep all writers out. It writes `.NAME.new` and renames that: readers need no lock, and see the old file
 //! or the new one. As the name `.NAME.new` belongs to who has the lock, a killed writer's leaving is taken away by the next.
@@ -52,14 +54,16 @@ pub(super) struct Opened {
 impl Opened {
     /// Opens a file for reading, if it is one to be trusted.
     pub fn read_only(path: &Path) -> Result<Self, Error> {
-        Opened::with(path, OpenOptions::new().read(true))
+        Opened::with(path, OpenOptions::new().read(true), OFlags::empty())
     }
 
-    fn with(path: &Path, options: &mut OpenOptions) -> Result<Self, Error> {
+    fn with(path: &Path, options: &mut OpenOptions, flags: OFlags) -> Result<Self, Error> {
         // NONBLOCK: a named pipe would keep us waiting.
-        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+        let flags = (flags | OFlags::NONBLOCK).bits() as i32;
         let file = options.custom_flags(flags).open(path).map_err(|error| match Errno::from_io_error(&error) {
-            Some(Errno::LOOP) => refused(path, "it is a symbolic link"),
+            Some(Errno::LOOP) => {
+                refused(path, "it is a symbolic link, which a change would replace: name the file itself")
+            }
             _ => failed(path, &error),
         })?;
         let meta = file.metadata().map_err(|error| failed(path, &error))?;
@@ -94,7 +98,7 @@ impl Opened {
 
 /// The stamp of what stands under that name now.
 pub(super) fn stamp(path: &Path) -> Result<Stamp, Error> {
-    fs::symlink_metadata(path).map(|meta| Stamp::of(&meta)).map_err(|error| failed(path, &error))
+    fs::metadata(path).map(|meta| Stamp::of(&meta)).map_err(|error| failed(path, &error))
 }
 
 /// A file that nobody else changes until this is dropped.
@@ -125,7 +129,7 @@ impl<'a> Locked<'a> {
         }
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(create).mode(0o600);
-        let opened = Opened::with(path, &mut options)?;
+        let opened = Opened::with(path, &mut options, OFlags::NOFOLLOW)?;
         // The file's user must be able to lock it, too, if root was the first to do so.
         if is_new && opened.meta.uid() != geteuid().as_raw() {
             fchown(&lock, Some(opened.meta.uid()), None).map_err(|error| failed(path, &error))?;

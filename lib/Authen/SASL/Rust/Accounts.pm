@@ -178,7 +178,8 @@ passwords. L<sasl-rust-passwd> makes and changes it, and so do the methods below
 =item *
 
 It is refused, with the reason in C<error>, if others may read or write it, if it belongs neither to the user of the program nor to
-root, if it is a symbolic link or no regular file, longer than 64 MiB, or if a line is wrong. A group may read it (mode 640).
+root, if it is no regular file, longer than 64 MiB, or if a line is wrong. A group may read it (mode 640). It may stand behind
+symbolic links, as a Secret of Kubernetes does; then it can be read, and changed only by its own name.
 
 =item *
 
