@@ -221,6 +221,43 @@ for my $more (224 + 65536 + 2, 224 + 65536 + 3) {
   ok $server->is_failed && !$server->is_done, '... neither does it let the client in';
 }
 
+# What decides cannot be asked: the client has not failed, and may come again.
+subtest 'accounts that cannot be asked' => sub {
+  require Authen::SASL::Rust::Accounts;
+  require File::Temp;
+  my $folder = File::Temp->newdir;
+  my $users = Authen::SASL::Rust::Accounts->new(users => "$folder/users");
+  $users->setpass('fred', 'pencil', create => 1);
+  my $away = Authen::SASL::Rust::Accounts->new(saslauthd => "$folder/mux", timeout => 0.5);
+  for my $case (['a daemon', $away, 'PLAIN', qr/cannot be reached/], ['a file', $users, 'PLAIN', qr/No such file/],
+    ['a file', $users, 'SCRAM-SHA-256', qr/No such file/])
+  {
+    my ($what, $accounts, $mechanism, $reason) = @$case;
+    my $server = Authen::SASL::Rust::AuthLine->server(sasl => Authen::SASL->new(mechanism => $mechanism),
+      options => { accounts => $accounts });
+    my $client = client(mechanism => $mechanism);
+    my $start = $client->feed($server->feed($client->begin));
+    rename "$folder/users", "$folder/away";
+    my $said = $server->feed($start);
+    is $said, "INTERNAL_ERROR\r\n", "$what, $mechanism: what the client hears";
+    $client->feed($said);
+    rename "$folder/away", "$folder/users";
+    like $client->error, qr/cannot do it now \(INTERNAL_ERROR\)/, "$what, $mechanism: the client may come again";
+    ok $server->is_failed && !$server->failures, '... has not failed';
+    like $server->error, $reason, '... and the server knows why';
+  }
+  for my $later (0, 1) {
+    my $server = Authen::SASL::Rust::AuthLine->server(
+      sasl => Authen::SASL->new(mechanism => 'PLAIN', callback => { checkpass => sub { die "no database\n" } }),
+      $later ? (on_reply => sub { }) : (),
+    );
+    is eval { $server->feed($LOGIN); 1 }, undef, 'a callback that dies';
+    is $@, "no database\n", '... gives its exception to the program';
+    is $server->output, "INTERNAL_ERROR\r\n", '... and leaves a reply to the client';
+    ok $server->is_failed && !$server->failures, '... which has not failed';
+  }
+};
+
 ok !eval { Authen::SASL::Rust::AuthLine->client(sasl => client_sasl(), nosuch => 1) }, 'unknown arguments die';
 like $@, qr/nosuch/, '... by name';
 

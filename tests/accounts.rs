@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use authen_sasl_rust::authline::server::{Event, Server};
 use authen_sasl_rust::config::Config;
 use authen_sasl_rust::contract::{
     Abilities, Account, Accounts, Answer, Mechanism, Properties, Property, Question, Side, Values,
@@ -15,7 +16,7 @@ use authen_sasl_rust::world::LocalWorld;
 #[derive(Debug)]
 struct Fred {
     abilities: Abilities,
-    broken: bool,
+    broken: Option<Code>,
 }
 
 impl Accounts for Fred {
@@ -24,8 +25,8 @@ impl Accounts for Fred {
     }
 
     fn answer(&self, question: &Question, mechanism: &'static Mechanism, _config: &Config) -> Result<Answer, Error> {
-        if self.broken {
-            return Err(Error::outside(Code::Unavail, "accounts of the test: no disk"));
+        if let Some(code) = self.broken {
+            return Err(Error::outside(code, "accounts of the test: no disk"));
         }
         Ok(match question {
             Question::Canonicalize { name, .. } => Answer::Text(Some(name.to_lowercase())),
@@ -60,6 +61,7 @@ const ALL: Abilities =
 
 fn server(abilities: Abilities, broken: bool) -> Session {
     let mut server = Session::new(Side::Server);
+    let broken = broken.then_some(Code::Unavail);
     server.config.set_accounts(Some(Arc::new(Fred { abilities, broken })));
     server.config.set("auxprop", Some("mail homeDirectory")).expect("an option");
     server
@@ -178,8 +180,41 @@ fn accounts_may_refuse_a_mechanism_that_the_application_serves() {
 
 #[test]
 fn accounts_that_cannot_store_say_so() {
-    let fred = Fred { abilities: ALL, broken: false };
+    let fred = Fred { abilities: ALL, broken: None };
     let account = Account { authcid: "fred", authzid: None, realm: None };
     let error = fred.store(account, &[("userPassword", None)], &Config::default()).expect_err("no store");
     assert_eq!((error.code(), error.to_string().as_str()), (Code::NoChange, "these accounts cannot be changed"));
+}
+
+/// By the AUTH line protocol: what says that the accounts do not work is told from what says something of the user.
+#[test]
+fn accounts_that_cannot_be_asked_are_no_failure_of_the_client() {
+    for (code, expected) in [
+        (Code::Unavail, "INTERNAL_ERROR\r\n"),
+        (Code::TryAgain, "INTERNAL_ERROR\r\n"),
+        (Code::Fail, "INTERNAL_ERROR\r\n"),
+        (Code::NoMem, "INTERNAL_ERROR\r\n"),
+        (Code::ConfigErr, "INTERNAL_ERROR\r\n"),
+        (Code::NoUser, "UNAUTHORIZED\r\n"),
+        (Code::NoVerify, "UNAUTHORIZED\r\n"),
+        (Code::BadParam, "UNAUTHORIZED\r\n"),
+    ] {
+        for mechanism in ["PLAIN", "SCRAM-SHA-256"] {
+            let mut server = Server::new(mechanism);
+            server.session.config.set_accounts(Some(Arc::new(Fred { abilities: ALL, broken: Some(code) })));
+            let message = if mechanism == "PLAIN" { "\0fred\0pencil" } else { "n,,n=fred,r=nonce" };
+            let request = format!("auth-start {mechanism} {}\r\n{message}\r\n", message.len());
+            let mut input = request.as_bytes();
+            let event = server.receive(&mut input, &mut LocalWorld::default().lend());
+            assert_eq!(server.output(), expected.as_bytes(), "{mechanism} {code:?}");
+            match event {
+                Event::Unavailable(failure) => {
+                    assert!(expected == "INTERNAL_ERROR\r\n" && failure.error.is_unavailable(), "{mechanism} {code:?}");
+                    assert!(failure.to_string().contains("no disk"), "{failure}");
+                }
+                Event::Failed(_) => assert_eq!(expected, "UNAUTHORIZED\r\n", "{mechanism} {code:?}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
 }

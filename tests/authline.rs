@@ -620,3 +620,39 @@ fn transcripts_of_the_specification() {
 fn unescaped(line: &str) -> Vec<u8> {
     line.replace("\\x01", "\x01").replace("\\0", "\0").into_bytes()
 }
+
+/// A right password that lets nobody in is for the client what a wrong one is: to the byte, and for what comes after.
+#[test]
+fn a_refused_client_sees_a_wrong_password() {
+    let talk = |password: &str| {
+        let facts = Facts::of(&[("authcid", "fred"), ("password", "pencil")]);
+        let mut server = Server::new("PLAIN");
+        server.session = session(Side::Server, &facts);
+        let mut world = LocalWorld::default();
+        let (mut said, mut authenticated) = (Vec::new(), 0);
+        for attempt in [password, "crayon", password, "crayon"] {
+            let message = format!("auth-start PLAIN {}\r\n\0fred\0{attempt}\r\n", 6 + attempt.len());
+            let mut input = message.as_bytes();
+            loop {
+                let mut event = server.receive(&mut input, &mut world.lend());
+                while let Event::Ask = event {
+                    let given = answer(server.question().expect("a question"), &facts);
+                    event = server.answer(given, &mut world.lend());
+                }
+                match event {
+                    Event::Authenticated => {
+                        server.refuse(Word::Unauthorized);
+                        authenticated += 1;
+                    }
+                    Event::Read => break,
+                    Event::Failed(_) => {}
+                    other => panic!("{other:?}"),
+                }
+            }
+            said.extend(server.output());
+        }
+        (String::from_utf8(said).expect("text"), authenticated)
+    };
+    assert_eq!(talk("pencil"), ("UNAUTHORIZED\r\n".repeat(4), 2));
+    assert_eq!(talk("pencils"), ("UNAUTHORIZED\r\n".repeat(4), 0));
+}

@@ -106,7 +106,11 @@ impl Dialogue {
                     }
                     self.authenticated = self.accepts;
                 }
-                ServerEvent::Open | ServerEvent::Closed | ServerEvent::Command(_) | ServerEvent::Broken(_) => {
+                ServerEvent::Open
+                | ServerEvent::Closed
+                | ServerEvent::Command(_)
+                | ServerEvent::Broken(_)
+                | ServerEvent::Unavailable(_) => {
                     let output = self.server.output();
                     assert!(output.is_empty() || !self.over, "output after the end");
                     self.to_client.extend(output);

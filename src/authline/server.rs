@@ -22,6 +22,9 @@ pub enum Event {
     /// An exchange has failed. The client was told, unless it has abandoned the exchange itself. It may try again unless
     /// [`Server::close`] is called.
     Failed(Box<Failure>),
+    /// Nobody was judged, as what decides could not be asked ([`Error::is_unavailable`]): no failure of the client's. It was
+    /// told `INTERNAL_ERROR`, and the dialogue is over.
+    Unavailable(Box<Failure>),
     /// A command that needs authentication, or its first bytes. The client was told, and the dialogue is
     /// over: what belongs to the command cannot be told from what follows it.
     Command(Vec<u8>),
@@ -180,7 +183,14 @@ impl Server {
                 None
             }
             // A mechanism's last word on a failure has no place in this protocol: UNAUTHORIZED says it.
-            Outcome::Failed | Outcome::FailedWithMessage => Some(self.unauthorized()),
+            Outcome::Failed | Outcome::FailedWithMessage => match self.session.failure() {
+                Some(failure) if failure.error.is_unavailable() => {
+                    let failure = Box::new(failure.clone());
+                    self.end(Word::InternalError);
+                    Some(Event::Unavailable(failure))
+                }
+                _ => Some(self.unauthorized()),
+            },
             Outcome::Absent | Outcome::Over | Outcome::Busy => Some(self.failed(Error::Misuse(Misuse::NotStarted))),
         }
     }
@@ -194,11 +204,18 @@ impl Server {
         }
     }
 
-    /// The client is who it says and is not let in all the same: `Unauthorized` if it never will be,
-    /// `InternalError` if it cannot be now. The dialogue is over.
+    /// The client is who it says and is not let in all the same: `Unauthorized` if it never will be. The client may
+    /// try again, as after a wrong password: else it would learn that the password was right. Any other word ends
+    /// the dialogue: `InternalError` if the client cannot be let in now.
     pub fn refuse(&mut self, word: Word) {
-        if matches!(self.phase, Phase::Verdict) {
-            self.end(word);
+        match (&self.phase, word) {
+            (Phase::Verdict, Word::Unauthorized) => {
+                self.session.reset();
+                self.reply(&Reply::Word(word));
+                self.phase = Phase::Request(false);
+            }
+            (Phase::Verdict, _) => self.end(word),
+            _ => {}
         }
     }
 

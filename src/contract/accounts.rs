@@ -32,6 +32,14 @@ pub trait Accounts: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Whether they can be asked now: where they cannot, no mechanism is to blame for it.
+    ///
+    /// # Errors
+    /// [`Error::Outside`] with the reason why not.
+    fn available(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Why nobody can log in as this user by this mechanism, if that is so: the user is disabled, or has no key for it.
     /// It is for the operator, once a login has failed.
     fn unusable(&self, _authcid: &str, _mechanism: &'static Mechanism) -> Option<Error> {

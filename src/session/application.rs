@@ -5,7 +5,7 @@
 use crate::contract::{
     Abilities, Account, Answer, Established, Event, Next, Property, Question, Side, World, NAME_LIMIT, SECRET_LIMIT,
 };
-use crate::error::{Application, Error, Malformed, Refused};
+use crate::error::{Application, Code, Error, Malformed, Refused};
 use crate::secret::Secret;
 use crate::store::verifier;
 
@@ -82,7 +82,7 @@ impl Session {
                         self.fault = Some(fault);
                         self.answer(unknown, world)
                     }
-                    Err(error) => self.fail(error),
+                    Err(error) => self.fail(unasked(error)),
                 };
             }
         }
@@ -273,7 +273,7 @@ impl Session {
             let account = Account { authcid, authzid, realm: realm.as_deref() };
             match accounts.properties(wanted, account, &self.config) {
                 Ok(properties) => self.properties = Some(Box::new(properties)),
-                Err(error) => return self.fail(error),
+                Err(error) => return self.fail(unasked(error)),
             }
         }
         self.succeed(established)
@@ -338,6 +338,17 @@ fn unknown_user(question: &Question) -> Answer {
         Question::CheckPassword { .. } => Answer::Verdict(false),
         Question::Canonicalize { .. } => Answer::Text(None),
         _ => Answer::Credential(None),
+    }
+}
+
+/// An error of the accounts. What says nothing of the user, but that they do not work, has one code in an exchange, by which a
+/// protocol tells it from a wrong password.
+pub(super) fn unasked(error: Error) -> Error {
+    match error {
+        Error::Outside { code: Code::Fail | Code::NoMem | Code::ConfigErr, text } => {
+            Error::outside(Code::Unavail, text)
+        }
+        other => other,
     }
 }
 

@@ -155,7 +155,9 @@ impl Session {
             return self.fail(Error::Misuse(Misuse::SeveralMechanisms));
         };
         if let Some(reason) = negotiate::refusal(mechanism, self.side, &self.config) {
-            return self.fail(Policy::NoMechanism(format!("{}: {reason}", mechanism.name)).into());
+            let accounts = self.config.accounts().map_or(Ok(()), |accounts| accounts.available());
+            let refused = || Policy::NoMechanism(format!("{}: {reason}", mechanism.name)).into();
+            return self.fail(accounts.map_or_else(application::unasked, |()| refused()));
         }
         match (self.side, mechanism.first, initial) {
             (Side::Client, Side::Client, _) => self.advance((mechanism.client)(), Event::Begin, world),

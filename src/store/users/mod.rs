@@ -232,6 +232,10 @@ impl Accounts for UsersFile {
         self.users().ok()?.unusable(authcid, mechanism).map(|reason| file::refused(&self.path, reason))
     }
 
+    fn available(&self) -> Result<(), Error> {
+        self.users().map(drop)
+    }
+
     fn unfit(&self, mechanism: &'static Mechanism) -> Option<String> {
         self.users().map_or_else(|error| Some(error.to_string()), |users| users.unfit(mechanism))
     }

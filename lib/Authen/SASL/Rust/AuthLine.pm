@@ -13,6 +13,8 @@ our $VERSION = '0.1';
 
 my $LINE_LIMIT = 224;       # with its CRLF
 my $TOKEN_LIMIT = 65_536;
+# What decides about the client cannot be asked: SASL_UNAVAIL, SASL_TRYAGAIN.
+my %UNAVAILABLE = map { $_ => 1 } -24, -8;
 my $BYTES = qr/0|[1-9][0-9]{0,8}/;
 
 # A connection of the core belongs to one thread.
@@ -350,7 +352,9 @@ sub _server_takes {
     my $name = $1;
     $self->_abandoned;
     my @offered = $conn->listmech;
-    return $self->_unauthorized("$name is not offered") unless grep { $_ eq $name } @offered;
+    # Nothing is offered where the accounts cannot be asked: the start says so.
+    my @known = @offered ? @offered : map { uc } split /[^A-Za-z0-9_-]+/, $self->{sasl}->mechanism || '';
+    return $self->_unauthorized("$name is not offered") unless grep { $_ eq $name } @known;
     $conn->mechanism($name);
     return $self->_ask(server_start => $data);
   }
@@ -375,10 +379,13 @@ sub _server_takes {
 sub _ask {
   my ($self, $method, $data) = @_;
   my $conn = $self->{conn};
-  return $self->_answered($conn->$method($data)) unless $self->{on_reply};
+  if (!$self->{on_reply}) {
+    my @message = $self->_or_unavailable(sub { $conn->$method($data) });
+    return $self->_answered(@message);
+  }
   my $now = 1;
   $self->{answering} = 1;
-  $conn->$method($data, sub {
+  my $reply = sub {
     my @message = @_;
     $self->{answering} = 0;
     return if $self->is_closed;
@@ -386,15 +393,40 @@ sub _ask {
     return if $now;
     $self->_read;
     $self->{on_reply}->($self);
-  });
+  };
+  $self->_or_unavailable(sub { $conn->$method($data, $reply) });
   $now = 0;
   return;
+}
+
+# A callback that dies has judged nobody. Whoever called gets its exception; the client's reply waits in `output`.
+sub _or_unavailable {
+  my ($self, $code) = @_;
+  my @message;
+  {
+    local $@;
+    return @message if eval { @message = $code->(); 1 };
+    @message = $@;
+  }
+  $self->_unavailable('a callback has died');
+  die $message[0];
+}
+
+# No failure of the client's, which may come again.
+sub _unavailable {
+  my ($self, $reason) = @_;
+  $self->{answering} = 0;
+  $self->_print('INTERNAL_ERROR');
+  return $self->_fail($reason);
 }
 
 sub _answered {
   my ($self, $message) = @_;
   my $conn = $self->{conn};
-  return $self->_unauthorized($conn->error) if $conn->error;
+  if ($conn->error) {
+    return $self->_unavailable($conn->error) if $UNAVAILABLE{ $conn->code };
+    return $self->_unauthorized($conn->error);
+  }
   if ($conn->is_success) {
     $self->_print('OK', $conn->property('message_absent') ? undef : $message);
     $self->{state} = 'done';
@@ -553,6 +585,10 @@ Why it failed, as text. On a server, also why the last exchange failed: the clie
 
 Server: how many exchanges have failed on this connection. A program closes after a few. An exchange that the client
 abandons, by another one or by going away, has failed too.
+
+If nobody could be judged, since the accounts cannot be asked or a callback has died, none has failed: the client is told
+INTERNAL_ERROR, C<is_failed> is true and C<error> has the reason. The exception of a callback leaves C<feed>; the reply waits in
+C<output> then.
 
 =head2 hang_up
 
