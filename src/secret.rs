@@ -76,6 +76,30 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// How much of the stack is wiped: several times what the hash functions, PBKDF2 and the sessions above them take.
+const WIPED_STACK: usize = 32 << 10;
+
+/// Calls, and then wipes the part of the stack that the call may have used. Hash functions hold what they hash in buffers that are
+/// moved by value, and each move leaves a copy behind. The result is moved out before.
+pub fn wiping_stack<R>(call: impl FnOnce() -> R) -> R {
+    let result = deeper(call);
+    wipe_below();
+    result
+}
+
+/// Not inlined, so that its frame and all below it begin where those of [`wipe_below`] do.
+#[inline(never)]
+fn deeper<R>(call: impl FnOnce() -> R) -> R {
+    call()
+}
+
+#[inline(never)]
+fn wipe_below() {
+    let mut below = [0u64; WIPED_STACK / size_of::<u64>()];
+    below.zeroize();
+    std::hint::black_box(&below);
+}
+
 /// Compares two byte strings in a time that depends on their lengths alone.
 pub fn ct_eq(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()

@@ -14,6 +14,29 @@ pub enum Address {
     Unix(PathBuf),
 }
 
+/// `host:port`: a name or an IP address, and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place(pub String);
+
+impl Place {
+    /// Looks at its form alone; whether the name has an address shows when it is used.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let is_named = |(host, port): (&str, &str)| {
+            !host.is_empty() && !host.contains([':', '/', ' ']) && port.parse::<u16>().is_ok()
+        };
+        if text.parse::<SocketAddr>().is_ok() || text.rsplit_once(':').is_some_and(is_named) {
+            return Ok(Place(text.into()));
+        }
+        Err(format!("'{text}': host:port was expected"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Place {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Place::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
 impl Address {
     /// `host:port`, `tls:host:port` or `unix:/path`.
     pub fn parse(text: &str) -> Result<Self, String> {
@@ -27,14 +50,10 @@ impl Address {
             Some(place) => (true, place),
             None => (false, text.strip_prefix("tcp:").unwrap_or(text)),
         };
-        let well_formed = place.parse::<SocketAddr>().is_ok()
-            || place.rsplit_once(':').is_some_and(|(host, port)| {
-                !host.is_empty() && !host.contains([':', '/', ' ']) && port.parse::<u16>().is_ok()
-            });
-        match (well_formed, tls) {
-            (false, _) => Err(format!("'{text}': host:port, tls:host:port or unix:/path was expected")),
-            (true, true) => Ok(Address::Tls(place.into())),
-            (true, false) => Ok(Address::Tcp(place.into())),
+        match (Place::parse(place), tls) {
+            (Err(_), _) => Err(format!("'{text}': host:port, tls:host:port or unix:/path was expected")),
+            (Ok(Place(place)), true) => Ok(Address::Tls(place)),
+            (Ok(Place(place)), false) => Ok(Address::Tcp(place)),
         }
     }
 
@@ -65,6 +84,16 @@ impl<'de> Deserialize<'de> for Address {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places() {
+        for text in ["localhost:9123", "127.0.0.1:0", "[::1]:9123"] {
+            assert_eq!(Place::parse(text), Ok(Place(text.into())));
+        }
+        for wrong in ["", "localhost", "::1:9123", "unix:/x", "tls:1.2.3.4:5", "localhost:http"] {
+            assert!(Place::parse(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn addresses() {

@@ -1,17 +1,21 @@
 //! The server behind.
 
+use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{lookup_host, TcpStream, UnixStream};
+use tokio::time::{timeout_at, Instant};
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
+use tokio_rustls::TlsConnector;
 use tracing::debug;
 
 use crate::address::Address;
 use crate::gate::Live;
-use crate::relay::{relay, Stream};
+use crate::relay::{relay, Carried, Stream};
 
 /// The connection to it.
 pub enum Backend {
@@ -20,25 +24,51 @@ pub enum Backend {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Connects, and for a `tls:` address verifies who is there.
+/// Connects, and for a `tls:` address verifies who is there. A name's addresses are tried one after the other, each for its
+/// share of the time.
 pub async fn connect(address: &Address, live: &Live) -> io::Result<Backend> {
-    match address {
-        Address::Unix(path) => UnixStream::connect(path).await.map(Backend::Unix),
-        Address::Tcp(place) => tcp(place).await.map(Backend::Tcp),
+    let end = Instant::now() + live.settings.limits.backend();
+    let (place, tls) = match address {
+        Address::Unix(path) => return within(end, UnixStream::connect(path)).await.map(Backend::Unix),
+        Address::Tcp(place) => (place, None),
         Address::Tls(place) => {
             let connector = live.backend_tls.as_ref().ok_or_else(|| io::Error::other("no backend_tls.ca"))?;
             let name = live.settings.backend_tls.name.as_deref().or(address.host()).unwrap_or_default();
-            let name = ServerName::try_from(name.to_owned()).map_err(io::Error::other)?;
-            let stream = connector.connect(name, tcp(place).await?).await?;
-            Ok(Backend::Tls(Box::new(stream)))
+            (place, Some((connector, ServerName::try_from(name.to_owned()).map_err(io::Error::other)?)))
         }
+    };
+    let places: Vec<_> = within(end, lookup_host(place)).await?.collect();
+    first_of(&places, tls.as_ref(), end).await
+}
+
+async fn first_of(
+    places: &[SocketAddr],
+    tls: Option<&(&TlsConnector, ServerName<'static>)>,
+    end: Instant,
+) -> io::Result<Backend> {
+    let mut failed = io::Error::other("the name has no address");
+    for (place, left) in places.iter().zip((1..=places.len() as u32).rev()) {
+        let now = Instant::now();
+        match within(now + end.saturating_duration_since(now) / left, one(*place, tls)).await {
+            Ok(backend) => return Ok(backend),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+async fn one(place: SocketAddr, tls: Option<&(&TlsConnector, ServerName<'static>)>) -> io::Result<Backend> {
+    let stream = TcpStream::connect(place).await?;
+    set_options(&stream);
+    match tls {
+        None => Ok(Backend::Tcp(stream)),
+        Some((connector, name)) => Ok(Backend::Tls(Box::new(connector.connect(name.clone(), stream).await?))),
     }
 }
 
-async fn tcp(place: &str) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(place).await?;
-    set_options(&stream);
-    Ok(stream)
+async fn within<T>(end: Instant, doing: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let late = |_| io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
+    timeout_at(end, doing).await.map_err(late)?
 }
 
 /// Small messages go at once; a peer that has vanished is noticed.
@@ -58,11 +88,61 @@ impl Backend {
         client: &mut C,
         early: Vec<u8>,
         counters: (&AtomicU64, &AtomicU64),
-    ) -> io::Result<()> {
+        half_closed: Duration,
+    ) -> (Carried, io::Result<()>) {
         match self {
-            Backend::Tcp(backend) => relay(client, backend, early, counters).await,
-            Backend::Unix(backend) => relay(client, backend, early, counters).await,
-            Backend::Tls(backend) => relay(client, backend.as_mut(), early, counters).await,
+            Backend::Tcp(backend) => relay(client, backend, early, counters, half_closed).await,
+            Backend::Unix(backend) => relay(client, backend, early, counters, half_closed).await,
+            Backend::Tls(backend) => relay(client, backend.as_mut(), early, counters, half_closed).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::{TcpListener, TcpSocket};
+
+    async fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = listener.local_addr().unwrap();
+        (listener, place)
+    }
+
+    /// A place that drops whoever knocks: its queue is full.
+    async fn silent() -> (impl Drop, SocketAddr) {
+        struct Held(#[allow(dead_code)] Vec<TcpStream>, #[allow(dead_code)] TcpListener);
+        impl Drop for Held {
+            fn drop(&mut self) {}
+        }
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let place = listener.local_addr().unwrap();
+        let mut held = Vec::new();
+        while let Ok(Ok(stream)) = tokio::time::timeout(Duration::from_millis(100), TcpStream::connect(place)).await {
+            held.push(stream);
+        }
+        (Held(held, listener), place)
+    }
+
+    #[tokio::test]
+    async fn the_second_address_is_tried() {
+        let (good, place) = listener().await;
+        let refusing = listener().await.1;
+        let (_held, silent) = silent().await;
+        for places in [vec![place], vec![refusing, place], vec![silent, place], vec![silent, refusing, place]] {
+            let begin = Instant::now();
+            let (connected, _) = tokio::join!(
+                first_of(&places, None, begin + Duration::from_secs(3)),
+                tokio::time::timeout(Duration::from_secs(10), good.accept())
+            );
+            assert!(matches!(connected, Ok(Backend::Tcp(_))), "{places:?}");
+            assert!(begin.elapsed() < Duration::from_secs(3), "{places:?}");
+        }
+        let end = Instant::now() + Duration::from_millis(200);
+        let failed = first_of(&[refusing, silent], None, end).await.err().unwrap();
+        assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
+        assert!(first_of(&[], None, end).await.err().unwrap().to_string().contains("no address"));
     }
 }

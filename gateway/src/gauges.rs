@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::Arc;
 
 /// All counters and gauges.
 #[derive(Default)]
@@ -17,7 +18,7 @@ pub struct Gauges {
     pub reload_errors: AtomicU64,
     pub bytes_in: AtomicU64,
     pub bytes_out: AtomicU64,
-    pub waiting: AtomicI64,
+    pub log_lines_dropped: Arc<AtomicU64>,
     pub relaying: AtomicI64,
 }
 
@@ -43,8 +44,8 @@ impl Drop for Held<'_> {
 }
 
 impl Gauges {
-    /// The text that a scraper reads.
-    pub fn text(&self) -> String {
+    /// The text that a scraper reads. `strangers` are the connections that are not authenticated.
+    pub fn text(&self, strangers: usize) -> String {
         let counters = [
             ("connections_total", "Connections accepted.", &self.accepted),
             ("turned_away_total", "Connections closed at once because of a limit.", &self.turned_away),
@@ -57,10 +58,11 @@ impl Gauges {
             ("reload_errors_total", "Configurations that could not be loaded again.", &self.reload_errors),
             ("client_bytes_total", "Bytes relayed from clients to backends.", &self.bytes_in),
             ("backend_bytes_total", "Bytes relayed from backends to clients.", &self.bytes_out),
+            ("log_lines_dropped_total", "Lines of the log that could not be written.", &self.log_lines_dropped),
         ];
         let gauges = [
-            ("unauthenticated_connections", "Connections that are not authenticated yet.", &self.waiting),
-            ("relaying_connections", "Authenticated connections.", &self.relaying),
+            ("unauthenticated_connections", "Connections that are not authenticated yet.", strangers as i64),
+            ("relaying_connections", "Authenticated connections.", self.relaying.load(Ordering::Relaxed)),
         ];
         let mut text = String::new();
         for (name, help, value) in counters {
@@ -72,7 +74,6 @@ impl Gauges {
             );
         }
         for (name, help, value) in gauges {
-            let value = value.load(Ordering::Relaxed);
             let _ = write!(
                 text,
                 "# HELP sasl_gate_{name} {help}\n# TYPE sasl_gate_{name} gauge\nsasl_gate_{name} {value}\n"

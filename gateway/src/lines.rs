@@ -1,13 +1,11 @@
-//! What the files of passwords and tokens have in common: lines of `name:value`, and who may read them.
+//! What the files of passwords and tokens have in common: lines of `name:value`.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::users::stored_name;
-use rustix::process::geteuid;
+
+use crate::files::{self, Readers};
 
 /// A line with its number, its user's name and what it says of it.
 pub struct Line<'t> {
@@ -29,23 +27,7 @@ fn wrong(number: usize, what: &str) -> String {
 
 /// Reads a file that is not for everybody, and parses it; errors name the file.
 pub fn read<T>(path: &Path, parse: impl FnOnce(&Secret) -> Result<T, String>) -> Result<T, String> {
-    let named = |error: String| format!("{}: {error}", path.display());
-    let read = || {
-        let mut file = File::open(path)?;
-        let about = file.metadata()?;
-        // One octet more than there is, so that the buffer does not grow and leave copies.
-        let mut bytes = Vec::with_capacity(usize::try_from(about.len()).unwrap_or(0).saturating_add(1));
-        file.read_to_end(&mut bytes)?;
-        Ok((about, Secret::from(bytes)))
-    };
-    let (about, text) = read().map_err(|error: std::io::Error| named(error.to_string()))?;
-    if about.uid() != 0 && about.uid() != geteuid().as_raw() {
-        return Err(named("it belongs neither to the user of this program nor to root".into()));
-    }
-    if about.mode() & 0o027 != 0 {
-        return Err(named("others can read or write it (chmod 600; a group may read it with 640)".into()));
-    }
-    parse(&text).map_err(named)
+    parse(&files::read(path, Readers::Owner)?).map_err(|error| files::named(path, error))
 }
 
 /// The lines of a file's text, without comments and empty ones. `form` is what a line was expected to be.

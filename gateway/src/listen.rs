@@ -1,6 +1,6 @@
 //! Sockets: those of the clients, and that of the scraper.
 
-use std::net::SocketAddr;
+use std::collections::VecDeque;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{watch, OwnedSemaphorePermit, Semaphore};
-use tracing::{error, info, warn};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tracing::{error, info};
 
-use crate::address::Address;
-use crate::connection::{serve_tcp, serve_unix};
+use crate::address::{Address, Place};
+use crate::connection::{serve_tcp, serve_unix, unix_peer};
 use crate::gate::{Gate, Seat};
 use crate::gauges::count;
 use crate::settings::Settings;
@@ -24,7 +25,8 @@ const BACKLOG: u32 = 4096;
 /// How long nobody is accepted after an error. Too many open files, mostly: connections that end make room.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Scrapers at once: there is one, usually.
+/// Scrapers at once: there is one, usually. One more takes the place of the one that is there longest: who says nothing
+/// keeps nobody waiting.
 const SCRAPERS: usize = 16;
 
 /// A socket that clients connect to.
@@ -101,22 +103,22 @@ impl Socket {
         match self {
             Socket::Tcp(listener, with_tls) => {
                 let (stream, address) = listener.accept().await?;
-                let Some(seat) = seat(gate) else { return Ok(()) };
+                let Some(seat) = seat(gate, || address.to_string()) else { return Ok(()) };
                 let (stream, with_tls) = (stream.into_std()?, *with_tls);
                 workers.spawn(async move {
                     match TcpStream::from_std(stream) {
-                        Ok(stream) => serve_tcp(&seat.0, stream, address, with_tls).await,
+                        Ok(stream) => serve_tcp(seat, stream, address, with_tls).await,
                         Err(error) => error!(%error, "a connection cannot be served"),
                     }
                 });
             }
             Socket::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
-                let Some(seat) = seat(gate) else { return Ok(()) };
+                let Some(seat) = seat(gate, || unix_peer(&stream)) else { return Ok(()) };
                 let stream = stream.into_std()?;
                 workers.spawn(async move {
                     match UnixStream::from_std(stream) {
-                        Ok(stream) => serve_unix(&seat.0, stream).await,
+                        Ok(stream) => serve_unix(seat, stream).await,
                         Err(error) => error!(%error, "a connection cannot be served"),
                     }
                 });
@@ -126,41 +128,40 @@ impl Socket {
     }
 }
 
-fn seat(gate: &Arc<Gate>) -> Option<Seat> {
+fn seat(gate: &Arc<Gate>, peer: impl FnOnce() -> String) -> Option<Seat> {
     count(&gate.gauges.accepted);
-    let seat = Seat::take(gate);
-    if seat.is_none() {
-        count(&gate.gauges.turned_away);
-        warn!("turned away: limits.connections is reached");
-    }
-    seat
+    Seat::take(gate).map_err(|reason| gate.turn_away(&peer(), reason)).ok()
 }
 
 /// Serves the figures by as much HTTP as a scraper needs.
 pub async fn serve_metrics(
     gate: Arc<Gate>,
-    address: SocketAddr,
+    Place(place): Place,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), String> {
-    let listener = TcpListener::bind(address).await.map_err(|error| format!("metrics at {address}: {error}"))?;
+    let listener = bind(&place).map_err(|error| format!("metrics at {place}: {error}"))?;
     if let Ok(address) = listener.local_addr() {
         info!(%address, "metrics");
     }
-    let scrapers = Arc::new(Semaphore::new(SCRAPERS));
+    let mut scrapers: VecDeque<AbortHandle> = VecDeque::new();
     tokio::spawn(async move {
         loop {
             let accepted = tokio::select! {
-                accepted = next_scraper(&listener, &scrapers) => accepted,
+                accepted = listener.accept() => accepted,
                 _ = stopped.changed() => return,
             };
             match accepted {
-                Ok((stream, place)) => {
+                Ok((stream, _)) => {
                     let gate = gate.clone();
-                    tokio::spawn(async move {
+                    let scraper = tokio::spawn(async move {
                         // A scraper that is slow or gone asks again.
                         let _ = tokio::time::timeout(Duration::from_secs(5), answer(stream, &gate)).await;
-                        drop(place);
                     });
+                    scrapers.retain(|scraper| !scraper.is_finished());
+                    if scrapers.len() == SCRAPERS {
+                        scrapers.pop_front().inspect(AbortHandle::abort);
+                    }
+                    scrapers.push_back(scraper.abort_handle());
                 }
                 Err(error) => {
                     error!(%error, "a scraper cannot be accepted");
@@ -170,16 +171,6 @@ pub async fn serve_metrics(
         }
     });
     Ok(())
-}
-
-/// Waits for its place first: scrapers do not use up the files that clients need.
-async fn next_scraper(
-    listener: &TcpListener,
-    scrapers: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let place = scrapers.clone().acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
 }
 
 async fn answer(mut stream: TcpStream, gate: &Gate) -> std::io::Result<()> {
@@ -192,7 +183,7 @@ async fn answer(mut stream: TcpStream, gate: &Gate) -> std::io::Result<()> {
         }
     }
     let (status, body) = match request.starts_with(b"GET /metrics ") {
-        true => ("200 OK", gate.gauges.text()),
+        true => ("200 OK", gate.gauges.text(gate.strangers())),
         false => ("404 Not Found", "GET /metrics\n".into()),
     };
     let length = body.len();

@@ -9,11 +9,14 @@ mod address;
 mod attention;
 mod backend;
 mod connection;
+mod files;
 mod gate;
 mod gauges;
 mod identity;
+mod journal;
 mod lines;
 mod listen;
+mod login;
 #[cfg(test)]
 mod manual;
 mod options;
@@ -21,6 +24,7 @@ mod passwd;
 mod passwords;
 mod relay;
 mod settings;
+mod sparse;
 mod throttle;
 mod tls;
 mod tokens;
@@ -33,13 +37,12 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use tokio::signal::unix::{signal, Signal, SignalKind};
 use tokio::sync::watch;
-use tracing::level_filters::LevelFilter;
 use tracing::{error, info, warn};
 
 use gate::{Gate, Live};
 use gauges::count;
+use journal::Journal;
 use options::{Command, Options};
-use settings::Log;
 use workers::Workers;
 
 fn main() -> ExitCode {
@@ -64,6 +67,9 @@ fn finish(result: Result<(), String>) -> ExitCode {
 fn run(options: Options) -> Result<(), String> {
     let live = Live::load(options.settings()?)?;
     if options.check {
+        if !live.flaws.is_empty() {
+            return Err(live.flaws.join("\n"));
+        }
         println!(
             "sasl-gate: {} users, mechanisms {}: the configuration is good",
             live.accounts.count(),
@@ -71,13 +77,14 @@ fn run(options: Options) -> Result<(), String> {
         );
         return Ok(());
     }
-    // A log that cannot be written, as the disk is full, is no reason to end: without the last word here it would be one.
-    let level = if live.settings.verbose { LevelFilter::DEBUG } else { LevelFilter::INFO };
-    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).log_internal_errors(false);
-    match live.settings.log {
-        Log::Text => log.with_ansi(false).init(),
-        Log::Json => log.json().init(),
-    }
+    let journal = Journal::start(live.settings.log, live.settings.verbose)?;
+    let result = work(options, live, &journal);
+    journal.flush();
+    result
+}
+
+fn work(options: Options, live: Live, journal: &Journal) -> Result<(), String> {
+    live.warn();
     if live.settings.tls.client_ca.is_some() && live.settings.access.is_empty() {
         warn!("there are no rules (access): whoever has a certificate from tls.client_ca is let in");
     }
@@ -95,28 +102,34 @@ fn run(options: Options) -> Result<(), String> {
     let workers = Arc::new(Workers::start(threads).map_err(cannot_start)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
     // What is still relaying after the drain is cut off.
-    runtime.block_on(serve(options, live, threads, workers))
+    runtime.block_on(serve(options, live, threads, workers, journal))
 }
 
-async fn serve(options: Options, live: Live, threads: usize, workers: Arc<Workers>) -> Result<(), String> {
+async fn serve(
+    options: Options,
+    live: Live,
+    threads: usize,
+    workers: Arc<Workers>,
+    journal: &Journal,
+) -> Result<(), String> {
     let handler = |kind| signal(kind).map_err(|error| format!("a signal cannot be caught: {error}"));
     let (mut hangup, mut terminate, mut interrupt) =
         (handler(SignalKind::hangup())?, handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
     let settings = live.settings.clone();
-    let gate = Arc::new(Gate::new(live, threads));
+    let gate = Arc::new(Gate::new(live, threads, journal.dropped()));
     let (stop, stopped) = watch::channel(false);
     let sockets = listen::open(&settings)?;
     let accepting: Vec<_> = sockets
         .into_iter()
         .map(|socket| tokio::spawn(socket.accept(gate.clone(), workers.clone(), stopped.clone())))
         .collect();
-    if let Some(address) = settings.metrics {
-        listen::serve_metrics(gate.clone(), address, stopped.clone()).await?;
+    if let Some(place) = settings.metrics {
+        listen::serve_metrics(gate.clone(), place, stopped.clone()).await?;
     }
     info!(users = gate.live().accounts.count(), mechanisms = gate.live().mechanisms, "ready");
     loop {
         tokio::select! {
-            _ = hangup.recv() => reload(&options, &gate),
+            _ = hangup.recv() => reload(&options, &gate, journal),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
@@ -130,13 +143,15 @@ async fn serve(options: Options, live: Live, threads: usize, workers: Arc<Worker
     Ok(())
 }
 
-fn reload(options: &Options, gate: &Gate) {
+fn reload(options: &Options, gate: &Gate, journal: &Journal) {
     let old = gate.live();
     match options.settings().and_then(Live::load) {
         Ok(live) => {
             if live.settings.listen != old.settings.listen || live.settings.metrics != old.settings.metrics {
                 warn!("addresses to listen at change with a restart only");
             }
+            live.warn();
+            journal.set_verbose(live.settings.verbose);
             info!(users = live.accounts.count(), mechanisms = live.mechanisms, "reloaded");
             gate.replace(live);
             count(&gate.gauges.reloads);

@@ -1,11 +1,10 @@
 //! The command line. What it names wins over the file.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::address::Address;
+use crate::address::{Address, Place};
 use crate::settings::{Log, Settings};
 
 /// Where to listen if nobody says.
@@ -80,8 +79,8 @@ pub struct Options {
     plaintext: bool,
 
     /// Serve figures for Prometheus at http://ADDRESS/metrics
-    #[arg(long, value_name = "HOST:PORT")]
-    metrics: Option<SocketAddr>,
+    #[arg(long, value_name = "HOST:PORT", value_parser = Place::parse)]
+    metrics: Option<Place>,
 
     /// How to log, to standard error: text or json [default: text]
     #[arg(long, value_name = "FORMAT", value_parser = log)]
@@ -108,12 +107,16 @@ pub enum Command {
     Token(NewToken),
 }
 
-/// Makes a bearer token: itself on standard error, its line for the tokens' file on standard output.
+/// Makes a bearer token. It is printed on standard error, its line for the tokens' file on standard output or into the file.
 #[derive(Debug, Args)]
 pub struct NewToken {
     /// The name of the user whose it is
     #[arg(value_name = "USER")]
     pub name: String,
+
+    /// The tokens' file, which gets the line; it is made if it is not there [default: print the line]
+    #[arg(long, value_name = "FILE")]
+    pub tokens: Option<PathBuf>,
 
     /// Days until it ends [default: it does not]
     #[arg(short, long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=36_500))]
@@ -180,7 +183,9 @@ impl Options {
             settings.mechanisms = names.clone();
         }
         settings.plaintext |= self.plaintext;
-        settings.metrics = self.metrics.or(settings.metrics);
+        if self.metrics.is_some() {
+            settings.metrics.clone_from(&self.metrics);
+        }
         settings.log = self.log.unwrap_or(settings.log);
         settings.verbose |= self.verbose;
         settings.threads = self.threads.or(settings.threads);

@@ -13,6 +13,7 @@ use std::task::{ready, Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::timeout;
 
 use crate::attention;
 
@@ -31,6 +32,15 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
+/// Bytes that a relay has carried each way.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Carried {
+    /// From the client to the backend.
+    pub up: u64,
+    /// From the backend to the client.
+    pub down: u64,
+}
+
 /// One direction.
 struct Flow<'c> {
     kept: Vec<u8>,
@@ -38,12 +48,18 @@ struct Flow<'c> {
     unflushed: bool,
     ended: bool,
     done: bool,
+    carried: u64,
     counter: &'c AtomicU64,
 }
 
 impl<'c> Flow<'c> {
     fn new(first: Vec<u8>, counter: &'c AtomicU64) -> Self {
-        Flow { kept: first, sent: 0, unflushed: false, ended: false, done: false, counter }
+        Flow { kept: first, sent: 0, unflushed: false, ended: false, done: false, carried: 0, counter }
+    }
+
+    fn count(&mut self, bytes: usize) {
+        self.carried += bytes as u64;
+        self.counter.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
     fn poll<A: Stream, B: Stream>(&mut self, from: &mut A, to: &mut B, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -58,7 +74,7 @@ impl<'c> Flow<'c> {
                 }
                 self.sent += written;
                 self.unflushed = true;
-                self.counter.fetch_add(written as u64, Ordering::Relaxed);
+                self.count(written);
             }
             if !self.kept.is_empty() {
                 self.kept = Vec::new();
@@ -105,7 +121,7 @@ impl<'c> Flow<'c> {
             Poll::Pending => 0,
         };
         self.unflushed |= written > 0;
-        self.counter.fetch_add(written as u64, Ordering::Relaxed);
+        self.count(written);
         if written < filled.len() {
             self.kept = filled[written..].to_vec();
         }
@@ -113,15 +129,30 @@ impl<'c> Flow<'c> {
     }
 }
 
-/// Relays until the backend has ended, or either side has failed. `early` is what the client has sent already.
+/// Relays until the backend has ended, or either side has failed, or the client has ended and the backend said nothing for
+/// `half_closed`. `early` is what the client has sent already.
 pub async fn relay<C: Stream, B: Stream>(
     client: &mut C,
     backend: &mut B,
     early: Vec<u8>,
     counters: (&AtomicU64, &AtomicU64),
+    half_closed: Duration,
+) -> (Carried, io::Result<()>) {
+    let (mut up, mut down) = (Flow::new(early, counters.0), Flow::new(Vec::new(), counters.1));
+    let result = run(&mut up, &mut down, client, backend, half_closed).await;
+    if result.is_ok() && !up.ended {
+        discard(client, LINGER).await;
+    }
+    (Carried { up: up.carried, down: down.carried }, result)
+}
+
+async fn run<C: Stream, B: Stream>(
+    up: &mut Flow<'_>,
+    down: &mut Flow<'_>,
+    client: &mut C,
+    backend: &mut B,
+    half_closed: Duration,
 ) -> io::Result<()> {
-    let mut up = Flow::new(early, counters.0);
-    let mut down = Flow::new(Vec::new(), counters.1);
     poll_fn(|cx| {
         if let Poll::Ready(Err(error)) = up.poll(client, backend, cx) {
             // The backend's last words may still be on their way.
@@ -130,11 +161,22 @@ pub async fn relay<C: Stream, B: Stream>(
             }
             up.done = true;
         }
-        down.poll(backend, client, cx)
+        match down.poll(backend, client, cx) {
+            Poll::Pending if up.done => Poll::Ready(Ok(())),
+            state => state,
+        }
     })
     .await?;
-    if !up.ended {
-        discard(client, LINGER).await;
+    // A client that is gone and one that still listens look the same until something is sent to them.
+    while !down.done {
+        let before = down.carried;
+        match timeout(half_closed, poll_fn(|cx| down.poll(backend, client, cx))).await {
+            Ok(result) => return result,
+            Err(_) if down.carried != before => {}
+            Err(_) => {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "one side has ended, and the backend says no more"))
+            }
+        }
     }
     Ok(())
 }
@@ -148,10 +190,11 @@ pub async fn close<S: Stream>(stream: &mut S, linger: Duration) {
 }
 
 async fn discard<S: Stream>(stream: &mut S, time: Duration) {
-    let mut buffer = [0; 1024];
+    // On the heap: an array would be part of every connection, from its beginning.
+    let mut buffer = vec![0; 1024];
     let reading = async { while matches!(stream.read(&mut buffer).await, Ok(1..)) {} };
     // Late or not, the connection is closed now.
-    let _ = tokio::time::timeout(time, reading).await;
+    let _ = timeout(time, reading).await;
 }
 
 #[cfg(test)]
@@ -182,11 +225,38 @@ mod tests {
             read.unwrap();
             back
         });
-        relay(&mut client, &mut backend, b"early".to_vec(), (&counters.0, &counters.1)).await.unwrap();
+        let (early, totals, minute) = (b"early".to_vec(), (&counters.0, &counters.1), Duration::from_secs(60));
+        let (carried, result) = relay(&mut client, &mut backend, early, totals, minute).await;
+        result.unwrap();
         drop(client);
         assert!(talk.await.unwrap() == expected);
         echo.await.unwrap();
-        assert_eq!(counters.0.into_inner(), expected.len() as u64);
-        assert_eq!(counters.1.into_inner(), expected.len() as u64);
+        let all = expected.len() as u64;
+        assert_eq!(carried, Carried { up: all, down: all });
+        assert_eq!((counters.0.into_inner(), counters.1.into_inner()), (all, all));
+    }
+
+    /// The backend may go on as long as it says something; then the pair ends, although it keeps its side.
+    #[tokio::test(start_paused = true)]
+    async fn a_pair_whose_client_has_ended_ends() {
+        let ((mut outer, mut client), (mut backend, mut inner)) = (tokio::io::duplex(100), tokio::io::duplex(100));
+        let counters = (AtomicU64::new(0), AtomicU64::new(0));
+        let server = tokio::spawn(async move {
+            let mut asked = String::new();
+            inner.read_to_string(&mut asked).await.unwrap();
+            for _ in 0..3 {
+                tokio::time::sleep(Duration::from_secs(50)).await;
+                inner.write_all(b"word").await.unwrap();
+            }
+            (asked, inner)
+        });
+        outer.write_all(b"quit").await.unwrap();
+        outer.shutdown().await.unwrap();
+        let (begin, minute) = (tokio::time::Instant::now(), Duration::from_secs(60));
+        let (carried, result) = relay(&mut client, &mut backend, Vec::new(), (&counters.0, &counters.1), minute).await;
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(carried, Carried { up: 4, down: 12 });
+        assert!((150 + 60..150 + 120).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
+        assert_eq!(server.await.unwrap().0, "quit");
     }
 }

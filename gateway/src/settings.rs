@@ -1,7 +1,6 @@
 //! What the gateway is told: the command line, and a TOML file with the same words.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,7 +8,8 @@ use serde::Deserialize;
 
 use crate::access::Rule;
 use crate::accounts;
-use crate::address::Address;
+use crate::address::{Address, Place};
+use crate::files::{self, Readers};
 use crate::identity::ClientName;
 
 /// Mechanisms that are offered unless others are named, as far as the connection allows.
@@ -44,7 +44,7 @@ pub struct Settings {
     pub access: Vec<Rule>,
     pub tls: Tls,
     pub limits: Limits,
-    pub metrics: Option<SocketAddr>,
+    pub metrics: Option<Place>,
     pub log: Log,
     /// Log what ended connections that nobody has authenticated.
     pub verbose: bool,
@@ -86,6 +86,8 @@ pub enum Log {
 pub struct Limits {
     /// Connections at once, all of them.
     pub connections: usize,
+    /// Those of them that are not authenticated yet; half of them if nobody says.
+    pub unauthenticated: Option<usize>,
     /// Connections of one address that are not authenticated yet.
     pub unauthenticated_per_address: usize,
     /// Failures of one address within the window, after which it is refused until the window ends.
@@ -98,6 +100,8 @@ pub struct Limits {
     pub login_seconds: u64,
     /// Seconds for the connection to the backend.
     pub backend_seconds: u64,
+    /// Seconds that a backend may say nothing to a client that has ended its own side.
+    pub half_closed_seconds: u64,
     /// Seconds that authenticated connections go on after SIGTERM.
     pub drain_seconds: u64,
     /// Bytes of one SASL token.
@@ -108,25 +112,40 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             connections: 65_536,
+            unauthenticated: None,
             unauthenticated_per_address: 256,
             failures_per_address: 20,
             failure_window: 60,
             failures_per_connection: 3,
             login_seconds: 30,
             backend_seconds: 5,
+            half_closed_seconds: 60,
             drain_seconds: 30,
-            token_bytes: 65_536,
+            token_bytes: 12_288,
         }
     }
 }
 
 impl Limits {
+    /// How many may be unauthenticated at once; the other connections are kept for those who are in.
+    pub fn unauthenticated(&self) -> usize {
+        self.unauthenticated.unwrap_or((self.connections / 2).max(1))
+    }
+
     pub fn login(&self) -> Duration {
         Duration::from_secs(self.login_seconds)
     }
 
+    pub fn window(&self) -> Duration {
+        Duration::from_secs(self.failure_window)
+    }
+
     pub fn backend(&self) -> Duration {
         Duration::from_secs(self.backend_seconds)
+    }
+
+    pub fn half_closed(&self) -> Duration {
+        Duration::from_secs(self.half_closed_seconds)
     }
 
     pub fn drain(&self) -> Duration {
@@ -164,13 +183,18 @@ impl Default for Settings {
 impl Settings {
     /// Reads a TOML file.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        toml::from_str(&text).map_err(|error| format!("{}: {}", path.display(), error.to_string().trim_end()))
+        let text = files::read(path, Readers::Any)?;
+        let text = text.expose_str().ok_or_else(|| files::named(path, "it is not UTF-8"))?;
+        toml::from_str(text).map_err(|error| files::named(path, error.to_string().trim_end()))
     }
 
     /// Whether some identities are proved below SASL.
     pub fn proves_outside(&self) -> bool {
         self.tls.client_ca.is_some() || !self.unix_users.is_empty()
+    }
+
+    fn backends(&self) -> impl Iterator<Item = &Address> {
+        self.backends.values().chain([&self.backend])
     }
 
     /// Whatever is wrong with the values, as far as it shows without the files that they name.
@@ -190,12 +214,17 @@ impl Settings {
         if self.tls.client_ca.is_none() && self.tls.client_revoked.is_some() {
             return Err("tls.client_revoked: tls.client_ca is missing, whose certificates these are".into());
         }
-        for address in self.backends.values().chain([&self.backend]) {
+        for address in self.backends() {
             if matches!(address, Address::Tls(_)) && self.backend_tls.ca.is_none() {
                 return Err(format!(
                     "backend {address}: backend_tls.ca is missing, which its certificate must come from"
                 ));
             }
+        }
+        if let Some((address, _)) =
+            self.listen.iter().flat_map(|here| self.backends().map(move |to| (here, to))).find(|(here, to)| here == to)
+        {
+            return Err(format!("backend {address}: the gateway itself listens there"));
         }
         for (uid, name) in &self.unix_users {
             if uid.parse::<u32>().is_err() || uid.starts_with('+') || name.is_empty() {
@@ -224,6 +253,7 @@ impl Settings {
             ("login_seconds", limits.login_seconds),
             ("backend_seconds", limits.backend_seconds),
             ("failure_window", limits.failure_window),
+            ("half_closed_seconds", limits.half_closed_seconds),
             ("drain_seconds", limits.drain_seconds),
         ] {
             if value > LONGEST {
@@ -238,10 +268,15 @@ impl Settings {
             ("login_seconds", limits.login_seconds as usize),
             ("backend_seconds", limits.backend_seconds as usize),
             ("failure_window", limits.failure_window as usize),
+            ("half_closed_seconds", limits.half_closed_seconds as usize),
+            ("unauthenticated", limits.unauthenticated()),
         ] {
             if value == 0 {
                 return Err(format!("limits.{name}: must not be 0"));
             }
+        }
+        if limits.unauthenticated() > limits.connections {
+            return Err("limits.unauthenticated: it is more than limits.connections".into());
         }
         if self.threads == Some(0) {
             return Err("threads: must not be 0".into());
@@ -283,7 +318,12 @@ mod tests {
             ("users = '/u'\n[tls]\ncertificate = '/c'\nkey = '/k'\nclient_revoked = '/r'", "client_revoked"),
             ("unix_users = { fred = 'fred' }", "unix_users"),
             ("unix_users = { 1000 = '' }", "unix_users"),
+            ("users = '/u'\nlisten = ['tcp:[::1]:5']\nbackend = '[::1]:5'", "itself listens"),
+            ("users = '/u'\nmetrics = 'localhost'", "metrics"),
             ("users = '/u'\nmechanisms = ' '", "mechanisms"),
+            ("users = '/u'\n[limits]\nunauthenticated = 0", "limits.unauthenticated"),
+            ("users = '/u'\n[limits]\nconnections = 5\nunauthenticated = 6", "limits.unauthenticated"),
+            ("users = '/u'\n[limits]\nhalf_closed_seconds = 0", "half_closed_seconds"),
             ("users = '/u'\n[limits]\ntoken_bytes = 1", "token_bytes"),
             ("users = '/u'\n[limits]\nlogin_seconds = 0", "login_seconds"),
             ("users = '/u'\n[limits]\nlogin_seconds = 9223372036854775807", "login_seconds"),

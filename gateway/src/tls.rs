@@ -2,20 +2,25 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use authen_sasl_rust::config::ChannelBinding;
+use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use tokio_rustls::rustls::{ClientConfig, ProtocolVersion, RootCertStore, ServerConfig, ServerConnection};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+use x509_cert::der::Decode;
+use x509_cert::Certificate;
 
+use crate::files::{self, named, Readers};
 use crate::identity::{of_certificate, ClientName};
 use crate::settings;
 
 /// Reads a certificate (with its chain) and its key, both PEM, and the authorities of the clients if there are some.
 pub fn acceptor(certificate: &Path, key: &Path, settings: &settings::Tls) -> Result<TlsAcceptor, String> {
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| wrong(key, &error))?;
+    let secret = secret_key(key)?;
     let builder = match &settings.client_ca {
         None => ServerConfig::builder().with_no_client_auth(),
         Some(path) => {
@@ -26,39 +31,75 @@ pub fn acceptor(certificate: &Path, key: &Path, settings: &settings::Tls) -> Res
                 .with_crls(revoked)
                 .allow_unauthenticated()
                 .build()
-                .map_err(|error| wrong(path, &error))?;
+                .map_err(|error| named(path, error))?;
             ServerConfig::builder().with_client_cert_verifier(verifier)
         }
     };
-    let config = builder.with_single_cert(pem(certificate)?, secret).map_err(|error| wrong(certificate, &error))?;
+    let mut config = builder.with_single_cert(pem(certificate)?, secret).map_err(|error| named(certificate, error))?;
+    if settings.client_ca.is_some() {
+        // A resumed session has the certificate of the first one, which nobody verifies again: it would log in after its
+        // end, and renew its ticket each time.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 /// What connects to backends whose certificates come from these authorities.
 pub fn connector(ca: &Path) -> Result<TlsConnector, String> {
-    let config = ClientConfig::builder().with_root_certificates(authorities(ca)?).with_no_client_auth();
+    let mut config = ClientConfig::builder().with_root_certificates(authorities(ca)?).with_no_client_auth();
+    // As above: the backend's certificate is verified each time.
+    config.resumption = Resumption::disabled();
     Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn secret_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    let text = files::read(path, Readers::Owner)?;
+    let has = |mark: &[u8]| text.expose().windows(mark.len()).any(|part| part == mark);
+    if has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED") {
+        return Err(named(
+            path,
+            "the key is encrypted, and nobody is there to be asked for its passphrase (openssl pkey decrypts it)",
+        ));
+    }
+    PrivateKeyDer::from_pem_slice(text.expose()).map_err(|error| named(path, error))
 }
 
 fn authorities(path: &Path) -> Result<RootCertStore, String> {
     let mut store = RootCertStore::empty();
     for certificate in pem(path)? {
-        store.add(certificate).map_err(|error| wrong(path, &error))?;
+        store.add(certificate).map_err(|error| named(path, error))?;
     }
     Ok(store)
 }
 
 /// All pieces of this kind in a file, at least one.
 fn pem<T: PemObject>(path: &Path) -> Result<Vec<T>, String> {
-    let all: Vec<T> = T::pem_file_iter(path).and_then(Iterator::collect).map_err(|error| wrong(path, &error))?;
+    let text = files::read(path, Readers::Any)?;
+    let all = T::pem_slice_iter(text.expose()).collect::<Result<Vec<T>, _>>().map_err(|error| named(path, error))?;
     match all.is_empty() {
-        true => Err(wrong(path, &"what was expected is not in it")),
+        true => Err(named(path, "what was expected is not in it")),
         false => Ok(all),
     }
 }
 
-fn wrong(path: &Path, what: &dyn std::fmt::Display) -> String {
-    format!("{}: {what}", path.display())
+/// What clients will not like about a certificate and its chain: that one of them is not valid at this time.
+pub fn flaws(path: &Path, now: SystemTime) -> Result<Vec<String>, String> {
+    let chain: Vec<CertificateDer<'_>> = pem(path)?;
+    Ok(chain.iter().filter_map(|der| invalidity(der, now)).map(|what| named(path, what)).collect())
+}
+
+fn invalidity(der: &[u8], now: SystemTime) -> Option<String> {
+    // What is no certificate was refused before.
+    let certificate = Certificate::from_der(der).ok()?;
+    let (body, validity) = (certificate.tbs_certificate(), certificate.tbs_certificate().validity());
+    let (begin, end) = (validity.not_before, validity.not_after);
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    if now > end.to_unix_duration() {
+        return Some(format!("the certificate of {} has expired ({})", body.subject(), end.to_date_time()));
+    }
+    let early = now < begin.to_unix_duration();
+    early.then(|| format!("the certificate of {} is not valid yet ({})", body.subject(), begin.to_date_time()))
 }
 
 /// The user that a client's certificate names, which the handshake has verified.
@@ -83,5 +124,26 @@ pub fn strength(connection: &ServerConnection) -> u32 {
         Some(name) if name.contains("AES_128") => 128,
         Some(_) => 256,
         None => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn certificates_outside_of_their_time_are_told() {
+        let der = include_bytes!("../tests/one-name.der");
+        let validity = *Certificate::from_der(der).unwrap().tbs_certificate().validity();
+        let (begin, end) =
+            (UNIX_EPOCH + validity.not_before.to_unix_duration(), UNIX_EPOCH + validity.not_after.to_unix_duration());
+        let second = Duration::from_secs(1);
+        for good in [begin, end] {
+            assert_eq!(invalidity(der, good), None);
+        }
+        let fault = |time| invalidity(der, time).unwrap();
+        assert!(fault(begin - second).contains("is not valid yet"), "{}", fault(begin - second));
+        assert!(fault(end + second).contains("CN=fred") && fault(end + second).contains("has expired"));
     }
 }

@@ -4,6 +4,9 @@
 //! belongs to it, and none of the slow hashes of passwords is needed.
 
 use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -12,7 +15,9 @@ use authen_sasl_rust::crypto::hash::Hash;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::users::stored_name;
 use authen_sasl_rust::world::OsRandom;
+use zeroize::Zeroizing;
 
+use crate::files::{self, named, Readers};
 use crate::lines;
 use crate::options::NewToken;
 
@@ -59,9 +64,14 @@ impl Tokens {
         let owner = hash_of(token.expose()).and_then(|hash| self.0.get(&hash));
         match owner.filter(|owner| owner.ends.is_none_or(|end| now < end)) {
             Some(owner) => TokenVerdict::Accepted { authcid: owner.name.to_string() },
-            None => TokenVerdict::Rejected { status: "invalid_token".into(), scope: None, openid_configuration: None },
+            None => refused(),
         }
     }
+}
+
+/// What is said of every token that lets nobody in, for whatever reason.
+pub fn refused() -> TokenVerdict {
+    TokenVerdict::Rejected { status: "invalid_token".into(), scope: None, openid_configuration: None }
 }
 
 fn hash_of(token: &[u8]) -> Option<[u8; SIZE]> {
@@ -90,12 +100,12 @@ fn print_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// `sasl-gate token`: the line on standard output, the token on standard error.
+/// `sasl-gate token`: the line into the file or on standard output, the token on standard error.
 pub fn make(wanted: &NewToken) -> Result<(), String> {
     let name = stored_name(&wanted.name).map_err(|error| error.to_string())?;
-    let mut random = [0; SIZE];
-    OsRandom.fill(&mut random).map_err(|error| error.to_string())?;
-    let token = Secret::from(print_hex(&random));
+    let mut random = Zeroizing::new([0; SIZE]);
+    OsRandom.fill(&mut *random).map_err(|error| error.to_string())?;
+    let token = Secret::from(print_hex(&*random));
     let hash = hash_of(token.expose()).ok_or("the hash has another size")?;
     let end = match wanted.days {
         None => String::new(),
@@ -105,9 +115,26 @@ pub fn make(wanted: &NewToken) -> Result<(), String> {
             format!("${}", since.as_secs())
         }
     };
-    println!("{name}:{PREFIX}{}{end}", print_hex(&hash));
+    let line = format!("{name}:{PREFIX}{}{end}\n", print_hex(&hash));
+    match &wanted.tokens {
+        Some(path) => append(path, &line)?,
+        None => print!("{line}"),
+    }
     eprintln!("{}", token.expose_str().unwrap_or_default());
     Ok(())
+}
+
+/// Adds a line to a file of tokens, which is made if it is not there, for its owner alone. It must be a good one.
+fn append(path: &Path, line: &str) -> Result<(), String> {
+    let mut options = OpenOptions::new();
+    let (mut file, about) =
+        files::open(path, options.read(true).append(true).create(true).mode(0o600), Readers::Owner)?;
+    let text = files::content(&file, &about).map_err(|error| named(path, error))?;
+    Tokens::parse(&text).map_err(|error| named(path, error))?;
+    let is_whole = text.expose().last().is_none_or(|&last| last == b'\n');
+    // One write: two programs may do this at once.
+    let line = if is_whole { line.to_owned() } else { format!("\n{line}") };
+    file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| named(path, error))
 }
 
 #[cfg(test)]

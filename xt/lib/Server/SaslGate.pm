@@ -38,7 +38,7 @@ sub prepare {
     $listen .= ", 'tls:127.0.0.1:$self->{tls_port}'";
     $tls = "[tls]\ncertificate = '" . $self->dir . "/cert.pem'\nkey = '" . $self->dir . "/key.pem'\n";
   }
-  $self->{head} = "listen = [$listen]\nusers = '" . $self->dir . "/users'\nmetrics = '127.0.0.1:$self->{metrics}'\n";
+  $self->{head} = "listen = [$listen]\nusers = '" . $self->dir . "/users'\nmetrics = '" . ($self->{by_name} ? 'localhost' : '127.0.0.1') . ":$self->{metrics}'\n";
   $self->{tail} = $tls;
   $self->configure;
   return;

@@ -1,0 +1,132 @@
+//! Files that the settings name. Judged is the file that was opened, whatever its path is made of: behind a symbolic link
+//! (as in a Secret of Kubernetes) it is the file that counts.
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{Error, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use authen_sasl_rust::secret::Secret;
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
+
+/// Longest file, in bytes, as for the users' file of the core.
+const SIZE_LIMIT: u64 = 64 << 20;
+
+/// Who may read a file besides the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Anybody.
+    Any,
+    /// Its owner, who is root or the gateway's user, and a group.
+    Owner,
+}
+
+/// Reads a regular file as a whole; errors name it.
+pub fn read(path: &Path, readers: Readers) -> Result<Secret, String> {
+    let (file, about) = open(path, OpenOptions::new().read(true), readers)?;
+    content(&file, &about).map_err(|error| named(path, error))
+}
+
+/// Opens a file and looks whether it is one to be trusted.
+pub fn open(path: &Path, options: &mut OpenOptions, readers: Readers) -> Result<(File, Metadata), String> {
+    // A named pipe would keep us waiting.
+    let opened = options.custom_flags(OFlags::NONBLOCK.bits() as i32).open(path);
+    let file = opened.map_err(|error| named(path, error))?;
+    let about = file.metadata().map_err(|error| named(path, error))?;
+    if !about.is_file() {
+        return Err(named(path, "it is no regular file"));
+    }
+    if readers == Readers::Owner {
+        if about.uid() != 0 && about.uid() != geteuid().as_raw() {
+            return Err(named(path, "it belongs neither to the user of this program nor to root"));
+        }
+        if about.mode() & 0o027 != 0 {
+            return Err(named(path, "others can read or write it (chmod 600; a group may read it with 640)"));
+        }
+    }
+    if about.len() > SIZE_LIMIT {
+        return Err(named(path, "it is longer than 64 MiB"));
+    }
+    Ok((file, about))
+}
+
+/// All that is in an opened file.
+pub fn content(file: &File, about: &Metadata) -> Result<Secret, Error> {
+    // One octet more than there is, so that the buffer does not grow and leave copies.
+    let mut bytes = Vec::with_capacity(usize::try_from(about.len()).unwrap_or(0).saturating_add(1));
+    let read = file.take(SIZE_LIMIT).read_to_end(&mut bytes);
+    let bytes = Secret::from(bytes);
+    read.map(|_| bytes)
+}
+
+/// An error with the file's name.
+pub fn named(path: &Path, what: impl std::fmt::Display) -> String {
+    format!("{}: {what}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::PathBuf;
+    use std::process::Command;
+
+    /// A folder of this test's own.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("sasl-gate-{name}-{}", std::process::id()));
+            std::fs::create_dir_all(&path).unwrap();
+            Folder(path)
+        }
+
+        fn file(&self, name: &str, mode: u32) -> PathBuf {
+            let path = self.0.join(name);
+            std::fs::write(&path, "text").unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            path
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn the_opened_file_is_judged() {
+        let folder = Folder::new("files");
+        let link = |to: &Path, name: &str| {
+            let path = folder.0.join(name);
+            std::os::unix::fs::symlink(to, &path).unwrap();
+            path
+        };
+        let (secret, open) = (folder.file("secret", 0o640), folder.file("open", 0o644));
+        let (to_secret, to_open) = (link(&secret, "to-secret"), link(&open, "to-open"));
+        for path in [&secret, &to_secret] {
+            assert!(read(path, Readers::Owner).unwrap().ct_eq(b"text"), "{path:?}");
+        }
+        for path in [&open, &to_open] {
+            assert!(read(path, Readers::Any).unwrap().ct_eq(b"text"), "{path:?}");
+            assert!(read(path, Readers::Owner).unwrap_err().contains("others can read"), "{path:?}");
+        }
+        let nowhere = link(&folder.0.join("nowhere"), "to-nowhere");
+        assert!(read(&nowhere, Readers::Any).unwrap_err().starts_with(&nowhere.display().to_string()));
+    }
+
+    /// Neither is waited for.
+    #[test]
+    fn what_is_no_file_is_refused() {
+        let folder = Folder::new("no-files");
+        let pipe = folder.0.join("pipe");
+        assert!(Command::new("mkfifo").args(["-m", "600"]).arg(&pipe).status().unwrap().success());
+        for path in [&pipe, &folder.0, Path::new("/dev/null")] {
+            for readers in [Readers::Any, Readers::Owner] {
+                assert!(read(path, readers).unwrap_err().ends_with("it is no regular file"), "{path:?}");
+            }
+        }
+    }
+}
