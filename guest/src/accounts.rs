@@ -74,10 +74,10 @@ impl<'a> Users<'a> {
     /// If libsasl2 does not take them.
     pub fn name(&mut self, identity: &Identity) -> Result<(), Error> {
         let authcid = identity.authcid.as_deref().unwrap_or_default();
-        let authzid = identity.authzid.as_deref().filter(|name| !name.is_empty());
+        let authzid = identity.authzid.as_deref().filter(|name| !name.is_empty() && *name != authcid);
         let mut result = code::OK;
         if *self.named & flag::CU_AUTHID == 0 {
-            result = self.canonicalize(authcid, identities(authzid) | flag::CU_EXTERNALLY_VERIFIED);
+            result = self.canonicalize(authcid, identities(authcid, authzid) | flag::CU_EXTERNALLY_VERIFIED);
         }
         if let (code::OK, Some(authzid)) = (result, authzid) {
             result = self.canonicalize(authzid, flag::CU_AUTHZID);
@@ -114,7 +114,7 @@ impl<'a> Users<'a> {
         if unsafe { self.host.request(context, &names) } != code::OK {
             return Err(Error::outside(Code::Fail, "libsasl2 does not take the request for the user's properties"));
         }
-        match self.canonicalize(authcid, identities(authzid)) {
+        match self.canonicalize(authcid, identities(authcid, authzid)) {
             code::OK => {}
             code::NOUSER | code::BADPROT => return Ok(None),
             // slapd says no more than this of a user that it does not know; who waits outside must not hear it.
@@ -151,18 +151,19 @@ impl<'a> Users<'a> {
                 return Err(Error::outside(Code::of(refused), "libsasl2 could not check the password (sasl_checkpass)"))
             }
         }
-        match self.canonicalize(authcid, identities(authzid) | flag::CU_EXTERNALLY_VERIFIED) {
+        match self.canonicalize(authcid, identities(authcid, authzid) | flag::CU_EXTERNALLY_VERIFIED) {
             code::OK => Ok(true),
             refused => Err(Error::outside(Code::of(refused), "libsasl2 could not make the name canonical")),
         }
     }
 }
 
-/// The identities that one name is canonical for: both, unless the client has named another one to act as. slapd takes a name
-/// without a prefix for both at once alone.
-fn identities(authzid: Option<&str>) -> c_uint {
+/// The identities that one name is canonical for: both, unless the client has named another one to act as. A client may name itself, too:
+/// a program that logs a failure by SASL_USERNAME needs the name before there is a success. slapd takes a name without a prefix
+/// only for both at once.
+fn identities(authcid: &str, authzid: Option<&str>) -> c_uint {
     match authzid {
-        None | Some("") => flag::CU_AUTHID | flag::CU_AUTHZID,
-        Some(_) => flag::CU_AUTHID,
+        Some(other) if !other.is_empty() && other != authcid => flag::CU_AUTHID,
+        _ => flag::CU_AUTHID | flag::CU_AUTHZID,
     }
 }

@@ -75,8 +75,13 @@ pub unsafe extern "C" fn mech_step(
         connection.step(host, Output { text, length }, out, |exchange| {
             let user = User { host, params, out };
             let mut given = exchange.own.take(host, prompts);
+            // What programs pass for a success that brings no data is null or empty; a refusal has an error object.
+            let nothing = received.unwrap_or_default().is_empty();
+            exchange.accepted =
+                exchange.own.begun && nothing && exchange.sends_token() && exchange.session.is_success();
             let mut outcome = match (exchange.session.question(), received) {
                 (Some(_), _) => Outcome::Ask,
+                _ if exchange.accepted => Outcome::Absent,
                 (None, Some(bytes)) => exchange.run(|session, world| session.step(bytes, world)),
                 (None, None) if exchange.own.begun => exchange.run(|session, world| session.step(b"", world)),
                 (None, None) => exchange.run(|session, world| session.start(None, world)),

@@ -42,6 +42,8 @@ pub struct Exchange<T> {
     pub own: T,
     /// What the last step has sent, with a NUL behind.
     message: Zeroizing<Vec<u8>>,
+    /// The server has taken the client's token: it has said nothing more.
+    pub accepted: bool,
     /// The type of channel binding, for the out-parameters.
     binding: Option<(Box<CStr>, c_uint)>,
 }
@@ -121,7 +123,7 @@ impl<T> Exchange<T> {
         config.external_ssf = facts.external_ssf;
         config.max_buf = facts.limits.maxbufsize.min(FRAME_LIMIT);
         session.pick(offer.mechanism.name)?;
-        Ok(Exchange { session, own, message: Zeroizing::default(), binding: None })
+        Ok(Exchange { session, own, message: Zeroizing::default(), accepted: false, binding: None })
     }
 
     /// The channel binding that the application has, and what is made of it (`SASL_CB_DISP_*`).
@@ -178,20 +180,38 @@ impl<T> Exchange<T> {
     ) -> c_int {
         match outcome {
             Outcome::Send | Outcome::Absent => {
-                self.send(output);
-                if self.session.is_success() {
-                    // SAFETY: libsasl2 passes its own parameters.
-                    unsafe { self.fill(host, context, layer, out) };
-                    Code::Ok as c_int
-                } else {
-                    CONTINUE
+                if !self.accepted {
+                    self.send(output);
                 }
+                if !self.session.is_success() {
+                    return CONTINUE;
+                }
+                let waits = self.sends_token() && !self.accepted;
+                // SAFETY: libsasl2 passes its own parameters.
+                unsafe { self.fill(host, context, layer, out) };
+                if waits {
+                    CONTINUE
+                } else {
+                    Code::Ok as c_int
+                }
+            }
+            // The dummy answer to the error object (RFC 7628 §3.2.3). The server's failure comes after it, in words of its own, and it is the
+            // program that reads them.
+            Outcome::FailedWithMessage if self.sends_token() => {
+                self.send(output);
+                if let Some(failure) = self.session.failure() {
+                    fail(host, failure);
+                }
+                CONTINUE
             }
             Outcome::Failed | Outcome::FailedWithMessage => match self.session.failure() {
                 Some(failure) => fail(host, failure),
                 None => Code::Fail as c_int,
             },
             Outcome::Ask => Code::Fail as c_int,
+            Outcome::Over | Outcome::Busy if self.sends_token() && self.session.failure().is_some() => {
+                self.session.failure().map_or(Code::Fail as c_int, |failure| fail(host, failure))
+            }
             Outcome::Over | Outcome::Busy => {
                 host.set_error("the peer goes on after the end of the exchange");
                 Code::BadProt as c_int
@@ -199,13 +219,16 @@ impl<T> Exchange<T> {
         }
     }
 
+    /// A client of a token is not done when it has sent it: a server that refuses goes on talking.
+    pub fn sends_token(&self) -> bool {
+        let bearer = self.session.mechanism().is_some_and(|mechanism| is_bearer(mechanism.name));
+        bearer && self.session.side() == Side::Client
+    }
+
     unsafe fn fill(&mut self, host: Host, context: *mut c_void, layer: &OnceLock<Layer>, out: *mut OutParams) {
         // SAFETY: the caller's promise: nothing else has them while the step runs.
         let out = unsafe { &mut *out };
-        // A server that refuses a token goes on talking after the client's last word, and libsasl2 would not let it.
-        let bearer = self.session.mechanism().is_some_and(|mechanism| is_bearer(mechanism.name));
-        let may_go_on = bearer && self.session.side() == Side::Client;
-        out.doneflag = c_uint::from(!may_go_on);
+        out.doneflag = c_uint::from(!self.sends_token() || self.accepted);
         if let Some((kind, made)) = &self.binding {
             out.cbindingname = kind.as_ptr();
             out.cbindingdisp = *made;

@@ -64,7 +64,18 @@ for my $mechanism (qw(OAUTHBEARER XOAUTH2)) {
   local $ENV{CHOICE} = $mechanism;
   is in($sasldb, $mechanism), 'right', "$mechanism: a good token";
   my $said = qx{$pair users $sasldb $mechanism};
-  like $said, qr/^wrong: refused; client: SASL\(-13\): .*\Q$mechanism\E client: the server refused: /m, 'a bad one, with the reason';
+  my $detail = qr/SASL\(-1\): .*\Q$mechanism\E client: the server refused: /;
+  like $said, qr/^wrong: refused; client: $detail.*; server: SASL\(-13\): /m, 'a bad one: the client answers the error object, and the server ends it';
+}
+
+# Who has failed: a program that logs it by SASL_USERNAME must have the name, whether the client names itself to act as or nobody.
+for my $mechanism (qw(SCRAM-SHA-256 DIGEST-MD5 PLAIN)) {
+  for my $authzid ('', 'fred') {
+    local $ENV{AUTHZID} = $authzid;
+    my $said = qx{$pair users $sasldb $mechanism};
+    like $said, qr/^right: fred is in, as fred$/m, "$mechanism, to act as '$authzid'";
+    like $said, qr/^wrong tried: fred, as fred$/m, 'a failure has both names';
+  }
 }
 
 # libsasl2 2.1's table of functions, and that of 2.2.

@@ -47,7 +47,7 @@ static int quiet(void *context, int level, const char *text) {
 
 static int get_name(void *context, int id, const char **value, unsigned *length) {
   struct user *user = context;
-  *value = id == SASL_CB_USER ? "" : user->name;
+  *value = id != SASL_CB_USER ? user->name : getenv("AUTHZID") ? getenv("AUTHZID") : "";
   if (length) *length = (unsigned)strlen(*value);
   return SASL_OK;
 }
@@ -136,7 +136,7 @@ static int login(struct pair *pair, const char *mechanism, const struct damage *
     client = sasl_client_step(pair->client, out ? out : "", out ? length : 0, NULL, &out, &length);
     if (server == SASL_OK) break;
   }
-  pair->at_client = client == SASL_OK || client == SASL_CONTINUE ? "" : sasl_errdetail(pair->client);
+  pair->at_client = client == SASL_OK ? "" : sasl_errdetail(pair->client);
   pair->at_server = server == SASL_OK || server == SASL_CONTINUE ? "" : sasl_errdetail(pair->server);
   return client == SASL_OK && server == SASL_OK;
 }
@@ -173,7 +173,8 @@ static void one(const char *title, struct user *user, const char *mechanism) {
   if (login(&pair, mechanism, NULL, NULL))
     printf("%s: %s is in, as %s\n", title, who(pair.server, SASL_AUTHUSER), who(pair.server, SASL_USERNAME));
   else
-    printf("%s: refused; client: %s; server: %s\n", title, pair.at_client, pair.at_server);
+    printf("%s: refused; client: %s; server: %s\n%s tried: %s, as %s\n", title, pair.at_client, pair.at_server, title,
+           who(pair.server, SASL_AUTHUSER), who(pair.server, SASL_USERNAME));
   close_pair(&pair);
 }
 
