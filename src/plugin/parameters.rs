@@ -97,6 +97,11 @@ impl Facts {
         self.binding.as_ref().map_or(ptr::null(), |bound| &raw const bound.described)
     }
 
+    /// The plugin is not given the binding.
+    pub fn forget_binding(&mut self) {
+        self.binding = None;
+    }
+
     /// The type of the binding that the plugin was given.
     pub fn binding_kind(&self) -> Option<&CStr> {
         self.binding.as_ref().map(|bound| bound.kind.as_c_str())

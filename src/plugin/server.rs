@@ -124,7 +124,11 @@ impl Owner for Server {
 
 impl Server {
     fn new(hosted: &Hosted, config: &Config) -> Result<Server, Error> {
-        let facts = Facts::of(config, Side::Server)?;
+        let mut facts = Facts::of(config, Side::Server)?;
+        if !hosted.binds() && !config.offers_binding() {
+            // With the data the plugin would refuse clients that rightly say that no -PLUS was offered (RFC 5802 §6).
+            facts.forget_binding();
+        }
         let plug = hosted.server()?;
         let shared = Shared::new();
         let options = config.plugins().map(|plugins| plugins.options().clone()).unwrap_or_default();

@@ -79,9 +79,16 @@ for my $pair (@pairs) {
   my ($client, $server) = @$pair;
   my $end;
   if ($client ne 'libsasl2') {
-    $end = run_pair([$client, 'SCRAM-SHA-256', bound_to('tls-exporter')], [$server, 'SCRAM-SHA-256', bound_to('tls-exporter')]);
+    my @offered = $server eq 'libsasl2' ? () : (offered_mechanisms => 'SCRAM-SHA-256-PLUS SCRAM-SHA-256');
+    $end = run_pair([$client, 'SCRAM-SHA-256', bound_to('tls-exporter')],
+      [$server, 'SCRAM-SHA-256', bound_to('tls-exporter'), @offered]);
     like($end->{transcript}[0], qr/\AC: y,/, "client $client, server $server, a stripped -PLUS: the client says y");
     ends($end, 'fail', 'and the server refuses');
+    if (@offered) {
+      $end = run_pair([$client, 'SCRAM-SHA-256', bound_to('tls-exporter')], [$server, 'SCRAM-SHA-256', bound_to('tls-exporter')]);
+      like($end->{transcript}[0], qr/\AC: y,/, 'a server that has offered none');
+      ends($end, 'done', 'lets the client in');
+    }
   }
   $end = run_pair([$client, 'SCRAM-SHA-256'], [$server, 'SCRAM-SHA-256', bound_to('tls-exporter')]);
   like($end->{transcript}[0], qr/\AC: n,/, 'a client that cannot bind says n');
