@@ -26,7 +26,8 @@ my $manual = slurp($module{'Authen::SASL::Rust'});
 
 for my $name (sort keys %module) {
   Test::Pod::pod_file_ok($module{$name});
-  Test::Pod::Coverage::pod_coverage_ok($name);
+  # Storable calls its hooks, as perl calls those of a tie.
+  Test::Pod::Coverage::pod_coverage_ok($name, { also_private => [qr/\ASTORABLE_/] });
   is(system("podchecker -warnings $module{$name} >/dev/null 2>&1"), 0, "$name: podchecker has no warnings");
 }
 

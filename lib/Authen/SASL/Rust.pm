@@ -55,7 +55,8 @@ sub global_listmech {
 sub _unknown {
   my ($arg, @known) = @_;
   return undef unless %$arg;
-  my @each = map { my $near = _nearest($_, join(' ', @known), 0); defined $near ? "$_ (did you mean $near?)" : $_ } sort keys %$arg;
+  my @each = map { my $near = _nearest($_, join(' ', @known), 0); defined $near ? "$_ (did you mean $near?)" : $_ }
+    sort keys %$arg;
   return 'unknown argument ' . join ', ', @each;
 }
 

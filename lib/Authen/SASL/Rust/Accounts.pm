@@ -21,7 +21,10 @@ sub new {
   my ($kind, @more) = grep { exists $kinds{$_} } sort keys %arg;
   if (!defined $kind || @more) {
     my $unknown = Authen::SASL::Rust::_unknown(defined $kind ? {} : \%arg, sort keys %kinds);
-    Carp::croak('new: one of ' . join(', ', sort keys %kinds) . ' was expected' . (defined $unknown ? ", and not the $unknown" : ''));
+    Carp::croak('new: one of '
+        . join(', ', sort keys %kinds)
+        . ' was expected'
+        . (defined $unknown ? ", and not the $unknown" : ''));
   }
   my $where = delete $arg{$kind};
   my %option;

@@ -136,7 +136,8 @@ sub _set_property {
     $self->_unix_peer(_is_unix($value)) unless $self->_side;
     $self->{property}{$name} = $value;
   }
-  elsif ($self->_set($name, ref $value eq 'ARRAY' && $name =~ /\A(?:offered_|auxprop\z)/ ? join(' ', @$value) : $value)) {
+  elsif ($self->_set($name, ref $value eq 'ARRAY' && $name =~ /\A(?:offered_|auxprop\z)/ ? join(' ', @$value) : $value))
+  {
     delete $self->{property}{$name} if $self->{property};
     # Perhaps a packed address: given back as it was.
     $self->{property}{$name} = $value if $name =~ /\Aip(?:local|remote)port\z/;
