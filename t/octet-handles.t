@@ -92,7 +92,7 @@ print $client->login($near) ? "in\n" : $client->error;
 wait;
 PROGRAM
   close $file or die "$program: $!";
-  my $said = qx{"$^X" @{[map { qq{"-I$_"} } grep { !ref } @INC]} $program 2>&1};
+  my $said = qx{"$^X" @{[map { qq{"-I$_"} } grep { !ref } @INC]} "$program" 2>&1};
   is $said, "in\n", 'the client is in';
 };
 
