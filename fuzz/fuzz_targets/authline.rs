@@ -9,16 +9,20 @@ use authen_sasl_rust::authline::request::Request;
 use authen_sasl_rust::authline::server::{Event as ServerEvent, Server};
 use authen_sasl_rust::authline::LINE_LIMIT;
 use authen_sasl_rust::contract::Side;
+use authen_sasl_rust::negotiate;
 use authen_sasl_rust::world::LocalWorld;
 use authen_sasl_rust_fuzz::application::answer;
 use authen_sasl_rust_fuzz::facts::{configure, Facts};
 use authen_sasl_rust_fuzz::input::Input;
+use authen_sasl_rust_fuzz::ledger::Ledger;
 use authen_sasl_rust_fuzz::memory;
 use authen_sasl_rust_fuzz::network::edit;
 use authen_sasl_rust_fuzz::party::world;
 
 /// Moves of one input, at most.
 const MOVES: usize = 64;
+/// Longest token that the server reads.
+const TOKENS: usize = 4096;
 const LISTS: [&str; 6] = [
     "SCRAM-SHA-256 PLAIN",
     "PLAIN",
@@ -75,11 +79,16 @@ struct Dialogue {
     facts: Facts,
     client: Client,
     server: Server,
+    ledger: Ledger,
+    /// The server's list of mechanisms.
+    offered: &'static str,
     worlds: [LocalWorld; 2],
     to_server: Vec<u8>,
     to_client: Vec<u8>,
     tampered: bool,
     accepts: bool,
+    /// The server's application never answers.
+    silent: bool,
     /// The server's dialogue is over: it says nothing more.
     over: bool,
     authenticated: bool,
@@ -92,46 +101,90 @@ impl Dialogue {
         let bytes: Vec<u8> = self.to_server.drain(..count).collect();
         let mut input = &bytes[..];
         loop {
+            let before = input;
             let mut event = self.server.receive(&mut input, &mut self.worlds[1].lend());
+            self.ledger.taken(&before[..before.len() - input.len()]);
             while let ServerEvent::Ask = event {
+                if self.silent {
+                    return;
+                }
                 let (answer, _) = answer(self.server.question().expect("a question"), &self.facts);
                 event = self.server.answer(answer, &mut self.worlds[1].lend());
             }
+            let unjudged = matches!(event, ServerEvent::Unavailable(_));
             match event {
                 ServerEvent::Authenticated => {
                     self.judge();
+                    self.ledger.ended();
+                    self.said();
                     match self.accepts {
                         true => self.server.accept(),
                         false => self.server.refuse(Word::Unauthorized),
                     }
                     self.authenticated = self.accepts;
                 }
+                ServerEvent::Read => {
+                    self.ledger.waits();
+                    if input.is_empty() {
+                        break;
+                    }
+                }
+                ServerEvent::Failed(_) => self.ledger.ended(),
+                ServerEvent::Ask => unreachable!("it was answered"),
                 ServerEvent::Open
                 | ServerEvent::Closed
                 | ServerEvent::Command(_)
                 | ServerEvent::Broken(_)
                 | ServerEvent::Unavailable(_) => {
-                    let output = self.server.output();
-                    assert!(output.is_empty() || !self.over, "output after the end");
-                    self.to_client.extend(output);
+                    if unjudged {
+                        self.ledger.ended();
+                    }
+                    let length = self.to_client.len();
+                    self.said();
+                    assert!(self.to_client.len() == length || !self.over, "output after the end");
                     self.over = true;
+                    self.ledger.over();
                     let left = input.len();
                     self.server.receive(&mut input, &mut self.worlds[1].lend());
                     assert!(input.len() == left && self.server.output().is_empty(), "it takes what is not its own");
                     break;
                 }
-                ServerEvent::Read if input.is_empty() => break,
-                ServerEvent::Read | ServerEvent::Failed(_) => {}
-                ServerEvent::Ask => unreachable!("it was answered"),
             }
-            self.to_client.extend(self.server.output());
+            self.said();
         }
-        self.to_client.extend(self.server.output());
+        self.said();
+    }
+
+    /// What the server says is on the way to the client. A list has no mechanism that is not offered.
+    fn said(&mut self) {
+        let output = self.server.output();
+        if !self.authenticated {
+            for list in self.ledger.said(&output) {
+                negotiate::names(&list).for_each(|name| self.is_listed(name));
+            }
+        }
+        self.to_client.extend(output);
+    }
+
+    fn is_listed(&self, name: &str) {
+        let own = negotiate::names(self.offered).any(|listed| listed.eq_ignore_ascii_case(name));
+        assert!(own && self.facts.lists(name), "{name} is not in the server's lists");
+    }
+
+    /// The connection is gone.
+    fn hang_up(&mut self) {
+        if let Some(failure) = self.server.hang_up() {
+            assert!(self.server.session.failure().is_some_and(|known| known.to_string() == failure.to_string()));
+            self.ledger.ended();
+        }
+        self.ledger.over();
+        assert!(self.server.hang_up().is_none(), "an exchange ends twice");
     }
 
     /// Who is authenticated has the secret, unless the mechanism knows none.
     fn judge(&self) {
         let mechanism = self.server.session.mechanism().map_or("", |mechanism| mechanism.name);
+        self.is_listed(mechanism);
         if !["ANONYMOUS", "EXTERNAL"].contains(&mechanism) {
             assert!(self.facts.client_knows && self.facts.user_known, "{mechanism}: a success without the secret");
         }
@@ -202,12 +255,15 @@ fn dialogue(mut input: Input<'_>) {
     let lent = |side| world(side, &facts, Default::default());
     let mut talk = Dialogue {
         client: Client::new(if what & 1 == 0 { offered } else { wanted }),
-        server: Server::new(offered).with_token_limit(4096),
+        server: Server::new(offered).with_token_limit(TOKENS),
+        ledger: Ledger::new(TOKENS),
+        offered,
         worlds: [lent(Side::Client), lent(Side::Server)],
         to_server: Vec::new(),
         to_client: Vec::new(),
         tampered: false,
         accepts: what & 2 == 0,
+        silent: what & 8 != 0,
         over: false,
         authenticated: false,
         done: false,
@@ -224,11 +280,13 @@ fn dialogue(mut input: Input<'_>) {
         }
         talk.act(&mut input);
     }
-    for _ in 0..8 {
+    // Or the connection breaks in the middle.
+    for _ in 0..if what & 4 == 0 { 8 } else { 0 } {
         talk.serve(talk.to_server.len());
         talk.consume(talk.to_client.len());
     }
-    if !talk.tampered {
+    talk.hang_up();
+    if !talk.tampered && what & 4 == 0 {
         assert_eq!(talk.done, talk.authenticated, "the ends disagree");
     }
 }

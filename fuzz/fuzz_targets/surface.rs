@@ -113,7 +113,8 @@ impl Program {
                     self.outcome(which, asr_step(handle, Slice::of(Some(&message))));
                 }
                 17 => asr_busy(handle),
-                18 => self.outcome(which, asr_abort(handle, i32::from(input.byte() as i8), lend("user"), lend("a string"))),
+                18 => self
+                    .outcome(which, asr_abort(handle, i32::from(input.byte() as i8), lend("user"), lend("a string"))),
                 19 => asr_sent(handle),
                 20 | 21 => self.answer(which),
                 22 => self.answer_anything(which, input),

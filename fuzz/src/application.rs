@@ -44,7 +44,10 @@ pub fn answer(question: &Question, facts: &Facts) -> (Answer, Option<(String, St
             ];
             let mut given = Values::default();
             for (property, value) in values {
-                if let (true, Some(value)) = (wanted.contains(&property), value) {
+                // Whom to act as is said to a mechanism that cannot carry it too, so that it can refuse.
+                let said = wanted.contains(&property)
+                    || property == Property::Authzid && !facts.tells_other && wanted.contains(&Property::Authcid);
+                if let (true, Some(value)) = (said, value) {
                     given.push(property, Secret::new(value.as_bytes()));
                 }
             }

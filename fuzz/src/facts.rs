@@ -1,8 +1,11 @@
 //! What both sides of an exchange know, and what their programs have set.
 
+use std::sync::Arc;
+
 use authen_sasl_rust::config::{ChannelBinding, Config};
 use authen_sasl_rust::contract::{Abilities, Side};
 use authen_sasl_rust::crypto::scram::family;
+use authen_sasl_rust::plugin::{CyrusAccounts, Options};
 use authen_sasl_rust::store::verifier::{Spelling, Verifier};
 
 use crate::input::Input;
@@ -13,6 +16,18 @@ const REALMS: [&str; 4] = ["example.com", "", "r\"\\, x", "r\u{e9}alm"];
 /// Least and most strength, and the longest frames, that policies name.
 const STRENGTHS: [u32; 6] = [0, 1, 40, 56, 112, u32::MAX];
 const FRAMES: [u32; 6] = [65536, 0, 16, 17, 64, 4096];
+
+/// The `mech_list` of a server's accounts: a name stands for a mechanism with and without -PLUS.
+const MECH_LISTS: [Option<&str>; 8] = [
+    None,
+    Some("PLAIN LOGIN"),
+    Some("SCRAM-SHA-256 scram-sha-1 DIGEST-MD5"),
+    Some("SCRAM-SHA-256-PLUS,CRAM-MD5,XOAUTH2"),
+    Some("ANONYMOUS"),
+    Some("EXTERNAL\tOAUTHBEARER"),
+    Some("SCRAM-SHA3-512 SCRAM-SHA-512 SCRAM-SHA-384 SCRAM-SHA-224"),
+    Some("NO-SUCH-MECHANISM"),
+];
 
 /// Derivations are cheap here: the limits of real clients and servers are tested elsewhere.
 const ITERATIONS: u32 = 2;
@@ -43,6 +58,10 @@ pub struct Facts {
     pub options: [Vec<(&'static str, String)>; 2],
     /// The client believes that the server offers -PLUS.
     pub peer_offers_binding: bool,
+    /// The client's application knows before the exchange that it asks for another identity than its own.
+    pub tells_other: bool,
+    /// What the administrator of the server's accounts allows; without it the server has no accounts.
+    pub mech_list: Option<&'static str>,
     /// What secrets and nonces are made of.
     pub(crate) seed: u64,
 }
@@ -101,6 +120,8 @@ impl Facts {
             bindings: [data(1, 7), data(2, if bound & 4 == 0 { 7 } else { 8 })],
             options,
             peer_offers_binding: bound & 32 != 0,
+            tells_other: bound & 128 != 0,
+            mech_list: MECH_LISTS[usize::from(who >> 5)],
             seed: input.digest(),
         }
     }
@@ -126,6 +147,18 @@ impl Facts {
                 .print(Spelling::Rfc5803),
             None => self.secret(),
         }
+    }
+
+    /// The authorization identity that the client asks for, if it is another identity than its own.
+    pub fn acts_as(&self) -> Option<&str> {
+        self.authzid.as_deref().filter(|authzid| *authzid != self.name)
+    }
+
+    /// The administrator of the server's accounts allows that mechanism.
+    pub fn lists(&self, mechanism: &str) -> bool {
+        let Some(list) = self.mech_list else { return true };
+        let base = mechanism.strip_suffix("-PLUS").unwrap_or(mechanism);
+        list.split([' ', ',', '\t']).any(|name| [mechanism, base].iter().any(|meant| meant.eq_ignore_ascii_case(name)))
     }
 
     /// The name that the server has for who is authenticated.
@@ -154,11 +187,27 @@ pub fn configure(config: &mut Config, side: Side, facts: &Facts) {
         Side::Client => {
             config.abilities =
                 Abilities::AUTHCID.and(Abilities::AUTHZID).and(Abilities::PASSWORD).and(Abilities::TOKEN);
+            if facts.tells_other && facts.acts_as().is_some() {
+                config.abilities = config.abilities.and(Abilities::ACTS_AS_OTHER);
+            }
             config.peer_offers_binding = facts.peer_offers_binding;
         }
         Side::Server => {
             config.abilities = facts.server_abilities;
             assert_eq!(config.set("realm", Some(facts.realm)), Ok(()));
+            config.set_accounts(facts.mech_list.map(|list| Arc::new(accounts(list)) as _));
         }
     }
+}
+
+/// Accounts with that list and no user: the application answers, and what it cannot answer is asked of a daemon that does
+/// not run.
+fn accounts(mech_list: &str) -> CyrusAccounts {
+    let mut options = Options::default();
+    for (name, value) in
+        [("pwcheck_method", "saslauthd"), ("saslauthd_path", "/nonexistent/mux"), ("mech_list", mech_list)]
+    {
+        options.set(name, value).expect("a value without NUL");
+    }
+    CyrusAccounts::new(&[], options, None).expect("accounts without plugins")
 }

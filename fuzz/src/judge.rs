@@ -1,7 +1,10 @@
 //! What must hold whenever a side has succeeded, however the messages came about.
 
 use authen_sasl_rust::config::ChannelBinding;
+use authen_sasl_rust::contract::Side;
 use authen_sasl_rust::layer::lock;
+use authen_sasl_rust::mechanism;
+use authen_sasl_rust::negotiate;
 use authen_sasl_rust::wire::scram::base64;
 
 use crate::facts::Facts;
@@ -19,6 +22,41 @@ pub fn check(network: &Network) {
         if network.server.session.is_success() {
             agreement(network);
         }
+    }
+}
+
+/// The server offers what the list of its accounts has, with and without -PLUS, and nothing else.
+pub fn offer(network: &Network) {
+    let (config, facts) = (&network.server.session.config, &network.server.facts);
+    let mechanism = mechanism::find(facts.mechanism).expect("a mechanism of the registry");
+    let refusal = negotiate::refusal(mechanism, Side::Server, config);
+    let offered = negotiate::usable(facts.mechanism, Side::Server, config).len();
+    assert_eq!(offered, usize::from(refusal.is_none()));
+    let excluded = refusal.as_ref().is_some_and(|reason| reason.contains("mech_list"));
+    match facts.lists(facts.mechanism) {
+        true => assert!(!excluded, "{} is in the mech_list, and is not offered", facts.mechanism),
+        false => assert!(offered == 0, "{} is offered, and is not in the mech_list", facts.mechanism),
+    }
+}
+
+/// Nothing is on the way any more: what a client has said was heard, and got an answer.
+pub fn end(network: &Network) {
+    let (server, client) = (&network.server, &network.client);
+    let disturbed = network.tampered || network.forged || network.lost || server.dishonest || client.dishonest;
+    if disturbed || server.past.is_empty() {
+        return;
+    }
+    if server.session.need_step() {
+        assert!(client.run.failed && !client.run.last_word, "the server waits for what the client has said");
+    }
+    if server.session.is_success() {
+        assert!(!client.session.need_step(), "the client waits for what the server has said");
+    }
+    // Whom a log of failed logins names.
+    if server.run.failed && server.run.asked {
+        let tried = server.session.claimed_user();
+        let named = [Some(network.client.facts.name), network.client.facts.acts_as()];
+        assert!(named.contains(&tried), "{tried:?} is told to have failed, and it was {named:?}");
     }
 }
 
@@ -48,6 +86,11 @@ fn server(network: &Network, facts: &Facts) {
         if is_mutual(facts) && !network.forged && !client.dishonest {
             assert_eq!(facts.authzid.as_deref(), Some(authzid), "an authorization identity that nobody asked for");
         }
+    }
+    if !network.tampered && !network.forged && !server.dishonest && !client.dishonest && facts.mechanism != "ANONYMOUS"
+    {
+        let seen = identity.authzid.as_deref().filter(|authzid| *authzid != facts.name);
+        assert_eq!(seen, facts.acts_as(), "whom the client acts as, and whom it has asked for");
     }
     if (is_mutual(facts) || facts.mechanism == "CRAM-MD5") && !network.forged {
         let nonce = server.run.nonces.last().expect("a server's nonce");

@@ -2,6 +2,7 @@
 //! what each one asserts, and how to run them.
 //!
 //! - [`input`]: reads a program for the target out of the fuzzer's bytes;
+//! - [`ledger`]: counts exchanges and their ends;
 //! - [`memory`]: the most memory that a piece of work may take;
 //! - [`wire`]: the messages, parsed and printed and parsed again;
 //! - [`facts`]: what both sides know and have set;
@@ -18,6 +19,7 @@ pub mod facts;
 pub mod forger;
 pub mod input;
 pub mod judge;
+pub mod ledger;
 pub mod memory;
 pub mod network;
 pub mod party;

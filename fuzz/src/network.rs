@@ -23,6 +23,8 @@ pub struct Network {
     pub tampered: bool,
     /// A message was signed by somebody who knows the secret.
     pub forged: bool,
+    /// A message did not arrive, or a side has begun again while the other one has not.
+    pub lost: bool,
     /// All that was done to the server, to be done to another one.
     pub calls: Vec<Call>,
     /// What the server's peer saw of it, call by call.
@@ -41,6 +43,7 @@ impl Network {
             server: Party::new(Side::Server, facts),
             tampered: false,
             forged: false,
+            lost: false,
             calls: Vec::new(),
             shapes: Vec::new(),
             server_began: false,
@@ -51,6 +54,7 @@ impl Network {
 
     /// Does the input's moves, then carries whatever there is to its end.
     pub fn play(&mut self, input: &mut Input<'_>) {
+        judge::offer(self);
         self.prepare(input);
         self.begin();
         for _ in 0..MOVES {
@@ -63,6 +67,11 @@ impl Network {
             let Some((from, message)) = self.pending.take() else { break };
             self.deliver(other(from), &message);
         }
+        if self.pending.is_none() {
+            judge::end(self);
+        }
+        self.client.abandon();
+        self.server.abandon();
     }
 
     /// How the first questions will be answered.
@@ -144,10 +153,12 @@ impl Network {
                 }
             }
             5 => {
+                self.lost = true;
                 let outcome = self.client.start(None);
                 self.said(Side::Client, outcome);
             }
             6 => {
+                self.lost |= self.server_began;
                 self.server_began = false;
                 if let Some((Side::Client, message)) = self.pending.take() {
                     self.deliver(Side::Server, &message);
@@ -159,6 +170,7 @@ impl Network {
             8 => {
                 // The protocol has no initial responses: the message waits for the empty challenge.
                 let waiting = self.pending.take();
+                self.lost |= self.server_began;
                 self.deliver_nothing();
                 self.pending = waiting.or(self.pending.take());
             }
@@ -170,7 +182,11 @@ impl Network {
                 }
             }
             10 => self.forge(),
-            _ => self.pending = None,
+            _ => match self.pending.take() {
+                // There are protocols whose programs take an empty initial response for none.
+                Some((Side::Client, message)) if message.is_empty() && !self.server_began => self.deliver_nothing(),
+                dropped => self.lost |= dropped.is_some(),
+            },
         }
     }
 
@@ -213,6 +229,7 @@ impl Network {
         let message = matches!(outcome, Outcome::Send | Outcome::FailedWithMessage).then(|| party.session.message());
         if let Some(message) = message {
             self.transcript.push(message.to_vec());
+            self.lost |= self.pending.is_some();
             self.pending = Some((side, message.to_vec()));
         }
         judge::check(self);

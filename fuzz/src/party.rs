@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use authen_sasl_rust::contract::{Random, Side};
+use authen_sasl_rust::contract::{Question, Random, Side};
 use authen_sasl_rust::error::Error;
 use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::world::LocalWorld;
@@ -52,6 +52,10 @@ pub struct Run {
     pub nonces: Vec<String>,
     /// It has failed.
     pub failed: bool,
+    /// Its application was asked about a user.
+    pub asked: bool,
+    /// It has failed with a message, which the peer must hear.
+    pub last_word: bool,
     /// It has succeeded.
     pub succeeded: bool,
 }
@@ -121,6 +125,11 @@ impl Party {
         while outcome == Outcome::Ask {
             asked += 1;
             assert!(asked < 8, "it never stops to ask");
+            let question = self.session.question().expect("a question");
+            if let Question::CheckPassword { authcid, .. } | Question::Credentials { authcid, .. } = question {
+                assert!(self.session.claimed_user().is_some(), "{authcid} is looked up, and no log can name it");
+                self.run.asked = true;
+            }
             outcome = self.reply();
             self.check(outcome);
         }
@@ -162,6 +171,20 @@ impl Party {
         self.session.answer(answer, &mut self.world.lend())
     }
 
+    /// The peer goes away: an exchange that has begun and not succeeded has failed, once.
+    pub fn abandon(&mut self) {
+        let (begun, succeeded) = (!self.past.is_empty(), self.session.is_success());
+        let expected = if begun && !succeeded && !self.run.failed { Outcome::Failed } else { Outcome::Over };
+        assert_eq!(self.session.abandon(), expected, "what an exchange comes to whose peer goes away");
+        assert_eq!(
+            self.session.failure().is_some(),
+            begun && !succeeded,
+            "an exchange has ended, and nobody counts it"
+        );
+        assert_eq!(self.session.abandon(), Outcome::Over, "it is counted twice");
+        assert_eq!(self.session.is_success(), succeeded);
+    }
+
     /// What holds of every session after every call.
     fn check(&mut self, outcome: Outcome) {
         let session = &self.session;
@@ -175,7 +198,12 @@ impl Party {
             Outcome::Absent | Outcome::Failed => assert!(session.message_absent() && session.message().is_empty()),
             Outcome::Ask | Outcome::Over | Outcome::Busy => {}
         }
+        if session.side() == Side::Server {
+            self.check_server(outcome);
+        }
+        let session = &self.session;
         self.run.failed |= failed;
+        self.run.last_word |= outcome == Outcome::FailedWithMessage;
         self.run.succeeded |= session.is_success();
         assert_eq!(session.failure().is_some(), self.run.failed, "{outcome:?}");
         if self.run.failed {
@@ -186,5 +214,22 @@ impl Party {
             assert!(!text.contains(&self.facts.secret()) && !text.contains(&self.facts.client_secret()), "{text}");
         }
         assert!(!session.is_success() || !session.need_step());
+    }
+
+    /// A name is told once it is proved, each message gets a verdict or a challenge, and the accounts' list holds.
+    fn check_server(&self, outcome: Outcome) {
+        let session = &self.session;
+        if !session.is_success() {
+            let identity = session.identity();
+            let told = [&identity.authcid, &identity.authzid, &identity.realm].iter().any(|name| name.is_some());
+            assert!(!told && session.properties().is_none(), "a name before it is proved: {identity:?}");
+            assert!(outcome != Outcome::Absent, "a message gets neither a challenge nor a verdict");
+        }
+        let listed = self.facts.lists(self.facts.mechanism);
+        assert!(
+            listed || matches!(outcome, Outcome::Failed | Outcome::Over),
+            "{} is not in the mech_list, and the server goes on: {outcome:?}",
+            self.facts.mechanism
+        );
     }
 }
