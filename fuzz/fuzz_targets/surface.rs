@@ -181,6 +181,11 @@ impl Program {
             assert_eq!(asr_mechanism(handle).text().is_none(), asr_rank(handle) == -1);
             assert!((0..=3).contains(&asr_status(handle)) && (0..=3).contains(&asr_layered(handle)));
             assert_ne!(asr_status(handle), 3, "success, and still a step is needed");
+            if which == 1 && asr_status(handle) & 2 == 0 && asr_layered(handle) == 0 {
+                for name in ["user", "authuser", "authcid", "authzid"] {
+                    assert!(asr_get(handle, lend(name)).text().is_none(), "{name} before it is proved");
+                }
+            }
             asr_wants_keys(handle);
             assert!(asr_offered_realm(handle, 1 << 20).ptr.is_null());
         }

@@ -27,13 +27,16 @@ our $destroying;        # a destructor runs
 our $torn;              # it has left by exit: perl itself loses what it was freeing, so nothing can be counted
 our $permitted;         # a callback said yes, or knew the right secret
 our $depth;
-my ($at, @born);
+our $plain;         # so far the program has made connections and exchanges with them, and nothing else
+our $meddled;       # it has called what is private, or left or entered a call where no program should
+my ($at, @born, @lines);
+my (%list, %exchanges);    # a connection's mechanisms; exchanges that servers of an AUTH line have begun, and refused unbegun
 my $trace = $ENV{SURFACE_TRACE};
 
 my $RECORD = 6;
 my $MOST_DEPTH = 4;
 
-# Perl's own words for careless values. All others are findings.
+# Words for careless values: Perl's own, and two of ours. All others are findings.
 my @usual = (
   qr/\AUse of uninitialized value/,         # undef where text or a number is meant
   qr/\AArgument ".*" isn't numeric/s,
@@ -41,8 +44,11 @@ my @usual = (
   qr/\A\w+\(\) on (?:unopened|closed) /,    # a handle that was closed
   qr/\A(?:Redundant|Missing) argument in /, qr/\AInvalid conversion /,    # printf
   qr/\AMalformed UTF-8 character/,          # a string whose UTF-8 flag lies
+  qr/\Aignored, since no security flag resembles it: /, qr/\Aproperty .* is stored and has no effect; did you mean /s,
   qr/\A\t\(in cleanup\) /,                  # a die in a destructor, or in a continuation that is dropped
 );
+
+my $alarm = qr/\bpanic\b|Attempt to (?:free|reload|copy)|freed (?:scalar|value)|Bizarre/;    # perl's own
 
 # The next record, if it is one for a callback or a call.
 sub record {
@@ -67,14 +73,14 @@ sub examine {
   for my $secret ($UNKNOWN, $SECRET, $TOKEN) {
     finding("a secret in $what: $text") if index($text, $secret) >= 0 && !is_a_name($text);
   }
-  finding("$what: $text") if $text =~ /\bpanic\b|Attempt to (?:free|reload|copy)|freed (?:scalar|value)|Bizarre/;
+  finding("$what: $text") if $text =~ $alarm;
   return;
 }
 
 # Where the mechanism of one side is another than the other's, a server takes the whole message with the token for a name.
 sub is_a_name {
   my ($text) = @_;
-  return $text =~ /user=\w+.auth=Bearer /s
+  return $text =~ /(?:user=\w+|\bn,.*).auth=Bearer /s
     && grep { defined && (Authen::SASL::Rust::Connection->can('mechanism')->($_) // '') !~ /OAUTH/ } @born;
 }
 
@@ -97,13 +103,39 @@ sub attempt {
   return;
 }
 
-# A connection that was made: looked after until it is gone.
+# A connection that was made, of a list of mechanisms if it is known: looked after until it is gone.
 sub born {
-  my ($conn) = @_;
+  my ($conn, $list) = @_;
   return unless Scalar::Util::blessed($conn) && $conn->isa('Authen::SASL::Rust::Connection');
   push @born, $conn;
   Scalar::Util::weaken($born[-1]);
+  $list{ Scalar::Util::refaddr($conn) } = { map { uc $_ => 1 } split /[^A-Za-z0-9_-]+/, $list }
+    if defined $list && !ref $list;
   return;
+}
+
+# A server of an AUTH line.
+sub lined {
+  my ($line) = @_;
+  push @lines, $line;
+  Scalar::Util::weaken($lines[-1]);
+  $exchanges{ Scalar::Util::refaddr($line) } = 0;
+  return;
+}
+
+# What a server of an AUTH line begins and what it refuses is seen on the way.
+{
+  my %seen = (
+    _ask => sub { $_[1] eq 'server_start' },
+    _unauthorized => sub { $_[1] =~ /\A\S+ is not offered\z|\Aauth-step: no exchange is under way\z/ },
+  );
+  no warnings 'redefine';
+  no strict 'refs';
+  for my $name (keys %seen) {
+    my $full = "Authen::SASL::Rust::AuthLine::$name";
+    my ($own, $counts) = (\&$full, $seen{$name});
+    *$full = sub { $exchanges{ Scalar::Util::refaddr($_[0]) }++ if ref $_[0] && $counts->(@_); goto &$own };
+  }
 }
 
 my %proves_nothing = map { $_ => 1 } qw(ANONYMOUS EXTERNAL);    # the world around the exchange vouches
@@ -115,14 +147,38 @@ sub judge {
     examine('an error', $error);
     finding('an error and a success at once: ' . $error) if defined $error && $success;
     finding('an error without its number, or a number alone') if defined $error != ($code != 0);
-    next unless $success;
-    my $name = Authen::SASL::Rust::Connection::_mechanism($conn);
-    trace("success of $name");
-    next if $permitted;
     my $server = Authen::SASL::Rust::Connection::_side($conn);
+    unproved($conn) if $server && !$success && !Authen::SASL::Rust::Connection::_layered($conn);    # a layer may break later
+    next unless $success;
+    my $name = Authen::SASL::Rust::Connection::_get($conn, 'mechname');
+    trace("success of $name");
+    my $list = $list{ Scalar::Util::refaddr($conn) };
+    finding("a success of $name, which is none of the server's mechanisms") if $server && $list && !$list->{$name};
+    finding("a success of $name, which the accounts' mech_list does not have")
+      if $server && !$meddled && Surface::Calls::is_excluded($conn, $name);
+    next if $permitted;
     finding("a success of $name without the secret, of the " . ($server ? 'server' : 'client'))
       if $server ? !$proves_nothing{$name} : $name =~ $proved_to_client;
   }
+  return;
+}
+
+# A program that takes a name for a success must not be wrong.
+sub unproved {
+  my ($conn) = @_;
+  my @told = grep { defined Authen::SASL::Rust::Connection::_get($conn, $_) } qw(user authuser authcid authzid);
+  push @told, 'user()' if $conn->isa('Authen::SASL::Rust::Connection') && defined $conn->user;
+  finding("names before they are proved: @told") if @told;
+  return;
+}
+
+# Each exchange of an AUTH line that has begun has succeeded, or is counted as a failure, once: as soon as the line is closed.
+sub count {
+  my ($line) = @_;
+  $line->hang_up unless $line->is_closed;
+  my ($begun, $done) = ($exchanges{ Scalar::Util::refaddr($line) }, $line->is_done ? 1 : 0);
+  finding("of $begun exchanges $done have succeeded, and " . $line->failures . ' are counted as failures')
+    if $line->failures != $begun - $done;
   return;
 }
 
@@ -141,6 +197,10 @@ sub perform {
 # Lets go of everything. What holds itself is the program's own circle, and is opened here.
 sub settle {
   $at = length $tape;
+  for my $line ($meddled || $torn ? () : grep { defined } @lines) {
+    attempt(sub { count($line) });
+  }
+  @lines = ();
   %world = ();
   judge();
   my @alive = grep { defined } @born;
@@ -151,6 +211,7 @@ sub settle {
   @alive = ();
   finding('a connection is still alive') if grep { defined } @born;
   @born = ();
+  %list = %exchanges = ();
   return;
 }
 
@@ -158,9 +219,9 @@ sub run {
   @SIG{qw(__WARN__ PIPE)} = (\&warned, 'IGNORE');
   if (!$unfinished) {
     $unfinished = 1;
-    ($found, $torn, $at, $depth, $permitted) = (undef, undef, 0, 0, 0);
+    ($found, $torn, $at, $depth, $permitted, $plain, $meddled) = (undef, undef, 0, 0, 0, 1, 0);
     %world = ();
-    return undef $unfinished if grep { /granite|pencil-R7|token-R7/ } @texts;
+    return undef $unfinished if grep { /granite|pencil-R7|token-R7|$alarm/ } @texts;
     perform(length $tape);
   }
   ($depth, $@, $_, $destroying) = (0, '', undef, 0);

@@ -36,7 +36,8 @@ sub right {
   my %right = (
     user => 'fred', authcid => 'fred', auth => 'fred', pass => $Surface::SECRET, password => $Surface::SECRET,
     token => $Surface::TOKEN,
-    realm => 'h', serv => '', host => 'h', port => 143, authname => '', authzid => '', language => 'en',
+    realm => 'h', serv => '', host => 'h', port => 143, language => 'en',
+    (map { $_ => $Surface::world{acting} ? 'anna' : '' } qw(authname authzid)),
     authorize => 1, setpass => 1,
     getsecret => $known > 1 ? $verifier[1]
     : $known ? $Surface::SECRET
@@ -176,6 +177,8 @@ sub called {
   my $number = shift @record;
   my ($what, $do) = @{ $behaviours[$number % @behaviours] };
   Surface::trace("callback $name: $what");
+  undef $Surface::plain;
+  $Surface::meddled = 1 if $what =~ /\A(?:last|next|goto|exit)\z/;
   return answered($name, $do->([$number, @record], $name, @_));
 }
 
@@ -186,6 +189,7 @@ sub interlude {
   my @record = Surface::record(1) or return;
   my ($what, $do) = @{ $behaviours[$record[0] % @behaviours] };
   Surface::trace("read: $what");
+  ($Surface::plain, $Surface::meddled) = (undef, 1);
   $do->(\@record, 'none', undef) if $what =~ /die|last|goto|go on|forget all|exit/;
   return;
 }

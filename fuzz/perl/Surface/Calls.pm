@@ -5,6 +5,7 @@ package Surface::Calls;
 use strict;
 use warnings;
 use Authen::SASL qw(Rust);
+use Authen::SASL::Rust::Accounts ();
 use Authen::SASL::Rust::AuthLine ();
 use Authen::SASL::Rust::ChannelBinding ();
 use Authen::SASL::Rust::Error ();
@@ -19,6 +20,11 @@ my @mechanisms = (grep { !/\AGS/ } Authen::SASL::Rust->global_listmech);
 my @lists = (@mechanisms, join(' ', @mechanisms), 'SCRAM-SHA-256 PLAIN', 'PLAIN LOGIN ANONYMOUS', '', 'NOSUCH',
   'DIGEST-MD5 CRAM-MD5');
 my ($with_layer) = grep { $lists[$_] eq 'DIGEST-MD5' } 0 .. $#lists;
+# Accounts of nobody, by a daemon that does not run, and the mechanisms that they allow, with and without -PLUS.
+my @allowed = qw(PLAIN SCRAM-SHA-1 SCRAM-SHA-256 EXTERNAL);
+my $accounts = Authen::SASL::Rust::Accounts->new(
+  cyrus => { pwcheck_method => 'saslauthd', saslauthd_path => '/nonexistent/mux', mech_list => "@allowed" });
+push @Surface::watched, $accounts;
 my @flags = ('', 'noplaintext', 'noanonymous noactive', 'nonsense', 'mutual_auth', '1.2.3.4;5', 0);
 my @properties =
   qw(user authuser authid authcid authzid realm service serverfqdn mechname authsource sockname peername iplocalport
@@ -62,6 +68,13 @@ sub slot {
 }
 sub value { return Surface::Values::value($_[0]) }
 
+# A server with these accounts, and a mechanism that they do not allow.
+sub is_excluded {
+  my ($conn, $name) = @_;
+  my $its = $conn->{property} && $conn->{property}{accounts};
+  return ref $its && $its == $accounts && !grep { $name =~ /\A\Q$_\E(?:-PLUS)?\z/ } @allowed;
+}
+
 # The numbers of a record choose the message: what came last to a slot, perhaps changed; a usual one; any value.
 sub message {
   my ($way, $which) = @_;
@@ -103,6 +116,8 @@ sub make {
   my ($slot, $list, $form, $few, $third) = @$r;
   $Surface::world{known} = $few >> 2 & 3;
   $Surface::world{verifier} = $few >> 4 & 1;
+  # A client with these callbacks acts as anna, or says why not.
+  $Surface::world{acting} = my $acting = $few >> 7;
   my $parent = $Surface::world{sasl}[$slot % 4];
   if (!$parent || $few & 32) {
     my $callbacks = Surface::Answers::callbacks($server, $form, $few, $third);
@@ -113,6 +128,7 @@ sub make {
   }
   my @third =
       $third < 64 ? ()
+    : $server && $third >= 80 && $third < 96 ? ({ maxssf => 256, external_id => 'fred', accounts => $accounts })
     : $third < 96 ? ({ maxssf => 256, external_id => 'fred' })
     : $third < 112 ? ({ maxssf => 256, maxbuf => 64, channel_binding => { 'tls-unique' => 'x', ldap => 'y' } })
     : $third < 136 ? $flags[$third % @flags]
@@ -121,8 +137,9 @@ sub make {
   my ($service, $host) = $third % 16 == 15 ? map { ${ value($_) } } $form, $few : ('ldap', 'h');
   my $new = $server ? 'server_new' : 'client_new';
   my $conn = $parent->$new($service, $host, @third);
-  Surface::born($conn);
+  Surface::born($conn, $parent->mechanism);
   $Surface::world{conn}[$slot % 4] = $conn;
+  $Surface::world{acts}[$slot % 4] = $acting && !$server && $few % 4 == 1 && $form % 5 != 4;
   $Surface::world{message}[$slot % 4] = undef;
   return;
 }
@@ -147,6 +164,18 @@ sub exchange {
     last unless defined $text && $s->need_step;
     $text = $s->server_step($pass->(2 * $round + 1, $text));
   }
+  acted($c, $s) if $Surface::plain && $changed % 16 == 15 && $Surface::world{acts}[$client % 4];
+  return;
+}
+
+# A client that was to act as another user has not logged in as itself, without a word.
+sub acted {
+  my ($c, $s) = @_;
+  my $name = $c->property('mechname') || '';
+  return if !$Surface::world{acting} || $name =~ /\A(?:ANONYMOUS|EXTERNAL)?\z/ || !$s->is_success;
+  my $authzid = $s->property('authzid');
+  Surface::finding("$name: the client acts as " . ($authzid // 'itself') . ', and was told to act as anna')
+    unless ($authzid // '') eq 'anna';
   return;
 }
 
@@ -286,6 +315,7 @@ my @calls = (
     'any sub',
     sub {
       my ($r) = @_;
+      $Surface::meddled = 1;
       my $self = $r->[0] < 128 ? slot(conn => $r->[0]) : $r->[0] < 160 ? $Surface::world{line}[$r->[0] % 2] : undef;
       $self = tied *{ $Surface::world{layer}[$r->[0] % 2] } if $r->[0] >= 160 && $r->[0] < 200;
       my @values = map { value($_) } @$r[2 .. 4];
@@ -317,13 +347,15 @@ my @calls = (
       $Surface::world{line}[$r->[0] % 2] =
         Authen::SASL::Rust::AuthLine->$side(sasl => $Surface::world{sasl}[$r->[2] % 4],
         $r->[3] > 128 && $side eq 'server' ? (on_reply => $continuations[$r->[3] % 3]) : ());
-      Surface::born($Surface::world{line}[$r->[0] % 2]->connection);
+      Surface::born($Surface::world{line}[$r->[0] % 2]->connection, $Surface::world{sasl}[$r->[2] % 4]->mechanism);
+      Surface::lined($Surface::world{line}[$r->[0] % 2]) if $side eq 'server';
     }
   ],
   [
     'AUTH lines to the end',
     sub {
       my ($client, $server) = @{ $Surface::world{line} }[0, 1];
+      $Surface::meddled = 1 if $Surface::depth > 1;    # a program that goes on within its callback
       my $to_server = $client->begin;
       for (1 .. 8) { $to_server = $client->feed($server->feed($to_server)); Surface::born($client->connection) }
     }
@@ -333,6 +365,7 @@ my @calls = (
     sub {
       my ($r) = @_;
       my $line = $Surface::world{line}[$r->[0] % 2];
+      $Surface::meddled = 1 if $Surface::depth > 1;
       $line->feed(
         $r->[1] < 128
         ? (
@@ -386,6 +419,7 @@ sub call {
   my ($number, @r) = @_;
   my ($name, $do) = @{ $calls[$number % @calls] };
   Surface::trace("$name (@r)");
+  undef $Surface::plain unless $name =~ /\A(?:client_new|server_new|exchange)\z/;
   return $do->(\@r);
 }
 

@@ -61,10 +61,12 @@ impl Surface {
     fn once(&self, program: &Program) {
         self.perl.set("Surface::tape", &program.tape.concat());
         self.perl.set_list("Surface::texts", &program.texts);
-        self.perl.run();
-        if self.perl.text("Surface::unfinished").is_some() {
-            self.perl.run();
+        // A program leaves by `exit 0` alone: all else is a death of Surface.pm itself, which would then see nothing.
+        let mut ended = self.perl.run();
+        if ended == 0 && self.perl.text("Surface::unfinished").is_some() {
+            ended = self.perl.run();
         }
+        assert_eq!(ended, 0, "Surface.pm has died");
         if let Some(found) = self.perl.text("Surface::found") {
             panic!("{found}");
         }
