@@ -256,6 +256,21 @@ subtest 'accounts that cannot be asked' => sub {
     is $server->output, "INTERNAL_ERROR\r\n", '... and leaves a reply to the client';
     ok $server->is_failed && !$server->failures, '... which has not failed';
   }
+  my $server = Authen::SASL::Rust::AuthLine->server(
+    sasl => Authen::SASL->new(mechanism => 'PLAIN', callback => { checkpass => sub { die "no database\n" } }));
+  $server->feed("auth-start PLAIN\r\n");
+  ok !eval { $server->feed("auth-step 12\r\n\0fred\0pencil\r\n") }, 'a callback that dies in the second message';
+  $server->hang_up;
+  is $server->failures, 0, '... and a connection that is gone: nobody has failed';
+};
+
+subtest 'die_on_failure is for programs that have no error to ask for' => sub {
+  my $server = Authen::SASL::Rust::AuthLine->server(
+    sasl => Authen::SASL->new(mechanism => 'PLAIN', callback => { checkpass => sub { 0 } }),
+    options => { die_on_failure => 1 },
+  );
+  is eval { $server->feed($LOGIN) }, "UNAUTHORIZED\r\n", 'a wrong password is one';
+  is $server->failures, 1, '... and counted';
 };
 
 ok !eval { Authen::SASL::Rust::AuthLine->client(sasl => client_sasl(), nosuch => 1) }, 'unknown arguments die';

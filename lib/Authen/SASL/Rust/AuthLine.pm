@@ -56,8 +56,8 @@ sub _new {
 sub _connection {
   my ($self, $sasl) = @_;
   my $make = "$self->{side}_new";
-  # The protocol has no room for a security layer.
-  return $sasl->$make($self->{service}, $self->{host}, { %{ $self->{options} }, maxssf => 0 });
+  # The protocol has no room for a security layer. Its end must hear of a failure, which an exception would hide.
+  return $sasl->$make($self->{service}, $self->{host}, { %{ $self->{options} }, maxssf => 0, die_on_failure => 0 });
 }
 
 sub connection { return $_[0]{conn} }
@@ -415,7 +415,7 @@ sub _or_unavailable {
 # No failure of the client's, which may come again.
 sub _unavailable {
   my ($self, $reason) = @_;
-  $self->{answering} = 0;
+  @$self{qw(exchanging answering)} = (0, 0);
   $self->_print('INTERNAL_ERROR');
   return $self->_fail($reason);
 }
@@ -530,6 +530,8 @@ others are optional:
     host           the server's name; localhost
     options        a hash for client_new, for instance { externalssf => 256 } under TLS
     token_limit    longest token that is read, in bytes; 65536
+
+C<maxssf> and C<die_on_failure> are 0 whatever C<options> says.
 
 =head2 server
 
