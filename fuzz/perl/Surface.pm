@@ -30,7 +30,7 @@ our $depth;
 our $plain;         # so far the program has made connections and exchanges with them, and nothing else
 our $meddled;       # it has called what is private, or left or entered a call where no program should
 my ($at, @born, @lines);
-my (%list, %exchanges);    # a connection's mechanisms; exchanges that servers of an AUTH line have begun, and refused unbegun
+my (%list, %exchanges);    # a connection's mechanisms; exchanges that servers of an AUTH line have begun, and requests that were refused without one
 my $trace = $ENV{SURFACE_TRACE};
 
 my $RECORD = 6;
@@ -80,7 +80,7 @@ sub examine {
 # Where the mechanism of one side is another than the other's, a server takes the whole message with the token for a name.
 sub is_a_name {
   my ($text) = @_;
-  return $text =~ /(?:user=\w+|\bn,.*).auth=Bearer /s
+  return $text =~ /(?:user=\w+|\bn,.*)(?:.|\\u\{1\})auth=Bearer /s
     && grep { defined && (Authen::SASL::Rust::Connection->can('mechanism')->($_) // '') !~ /OAUTH/ } @born;
 }
 
@@ -126,15 +126,16 @@ sub lined {
 # What a server of an AUTH line begins and what it refuses is seen on the way.
 {
   my %seen = (
-    _ask => sub { $_[1] eq 'server_start' },
-    _unauthorized => sub { $_[1] =~ /\A\S+ is not offered\z|\Aauth-step: no exchange is under way\z/ },
+    _ask => sub { $_[1] eq 'server_start' ? 1 : 0 },
+    _unauthorized => sub { $_[1] =~ /\A\S+ is not offered\z|\Aauth-step: no exchange is under way\z/ ? 1 : 0 },
+    _unavailable => sub { -1 },    # nobody was judged
   );
   no warnings 'redefine';
   no strict 'refs';
   for my $name (keys %seen) {
     my $full = "Authen::SASL::Rust::AuthLine::$name";
     my ($own, $counts) = (\&$full, $seen{$name});
-    *$full = sub { $exchanges{ Scalar::Util::refaddr($_[0]) }++ if ref $_[0] && $counts->(@_); goto &$own };
+    *$full = sub { $exchanges{ Scalar::Util::refaddr($_[0]) } += $counts->(@_) if ref $_[0]; goto &$own };
   }
 }
 
@@ -175,10 +176,13 @@ sub unproved {
 # Each exchange of an AUTH line that has begun has succeeded, or is counted as a failure, once: as soon as the line is closed.
 sub count {
   my ($line) = @_;
-  $line->hang_up unless $line->is_closed;
-  my ($begun, $done) = ($exchanges{ Scalar::Util::refaddr($line) }, $line->is_done ? 1 : 0);
-  finding("of $begun exchanges $done have succeeded, and " . $line->failures . ' are counted as failures')
-    if $line->failures != $begun - $done;
+  for my $gone (0, 1) {
+    $line->hang_up if $gone;
+    next unless $line->is_closed;
+    my ($begun, $done) = ($exchanges{ Scalar::Util::refaddr($line) }, $line->is_done ? 1 : 0);
+    finding("of $begun exchanges $done have succeeded, and " . $line->failures . ' are counted as failures')
+      if $line->failures != $begun - $done;
+  }
   return;
 }
 
