@@ -103,6 +103,28 @@ trial 'connections that are older than the window' => sub {
   cmp_ok $judged, '<=', 4 * (1 + int((time - $begin) / 2)), '... and no more';
 };
 
+# The error object of a refused token waits for a dummy answer, which such a client does not send.
+trial 'exchanges that are never ended' => sub {
+  sleep 2.1;
+  my $before = $gate->figure('login_failures_total');
+  my $socket = connect_to($address);
+  say_raw($socket, start(OAUTHBEARER => "n,,\1auth=Bearer nonsense\1\1") x 30);
+  my $judged = () = all_heard($socket) =~ /^CONTINUE/mg;
+  cmp_ok $judged, '<=', 4, "of thirty tokens $judged are judged";
+  ok $gate->figure_becomes(login_failures_total => $before + 4), '... and counted';
+  ok $gate->logs('mechanism="OAUTHBEARER" error=the token was refused'), '... and logged' or diag grep { /OAUTHB/ } split /^/, $gate->log_text;
+  sleep 2.1;
+  for my $leave (sub { close $_[0] }, sub { say_raw($_[0], "quit\r\n") }, sub { say_raw($_[0], "stats\r\n") }) {
+    $before = $gate->figure('login_failures_total');
+    my $leaver = connect_to($address);
+    say_raw($leaver, start('SCRAM-SHA-256' => 'n,,n=fred,r=abcdefgh'));
+    heard_line($leaver);
+    heard_line($leaver);
+    $leave->($leaver);
+    ok $gate->figure_becomes(login_failures_total => $before + 1), 'who leaves in the middle has failed';
+  }
+};
+
 # A session is resumed by openssl's own client, which says whether it was.
 sub resumes {
   my ($which, $version) = @_;

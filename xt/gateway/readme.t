@@ -16,7 +16,7 @@ my ($before, $last) = $lines =~ /\A((?:.*\n){4})(.*\n)\z/;
 # They name a file of this folder.
 die "there is a file 'users'\n" if -e 'users';
 my $owner = $$;
-END { unlink 'users' if defined $owner && $owner == $$ }
+END { unlink 'users', '.users.lock' if defined $owner && $owner == $$ }
 
 # Two ports are theirs: a network of its own has them free. Who reads takes longer than the gateway to start; this script waits.
 my $script = File::Temp->new;
