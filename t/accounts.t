@@ -157,10 +157,10 @@ subtest 'what cannot be done dies with the reason' => sub {
   refused(qr/this user is there already \(SASL_NOCHANGE\)\n\z/, sub { $accounts->setpass('fred', 'x', create => 1) });
   for my $method (qw(delete disable enable)) {
     refused(qr/there is no such user/, sub { $accounts->$method('anna') });
-    refused(qr/^users file .*none: No such file or directory.* \(SASL_FAIL\)\n\z/, sub { $none->$method('fred') });
+    refused(qr/^users file .*none: .*\(os error 2\) \(SASL_FAIL\)\n\z/, sub { $none->$method('fred') });
   }
-  refused(qr/No such file/, sub { $none->list });
-  refused(qr/No such file/, sub { $none->check('fred', 'x') });
+  refused(qr/\(os error 2\)/, sub { $none->list });
+  refused(qr/\(os error 2\)/, sub { $none->check('fred', 'x') });
   for my $name ('', "a\nb", 'a:b', "a\0b", '#a', "\x{d800}", undef, 'x' x 2**20) {
     for my $method (qw(setpass delete disable enable)) {
       refused(qr/\(SASL_BADPARAM\)\n\z/, sub { $accounts->$method($name, $method eq 'setpass' ? 'x' : ()) });
@@ -188,7 +188,7 @@ subtest 'what cannot be done dies with the reason' => sub {
   refused(qr/these accounts cannot be changed/, sub { $daemon->setpass('x', 'y', create => 0) });
   refused(qr/these accounts cannot be changed/, sub { $daemon->delete('x') });
   refused(qr/^mechanism and iterations/, sub { $daemon->setpass('x', 'y', iterations => 5000) });
-  refused(qr/reached: No such file.*\(SASL_UNAVAIL\)/, sub { $daemon->check('x', 'y') });
+  refused(qr/reached: .*\(os error 2\).*\(SASL_UNAVAIL\)/, sub { $daemon->check('x', 'y') });
 
   for my $other (1, {}, \'x', bless({}, $class)) {
     refused(qr/no live accounts/, sub { server('PLAIN', { accounts => $other }) });
@@ -225,7 +225,7 @@ subtest 'a file that cannot be used' => sub {
   like(eval { Authen::SASL::Rust::Accounts->new(users => $file)->setpass('fred', 'x'); 1 } ? '' : $@,
     qr/it is a symbolic link, which a change would replace/, '... and not changed');
   unlink $file;
-  $refuses->(qr/No such file/);
+  $refuses->(qr/[^:]*\(os error 2\)/);
   open my $out, '>', $file or die $!;
   print $out "fred:secret\n";
   close $out;
@@ -242,7 +242,7 @@ subtest 'a daemon that is away is no wrong password' => sub {
     server('PLAIN', { accounts => Authen::SASL::Rust::Accounts->new(saslauthd => "$folder/mux", timeout => 0.5) });
   is_deeply([$server->server_start("\0fred\0pencil")], [], 'nobody gets in');
   like($server->error,
-    qr/^PLAIN server: saslauthd at \Q$folder\E\/mux: it cannot be reached: No such file.*\(SASL_UNAVAIL\)\z/, 'why');
+    qr/^PLAIN server: saslauthd at \Q$folder\E\/mux: it cannot be reached: .*\(os error 2\).*\(SASL_UNAVAIL\)\z/, 'why');
   is($server->code, -24, 'code');
   my $why = eval { server('SCRAM-SHA-256', { accounts => $server->property('accounts') }); 1 } ? '' : $@;
   like($why, qr/no callback getsecret/, 'it serves no SCRAM');

@@ -8,6 +8,8 @@ use Test::More;
 use Config;
 use File::Spec;
 
+delete $ENV{PERL5OPT};    # each program here says itself what it loads
+
 my @lib = map { File::Spec->rel2abs($_) } grep { !ref } @INC;
 
 # Runs a program in a perl of its own; what it prints and what perl says of it.

@@ -7,6 +7,8 @@ use Isolated;
 use Test::More;
 use Config;
 
+delete $ENV{PERL5OPT};    # each program here says itself what it loads
+
 # Runs a program in a perl of its own. What it prints is what it has to say.
 sub run {
   my ($program, @switches) = @_;
