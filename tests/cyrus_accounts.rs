@@ -101,6 +101,36 @@ fn users_of_an_sql_table_log_in() {
     }
 }
 
+/// Without a realm the plugin puts the server's host for %r: as hostile as a realm, it would be a way in with the password x.
+#[test]
+fn a_host_is_no_piece_of_the_statement() {
+    let folder = Folder::new();
+    let rows = "INSERT INTO users VALUES ('fred', 'mail.example.org', 'pencil', 'fred@example.org', 'x');";
+    let accounts = accounts(&lent(&sql_options(&folder, rows))).unwrap();
+    let hostile = "x' UNION SELECT char(120) --";
+    // DIGEST-MD5 has the host in its messages.
+    for mechanism in MECHANISMS.into_iter().filter(|name| *name != "DIGEST-MD5") {
+        for (host, realm, user, password, right) in [
+            (hostile, None, "nobody", "x", false),
+            (hostile, Some(""), "nobody", "x", false),
+            (hostile, Some("mail.example.org"), "fred", "pencil", true),
+            ("mail.example.org", Some(hostile), "nobody", "x", false),
+            ("mail.example.org", None, "fred", "pencil", true),
+        ] {
+            let mut server = server(&accounts);
+            server.config.host = host.into();
+            server.config.set("realm", realm).unwrap();
+            let entered = login(mechanism, &mut server, user, password, None);
+            assert_eq!(entered, right, "{mechanism} {user} at {host} in {realm:?}: {:?}", server.failure());
+        }
+    }
+    let mut config = Config::default();
+    config.host = hostile.into();
+    let account = Account { authcid: "fred", authzid: None, realm: None };
+    let error = accounts.store(account, &[("userPassword", Some(&Secret::new(b"x")))], &config).unwrap_err();
+    assert_eq!(error.code(), Code::BadParam, "{error}");
+}
+
 /// A statement that ignores the realm would let fred's password in under any domain.
 #[test]
 fn a_client_does_not_choose_its_domain() {

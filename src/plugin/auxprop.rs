@@ -36,7 +36,7 @@ impl Auxprop {
     /// What to call, and with which texts.
     fn asked(&self, inquiry: &Inquiry, name: &CStr, values: Vec<Option<Secret>>) -> Result<Asked, Error> {
         match &self.guard {
-            Some(guard) => guard.asked(&self.plug, name, inquiry.realm().unwrap_or_default(), values),
+            Some(guard) => guard.asked(&self.plug, name, inquiry.effective_realm(), values),
             None => Ok(Asked { plug: self.plug, name: name.to_owned(), values }),
         }
     }

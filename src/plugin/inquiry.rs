@@ -23,7 +23,7 @@ pub struct Inquiry {
     pub properties: Box<Context>,
     connection: Owned,
     // What the parameters point to.
-    _facts: Facts,
+    facts: Facts,
     realm: Option<CString>,
     _callbacks: Box<Callback>,
 }
@@ -43,7 +43,7 @@ impl Inquiry {
         let mut params = facts.server(&connection, &raw const *callbacks, utils::canon_user, properties.pointer());
         params.user_realm = realm.as_ref().map_or(ptr::null(), |realm| realm.as_ptr());
         params.urlen = realm.as_ref().map_or(0, |realm| realm.as_bytes().len() as c_uint);
-        Ok(Inquiry { params, properties, connection, _facts: facts, realm, _callbacks: callbacks })
+        Ok(Inquiry { params, properties, connection, facts, realm, _callbacks: callbacks })
     }
 
     /// Calls a plugin with the parameters. What another has said before is forgotten.
@@ -56,6 +56,11 @@ impl Inquiry {
     /// The realm of the users.
     pub fn realm(&self) -> Option<&str> {
         self.realm.as_ref()?.to_str().ok()
+    }
+
+    /// The realm that plugins take for a user without one of its own: theirs is the server's host where none is set.
+    pub fn effective_realm(&self) -> &[u8] {
+        self.realm.as_deref().unwrap_or(self.facts.host()).to_bytes()
     }
 
     /// Forgets what the plugin has logged.

@@ -87,6 +87,11 @@ impl Facts {
         })
     }
 
+    /// The server's host (serverFQDN).
+    pub fn host(&self) -> &CStr {
+        &self.host
+    }
+
     fn props(&self) -> SecurityProperties {
         let [min_ssf, max_ssf, maxbufsize, security_flags] = self.limits;
         let none = ptr::null();

@@ -74,7 +74,8 @@ impl Guard {
         Ok(Some(Guard { engine, decoding }))
     }
 
-    /// The plugin to ask for a user or to let store these values, and the texts to hand to it.
+    /// The plugin to ask for a user or to let store these values, and the texts to hand to it. `realm` is what the plugin puts
+    /// for `%r` where the name has none, be it the server's host.
     ///
     /// # Errors
     /// [`Error::Outside`] if a realm cannot be put into a statement.
@@ -82,16 +83,16 @@ impl Guard {
         &self,
         plug: &AuxpropPlug,
         name: &CStr,
-        realm: &str,
+        realm: &[u8],
         values: Vec<Option<Secret>>,
     ) -> Result<Asked, Error> {
         // The plugin cuts a name at its first @; what follows is the realm.
         let bytes = name.to_bytes();
         let (user, of) = bytes.split_at(bytes.iter().position(|byte| *byte == b'@').unwrap_or(bytes.len()));
-        if !self.engine.fits(of) || !self.engine.fits(realm.as_bytes()) {
+        if !self.engine.fits(of) || !self.engine.fits(realm) {
             return Err(Error::outside(
                 Code::BadParam,
-                "auxprop plugin sql cannot put a realm with a quote, a backslash or a line break into a statement",
+                "auxprop plugin sql cannot put a realm, or a host in its place, with a quote, a backslash or a line break into a statement",
             ));
         }
         // For what is taken away the plugin would store the text NULL, which would be a password. An empty one is none.

@@ -37,11 +37,11 @@ my @hostile = (
 );
 
 sub login {
-  my ($accounts, $mechanism, $user, $password) = @_;
+  my ($accounts, $mechanism, $user, $password, $host, %options) = @_;
   my $client =
     Authen::SASL->new(mechanism => $mechanism, callback => { user => $user, pass => $password })->client_new('imap', 'localhost');
   my $server = Authen::SASL->new(mechanism => $mechanism)
-    ->server_new('imap', 'localhost', { accounts => $accounts, realm => $REALM });
+    ->server_new('imap', $host || 'localhost', { accounts => $accounts, realm => $REALM, %options });
   my $message = $server->server_start($client->client_start);
   while (defined $message && $server->need_step) {
     my $next = $client->client_step($message);
@@ -66,6 +66,10 @@ sub logins {
     for my $mechanism (qw(SCRAM-SHA-256 PLAIN)) {
       my $server = login($accounts, $mechanism, $name, 'x');
       ok(!$server->is_success && defined $server->error, "$what: $mechanism: $name is refused");
+
+      # Without a realm, the plugin puts the server's host in its place.
+      $server = login($accounts, $mechanism, 'nobody', 'x', $name, realm => undef);
+      ok(!$server->is_success && defined $server->error, "$what: $mechanism: the host $name is refused");
     }
   }
   return;

@@ -241,7 +241,8 @@ named and cannot be loaded dies here. Names of plugins, methods and mechanisms m
 passwords of users who log in are not stored.
 
 The statements of the plugin C<sql> must have C<%u>, C<%r> and C<%v> within text literals (C<'%u'>), and neither comments nor backslashes; else
-they are refused. A name or password with a quote or backslash is handed to the database in hexadecimal. A realm with one is refused.
+they are refused. A name or password with a quote or backslash is handed to the database in hexadecimal. A realm with one is refused,
+and so is the host of a server without C<realm>, which stands for it.
 
 The properties of users come from there, too:
 
