@@ -468,7 +468,7 @@ fn a_client_believes_nothing_unproved() {
         ("OK\r\n".into(), "the server answered OK where that has no meaning"),
         ("OK 5\r\nPLAIN\r\n".into(), "client: no mechanism is usable: none was named (SASL_NOMECH)"),
         ("INTERNAL_ERROR\r\n".into(), "the server cannot do it now (INTERNAL_ERROR)"),
-        ("HELLO\u{1b}[1m\r\n".into(), "the server answered HELLO?[1m where that has no meaning"),
+        ("HELLO\u{1b}[1m\r\n".into(), "the server answered HELLO\\u{1b}[1m where that has no meaning"),
         (format!("{offer}OK\r\n"), "SCRAM-SHA-256 client: outcome: the server ended without its proof (SASL_BADSERV)"),
         (format!("{offer}UNAUTHORIZED\r\n"), "SCRAM-SHA-256 client: the server refused: UNAUTHORIZED (SASL_BADAUTH)"),
         (format!("{offer}BAD_FORMAT\r\n"), "the server answered BAD_FORMAT where that has no meaning"),
