@@ -74,7 +74,7 @@ fn only_ok_is_yes() {
     for (reply, reason) in [
         (&b"\0\x02NO"[..], ""),
         (b"\0\x18NO authentication failed", "authentication failed"),
-        (b"\0\x05NO \x07\xff", "??"),
+        (b"\0\x05NO \x07\xff", "\\u{7}\u{fffd}"),
         (b"\0\x05NO OK", "OK"),
     ] {
         assert_eq!(says(reply), Ok(Reply::No(reason.into())), "{reply:?}");

@@ -97,7 +97,7 @@ fn a_server_without_callbacks_lets_users_in() {
     }
     users.disable("eve", true).expect("it is there");
     let disabled = login(&users, "PLAIN", "eve", "other").failure().expect("no").to_string();
-    assert!(disabled.contains("wrong password or unknown user"), "{disabled}");
+    assert!(disabled.contains("the user is disabled (the client is answered as for a wrong password)"), "{disabled}");
     users.disable("eve", false).expect("it is there");
     assert!(login(&users, "PLAIN", "eve", "other").is_success());
 }
@@ -177,7 +177,7 @@ fn users_are_as_expected_or_nothing_changes() {
         assert_eq!(users.disable(name, true).unwrap_err().code(), Code::BadParam);
     }
     assert_eq!(text(&folder.file()), before);
-    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1, "nothing else is left in the folder");
+    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 2, "nothing else is left in the folder but the lock");
     assert_eq!(fs::metadata(folder.file()).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
@@ -296,7 +296,8 @@ fn many_writers_lose_nothing() {
     let users = folder.users().users().unwrap();
     assert_eq!(users.count(), 41);
     assert_eq!(users.list().iter().filter(|user| user.disabled).count(), 20);
-    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
+    // The users' file and its lock.
+    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 2);
 }
 
 #[test]
@@ -304,7 +305,8 @@ fn what_a_killed_writer_left_is_taken_away() {
     let folder = Folder::new();
     fs::write(folder.0.join(".users.new"), "half a li").unwrap();
     set(&folder.users(), "fred", "x", Expected::New).expect("a user");
-    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
+    // The users' file and its lock.
+    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 2);
     // A link in its place is taken away, not followed.
     let precious = folder.0.join("precious");
     fs::write(&precious, "precious").unwrap();
@@ -318,7 +320,7 @@ fn a_lock_that_stays_is_reported() {
     let folder = Folder::new();
     let users = folder.users();
     set(&users, "fred", "x", Expected::New).expect("a user");
-    let file = fs::File::open(folder.file()).unwrap();
+    let file = fs::File::open(folder.0.join(".users.lock")).unwrap();
     rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive).unwrap();
     let (code, error) = set(&users, "fred", "y", Expected::Known).expect_err("it is locked");
     assert_eq!(code, Code::TryAgain);

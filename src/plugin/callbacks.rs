@@ -249,6 +249,8 @@ impl Hooks for ServerHooks {
         let values: Vec<(&str, Option<&Secret>)> =
             values.iter().map(|(name, value)| (name.trim_start_matches('*'), value.as_ref())).collect();
         let stored = shared.line.with_config(|config| {
+            // Where there is neither realm nor host, nothing is behind the plugin's @. (A name that a client sends is not cut there.)
+            let user = user.strip_suffix('@').unwrap_or(user);
             config.accounts().map(|accounts| accounts.store(account(user, config), &values, config))
         });
         match stored.flatten() {

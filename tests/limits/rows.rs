@@ -256,7 +256,8 @@ pub const ROWS: &[Row] = &[
             [b"{", &bytes("\"x\":\"\",", (n - 14) / 7)[..], &bytes(" ", (n - 14) % 7), b"\"status\":\"x\"}"].concat()
         },
         take: |object| refused_token(object),
-        peak: 1,
+        // Read once for each of the members that are looked for.
+        peak: 2,
     },
     Row {
         what: "JSON's depth",
