@@ -61,6 +61,7 @@ asr_slice asr_message(const asr_handle *);
 void asr_sent(asr_handle *);
 asr_slice asr_error(asr_handle *);
 int32_t asr_code(const asr_handle *);
+int32_t asr_unavailable(const asr_handle *);
 int32_t asr_status(const asr_handle *);
 asr_slice asr_mechanism(const asr_handle *);
 int32_t asr_rank(const asr_handle *);

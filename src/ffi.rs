@@ -111,6 +111,13 @@ impl Handle {
     fn broken(&self) -> Option<Failure> {
         self.session.layer().and_then(|layer| lock(layer).failure())
     }
+
+    /// Something of the error that [`asr_error`] tells, if there is one.
+    fn of_error<T>(&self, read: impl Fn(&Error) -> T) -> Option<T> {
+        let broken = self.broken();
+        let failure = self.session.failure().or(broken.as_ref());
+        failure.map(|failure| &failure.error).or(self.notice.as_ref()).map(read)
+    }
 }
 
 /// The module was loaded: what its threads and forks must share is made.
@@ -292,12 +299,20 @@ pub unsafe extern "C" fn asr_code(handle: *const Handle) -> i32 {
     shielded(Error::System(DEFECT).code() as i32, || {
         // SAFETY: the module's rules.
         let handle = unsafe { &*handle };
-        let broken = handle.broken();
-        match (handle.session.failure().or(broken.as_ref()), &handle.notice) {
-            (Some(failure), _) => failure.error.code() as i32,
-            (None, Some(error)) => error.code() as i32,
-            (None, None) => 0,
-        }
+        handle.of_error(|error| error.code() as i32).unwrap_or(0)
+    })
+}
+
+/// 1 if nobody was judged ([`Error::is_unavailable`]): no failure of the peer's.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_unavailable(handle: *const Handle) -> i32 {
+    shielded(1, || {
+        // SAFETY: the module's rules.
+        let handle = unsafe { &*handle };
+        i32::from(handle.of_error(Error::is_unavailable).unwrap_or(false))
     })
 }
 
@@ -324,7 +339,9 @@ mod tests {
         // SAFETY: null slices, and a handle that is used by this thread alone.
         unsafe {
             let handle = asr_new(0, NONE, NONE, 0);
+            assert_eq!(asr_unavailable(handle), 0);
             assert_eq!((*handle).run(|_, _| panic!("a defect")), Outcome::Failed as i32);
+            assert_eq!(asr_unavailable(handle), 1);
             assert!(asr_error(handle).text().unwrap_or_default().contains("internal error"));
             assert_eq!(asr_status(handle), 0);
             asr_free(handle);

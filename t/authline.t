@@ -105,6 +105,19 @@ for my $case (@SERVER) {
     is $out, $heard, "$name: by $piece";
   }
 }
+# A name that no mechanism has, in the list of a server that can offer nothing now: its users' file may be written by all.
+{
+  require File::Temp;
+  my $folder = File::Temp->newdir;
+  require Authen::SASL::Rust::Accounts;
+  Authen::SASL::Rust::Accounts->new(users => "$folder/users")->setpass('fred', 'pencil', create => 1);
+  my $sasl = Authen::SASL->new(mechanism => 'NTLM SCRAM-SHA-256');
+  my $server = Authen::SASL::Rust::AuthLine->server(sasl => $sasl, options => { users => "$folder/users" });
+  chmod 0666, "$folder/users" or die "$folder/users: $!";
+  is eval { $server->feed("auth-start NTLM 0\r\n\r\n") }, "UNAUTHORIZED\r\n", 'an unknown mechanism by name' or diag $@;
+  is $server->error, 'NTLM is not offered', '... which is not offered';
+  ok $server->need_more && $server->failures == 1, '... is one failure';
+}
 # What is wrong with a line is said at its end, and not behind data that it has no right to announce.
 for my $line ('auth-start plain 5', 'auth-start PL:AIN 99999999', 'auth-start ' . 'A' x 33 . ' 5', 'auth-start PLAIN 5 5') {
   is server('PLAIN')->feed("$line\r\n"), "BAD_FORMAT\r\n", "$line: at once";
@@ -132,6 +145,7 @@ for my $line ('auth-start plain 5', 'auth-start PL:AIN 99999999', 'auth-start ' 
     ['SCRAM, begun twice', $scram x 2, 2, $abandoned],
     ['SCRAM, begun, and PLAIN', $scram . $LOGIN, 1, $abandoned],
     ['nothing', '', 0], ['a log-in', $LOGIN, 0],
+    ['a log-in in two messages', "auth-start PLAIN\r\nauth-step 12\r\n\0fred\0pencil\r\n", 0],
   ) {
     my ($what, $said, $failures, $error) = @$case;
     for my $piece (1, 10_000) {

@@ -268,6 +268,15 @@ code(conn)
   OUTPUT:
     RETVAL
 
+# True if nobody was judged: the error is no failure of the peer's.
+bool
+_is_unavailable(conn)
+    conn_t *conn
+  CODE:
+    RETVAL = asr_unavailable(conn->rust) != 0;
+  OUTPUT:
+    RETVAL
+
 int
 _order(conn)
     conn_t *conn

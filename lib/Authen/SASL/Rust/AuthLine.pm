@@ -13,8 +13,6 @@ our $VERSION = '0.1';
 
 my $LINE_LIMIT = 224;       # with its CRLF
 my $TOKEN_LIMIT = 65_536;
-# What decides about the client cannot be asked: SASL_UNAVAIL, SASL_TRYAGAIN.
-my %UNAVAILABLE = map { $_ => 1 } -24, -8;
 my $BYTES = qr/0|[1-9][0-9]{0,8}/;
 
 # A connection of the core belongs to one thread.
@@ -355,7 +353,9 @@ sub _server_takes {
     # Nothing is offered where the accounts cannot be asked: the start says so.
     my @known = @offered ? @offered : map { uc } split /[^A-Za-z0-9_-]+/, $self->{sasl}->mechanism || '';
     return $self->_unauthorized("$name is not offered") unless grep { $_ eq $name } @known;
-    $conn->mechanism($name);
+    # One that is named, but that nobody knows, is none.
+    my $is_one = do { local $@; eval { $conn->mechanism($name); 1 } };
+    return $self->_unauthorized("$name is not offered") unless $is_one;
     return $self->_ask(server_start => $data);
   }
   if ($line eq 'auth-step' && defined $data) {
@@ -424,12 +424,12 @@ sub _answered {
   my ($self, $message) = @_;
   my $conn = $self->{conn};
   if ($conn->error) {
-    return $self->_unavailable($conn->error) if $UNAVAILABLE{ $conn->code };
+    return $self->_unavailable($conn->error) if $conn->_is_unavailable;
     return $self->_unauthorized($conn->error);
   }
   if ($conn->is_success) {
     $self->_print('OK', $conn->property('message_absent') ? undef : $message);
-    $self->{state} = 'done';
+    @$self{qw(state exchanging)} = ('done', 0);
     return;
   }
   $self->{exchanging} = 1;
