@@ -50,6 +50,13 @@ subtest 'checkpass with getsecret alone' => sub {
     utf8::decode($name) unless utf8::is_utf8($name);
     is($name, "ren\xe9e", 'names are what they are in an exchange');
   }
+  for my $characters (0, 1) {
+    my $name;
+    my $conn = server(getsecret => sub { $name = $_[1]{user}; undef });
+    $conn->property(characters => $characters);
+    $conn->checkpass("ren\xc3\xa9e", 'x');
+    is($name, $characters ? "ren\xe9e" : "ren\xc3\xa9e", "characters => $characters: as it says");
+  }
   local $Authen::SASL::Rust::DIE_ON_FAILURE = 1;
   is(server(getsecret => 'pencil')->checkpass('fred', 'crayon'), 0, 'a wrong password is no failure that dies');
 };

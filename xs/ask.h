@@ -308,6 +308,7 @@ static int ask_one(pTHX_ conn_t *conn, const asr_question *q) {
 static void tell_log(pTHX_ conn_t *conn) {
   SV *callback = CALLBACK(conn->callbacks, "log");
   U8 before = conn->asking;
+  const char *called = conn->called;
   asr_slice line;
   int level;
   if (!callback || !is_callable(aTHX_ callback)) {
@@ -326,6 +327,7 @@ static void tell_log(pTHX_ conn_t *conn) {
     call(aTHX_ conn, callback, args, 2);
   }
   END_CALLING(conn, before);
+  conn->called = called;        /* whose answer may still be owed */
 }
 
 static int drive(pTHX_ conn_t *conn, int outcome) {

@@ -183,6 +183,17 @@ subtest 'the log' => sub {
   is $@, "the log is full\n", 'is heard';
   %log = ();
   ok $login->(5)->is_success, 'without the callback nothing happens';
+
+  my $owed;
+  %log = (log => sub { push @lines, $_[2] }, getsecret => sub { $owed = $_[2]; return });
+  my $server = Authen::SASL->new(mechanism => 'DIGEST-MD5', callback => {%log})->server_new('imap', 'localhost',
+    {plugins => {load => 'digestmd5', prefer => 'plugins', options => {log_level => 5}}});
+  my $client = client('DIGEST-MD5');
+  $client->client_start;
+  $server->server_step($client->client_step($server->server_start), sub { });
+  ok $owed && @lines, 'a line while an answer is owed';
+  undef $owed;
+  like $server->error, qr/callback getsecret .*continuation/, '... does not take the blame when it never comes';
 };
 
 done_testing;

@@ -227,7 +227,8 @@ the callbacks that it needs exist, or accounts that answer in their place. They 
 
 =item *
 
-it can ask to act as C<authname>, where that differs from C<user> (client): LOGIN, CRAM-MD5, XOAUTH2 and GSS-SPNEGO cannot;
+it can ask to act as C<authname>, where that differs from C<user> (client): LOGIN, CRAM-MD5, XOAUTH2 and GSS-SPNEGO cannot. That holds for
+plain values: what a code reference returns is not known before the choice, and where it differs, the exchange of such a mechanism fails;
 
 =item *
 

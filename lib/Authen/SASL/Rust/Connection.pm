@@ -274,7 +274,10 @@ sub _compare {
   }
   my $plain = Authen::SASL->new(mechanism => 'PLAIN', callback => \%callback);
   $plain = Authen::SASL::Rust->server_new($plain, $self->service, $self->host);
-  $plain->property(realm => $self->_get('realm'), iterations => $self->_get('iterations'), die_on_failure => 0);
+  $plain->property(
+    realm => $self->_get('realm'), iterations => $self->_get('iterations'),
+    characters => $self->property('characters'), die_on_failure => 0
+  );
   my @bytes = map { _encoded("$_") } $user, $pass;
   return 0 if grep { /\0/ } @bytes;
   $plain->server_start(join "\0", '', @bytes);
