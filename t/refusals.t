@@ -80,7 +80,22 @@ subtest 'eg/mail-server and Net::SMTP' => sub {
   $say->('');
   like($say->('AUTH PLAIN '), qr/^334 /, "a blank after the mechanism's name is taken");
   like($say->('AGZyZWQAcGVuY2ls'), qr/^235 /, 'and the log-in goes on');
+  my $scram = 'AUTH SCRAM-SHA-256 ' . encode_base64('n,,n=fred,r=abc', '');
+  $say = client_of($server);
+  $say->('');
+  for my $end ('*', 'no base64', '*') {
+    like($say->($scram), qr/^334 /, 'a log-in that is begun');
+    like($say->($end), qr/^501 /, "... and ended by '$end'");
+  }
+  like($say->(''), qr/^421 /, 'is one that has failed');
+  $say = client_of($server);
+  $say->('');
+  like($say->($scram), qr/^334 /, 'begun once more');
+  $say->(undef);
+  $say = client_of($server);
+  like($say->(''), qr/^220 /, '... by one that hangs up');
   my $log = stop($server);
+  is(scalar(() = $log =~ /: refused: .*the peer ended the exchange before its end/g), 4, 'the log has what was begun');
   is(scalar(() = $log =~ /: refused: SCRAM-SHA-256 server: authentication failed/g), 3, 'the log has each refusal');
 };
 
@@ -111,6 +126,22 @@ subtest 'eg/event-server' => sub {
   my $log = stop($server);
   is(scalar(() = $log =~ /^refused: SCRAM-SHA-256 server: authentication failed/mg), 3, 'each refusal is in the log');
   is(scalar(() = $log =~ /^refused: the log-in was not finished$/mg), 1, 'and a client that hangs up in the middle');
+};
+
+subtest 'eg/event-server, and a directory that is away' => sub {
+  plan skip_all => 'IO::Async is not installed' unless eval { require IO::Async::Loop; 1 };
+  require './eg/event-server';
+  require Authen::SASL::Rust::Accounts;
+  my $away = Authen::SASL::Rust::Accounts->new(saslauthd => '/nonexistent/mux', timeout => 0.5);
+  my $conn = Authen::SASL->new(mechanism => 'PLAIN')->server_new('pop', 'h', { accounts => $away });
+  $conn->server_start("\0fred\0pencil");
+  is($conn->code, -24, 'it cannot be asked');
+  my @said;
+  my $session = bless { conn => $conn, failures => 0, server => { log => sub { } } }, 'EventServer::Session';
+  no warnings qw(redefine once);
+  local *EventServer::Session::reply = sub { push @said, $_[1]; return };
+  $session->finish(1);
+  is_deeply(\@said, ['-ERR [SYS/TEMP] try again later'], 'which is no mistake of the client');
 };
 
 subtest 'what the user is told' => sub {
