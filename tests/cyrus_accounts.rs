@@ -163,7 +163,7 @@ fn a_client_does_not_choose_its_domain() {
 #[test]
 fn statements_that_nothing_could_guard() {
     let folder = Folder::new();
-    let place = "%u, %r and %v must stand in a text literal ('%u')";
+    let place = "%u, %r and %v must stand in a text literal in single quotes ('%u')";
     for (option, statement, reason) in [
         ("sql_select", "SELECT %p FROM users /* of %u */ WHERE name = '%u'", "it has a comment"),
         ("sql_select", "SELECT %p FROM users WHERE name = %u", place),

@@ -84,7 +84,8 @@ pub fn in_hexadecimal(statement: &str, engine: Engine) -> Result<String, &'stati
         if special == b'$' && engine == Engine::Postgres {
             return Err("it has a dollar sign, which may begin a text literal");
         }
-        let text = special == b'\'' || special == b'"' && engine == Engine::Mysql;
+        // In MySQL's mode ANSI_QUOTES, and everywhere else, what stands in double quotes is the name of a column.
+        let text = special == b'\'';
         let end = match special {
             b'\'' | b'"' => literal(from, special)?,
             b'`' if engine != Engine::Postgres => literal(from, special)?,
@@ -95,7 +96,7 @@ pub fn in_hexadecimal(statement: &str, engine: Engine) -> Result<String, &'stati
         let (piece, behind) = from.split_at(end);
         let found = tokens(piece).any(|token| matches!(token, "%u" | "%r" | "%v"));
         if found && !text {
-            return Err("%u, %r and %v must stand in a text literal ('%u')");
+            return Err("%u, %r and %v must stand in a text literal in single quotes ('%u')");
         }
         if found && out.ends_with(|c: char| c.is_alphanumeric() || c == '_') {
             return Err("a text literal with %u, %r or %v must have no prefix");
@@ -145,11 +146,11 @@ fn tokens(mut text: &str) -> impl Iterator<Item = &str> {
 
 /// A text literal with placeholders as an expression. The realm stays as it is.
 fn expression(literal: &str, engine: Engine) -> String {
-    let (quote, within) = (&literal[..1], &literal[1..literal.len() - 1]);
+    let within = &literal[1..literal.len() - 1];
     let (mut parts, mut text) = (Vec::new(), String::new());
     let close = |text: &mut String, parts: &mut Vec<String>| {
         if !text.is_empty() {
-            parts.push(format!("{quote}{}{quote}", std::mem::take(text)));
+            parts.push(format!("'{}'", std::mem::take(text)));
         }
     };
     for token in tokens(within) {
@@ -179,8 +180,7 @@ mod tests {
             (Sqlite, "SELECT %p FROM u WHERE name = '%u'", format!("SELECT %p FROM u WHERE name = ({LITE})")),
             (Mysql, "SELECT %p FROM u WHERE name = '%u'", format!("SELECT %p FROM u WHERE name = ({MY})")),
             (Postgres, "SELECT %p FROM u WHERE name = '%u'", format!("SELECT %p FROM u WHERE name = ({PG})")),
-            (Mysql, "SELECT %p FROM u WHERE name = \"%u\"", format!("SELECT %p FROM u WHERE name = ({MY})")),
-            (Mysql, "SELECT \"<%u>\"", format!("SELECT CONCAT(\"<\",{MY},\">\")")),
+            (Mysql, "SELECT '<%u>', \"a\"", format!("SELECT CONCAT('<',{MY},'>'), \"a\"")),
             (Sqlite, "SELECT %p WHERE n='%u' AND r='%r'", format!("SELECT %p WHERE n=({LITE}) AND r=('%r')")),
             (Sqlite, "SELECT 1 WHERE a = '%u@%r' OR b = '<%u>'", {
                 format!("SELECT 1 WHERE a = ({LITE}||'@%r') OR b = ('<'||{LITE}||'>')")
@@ -208,13 +208,14 @@ mod tests {
     fn statements_that_are_refused() {
         use Engine::{Mysql, Postgres, Sqlite};
         let all = [Mysql, Postgres, Sqlite];
-        let placeholder = "%u, %r and %v must stand in a text literal ('%u')";
+        let placeholder = "%u, %r and %v must stand in a text literal in single quotes ('%u')";
         let prefix = "a text literal with %u, %r or %v must have no prefix";
         for (engines, statement, reason) in [
             (&all[..], "SELECT %p FROM u WHERE name = %u", placeholder),
             (&all, "SELECT %p FROM u WHERE realm = %r", placeholder),
             (&all, "UPDATE u SET p = %v", placeholder),
-            (&[Postgres, Sqlite], "SELECT %p FROM u WHERE name = \"%u\"", placeholder),
+            (&all, "SELECT %p FROM u WHERE name = \"%u\"", placeholder),
+            (&all, "SELECT %p FROM u WHERE realm = \"a '%r'\"", placeholder),
             (&[Mysql, Sqlite], "SELECT `%u`", placeholder),
             (&[Sqlite], "SELECT [%r]", placeholder),
             (&all, "SELECT x'%u'", prefix),

@@ -240,7 +240,7 @@ from the folders of C<path> (an array, or a string with colons), else as L<Authe
 named and cannot be loaded dies here. Names of plugins, methods and mechanisms may be in upper or lower case. C<auto_transition> is refused:
 passwords of users who log in are not stored.
 
-The statements of the plugin C<sql> must have C<%u>, C<%r> and C<%v> within text literals (C<'%u'>), and neither comments nor backslashes; else
+The statements of the plugin C<sql> must have C<%u>, C<%r> and C<%v> within text literals in single quotes (C<'%u'>), and neither comments nor backslashes; else
 they are refused. A name or password with a quote or backslash is handed to the database in hexadecimal. A realm with one is refused,
 and so is the host of a server without C<realm>, which stands for it.
 
