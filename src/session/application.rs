@@ -104,7 +104,13 @@ impl Session {
         match (std::mem::replace(&mut self.errand, Errand::None), answer) {
             (Errand::Canonicalize(question), Answer::Text(name)) => match name.filter(|name| !name.is_empty()) {
                 // The user is unknown, which must look like a wrong password.
-                None => self.advance(next, Event::Answered(unknown_user(&question)), world),
+                None => match *question {
+                    // Nobody else compares the password, so the work for a user without a secret is done here.
+                    Question::CheckPassword { password, .. } if !self.checks_passwords() => {
+                        self.compare(None, &password, next, world)
+                    }
+                    question => self.advance(next, Event::Answered(unknown_user(&question)), world),
+                },
                 Some(name) => {
                     self.identity.authcid = Some(name.as_str().into());
                     self.put_or_replace(renamed(*question, name), next, world)
@@ -119,16 +125,7 @@ impl Session {
             },
             (Errand::Compare(password), Answer::Credential(stored)) => {
                 let stored = self.within_limit(stored);
-                let iterations = self.config.iterations;
-                let same = match verifier::check_password(stored, &password, iterations, world.lookups) {
-                    Ok(same) => same,
-                    Err(Error::Refused(Refused::Unusable(fault))) => {
-                        self.fault = Some(fault);
-                        false
-                    }
-                    Err(error) => return self.fail(error),
-                };
-                self.advance(next, Event::Answered(Answer::Verdict(same)), world)
+                self.compare(stored, &password, next, world)
             }
             (Errand::None, Answer::Credential(stored)) if self.side == Side::Server => {
                 // Nobody has an empty password.
@@ -150,6 +147,19 @@ impl Session {
             }
             _ => self.fail(Application::WrongAnswer.into()),
         }
+    }
+
+    /// Gives the mechanism the verdict on a password.
+    fn compare(&mut self, stored: Option<Secret>, password: &Secret, next: Next, world: &mut World<'_>) -> Outcome {
+        let same = match verifier::check_password(stored, password, self.config.iterations, world.lookups) {
+            Ok(same) => same,
+            Err(Error::Refused(Refused::Unusable(fault))) => {
+                self.fault = Some(fault);
+                false
+            }
+            Err(error) => return self.fail(error),
+        };
+        self.advance(next, Event::Answered(Answer::Verdict(same)), world)
     }
 
     /// What is stored of a user, if the mechanism can compute with it.
