@@ -76,7 +76,8 @@ impl State for AwaitRealm {
         let AwaitRealm { challenge, identity } = *self;
         let Identity { authcid, authzid, password, serv_name } = identity;
         let answer = event.text()?.filter(|realm| !realm.is_empty());
-        let realm = match answer.as_ref().or(challenge.realms.first()) {
+        let offered = challenge.realms.iter().find(|realm| !realm.is_empty()).or(challenge.realms.first());
+        let realm = match answer.as_ref().or(offered) {
             // The application's wish counts, listed or not: RFC 2831 §2.1.2 says no more than SHOULD, and servers have
             // realms that they do not list. Without a realm none is sent, which counts as an empty one.
             Some(realm) => Some(encode(realm, challenge.utf8, Property::Realm)?.into_owned()),

@@ -228,6 +228,9 @@ fn the_realm_is_the_applications_choice() {
         free.realm = Some("other".into());
         assert!(answer(free, challenge.as_bytes()).unwrap().contains("realm=\"other\""), "{challenge}");
     }
+    let second = CHALLENGE.replace("realm=", "realm=\"\",realm=");
+    let sent = answer(client(), second.as_bytes()).unwrap();
+    assert!(sent.contains("realm=\"elwood.innosoft.com\"") && !sent.contains("realm=\"\""), "{sent}");
     let mut nobody = client();
     assert_eq!(nobody.step(empty.as_bytes()), Outcome::Send);
     assert!(nobody.asked[1].contains("offered: []"), "{}", nobody.asked[1]);
