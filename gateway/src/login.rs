@@ -147,6 +147,7 @@ impl<'g> Login<'g> {
                 let server = self.server.as_mut()?;
                 let output = server.output();
                 if !output.is_empty() && (stream.write_all(&output).await.is_err() || stream.flush().await.is_err()) {
+                    self.hung_up();
                     return None;
                 }
                 if let Some(Reached { backend, user, to }) = reached {
