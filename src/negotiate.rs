@@ -120,11 +120,12 @@ pub fn lists(list: &str, name: &str) -> bool {
     listed(list, name).is_some()
 }
 
-/// True if the list holds a mechanism that a client uses with a password.
+/// True if the list holds a mechanism that a client may use with a password. EXTERNAL, which asks, is none of them.
 pub fn lists_password(list: &str, config: &Config) -> bool {
     names(list)
         .filter_map(|name| find(name, Side::Client, config))
-        .any(|mechanism| mechanism.client_needs.contains(Abilities::PASSWORD))
+        .filter(|mechanism| mechanism.client_needs.contains(Abilities::PASSWORD))
+        .any(|mechanism| refusal(mechanism, Side::Client, config).is_none())
 }
 
 /// True if the list holds a -PLUS variant, in upper or lower case.

@@ -28,8 +28,19 @@ subtest 'a client with a password gets to it' => sub {
   }
   is(client('EXTERNAL', {%password})->mechanism, 'EXTERNAL', 'the caller names nothing else');
   is(client('EXTERNAL ANONYMOUS', {%password})->mechanism, 'EXTERNAL', 'nothing else takes a password');
-  ok(!eval { client('EXTERNAL PLAIN', {%password}, 'noplaintext') }, 'nothing is taken where the password may not travel');
-  like($@, qr/EXTERNAL: there is a password, and no sign of an identity outside SASL .*externalssf/, 'which has its reason');
+
+  # What cannot be used is no way to get to the password.
+  for my $useless (
+    ['EXTERNAL PLAIN', {%password}, 'noplaintext'],
+    ['EXTERNAL SCRAM-SHA-256-PLUS', {%password}],
+    ['EXTERNAL CRAM-MD5', { %password, authname => 'wilma' }],
+    ['EXTERNAL PLAIN', { pass => 'pencil' }],
+    ) {
+    my ($list, $callback, @options) = @$useless;
+    my $mechanism = eval { client($list, $callback, @options)->mechanism } || $@;
+    is($mechanism, 'EXTERNAL', "$list, which cannot be used with @{[sort keys %$callback]} @options");
+  }
+  is(client('EXTERNAL PLAIN CRAM-MD5', {%password}, 'noplaintext')->mechanism, 'CRAM-MD5', 'one of the list can be used');
 };
 
 subtest 'signs of an identity outside SASL' => sub {
