@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use lib 't/lib';
 use Isolated;
+use Cwd ();
 use Test::More;
 
 sub slurp { my ($file) = @_; open my $in, '<', $file or die "$file: $!"; local $/; return scalar <$in> }
@@ -21,7 +22,7 @@ my %nonsense = (
   CARGO_HOME => '/cargo',
 );
 my %isolated = (
-  SASL_CONF_PATH => '/nonexistent', KRB5_CONFIG => '/dev/null', LDAPNOINIT => 1, HOME => '/nonexistent', CARGO_HOME => '/cargo',
+  SASL_CONF_PATH => '/nonexistent', KRB5_CONFIG => Cwd::abs_path('t/lib/krb5.conf'), LDAPNOINIT => 1, HOME => '/nonexistent', CARGO_HOME => '/cargo',
 );
 my $show = 'print join " ", map { "$_=" . (defined $ENV{$_} ? $ENV{$_} : "none") } @ARGV';
 my @names = sort keys %{ { %nonsense, %isolated } };
@@ -33,6 +34,7 @@ my $seen = do {
 is($seen, join(' ', map { "$_=" . ($isolated{$_} // 'none') } @names), 'nonsense in the environment does not reach a test');
 
 my %cargo = slurp('.cargo/config.toml') =~ /^(\w+) = (?:\{ value = )?"([^"]*)"/mg;
+$_ = Cwd::abs_path($_) for grep { m{^t/} } values %cargo;
 is_deeply(\%cargo, { map { $_ => $isolated{$_} } qw(SASL_CONF_PATH KRB5_CONFIG LDAPNOINIT) }, 'cargo sets the same');
 
 done_testing;

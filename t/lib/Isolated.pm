@@ -6,6 +6,8 @@ package Isolated;
 
 use strict;
 use warnings;
+use Cwd            ();
+use File::Basename ();
 
 BEGIN {
   # Cargo and rustup live in the home folder, unless the environment says where.
@@ -19,7 +21,7 @@ BEGIN {
     %ENV,
     HOME           => '/nonexistent',
     SASL_CONF_PATH => '/nonexistent',
-    KRB5_CONFIG    => '/dev/null',
+    KRB5_CONFIG    => Cwd::abs_path(File::Basename::dirname(__FILE__)) . '/krb5.conf',
     LDAPNOINIT     => 1,
   );
 }
