@@ -64,5 +64,5 @@ fn a_child_looks_up_on_its_own() {
 fn a_child_begins_a_plugin_anew() {
     let folder = Folder::new("fork-steps");
     let plugins = hostile::plugins(&folder);
-    forked(50, move || hostile::served(&plugins, "GOOD").is_success());
+    forked(50, move || hostile::served_by_one_thread(&plugins, "GOOD").is_success());
 }

@@ -40,6 +40,17 @@ pub fn served(plugins: &Arc<Plugins>, mechanism: &str) -> Session {
     served_by(session(plugins, Side::Server, mechanism))
 }
 
+/// The same without another thread: the child of a process with threads may not begin one (fork(2)).
+pub fn served_by_one_thread(plugins: &Arc<Plugins>, mechanism: &str) -> Session {
+    let mut server = session(plugins, Side::Server, mechanism);
+    let mut world = LocalWorld::default();
+    let mut outcome = server.start(None, &mut world.lend());
+    while outcome == Outcome::Ask {
+        outcome = server.answer(Answer::Verdict(true), &mut world.lend());
+    }
+    server
+}
+
 fn served_by(mut server: Session) -> Session {
     let mut world = LocalWorld::default();
     let mut outcome = server.start(None, &mut world.lend());
