@@ -61,7 +61,11 @@ impl LookupMemory {
 
 impl Lookups for LookupMemory {
     fn saw(&self, stored_key: bool) {
-        self.0.fetch_or(if stored_key { STORED_KEY } else { PASSWORD }, Ordering::Relaxed);
+        // Written once only: for a known user this must take no longer than the look at it for an unknown one.
+        let kind = if stored_key { STORED_KEY } else { PASSWORD };
+        if self.0.load(Ordering::Relaxed) & kind == 0 {
+            self.0.fetch_or(kind, Ordering::Relaxed);
+        }
     }
 
     fn expects_stored_keys(&self) -> bool {

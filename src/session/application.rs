@@ -2,6 +2,8 @@
 //! asks of its own accord on a server (`canonuser`, `authorize`, `getsecret` in place of `checkpass`).
 //! What a server's application has no callback for, its accounts answer, if it has any.
 
+use std::hint::black_box;
+
 use crate::contract::{
     Abilities, Account, Answer, Established, Event, Next, Property, Question, Side, World, NAME_LIMIT, SECRET_LIMIT,
 };
@@ -130,7 +132,10 @@ impl Session {
             (Errand::None, Answer::Credential(stored)) if self.side == Side::Server => {
                 // Nobody has an empty password.
                 let stored = stored.filter(|stored| !stored.is_empty());
-                let stored = self.within_limit(stored).and_then(|stored| self.fitting(stored));
+                let stored = match self.within_limit(stored) {
+                    Some(stored) => self.fitting(stored),
+                    None => self.unknown(world),
+                };
                 self.advance(next, Event::Answered(Answer::Credential(stored)), world)
             }
             (_, Answer::Credential(Some(secret))) if secret.expose().len() > SECRET_LIMIT => {
@@ -164,8 +169,15 @@ impl Session {
 
     /// What is stored of a user, if the mechanism can compute with it.
     fn fitting(&mut self, stored: Secret) -> Option<Secret> {
-        let fits = self.mechanism.map_or(Ok(()), |mechanism| verifier::fits(&stored, mechanism));
+        let fits = self.mechanism.map_or(Ok(()), |mechanism| verifier::fits(stored.expose(), mechanism));
         self.usable(stored, fits)
+    }
+
+    /// An unknown user: the same is looked at as for a known one.
+    fn unknown(&self, world: &World<'_>) -> Option<Secret> {
+        let mechanism = self.mechanism?;
+        let _ = black_box(verifier::fits_unknown(mechanism, world.lookups));
+        None
     }
 
     fn within_limit(&mut self, stored: Option<Secret>) -> Option<Secret> {

@@ -65,7 +65,11 @@ impl Verifier {
     /// # Errors
     /// [`Application::Verifier`] if it begins like a stored key and is none.
     pub fn read(stored: &Secret) -> Result<Option<Self>, Error> {
-        let Some((spelling, scheme, fields)) = beginning(stored.expose()) else { return Ok(None) };
+        Verifier::parse(stored.expose())
+    }
+
+    fn parse(stored: &[u8]) -> Result<Option<Self>, Error> {
+        let Some((spelling, scheme, fields)) = beginning(stored) else { return Ok(None) };
         let hash = Hash::find(base_name(scheme)).ok_or_else(|| wrong("a stored key of an unknown hash"))?;
         let parts = std::str::from_utf8(fields).ok().and_then(|fields| match spelling {
             Spelling::Rfc5803 => rfc5803(fields),
@@ -219,6 +223,13 @@ pub fn make_text(
 /// user's, so that time tells nothing of who is known.
 pub const NOBODYS_PASSWORD: &[u8] = b"nobody's one";
 
+/// What stands for an unknown user's secret in a mechanism, and is read as a known one's is: a stored key where all
+/// users seen had one, else a password.
+pub fn nobodys(hash: Option<Hash>, lookups: &dyn Lookups) -> &'static [u8] {
+    let keys_alone = lookups.expects_stored_keys() && !lookups.expects_passwords();
+    hash.filter(|_| keys_alone).map_or(NOBODYS_PASSWORD, |hash| nobodys_text(hash).as_bytes())
+}
+
 /// A stored key that stands for an unknown user's: nobody knows what its zeros are the hash of.
 ///
 /// # Errors
@@ -253,9 +264,22 @@ fn nobodys_text(hash: Hash) -> &'static str {
 ///
 /// # Errors
 /// That reason, which is for the operator alone. To the peer such a user is an unknown one.
-pub fn fits(stored: &Secret, mechanism: &Mechanism) -> Result<(), Error> {
-    match (Verifier::read(stored)?, family(mechanism.name)) {
-        (Some(verifier), Some((hash, _))) if verifier.hash != hash => {
+pub fn fits(stored: &[u8], mechanism: &Mechanism) -> Result<(), Error> {
+    fits_hash(stored, family(mechanism.name).map(|(hash, _)| hash))
+}
+
+/// The same work for an unknown user.
+///
+/// # Errors
+/// As [`fits`].
+pub fn fits_unknown(mechanism: &Mechanism, lookups: &dyn Lookups) -> Result<(), Error> {
+    let hash = family(mechanism.name).map(|(hash, _)| hash);
+    fits_hash(nobodys(hash, lookups), hash)
+}
+
+fn fits_hash(stored: &[u8], hash: Option<Hash>) -> Result<(), Error> {
+    match (Verifier::parse(stored)?, hash) {
+        (Some(verifier), Some(hash)) if verifier.hash != hash => {
             Err(wrong("a stored key of another hash than the mechanism's"))
         }
         (Some(_), None) => Err(wrong("a stored key of SCRAM does not do: this mechanism needs the password")),
@@ -268,12 +292,12 @@ pub fn fits(stored: &Secret, mechanism: &Mechanism) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Application::Unusable`] if SASLprep refuses it.
-pub fn prepared_password(password: &Secret) -> Result<Secret, Error> {
+pub fn prepared_password(password: &[u8]) -> Result<Secret, Error> {
     let unusable = |reason| Error::from(Application::Unusable { what: "password that getsecret gave", reason });
-    let text = password.expose_str().ok_or_else(|| unusable("is not valid UTF-8"))?;
+    let text = std::str::from_utf8(password).map_err(|_| unusable("is not valid UTF-8"))?;
     Ok(match saslprep::query(text).map_err(|refused| unusable(refused.reason()))? {
         Cow::Owned(prepared) => Secret::from(prepared),
-        Cow::Borrowed(_) => password.clone(),
+        Cow::Borrowed(_) => Secret::new(password),
     })
 }
 
@@ -288,14 +312,16 @@ pub fn check_password(
     iterations: u32,
     lookups: &dyn Lookups,
 ) -> Result<bool, Error> {
-    // Nobody has an empty password.
+    // Nobody has an empty password. What stands for an unknown user's is read as a known one's is.
     let stored = stored.filter(|stored| !stored.is_empty());
-    let (stored, verifier, fault) = match stored.as_ref().map(Verifier::read) {
-        Some(Err(fault)) => (None, None, Some(fault)),
-        Some(Ok(verifier)) => (stored, verifier, None),
-        None => (None, None, None),
+    let mut known = stored.is_some();
+    let stored = stored.unwrap_or_else(|| Secret::new(nobodys(Some(Hash::Sha256), lookups)));
+    let (verifier, fault) = match Verifier::read(&stored) {
+        Ok(verifier) => (verifier, None),
+        Err(fault) => (None, Some(fault)),
     };
-    let known = stored.is_some();
+    let verifier = if known { verifier } else { verifier.map(|nobodys| Verifier { iterations, ..nobodys }) };
+    known &= fault.is_none();
     let derives = lookups.expects_stored_keys();
     if known {
         lookups.saw(verifier.is_some());
@@ -309,10 +335,9 @@ pub fn check_password(
                 let nobodys = Verifier { iterations, ..nobodys_key(Hash::Sha256)? };
                 black_box(nobodys.is_of(key_input));
             }
-            let ours = stored.unwrap_or_else(|| Secret::new(NOBODYS_PASSWORD));
-            match (prepared(&ours), &theirs) {
+            match (prepared(&stored), &theirs) {
                 (Some(ours), Some(theirs)) => same(&ours, theirs),
-                _ => same(&ours, password),
+                _ => same(&stored, password),
             }
         }
     };
@@ -359,13 +384,17 @@ pub fn needs_password(mechanism: &Mechanism) -> bool {
 /// The password of a user, for the mechanisms that compute with the password itself, and true; for an unknown user, or one
 /// without a password, [`NOBODYS_PASSWORD`], with which the same work is done, and false.
 pub fn password_or_nobodys(stored: Option<Secret>, lookups: &dyn Lookups) -> (Secret, bool) {
-    // What begins like a stored key is never a password; the session has told so already.
-    let stored = stored.filter(|stored| !stored.is_empty() && beginning(stored.expose()).is_none());
+    let stored = stored.filter(|stored| !stored.is_empty());
     let known = stored.is_some();
+    let stored = stored.unwrap_or_else(|| Secret::new(NOBODYS_PASSWORD));
+    // What begins like a stored key is never a password; the session has told so already.
+    if beginning(stored.expose()).is_some() {
+        return (Secret::new(NOBODYS_PASSWORD), false);
+    }
     if known {
         lookups.saw(false);
     }
-    (stored.unwrap_or_else(|| Secret::new(NOBODYS_PASSWORD)), known)
+    (stored, known)
 }
 
 #[cfg(test)]
@@ -578,9 +607,7 @@ mod tests {
 
     #[test]
     fn a_mechanism_that_computes_with_a_secret_needs_one_of_its_kind() {
-        let fits = |stored: &str, name| {
-            super::fits(&Secret::new(stored.as_bytes()), crate::mechanism::find(name).unwrap()).is_ok()
-        };
+        let fits = |stored: &str, name| super::fits(stored.as_bytes(), crate::mechanism::find(name).unwrap()).is_ok();
         for (stored, name, expected) in [
             (RFC_7677, "SCRAM-SHA-256", true),
             (RFC_7677, "SCRAM-SHA-256-PLUS", true),

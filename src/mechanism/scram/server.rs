@@ -94,21 +94,22 @@ impl State for AwaitCredential {
         let stored = event.credential()?.filter(|text| !text.is_empty());
         let known = stored.is_some();
         let derives = cx.world.lookups.expects_passwords();
-        let verifier = stored.as_ref().map_or_else(|| verifier::nobodys_key(hash).map(Some), Verifier::read)?;
+        let stored = stored.unwrap_or_else(|| Secret::new(verifier::nobodys(Some(hash), cx.world.lookups)));
+        let verifier = Verifier::read(&stored)?;
         if known {
             cx.world.lookups.saw(verifier.is_some());
         }
         let name = saslprep::query(&first.name).unwrap_or(Cow::Borrowed(&first.name));
         // Derived for those too who have a stored one: else time would tell who has.
         let derived = derived_salt(hash, &name, cx.config, cx.world);
-        let (credential, salt, iterations) = match (verifier, stored) {
-            (Some(Verifier { salt, iterations, keys, .. }), Some(_)) => {
-                (Credential::Keys(keys), salt.into_vec(), iterations)
+        let (credential, salt, iterations) = match verifier {
+            Some(Verifier { salt, iterations, keys, .. }) => {
+                let (salt, iterations) =
+                    if known { (salt.into_vec(), iterations) } else { (derived, cx.config.iterations) };
+                (Credential::Keys(keys), salt, iterations)
             }
-            (Some(nobodys), None) => (Credential::Keys(nobodys.keys), derived, cx.config.iterations),
-            (None, stored) => {
-                let password = verifier::prepared_password(&stored.unwrap_or_default())?;
-                (Credential::Password(password), derived, cx.config.iterations)
+            None => {
+                (Credential::Password(verifier::prepared_password(stored.expose())?), derived, cx.config.iterations)
             }
         };
         let salt = Cow::Owned(salt);
