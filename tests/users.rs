@@ -300,6 +300,25 @@ fn many_writers_lose_nothing() {
     assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 2);
 }
 
+/// None of them takes another's new file for one that it cannot read.
+#[test]
+fn writers_may_make_the_file_at_the_same_time() {
+    for _ in 0..150 {
+        let folder = Folder::new();
+        let start = std::sync::Barrier::new(8);
+        std::thread::scope(|scope| {
+            for writer in 0..8 {
+                let (users, start) = (folder.users(), &start);
+                scope.spawn(move || {
+                    start.wait();
+                    set(&users, &format!("user-{writer}"), "x", Expected::New).expect("a user");
+                });
+            }
+        });
+        assert_eq!(folder.users().users().unwrap().count(), 8);
+    }
+}
+
 #[test]
 fn what_a_killed_writer_left_is_taken_away() {
     let folder = Folder::new();

@@ -115,10 +115,10 @@ impl UsersFile {
     /// [`Code::NoUser`] or [`Code::NoChange`] where the user is not as expected, else as [`UsersFile::users`].
     pub fn set_password(&self, name: &str, new: &NewPassword<'_>, expected: Expected) -> Result<(), Error> {
         let name = stored_name(name)?;
-        let known = match self.users() {
-            Ok(users) => users.find(&name).map_or_else(Vec::new, |user| user.keys),
-            Err(error) if self.path.exists() => return Err(error),
-            Err(_) => Vec::new(),
+        // Asked before it is read: another writer may make it at any moment, and once it is there it stays.
+        let known = match self.path.exists() {
+            true => self.users()?.find(&name).map_or_else(Vec::new, |user| user.keys),
+            false => Vec::new(),
         };
         // Before the file is locked: it takes its time.
         let keys = new.keys(&known)?;
