@@ -4,24 +4,13 @@ use strict;
 use warnings;
 use lib 't/lib';
 use Isolated;
+use lib 'xt/lib';
 use File::Find ();
 use Test::More;
+use RustCode qw(slurp code_of);
 
 # Where there may be any.
 my $allowed = qr{\A(?:src/(?:ffi\.rs|ffi/|gssapi/|plugin/)|guest/src/)};
-
-# The code of a file: without comments, strings and characters.
-sub code_of {
-  my ($text) = @_;
-  $text =~ s{
-      //[^\n]*
-    | /\*.*?\*/
-    | b?r(\#*)".*?"\1
-    | b?"(?:[^"\\]|\\.)*"
-    | b?'(?:[^'\\]|\\[^u]|\\u\{[0-9A-Fa-f]+\})'
-  }{ }gsx;
-  return $text;
-}
 
 # Blocks, functions, traits that are implemented, and foreign items.
 sub unsafe_in {
@@ -48,9 +37,7 @@ File::Find::find({ no_chdir => 1, wanted => sub { push @files, $_ if /\.rs\z/ } 
 my (@rows, @wrong);
 my %total = (blocks => 0, functions => 0, implementations => 0);
 for my $file (sort @files) {
-  open my $in, '<', $file or die "$file: $!";
-  my $text = do { local $/; <$in> };
-  my $count = unsafe_in($text);
+  my $count = unsafe_in(slurp($file));
   my $sum = $count->{blocks} + $count->{functions} + $count->{implementations} or next;
   push @wrong, $file if $file !~ $allowed;
   push @rows, "| `$file` | $count->{blocks} | $count->{functions} | $count->{implementations} |";
@@ -62,8 +49,7 @@ cmp_ok(scalar @rows, '>', 5, 'files are found');
 
 # perl xt/unsafe.t --write brings the table up to date.
 my $document = 'docs/unsafe.md';
-open my $in, '<', $document or die "$document: $!";
-my $text = do { local $/; <$in> };
+my $text = slurp($document);
 my $table = qr/^(?:\| (?:`(?:guest\/)?src\/|all ).*\|\n)+/m;
 if (@ARGV && $ARGV[0] eq '--write') {
   $text =~ s/$table/join '', map { "$_\n" } @rows/e;
@@ -82,8 +68,7 @@ for my $said (
   )
 {
   my ($file, $line) = @$said;
-  open my $manifest, '<', $file or die "$file: $!";
-  ok(scalar(grep { $_ eq "$line\n" } <$manifest>), "$file has $line");
+  like(slurp($file), qr/^\Q$line\E$/m, "$file has $line");
 }
 
 done_testing;

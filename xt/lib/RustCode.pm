@@ -1,0 +1,31 @@
+package RustCode;
+
+# The code of a Rust file, for the tests that count and compare what stands in it.
+
+use strict;
+use warnings;
+use Exporter 'import';
+
+our @EXPORT_OK = qw(slurp code_of);
+
+sub slurp {
+  my ($file) = @_;
+  open my $in, '<', $file or die "$file: $!";
+  local $/;
+  return scalar <$in>;
+}
+
+# The text without comments, strings and characters.
+sub code_of {
+  my ($text) = @_;
+  $text =~ s{
+      //[^\n]*
+    | /\*.*?\*/
+    | b?r(\#*)".*?"\1
+    | [bc]?"(?:[^"\\]|\\.)*"
+    | b?'(?:[^'\\]|\\x[0-9A-Fa-f]{2}|\\u\{[0-9A-Fa-f]+\}|\\[^ux])'
+  }{ }gsx;
+  return $text;
+}
+
+1;
