@@ -47,7 +47,7 @@ subtest 'the table of mechanisms' => sub {
     is($rank{$name}, $conn->_order, "rank of $name");
     my ($first, $flags) = $manual =~ /^    \Q$name\E +\d+  (client|server) +(?:RFC \d+|draft|-) +((?:[padmn] )+)/m;
     $conn->client_start;
-    is($conn->property('message_absent') ? 'server' : 'client', $first, 'who begins');
+    is($conn->property('message_absent') ? 'server' : 'client', $first, 'first to send');
     my %letter = (p => 'noplaintext', a => 'noactive', d => 'nodictionary', m => 'mutual_auth', n => 'noanonymous');
     my $satisfied = join '', map { "$_ " } grep {
       $conn->property(secflags => $letter{$_}, channel_binding_policy => 'allow');

@@ -15,7 +15,7 @@ our $DIE_ON_FAILURE = 0;
 XSLoader::load(__PACKAGE__, $VERSION);
 
 # Authen::SASL tries the next plugin when client_new dies: another backend would then send the password
-# that our policy refused. So loading this one makes it the only one.
+# that our policy refused to send. So loading this plugin makes it the only one.
 my $shared = 0;
 
 sub import {
@@ -26,8 +26,8 @@ sub import {
   @Authen::SASL::Plugins = (__PACKAGE__);
 }
 
-# Programs and modules that name another backend would take this one out again, silently: their imports load what
-# they name, and change nothing else (docs/decisions/0013-other-backends.md).
+# Programs and modules that name another backend would silently deselect this one. So their imports load the backend
+# that they name, but change nothing else (docs/decisions/0013-other-backends.md).
 {
   my $import = \&Authen::SASL::import;
   no warnings 'redefine';
@@ -37,7 +37,7 @@ sub import {
     goto &$import if $shared || !$chosen || !@names || grep { defined && /\A(?:Authen::SASL::)?Rust\z/ } @names;
     local @Authen::SASL::Plugins = @Authen::SASL::Plugins;
     local $@;
-    eval { $import->($class, @names) };    # it dies where nothing of it is installed, which nobody needs now
+    eval { $import->($class, @names) };    # dies if that backend is not installed, which does no harm here
     return;
   };
 }
@@ -45,13 +45,13 @@ sub import {
 # True while Authen::SASL asks this backend first.
 sub in_use { return @Authen::SASL::Plugins && $Authen::SASL::Plugins[0] eq __PACKAGE__ ? 1 : 0 }
 
-# All mechanisms that there are, as a list or as one string.
+# All supported mechanisms, as a list or as one string.
 sub global_listmech {
   my @names = split / /, _usable();
   return wantarray ? @names : join ' ', @names;
 }
 
-# What is wrong with the arguments that are left of a call: none of them has a known name. undef if none is left.
+# The error text for the remaining arguments of a call, whose names are all unknown. undef if none remain.
 sub _unknown {
   my ($arg, @known) = @_;
   return undef unless %$arg;
@@ -83,13 +83,13 @@ sub plugins {
   return Authen::SASL::Rust::Plugins::_load(undef, @wish == 1 ? $wish[0] : {@wish});
 }
 
-# getsecret's hash as the one text that the core reads; undef if it is none.
+# Converts the verifier that getsecret returned as a hash to the text that the core reads; undef if it is not a verifier.
 sub _stored_key {
   my ($hash) = @_;
   for my $field (qw(mechanism iterations salt stored_key server_key)) {
     return undef unless defined $hash->{$field} && !ref $hash->{$field};
   }
-  # Both forms of a mechanism have the same key. Of another name the core would not know that it is a key's.
+  # A mechanism and its -PLUS form share one verifier. The core recognizes verifiers by names that begin with SCRAM.
   return undef unless $hash->{mechanism} =~ /\ASCRAM-([A-Z0-9-]+)\z/i;
   my $name = $1;
   require MIME::Base64;
@@ -141,115 +141,116 @@ Authen::SASL::Rust - SASL authentication, client and server, on a Rust core
 
 =head1 DESCRIPTION
 
-Authen::SASL::Rust is a plugin for L<Authen::SASL>: the framework that Net::SMTP, Net::POP3, Net::LDAP,
-Mail::IMAPClient and others use to log in, and that servers in Perl use to let clients in. The protocols are
-written in Rust and are linked into the Perl extension; no shared library and no other program is needed at
-run time.
+Authen::SASL::Rust is a plugin for L<Authen::SASL>: the framework that Net::SMTP, Net::POP3, Net::LDAP, Mail::IMAPClient
+and others use to log in, and that Perl servers use to authenticate clients. The protocols are written in Rust and
+linked into the Perl extension. At run time they need no shared library and no other program.
 
-A program loads it in one of three ways:
+A program loads the plugin in one of three ways:
 
     use Authen::SASL qw(Rust);
     use Authen::SASL::Rust;
-    PERL5OPT=-MAuthen::SASL::Rust       in the environment; no line of the program changes
+    PERL5OPT=-MAuthen::SASL::Rust       in the environment; the program need not be edited
 
-Each makes it the B<only> plugin. Authen::SASL tries the next plugin when C<client_new> of one dies, so
-another plugin would send the password that this one refused to send. A program that wants a second plugin
-names it: C<use Authen::SASL qw(Rust Perl)>. L</OTHER BACKENDS> has the programs that name another one.
+Each way makes it the B<only> plugin. Authen::SASL tries the next plugin when C<client_new> of one dies, so another
+plugin would send the password that this one refused to send. A program that wants a second plugin names it:
+C<use Authen::SASL qw(Rust Perl)>. For programs that name another backend, see L</OTHER BACKENDS>.
 
-This page has what concerns the whole. The others:
+This page covers what all parts have in common. The other pages:
 
-    Authen::SASL::Rust::Cookbook         Net::SMTP, Net::LDAP, Mail::IMAPClient, XMPP, a server of one's own: short answers
+    Authen::SASL::Rust::Cookbook         short answers: Net::SMTP, Net::LDAP, Mail::IMAPClient, XMPP, writing a server
     Authen::SASL::Rust::Connection       the methods and properties of a connection
-    Authen::SASL::Rust::Callbacks        what a connection asks its program; stored keys; answers that come later
-    Authen::SASL::Rust::Accounts         servers whose users stand in a file, behind saslauthd, or as Cyrus SASL has them
-    Authen::SASL::Rust::Error            the codes of failures, what to do, and the exception
+    Authen::SASL::Rust::Callbacks        what a connection asks its program; verifiers; answers that come later
+    Authen::SASL::Rust::Accounts         account stores for servers: a file, saslauthd, or Cyrus SASL's databases
+    Authen::SASL::Rust::Error            error codes, what to do about them, and the exception
     Authen::SASL::Rust::ChannelBinding   the -PLUS mechanisms
     Authen::SASL::Rust::Kerberos         Kerberos and Active Directory
     Authen::SASL::Rust::Layer            a handle with a security layer
-    Authen::SASL::Rust::Plugins          mechanisms of Cyrus SASL's plugins
+    Authen::SASL::Rust::Plugins          mechanisms from Cyrus SASL plugins
     Authen::SASL::Rust::AuthLine         the AUTH line protocol, for beanstalkd and the like
 
 =head1 MECHANISMS
 
 All of them work on both sides.
 
-    name              rank  who begins  standard    flags     callbacks of a client  callbacks of a server
-    GSSAPI              83  client      RFC 4752    p a m n c none (Kerberos)        none (property keytab)
-    GSS-SPNEGO          82  client      -           p a m n c none (Kerberos)        none (property keytab)
-    GS2-KRB5            81  client      RFC 5801    p a m n c none (Kerberos)        none (property keytab)
-    SCRAM-SHA3-512      57  client      draft       p a m n   user pass              getsecret
-    SCRAM-SHA-512       56  client      draft       p a m n   user pass              getsecret
-    SCRAM-SHA-384       55  client      -           p a m n   user pass              getsecret
-    SCRAM-SHA-256       54  client      RFC 7677    p a m n   user pass              getsecret
-    SCRAM-SHA-224       53  client      -           p a m n   user pass              getsecret
-    SCRAM-SHA-1         52  client      RFC 5802    p a m n   user pass              getsecret
-    DIGEST-MD5          30  server      RFC 2831    p m n     user pass              getsecret
-    CRAM-MD5            20  server      RFC 2195    p n       user pass              getsecret
-    EXTERNAL            20  client      RFC 4422    p d n     none                   none (property external_id)
-    OAUTHBEARER         13  client      RFC 7628    n         token                  checktoken
-    XOAUTH2             12  client      -           n         user token             checktoken
-    PLAIN               10  client      RFC 4616    n         user pass              checkpass or getsecret
-    LOGIN               10  server      -           n         user pass              checkpass or getsecret
-    ANONYMOUS            0  client      RFC 4505    p         none                   none
+    name              rank  first to send standard    flags     callbacks of a client  callbacks of a server
+    GSSAPI              83  client        RFC 4752    p a m n c none (Kerberos)        none (property keytab)
+    GSS-SPNEGO          82  client        -           p a m n c none (Kerberos)        none (property keytab)
+    GS2-KRB5            81  client        RFC 5801    p a m n c none (Kerberos)        none (property keytab)
+    SCRAM-SHA3-512      57  client        draft       p a m n   user pass              getsecret
+    SCRAM-SHA-512       56  client        draft       p a m n   user pass              getsecret
+    SCRAM-SHA-384       55  client        -           p a m n   user pass              getsecret
+    SCRAM-SHA-256       54  client        RFC 7677    p a m n   user pass              getsecret
+    SCRAM-SHA-224       53  client        -           p a m n   user pass              getsecret
+    SCRAM-SHA-1         52  client        RFC 5802    p a m n   user pass              getsecret
+    DIGEST-MD5          30  server        RFC 2831    p m n     user pass              getsecret
+    CRAM-MD5            20  server        RFC 2195    p n       user pass              getsecret
+    EXTERNAL            20  client        RFC 4422    p d n     none                   none (property external_id)
+    OAUTHBEARER         13  client        RFC 7628    n         token                  checktoken
+    XOAUTH2             12  client        -           n         user token             checktoken
+    PLAIN               10  client        RFC 4616    n         user pass              checkpass or getsecret
+    LOGIN               10  server        -           n         user pass              checkpass or getsecret
+    ANONYMOUS            0  client        RFC 4505    p         none                   none
 
-The flags are those that a mechanism satisfies: C<p> noplaintext, C<a> noactive, C<d> nodictionary, C<m>
-mutual_auth, C<n> noanonymous, C<c> pass_credentials. No mechanism here satisfies forward_secrecy.
+The flags are the security flags that a mechanism satisfies: C<p> noplaintext, C<a> noactive, C<d> nodictionary, C<m>
+mutual_auth, C<n> noanonymous, C<c> pass_credentials. No mechanism of this module satisfies forward_secrecy.
 
-B<Deprecated>, for peers that have nothing better: LOGIN (never standardized), CRAM-MD5, and DIGEST-MD5 (made
-historic by RFC 6331). XOAUTH2 is not a standard; some large mail services speak it. A dash or "draft" under
-"standard" means that no RFC defines that name.
+B<Deprecated>, for peers that support nothing better: LOGIN (never standardized), CRAM-MD5, and DIGEST-MD5 (made
+historic by RFC 6331). XOAUTH2 is not a standard; some large mail services use it. A dash or "draft" under "standard"
+means that no RFC defines that name.
 
 =head2 How the mechanism is chosen
 
-The caller gives a list of names to C<< Authen::SASL->new(mechanism => ...) >>; anything that cannot be part
-of a name separates them. Of this list a mechanism is a candidate if
+The caller gives a list of names to C<< Authen::SASL->new(mechanism => ...) >>. Any character that cannot be part of a
+name separates two names. A mechanism of this list is a candidate if
 
 =over
 
 =item *
 
-it satisfies every security flag that is demanded (C<secflags>). C<noplaintext> is satisfied by any mechanism
-where C<externalssf> is above 0, since then TLS is below (the property C<tls> sets it);
+it satisfies every security flag in C<secflags>. Any mechanism satisfies C<noplaintext> if C<externalssf> is above 0,
+because the connection is then protected by TLS (the property C<tls> sets C<externalssf>);
 
 =item *
 
-C<minssf> is not above C<externalssf> and the strongest layer of the mechanism together (256 for GSSAPI
-and GSS-SPNEGO, 128 for DIGEST-MD5, else 0);
+C<minssf> is at most the sum of C<externalssf> and the SSF of the mechanism's strongest security layer (256 for GSSAPI
+and GSS-SPNEGO, 128 for DIGEST-MD5, 0 for the others);
 
 =item *
 
-there is channel binding data if its name ends in C<-PLUS>, and it does if C<channel_binding_policy> is
-C<require>: see L<Authen::SASL::Rust::ChannelBinding>;
+its channel binding is possible: a name that ends in C<-PLUS> needs channel binding data, and only such names qualify if
+C<channel_binding_policy> is C<require> (see L<Authen::SASL::Rust::ChannelBinding>);
 
 =item *
 
-the callbacks that it needs exist, or accounts that answer in their place. They are not called for the choice;
+the callbacks that it needs exist, or an account store that replaces them. The choice does not call them;
 
 =item *
 
-it can ask to act as C<authname>, where that differs from C<user> (client): LOGIN, CRAM-MD5, XOAUTH2 and GSS-SPNEGO cannot. That holds for
-plain values: what a code reference returns is not known before the choice, and where it differs, the exchange of such a mechanism fails;
+it can send an authzid, if C<authname> differs from C<user> (client): LOGIN, CRAM-MD5, XOAUTH2 and GSS-SPNEGO cannot. This rule applies to
+plain values only. The result of a code reference is not known at the time of the choice; if it then differs, the exchange fails with such
+a mechanism;
 
 =item *
 
-of EXTERNAL: a server knows who the client is (C<external_id>). A client that has a password, and a list with mechanisms that use
-it, needs a sign that something outside SASL proves who it is: a certificate of its own in C<tls>, C<externalssf> where no C<tls> is given,
-or a C<sockname> or C<peername> of a Unix socket. So a server that offers EXTERNAL to everybody does not keep it from its password;
+EXTERNAL: a server knows who the client is (C<external_id>). A client that has a password, and whose list has mechanisms that use it, needs
+a sign that something outside SASL proves its identity: a certificate of its own in C<tls>; C<externalssf> if no C<tls> is given; or a
+C<sockname> or C<peername> of a Unix socket. So a server that offers EXTERNAL to every client does not stop such a client from using its
+password;
 
 =item *
 
-of Kerberos' mechanisms: the system has a GSS-API library, and there is a ticket (client) or a keytab with a key for the
-service (server). So a list like C<GSSAPI SCRAM-SHA-256> does without Kerberos where there is no ticket.
+the Kerberos mechanisms: the system has a GSS-API library, and there is a ticket (client) or a keytab with a key for the
+service (server). So a list like C<GSSAPI SCRAM-SHA-256> falls back to SCRAM if there is no ticket.
 
 =back
 
-The candidate with the highest rank wins; of two with the same rank, the one that the caller named first. If
-none is left, C<client_new> and C<server_new> die and the text lists each name with its reason. An empty list,
-or one of garbage, leaves none: it never means "all".
+The candidate with the highest rank is chosen; of two with the same rank, the one that the caller named first. If there
+is no candidate, C<client_new> and C<server_new> die, and the error text gives the reason for each name. An empty list,
+or one without a valid name, has no candidates: it never means "all mechanisms".
 
-A client makes the choice in C<client_new>, and once more in C<client_start> if a property or callback changed
-since. A server that was given several mechanisms waits to be told which one the client named: C<<
-$conn->mechanism($name) >>, before C<server_start>.
+A client makes the choice in C<client_new>, and again in C<client_start> if a property or callback has changed since. A
+server with several mechanisms must be given the one that the client named: call C<< $conn->mechanism($name) >> before
+C<server_start>.
 
 =for program
 
@@ -274,26 +275,26 @@ Kerberos and Active Directory have a page of their own, L<Authen::SASL::Rust::Ke
     $conn = $sasl->client_new($service, $host, $options, ...)
     $conn = $sasl->server_new($service, $host, $options, ...)
 
-Called on the Authen::SASL object, which hands them on. They return an L<Authen::SASL::Rust::Connection>, or
+Call these on the Authen::SASL object, which passes the call on. They return an L<Authen::SASL::Rust::Connection>, or
 die.
 
-C<$service> is the registered name of the protocol: C<imap>, C<smtp>, C<ldap>, ... C<$host> is the server's
-name. Both may be missing; DIGEST-MD5 sends and checks them.
+C<$service> is the registered service name of the protocol: C<imap>, C<smtp>, C<ldap>, ... C<$host> is the server's
+name. Both may be omitted. DIGEST-MD5 sends and checks them.
 
-C<$options> is one of: nothing (undef, 0, an empty string); a string of security flags, separated by spaces; a
-reference to a hash of options, see L<Authen::SASL::Rust::Connection/PROPERTIES> (the flags are its
-C<secflags>); or, as with Authen::SASL::XS, C<"ip;port"> of this side, followed by that of the other side.
+C<$options> is one of: nothing (undef, 0, an empty string); a string of security flags, separated by spaces; a reference
+to a hash of options, see L<Authen::SASL::Rust::Connection/PROPERTIES> (the flags are its C<secflags>); or, as with
+Authen::SASL::XS, the local address as C<"ip;port">, followed by the remote address.
 
-A wrong value dies, and so does an option that does not exist: a mistyped name must not switch a protection off in silence. The
-text has the nearest name. An unknown flag of C<secflags> dies too; in a string of flags, a word that resembles none of them is
-ignored with a warning, since Authen::SASL::Perl ignores such words.
+An invalid value dies, and so does an unknown option: a mistyped name must not silently switch off a protection. The error text
+suggests the nearest name. An unknown flag in C<secflags> dies too. In a string of flags, a word that resembles no flag is
+ignored with a warning, because Authen::SASL::Perl ignores such words.
 
 =head2 global_listmech
 
     @names = Authen::SASL::Rust->global_listmech
     $names = Authen::SASL::Rust->global_listmech
 
-The names of all mechanisms that this version knows, as a list or as one string with spaces.
+The names of all mechanisms that this version supports, as a list or as one string with spaces.
 
 =head2 in_use
 
@@ -305,20 +306,20 @@ The names of all mechanisms that this version knows, as a list or as one string 
 
     @plugins = Authen::SASL::Rust->plugins(load => \@names, path => \@folders, ...)
 
-Loads plugins of Cyrus SASL, whose mechanisms all new connections may use from then on. See L<Authen::SASL::Rust::Plugins>.
+Loads Cyrus SASL plugins. All connections that are made afterwards may use their mechanisms. See
+L<Authen::SASL::Rust::Plugins>.
 
 =head2 scram_verifier
 
     $text = Authen::SASL::Rust->scram_verifier(password => $password, ...)
 
-Makes the stored key of a password. Dies if an argument is missing, unknown or out of its range. The
-arguments:
+Makes a SCRAM verifier of a password. Dies if an argument is missing, unknown or out of range. The arguments:
 
-    password     needed; characters, see CHARACTERS
-    mechanism    SCRAM-SHA-256 if not given; any SCRAM mechanism of the table
-    iterations   4096 if not given; 4096 to 100000000
-    salt         16 random bytes if not given; a string of bytes, not empty
-    spelling     rfc5803 if not given, which is what PostgreSQL stores and libsasl2 reads; dovecot is another
+    password     required; characters, see CHARACTERS
+    mechanism    any SCRAM mechanism of the table; default SCRAM-SHA-256
+    iterations   4096 to 100000000; default 4096
+    salt         a string of bytes, not empty; default 16 random bytes
+    spelling     the format: rfc5803 (the default), which PostgreSQL stores and libsasl2 reads, or dovecot
 
 =for program
 
@@ -338,16 +339,17 @@ arguments:
     user => \&code                  called as code($conn)
     user => [\&code, 1, 2, 3]       called as code($conn, 1, 2, 3)
 
-A client answers C<user> and C<pass>, or C<token>; a server C<getsecret>, which gives the password or a stored key of a user, or
-C<checkpass>, which says whether a password is right. L<Authen::SASL::Rust::Callbacks> has them all, stored keys, and answers that come later.
+A client has the callbacks C<user> and C<pass>, or C<token>. A server has C<getsecret>, which returns the password or a verifier of a user,
+or C<checkpass>, which says whether a password is right. L<Authen::SASL::Rust::Callbacks> describes all callbacks, verifiers, and answers
+that come later.
 
 =head1 OTHER BACKENDS
 
 Many programs and modules name the backend that they were written with: C<use Authen::SASL qw(Perl)>. Among them are git
-send-email, sieve-connect, Net::Sieve, sendxmpp, AnyEvent::XMPP and mutt_ldap_query. In Authen::SASL the last such line of a
-process decides for all of it. Once this backend was chosen, such a line is not obeyed: the module that it names is loaded, but
-the connections stay ours. So C<PERL5OPT=-MAuthen::SASL::Rust> reaches these programs too, and a module that a program loads does
-not send the password past the program's C<secflags>.
+send-email, sieve-connect, Net::Sieve, sendxmpp, AnyEvent::XMPP and mutt_ldap_query. In Authen::SASL the last such line decides
+for the whole process. Once this backend has been chosen, such a line loads the module that it names, but the connections stay
+ours. So C<PERL5OPT=-MAuthen::SASL::Rust> works for these programs too, and a module that a program loads cannot bypass the
+program's C<secflags> and send the password.
 
     use Authen::SASL::Rust;           # or: use Authen::SASL qw(Rust);
     use Net::Sieve;                   # says qw(Perl); the connections are ours
@@ -356,27 +358,27 @@ not send the password past the program's C<secflags>.
 
 =item *
 
-A list that names Rust is obeyed as it stands, with its order: C<use Authen::SASL qw(Perl Rust)>.
+A list that names Rust is used unchanged, in its order: C<use Authen::SASL qw(Perl Rust)>.
 
 =item *
 
-C<use Authen::SASL::Rust ':shared'> chooses this backend and leaves the rest to Authen::SASL: every later import counts.
-In the environment this is C<PERL5OPT=-MAuthen::SASL::Rust=:shared>.
+C<use Authen::SASL::Rust ':shared'> chooses this backend and leaves the rest to Authen::SASL: every later import takes
+effect. In the environment this is C<PERL5OPT=-MAuthen::SASL::Rust=:shared>.
 
 =item *
 
-A backend that was chosen earlier is replaced by C<use Authen::SASL::Rust>. C<use Authen::SASL::Rust ()> and C<require> choose
+C<use Authen::SASL::Rust> replaces a backend that was chosen earlier. C<use Authen::SASL::Rust ()> and C<require> choose
 nothing.
 
 =item *
 
 A program that writes to C<@Authen::SASL::Plugins>, or calls another backend by its name, C<< Authen::SASL::Perl->client_new(...) >>,
-gets what it asks for. C<in_use> tells about the former.
+gets the backend that it asks for. C<in_use> reports the first case.
 
 =item *
 
-perl ignores C<PERL5OPT> and C<PERL5LIB> in programs that run with taint checks (C<-T>, in the first line of the program or on the
-command line, or set-user-ID). Those have to be edited, or started as C<perl -T -MAuthen::SASL::Rust PROGRAM>.
+perl ignores C<PERL5OPT> and C<PERL5LIB> in programs that run with taint checks (C<-T> in the first line of the program or on the
+command line, or set-user-ID). Edit such programs, or start them with C<perl -T -MAuthen::SASL::Rust PROGRAM>.
 
 =back
 
@@ -393,9 +395,9 @@ command line, or set-user-ID). Those have to be edited, or started as C<perl -T 
 
 =head1 SECURITY LAYERS
 
-DIGEST-MD5 can protect what follows the log-in: against changes (auth-int, strength 1), or also against readers (auth-conf, 40 to 128
-bits). Which layer it becomes, the properties C<minssf>, C<maxssf>, C<externalssf> and C<maxbuf> decide
-(L<Authen::SASL::Rust::Connection/Policy>). Net::LDAP puts it over its socket by itself:
+DIGEST-MD5 can protect the data that follows the login with a security layer: against changes (auth-int, SSF 1), or also against
+eavesdropping (auth-conf, SSF 40 to 128). The properties C<minssf>, C<maxssf>, C<externalssf> and C<maxbuf> decide which layer is
+used (L<Authen::SASL::Rust::Connection/Policy>). Net::LDAP installs the layer on its socket itself:
 
     my $sasl = Authen::SASL->new(mechanism => 'DIGEST-MD5', callback => { user => 'fred', pass => 'pencil' });
     my $conn = $sasl->client_new('ldap', 'ldap.example.org', { minssf => 128 });
@@ -405,23 +407,23 @@ bits). Which layer it becomes, the properties C<minssf>, C<maxssf>, C<externalss
     print 'enciphered with ', $conn->property('ssf'), " bits\n";    # 128
     my $found = $ldap->search(base => 'dc=example,dc=org', filter => '(uid=fred)');
 
-With C<minssf> of 128 the bind fails on a server that offers less; without it the strongest layer that there is, or none, is taken.
-OpenLDAP demands one by C<sasl-secprops minssf=128>. Other programs put the layer over their handle themselves:
+With a C<minssf> of 128, the bind fails if the server offers less. Without it, the strongest available layer is used, or none. In
+OpenLDAP, C<sasl-secprops minssf=128> demands a layer. Other programs install the layer on their handle themselves:
 L<Authen::SASL::Rust::Connection/securesocket, tiesocket>.
 
-Under TLS, set C<externalssf>, and C<maxssf> to 0: a second layer gains nothing.
+Under TLS, set C<externalssf>, and set C<maxssf> to 0: a second layer adds nothing.
 
 =head1 CHARACTERS
 
-User names and passwords are characters. A string with Perl's UTF-8 flag is taken as it is. One without it
-that is valid UTF-8 is taken as encoded already (this is what @ARGV and files give); any other is Latin-1.
-They are encoded once, and prepared with SASLprep (RFC 4013) where the mechanism's standard asks for that.
-DIGEST-MD5 hashes as Latin-1 what fits Latin-1, as its standard demands. GNU SASL, Dovecot and Authen::SASL::Perl hash the name, or both,
-in UTF-8: a server takes that too, and the option C<digest_md5_utf8> makes a client do it.
+User names and passwords are characters. A string with Perl's UTF-8 flag is used as it is. A string without the flag that is valid UTF-8
+counts as already encoded (this is what @ARGV and files contain); any other string counts as Latin-1. Strings are encoded once, and
+prepared with SASLprep (RFC 4013) if the mechanism's standard requires it. DIGEST-MD5 hashes a string in Latin-1 if it fits, as its
+standard demands. GNU SASL, Dovecot and Authen::SASL::Perl hash the name, or both, in UTF-8: a server accepts that too, and the option
+C<digest_md5_utf8> makes a client do the same.
 
-What a program gets is octets: UTF-8, without Perl's flag. That holds for the arguments of callbacks, the properties, C<answer>,
-C<user> and C<error>; so C<crypt> and Digest::SHA work in a C<checkpass>, as they do with Authen::SASL::Perl. With the option
-C<< characters => 1 >> a connection gives decoded strings instead:
+A program receives octets: UTF-8, without Perl's flag. This applies to the arguments of callbacks, the properties, C<answer>,
+C<user> and C<error>. So C<crypt> and Digest::SHA work in a C<checkpass>, as they do with Authen::SASL::Perl. With the option
+C<< characters => 1 >> a connection returns decoded strings instead:
 
 =for program
 
@@ -438,21 +440,22 @@ C<< characters => 1 >> a connection gives decoded strings instead:
     # prints 6
     # prints 5
 
-Under C<-T>, whatever came from the peer is tainted: the arguments of a server's callbacks, the names, C<error>, messages, and what
-C<decode> returns. So is what was made of a tainted value of the program.
+Under C<-T>, all data from the peer is tainted: the arguments of a server's callbacks, the names, C<error>, messages, and the
+result of C<decode>. Data that was computed from a tainted value of the program is tainted too.
 
-Messages of an exchange are bytes, in and out. A wide character in one dies. They are not encoded in base64:
-SMTP, IMAP and POP3 want that from the program, LDAP does not.
+Messages of an exchange are bytes, in both directions. A wide character in a message dies. Messages are not base64: in
+SMTP, IMAP and POP3 the program encodes and decodes them, in LDAP it need not.
 
 =head1 ERRORS
 
-C<< $conn->error >> is undef while all is well, else one string: mechanism and side, what happened, and the name of a code. It never
-holds a secret. C<< $conn->code >> is the number of that code. L<Authen::SASL::Rust::Error> has the codes, what to do
-about them, and how a failure becomes an exception, which programs need that log in through Net::SMTP.
+C<< $conn->error >> is undef if there is no error. Otherwise it is one string: the mechanism and side, what happened, and the name
+of an error code. It never contains a secret. C<< $conn->code >> is the number of that code. L<Authen::SASL::Rust::Error> lists the
+codes and what to do about them. It also describes how to turn a failure into an exception, which programs need that log in through
+Net::SMTP.
 
 To see what happens, set C<debug> of Authen::SASL: C<< Authen::SASL->new(debug => 1, ...) >> prints to standard error which mechanism
-was chosen, which messages are sent and received, with their lengths, and how it ended. Nothing of a message is printed, so
-no password either. C<< Net::SMTP->new(..., Debug => 1) >> sets it too.
+was chosen, which messages are sent and received, with their lengths, and the result. It never prints the contents of a message, and
+so no password. C<< Net::SMTP->new(..., Debug => 1) >> sets C<debug> too.
 
 =head1 SECURITY
 
@@ -460,36 +463,38 @@ no password either. C<< Net::SMTP->new(..., Debug => 1) >> sets it too.
 
 =item *
 
-PLAIN, LOGIN, OAUTHBEARER and XOAUTH2 send the password or token readable. Use them under TLS only. A client
-that says C<noplaintext> never does so, unless C<externalssf> tells that TLS is below.
+PLAIN, LOGIN, OAUTHBEARER and XOAUTH2 send the password or token in clear text. Use them under TLS only. A client with
+the flag C<noplaintext> never uses them, unless C<externalssf> says that the connection is protected by TLS.
 
 =item *
 
-Name the mechanisms that you want. A list that came from the server over a connection without TLS can be
-shortened on the way to its weakest member.
+Name the mechanisms that you want. If the list comes from the server over a connection without TLS, an attacker can
+shorten it to its weakest mechanism.
 
 =item *
 
-A SCRAM or DIGEST-MD5 client has succeeded when the B<server> has proved itself: look at C<is_success> after
+A SCRAM or DIGEST-MD5 client has succeeded only when the B<server> has proved its identity: check C<is_success> after
 the last step. For Net::SMTP and others that ignore a failed step, see
 L<Authen::SASL::Rust::Error/CALLERS THAT IGNORE FAILURES>.
 
 =item *
 
-A server's unknown user walks the same way as a wrong password, in the same time, with a stable made-up salt.
-Forks and threads share those salts if the module is loaded before them. Set C<salt_key> to keep them over a restart and the
-same on several hosts, or in processes that each load the module. Give your stored keys the iteration count of the option
-C<iterations> and salts of 16 bytes: otherwise a made-up user can be told from a real one by them.
+A server handles an unknown user like a wrong password: it does the same work, takes the same time, and sends a stable salt
+from a mock credential. Forked processes and threads use the same mock salts if the module was loaded before them. Set
+C<salt_key> to keep the mock salts across restarts, and to have the same ones on several hosts or in processes that each
+load the module. Give your verifiers the iteration count of the option C<iterations>, and salts of 16 bytes: otherwise these
+two values distinguish a mock credential from a real one.
 
 =item *
 
-A user whose stored secret is unusable for the mechanism (a malformed key, a key of another hash, a key where the password is
-needed) is answered as an unknown one. The callback C<log> and the server's C<error> have the reason: never send C<error> to the
-client.
+A user whose stored secret is unusable for the mechanism (a malformed verifier, one with another hash, or a verifier where the
+mechanism needs the password) gets the same answers as an unknown user. The callback C<log> and the server's C<error> have the
+reason: never send C<error> to the client.
 
 =item *
 
-A server's C<user> is undef until the client has proved it. C<< $conn->property('claimed_user') >> is for logs of failed logins.
+A server's C<user> is undef until the client has proved that identity. To log failed logins, use
+C<< $conn->property('claimed_user') >>.
 
 =item *
 
@@ -498,9 +503,8 @@ before it computes anything.
 
 =item *
 
-Keys that a SCRAM client derived are remembered within the Authen::SASL object, at most 16, and only after the
-server has proved them right: the second connection of the same user costs no derivation. They are wiped with
-the object.
+The Authen::SASL object caches keys that a SCRAM client has derived, at most 16, and only after the server has proved
+them right. So the second connection of the same user needs no key derivation. The keys are wiped with the object.
 
 =item *
 
@@ -509,9 +513,9 @@ needed; Perl's own copies are not.
 
 =item *
 
-A connection belongs to the thread that made it. A copy in another thread, or one by Storable, tells the C<mechanism> and the
-C<error> of its original; its other methods die. It holds no secret of the exchange. After C<fork>
-both processes may use their own copy; they share no nonce that is made afterwards.
+A connection belongs to the thread that made it. A copy in another thread, or a copy made by Storable, returns the
+C<mechanism> and the C<error> of its original; its other methods die. It holds no secret of the exchange. After C<fork> both
+processes may use their own copy; nonces that are made after the fork differ.
 
 =back
 
@@ -523,15 +527,16 @@ both processes may use their own copy; they share no nonce that is made afterwar
 
 =item *
 
-Callbacks of a server get octets, as there; C<< characters => 1 >> gives decoded strings. Values that are given may be either.
+Callbacks of a server get octets, as in Authen::SASL::Perl; C<< characters => 1 >> gives decoded strings. A program may pass
+either kind.
 
 =item *
 
-C<need_step> becomes false, and C<is_success> true, when this side has nothing to wait for. Of the mechanisms with one message, that
-is so in Authen::SASL::Perl 2.16 for PLAIN only.
+C<need_step> becomes false, and C<is_success> true, when this side no longer waits for a message. In Authen::SASL::Perl 2.16, PLAIN
+is the only mechanism with one message that does this.
 
-So a loop that asks C<is_success> after each step must send the step's message first: LOGIN and CRAM-MD5 succeed with the
-message that is still to be sent, where Authen::SASL::Perl waits for one more step.
+So a loop that checks C<is_success> after each step must send the step's message first: LOGIN and CRAM-MD5 succeed with
+the message that is still to be sent, whereas Authen::SASL::Perl waits for one more step.
 
 =item *
 
@@ -540,22 +545,23 @@ unknown names die.
 
 =item *
 
-A failed step returns an empty list (undef in scalar context). A step with nothing to send returns an empty
-string, and the property C<message_absent> tells it from an empty message.
+A failed step returns an empty list (undef in scalar context). A step with nothing to send returns an empty string; the
+property C<message_absent> distinguishes this from an empty message.
 
 =item *
 
-C<listmech>, C<global_listmech>, C<checkpass> and C<setpass> exist, the property C<user> of a server is whom to act as, and an
-unsuitable authorization identity is refused unless C<authorize> allows it.
+C<listmech>, C<global_listmech>, C<checkpass> and C<setpass> exist. The property C<user> of a server is the authzid. A server
+refuses an authzid that differs from the authcid unless C<authorize> allows it.
 
 =item *
 
-SCRAM and the OAuth mechanisms, which Authen::SASL::Perl 2.16 does not have. CRAM-MD5 has a server side.
+SCRAM and the OAuth mechanisms are new: Authen::SASL::Perl 2.16 does not have them. CRAM-MD5 has a server
+side.
 
 =item *
 
-The layer of a DIGEST-MD5 server uses the keys of its own direction, and the cipher that the client has named. Where
-a program says nothing, only services whose programs know layers get one.
+The security layer of a DIGEST-MD5 server uses the keys of its own direction, and the cipher that the client has named.
+If a program says nothing, only services whose programs know layers get one.
 
 =back
 
@@ -565,8 +571,8 @@ a program says nothing, only services whose programs know layers get one.
 
 =item *
 
-libsasl2 is not used, and nothing is read of its plugins, configuration files, F<sasldb> or saslauthd unless the program asks for it
-(L<Authen::SASL::Rust::Accounts/CYRUS SASL>). A server asks its callbacks.
+libsasl2 is not used. Its plugins, configuration files, F<sasldb> and saslauthd are used only if the program asks for them
+(L<Authen::SASL::Rust::Accounts/CYRUS SASL>). Otherwise a server calls its callbacks.
 
 =item *
 
@@ -581,7 +587,7 @@ A client and a server may live in one process.
 =head1 SEE ALSO
 
 L<Authen::SASL>, L<Authen::SASL::Rust::Cookbook>, L<Authen::SASL::Rust::Connection>, L<sasl-rust-passwd>; RFC 4422 (SASL), RFC 5802
-(SCRAM). The programs in F<eg/> run as they stand.
+(SCRAM). The programs in F<eg/> run unchanged.
 
 =head1 LICENSE
 

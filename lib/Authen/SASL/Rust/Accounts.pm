@@ -168,7 +168,7 @@ Accounts answer at once: while they read a file or wait for a daemon, the progra
     anna:!SCRAM-SHA-256$4096:...
 
 Text in UTF-8, a name and a stored key to a line; C<#> begins a comment. The keys are SCRAM's verifiers, as
-L<Authen::SASL::Rust::Callbacks/STORED KEYS> has them, so nobody can log in with what stands in the file, but whoever reads it can try passwords, and
+L<Authen::SASL::Rust::Callbacks/VERIFIERS> has them, so nobody can log in with what stands in the file, but whoever reads it can try passwords, and
 pose as the server. A user has one line for each hash. An exclamation mark before the key disables the user. Names
 are prepared with SASLprep (RFC 4013), and property C<user> is the prepared name; they hold no colon, and have at most 1024
 bytes.

@@ -4,18 +4,18 @@ use strict;
 use warnings;
 use Carp ();
 
-# An error is blamed on the line that called Authen::SASL.
+# An error names the line that called Authen::SASL.
 our @CARP_NOT = ('Authen::SASL', 'Authen::SASL::Rust');
 
-# A handle of the core belongs to one thread, and cannot be stored. A copy, in another thread or by Storable, tells the mechanism and
-# the error, since name and error of Authen::SASL ask for them; its other methods die.
+# A handle of the core belongs to one thread and cannot be serialized. A copy in another thread, or one made by Storable, returns the
+# mechanism and the error, because the methods name and error of Authen::SASL read them; its other methods die.
 sub STORABLE_freeze { return $_[0]->_words }
 sub STORABLE_thaw { $_[0]->_be_copy($_[2]); return }
 
 sub service { return $_[0]->_get('service') }
 sub host { return $_[0]->_get('host') }
 
-# The mechanism that runs, as the program spelled it. A server that was given several is told here which one the client chose.
+# The current mechanism, as the program spelled it. A server with several mechanisms sets the one that the client chose.
 sub mechanism {
   my ($self, $name) = @_;
   if (@_ > 1) {
@@ -26,7 +26,7 @@ sub mechanism {
   return defined $known && length $known ? $known : undef;
 }
 
-# Answers to callbacks, by the callbacks' names, as far as they are no secrets.
+# Answers of callbacks, by callback name, except secrets.
 sub answer {
   my ($self, $name) = @_;
   return undef if !defined $name || $name =~ /\A(?:pass|password|token|getsecret|checkpass)\z/;
@@ -35,7 +35,7 @@ sub answer {
     authname => 'authzid', authzid => 'authzid', realm => 'realm',
   );
   my $value = $property{$name} ? $self->_get($property{$name}) : undef;
-  # A server's names are the client's: a callback of the same name is no answer to who that is.
+  # On a server these names are the client's: a callback of the same name does not identify the client.
   return $value if defined $value || $property{$name} && $self->_side;
   my $callback = $self->_callbacks->{$name};
   return ref $callback ? undef : $callback;
@@ -55,7 +55,7 @@ sub callback {
   return $callbacks;
 }
 
-# What a server's callback realm gives is its default realm.
+# The callback realm of a server returns the default realm.
 sub _default_realm {
   my ($self) = @_;
   my $realm = $self->_callbacks->{realm};
@@ -65,7 +65,7 @@ sub _default_realm {
   return;
 }
 
-# Properties whose place is the core; read-only ones cannot be set.
+# Read-only properties, which the core computes.
 my %read_only =
   map { $_ => 1 } qw(ssf maxout mechname authcid authuser claimed_user pending_error message_absent delegated);
 
@@ -86,18 +86,21 @@ sub property {
   return 1;
 }
 
-# Options that Perl code takes, and names that are stored, since Authen::SASL::XS or Authen::SASL::Perl know them.
+# Options that the Perl code handles, and names that are only stored because Authen::SASL::XS or
+# Authen::SASL::Perl know them.
 my @taken = qw(accounts auxprop channel_binding characters die_on_failure plugins tls users);
 my @stored = qw(authsource optctx peername sockname COMPAT_CYRUSLIB_REPLY_MASK_BUG);
 my %perl_knows = map { $_ => 1 } @taken, @stored, keys %read_only;
 
-# The known name that is meant, if it resembles one. A program may have properties of its own, so there it must be closer.
+# The known name that resembles a mistyped one. A program may have properties of its own, so there ($own) the match must
+# be closer.
 sub _meant {
   my ($name, $own) = @_;
   return Authen::SASL::Rust::_nearest($name, join(' ', @taken, @stored, Authen::SASL::Rust::_option_names()), $own);
 }
 
-# One of the hash that client_new or server_new was given: a mistyped name must not switch a protection off.
+# Sets one option from the hash passed to client_new or server_new: a mistyped name must not switch off a
+# protection.
 sub _set_option {
   my ($self, $name, $value) = @_;
   if (!$perl_knows{$name} && !Authen::SASL::Rust::_knows($name)) {
@@ -109,10 +112,11 @@ sub _set_option {
 
 sub _set_property {
   my ($self, $name, $value) = @_;
-  # Programs for Authen::SASL::Perl set it before an exchange; there too the exchange then sets the real one.
+  # Programs for Authen::SASL::Perl set it before an exchange. As there, the exchange then sets the real
+  # value.
   return if $name eq 'maxout' && defined $value && $value =~ /\A[0-9]+\z/;
   if ($read_only{$name}) {
-    # Net::LDAP sets ssf to 0 where it is 0: what changes nothing does not hurt.
+    # Net::LDAP sets ssf to 0 when it is 0 already: setting the current value is harmless.
     return if ($value || 0) eq ($self->_get($name) || 0);
     Carp::croak("property $name cannot be set");
   }
@@ -139,9 +143,9 @@ sub _set_property {
   elsif ($self->_set($name, ref $value eq 'ARRAY' && $name =~ /\A(?:offered_|auxprop\z)/ ? join(' ', @$value) : $value))
   {
     delete $self->{property}{$name} if $self->{property};
-    # Perhaps a packed address: given back as it was.
+    # Keep the original value: it may be a packed address.
     $self->{property}{$name} = $value if $name =~ /\Aip(?:local|remote)port\z/;
-    $self->_bind if $name eq 'offered_bindings';    # code is asked for what is offered
+    $self->_bind if $name eq 'offered_bindings';    # code returns data for the offered types
   }
   else {
     my $meant = $perl_knows{$name} ? undef : _meant($name, 1);
@@ -151,7 +155,7 @@ sub _set_property {
   return;
 }
 
-# True for the packed address of a Unix socket, as sockname and peername of IO::Socket give it.
+# True for the packed address of a Unix socket, as returned by sockname and peername of IO::Socket.
 sub _is_unix {
   my ($address) = @_;
   require Socket;
@@ -159,7 +163,7 @@ sub _is_unix {
   return (eval { Socket::sockaddr_family($address) } || 0) == Socket::AF_UNIX() ? 1 : 0;
 }
 
-# Who answers where there is no callback: an object, or the users' file of that name.
+# Sets the account store, which is used if there is no callback: an object, or the name of a users' file.
 sub _set_accounts {
   my ($self, $name, $value) = @_;
   Carp::croak("$name: only a server has accounts") unless $self->_side;
@@ -173,7 +177,7 @@ sub _set_accounts {
   return;
 }
 
-# Takes the channel binding data anew, where a source of them changes.
+# Reads the channel binding data again when one of their sources changes.
 sub _bind {
   my ($self, @change) = @_;
   my %from = ($self->{property} ? %{ $self->{property} } : (), @change);
@@ -193,15 +197,15 @@ sub _bind {
   my ($name, $value) = @change or return;
   if (defined $value) {
     $self->{property}{$name} = $value;
-    # The handle is the program's to close.
+    # The program closes the handle.
     if ($name eq 'tls') { require Scalar::Util; Scalar::Util::weaken($self->{property}{tls}) }
   }
   else { delete $self->{property}{$name} }
   return;
 }
 
-# The arguments of client_new and server_new after the host: nothing, security flags as a string, a hash
-# of options, or "ip;port" of this side and of the other.
+# Handles the arguments of client_new and server_new after the host: nothing, security flags as a string, a hash of
+# options, or the local and remote address as "ip;port".
 sub _options {
   my ($self, $options, $remote) = @_;
   $options = '' unless defined $options;
@@ -219,8 +223,8 @@ sub _options {
   return;
 }
 
-# Authen::SASL::Perl ignores words that are no security flags. One that resembles a flag, or forbids something, is refused by
-# the core all the same: it may be a mistyped one.
+# Authen::SASL::Perl ignores words that are not security flags. The core refuses a word that resembles a flag or begins with
+# "no", because it may be a mistyped flag.
 sub _flags {
   my ($text) = @_;
   my @flags = qw(noplaintext noactive nodictionary noanonymous forward_secrecy pass_credentials mutual_auth);
@@ -233,7 +237,8 @@ sub _flags {
   return join ' ', @kept;
 }
 
-# The mechanisms that this side may use, the strongest first; or a string with a prefix, separator and suffix.
+# The mechanisms that this side may use, strongest first, as a list or as a string with a prefix, separator
+# and suffix.
 sub listmech {
   my ($self, $prefix, $separator, $suffix) = @_;
   my @names = split / /, Authen::SASL::Rust::_usable($self);
@@ -244,7 +249,7 @@ sub listmech {
 
 sub global_listmech { return Authen::SASL::Rust->global_listmech }
 
-# Asks the application's own callbacks, checkpass before getsecret, or the accounts, outside of any exchange.
+# Calls the program's callback checkpass or getsecret, or uses the account store, outside of any exchange.
 sub checkpass {
   my ($self, $user, $pass) = @_;
   return 0 unless defined $user && length $user && defined $pass && length $pass;
@@ -263,7 +268,8 @@ sub checkpass {
   return $verdict ? 1 : 0;
 }
 
-# Compares with what getsecret gives, as PLAIN does: for stored keys and unknown users by the same rules and with the same work.
+# Compares the password with the result of getsecret, as PLAIN does: verifiers and unknown users follow the same rules and cost
+# the same work.
 sub _compare {
   my ($self, $user, $pass) = @_;
   my %callback;
@@ -281,7 +287,7 @@ sub _compare {
   my @bytes = map { _encoded("$_") } $user, $pass;
   return 0 if grep { /\0/ } @bytes;
   $plain->server_start(join "\0", '', @bytes);
-  # What getsecret gave may be unusable; that is no wrong password here, where no client learns of it.
+  # The result of getsecret may be unusable. Report that, not a wrong password: no client learns of it here.
   Carp::croak('checkpass: ' . $plain->error) if $plain->error && $plain->error !~ /: wrong password or unknown user \(/;
   return $plain->is_success ? 1 : 0;
 }
@@ -306,7 +312,7 @@ sub setpass {
   return $code->($self, @own, $self->_text($user), $self->_text($password), $flags) ? 1 : 0;
 }
 
-# Cyrus' flags: 1 makes a user who is not there, 2 disables one.
+# Flags of Cyrus SASL: 1 creates a missing user, 2 disables a user.
 sub _set_in {
   my ($accounts, $user, $password, $flags) = @_;
   return $accounts->setpass($user, $password) unless defined $flags;
@@ -317,7 +323,7 @@ sub _set_in {
 
 sub _acceptable { return 1 }
 
-# Without a security layer the data travels as it is.
+# Without a security layer the data is sent unchanged.
 sub securesocket {
   my ($self, $handle) = @_;
   return $handle unless $self->_layered;
@@ -360,20 +366,19 @@ Authen::SASL::Rust::Connection - one side of a SASL exchange
 
 =head1 DESCRIPTION
 
-An object of this class is made by C<client_new> or C<server_new> of L<Authen::SASL>. It serves any number of
-exchanges, one after the other. L<Authen::SASL::Rust> has the mechanisms and their choice, L<Authen::SASL::Rust::Callbacks> what is asked, and
-L<Authen::SASL::Rust::Error> what can go wrong.
+C<client_new> and C<server_new> of L<Authen::SASL> return an object of this class. It can be used for any number of exchanges, one after the
+other. L<Authen::SASL::Rust> describes the mechanisms and how one is chosen, L<Authen::SASL::Rust::Callbacks> the callbacks, and
+L<Authen::SASL::Rust::Error> the errors.
 
 =head1 THE EXCHANGE
 
-A message is a string of bytes. B<Absent is not empty>: in a protocol that can tell a missing initial response
-from an empty one, the property C<message_absent> says which it is.
+A message is a string of bytes. B<Absent is not empty>: for protocols that distinguish a missing initial response from
+an empty one, the property C<message_absent> says which one it is.
 
-On success each of the four steps returns exactly one element: the message for the peer, or an empty string
-where there is none. On failure it returns an empty list, which is undef in scalar context, and C<error> is
-set. One exception: a last message that the peer must hear is returned although C<error> is set already
-(SCRAM's C<e=>, the client's single byte 0x01 of OAUTHBEARER). So: ask C<error>, then send what was returned,
-if it is defined.
+On success each of the four steps returns exactly one element: the message for the peer, or an empty string if there is
+none. On failure it returns an empty list, which is undef in scalar context, and C<error> is set. There is one
+exception: a last message for the peer is returned although C<error> is already set (SCRAM's C<e=>, the client's single
+byte 0x01 of OAUTHBEARER). So check C<error>, and then send the returned message if it is defined.
 
 A step after the end returns an empty list and changes nothing.
 
@@ -381,70 +386,70 @@ A step after the end returns an empty list and changes nothing.
 
     $message = $conn->client_start
 
-Begins an exchange, at any time, with everything fresh; chooses the mechanism anew if a property or callback
-changed. Returns the initial response. Where the server goes first the return value is C<''> and
-C<message_absent> is true.
+Begins a new exchange. It may be called at any time, and keeps nothing of the previous exchange. If a property or
+callback has changed, it chooses the mechanism again. Returns the initial response. If the server sends first, the
+return value is C<''> and C<message_absent> is true.
 
-An empty message is a message. Net::SMTP and Net::POP3 take it for none and do not send it; the server then asks by an empty
-challenge, and C<client_step> gives the empty message once more.
+An empty message is a message. Net::SMTP and Net::POP3 treat it as absent and do not send it. The server then sends an empty
+challenge, and C<client_step> returns the empty message again.
 
 =head2 client_step
 
     $message = $conn->client_step($challenge)
 
-Takes the server's challenge and returns the answer. Data that the server sends with its success (SCRAM's
-C<v=>) is given to C<client_step> too; the client has succeeded only after that. Called on a new connection it
-starts first.
+Takes the server's challenge and returns the response. Pass data that the server sends with its success (SCRAM's C<v=>)
+to C<client_step> too; the client has succeeded only after that. On a new connection, C<client_step> starts the exchange
+first.
 
 =head2 server_start
 
     $message = $conn->server_start($initial)
     $conn->server_start($initial, sub { my ($message) = @_; ... })
 
-Begins an exchange. C<$initial> is the client's initial response, undef if there was none: where the client
-must go first, the answer is then an empty challenge.
+Begins an exchange. C<$initial> is the client's initial response, or undef if there was none. If it is undef and the
+client must send first, the result is an empty challenge.
 
-With a continuation nothing is returned; it gets the message, or nothing where there is none, at once or when
-the callbacks have answered. See L<Authen::SASL::Rust::Callbacks/DEFERRED ANSWERS>.
+With a continuation, the method returns nothing. The continuation gets the message, or no argument if there is none,
+immediately or when the callbacks have answered. See L<Authen::SASL::Rust::Callbacks/DEFERRED ANSWERS>.
 
 =head2 server_step
 
     $message = $conn->server_step($response)
     $conn->server_step($response, sub { my ($message) = @_; ... })
 
-Takes the client's response and returns the next challenge, or the data that goes with success. In a protocol
-that has no place for data with its success (SMTP, POP3) it is sent as one more challenge; the client's empty
-response to it is given to C<server_step>, which returns C<''>.
+Takes the client's response and returns the next challenge, or the data that goes with success. In a protocol that
+cannot carry data with its success (SMTP, POP3), send it as one more challenge. Pass the client's empty response to
+C<server_step>, which returns C<''>.
 
 =head2 abandon
 
     $conn->abandon
 
-Ends an exchange whose peer has ended it: by the protocol's word for that (C<*> in SMTP, POP3 and IMAP), by another
-AUTH command, or by going away. C<error> then has the reason. An exchange that ends without C<is_success> has failed, whatever
-ended it: a server that counts failures counts it. Without an exchange under way it does nothing.
+Ends an exchange that the peer has ended: by cancelling it (C<*> in SMTP, POP3 and IMAP), by another AUTH command, or by
+closing the connection. C<error> then has the reason. An exchange that ends without C<is_success> has failed, whatever ended
+it: a server that counts failures should count it. If no exchange is in progress, the method does nothing.
 
 =head2 need_step
 
-True while the peer's next message is needed, or an answer of a callback.
+True while the connection waits for the peer's next message, or for the answer of a callback.
 
 =head2 is_success
 
-True once this side has verified all that it can verify. A SCRAM client needs the server's proof for that; a
-server is successful when it returns its own.
+True once this side has verified everything that it can verify. A SCRAM client needs the server's proof for that; a
+SCRAM server succeeds when it returns its own proof.
 
 =head2 error
 
-Undef while all is well, else one string that says what went wrong, see L<Authen::SASL::Rust::Error/CODES>. It is octets unless the
-property C<characters> is set.
+Undef if there is no error; otherwise one string that says what went wrong, see L<Authen::SASL::Rust::Error/CODES>. The string is
+octets unless the property C<characters> is set.
 
 =head2 code
 
 0, or the negative number of the error.
 
-=head2 The other side's methods
+=head2 Methods of the other side
 
-C<client_start> and C<client_step> of a server, and C<server_start> and C<server_step> of a client, die.
+C<client_start> and C<client_step> die on a server, and C<server_start> and C<server_step> die on a client.
 
 =head1 THE CONNECTION
 
@@ -453,9 +458,9 @@ C<client_start> and C<client_step> of a server, and C<server_start> and C<server
     $name = $conn->mechanism
     $conn->mechanism($name)
 
-The name of the mechanism, as the list that the program gave spells it; undef while a server that was given several has not
-been told. The second form tells it; it dies if C<$name> is none of those that the server was given. Upper and lower case are
-the same. The property C<mechname> has the name as it is registered.
+The name of the mechanism, spelled as in the program's list. It is undef on a server with several mechanisms until one is
+set. The second form sets it, and dies if C<$name> is not in the server's list. Case does not matter. The property
+C<mechname> has the registered name.
 
 =for program
 
@@ -472,88 +477,91 @@ the same. The property C<mechname> has the name as it is registered.
 
 =head2 service
 
-The name of the service, as given.
+The service name that was passed to client_new or server_new.
 
 =head2 host
 
-The name of the host, as given.
+The host name that was passed to client_new or server_new.
 
 =head2 user
 
-Client: the authentication identity. Server: the same, once it is proved; until then, and after a failure, undef. It
-is C<answer('user')>.
+Client: the authcid. Server: the authcid once it is proved; undef until then and after a failure. It is the same as
+C<answer('user')>.
 
 =head2 answer
 
     $value = $conn->answer($name)
 
-What the callback of that name answered, or on a server what the client has proved: C<user> (also C<username>), C<authname>, C<realm>.
-A callback that is a plain string is returned as it is. Never a password, token or stored key.
+The answer of the callback with that name, or on a server the value that the client has proved: C<user> (also C<username>),
+C<authname>, C<realm>. A callback that is a plain string is returned unchanged. The method never returns a password, token or
+verifier.
 
 =head2 callback
 
     $value = $conn->callback($name)
     $conn->callback($name => $value, ...)
 
-Reads or replaces callbacks of this connection. It has a copy of those of the Authen::SASL object. A client whose Authen::SASL
-object has none at all may get all of them here, before C<client_start>.
+Reads or replaces callbacks of this connection. The connection has a copy of the callbacks of the Authen::SASL object. If that
+object has no callbacks, a client may set all of them here, before C<client_start>.
 
 =head2 listmech
 
     @names = $conn->listmech
     $text  = $conn->listmech($prefix, $separator, $suffix)
 
-The mechanisms of the caller's list that this side may use, the strongest first. As a string the separator is
-a space if not given.
+The mechanisms of the caller's list that this side may use, strongest first. In the string form, the default separator
+is a space.
 
 =head2 global_listmech
 
-As in L<Authen::SASL::Rust/global_listmech>.
+The same as L<Authen::SASL::Rust/global_listmech>.
 
 =head2 checkpass
 
     $yes = $conn->checkpass($user, $password)
 
-Server: asks the callback C<checkpass>, or where there is none compares with what C<getsecret> gives, or asks the accounts,
-outside of any exchange. 1 or 0; 0 if there is none of the three, and for an empty name or password. It dies with the reason if
-accounts have no answer, or if C<getsecret> gives what cannot be used or keeps its continuation; with C<checkpass>, 0 is returned then.
+Server: checks a password outside of any exchange. It calls the callback C<checkpass>; without it, it compares with the result of
+C<getsecret>; without both, it uses the account store. Returns 1 or 0; 0 if there is none of the three, and for an empty name or
+password. It dies with the reason if the account store cannot answer, or if C<getsecret> returns an unusable value or keeps its
+continuation. If C<checkpass> does so, 0 is returned.
 
 =head2 setpass
 
     $yes = $conn->setpass($user, $password, $flags)
 
-Server: a plugin's mechanism that keeps secrets of its own makes and stores one (L<Authen::SASL::Rust::Plugins>). Else it
-hands the three on to the callback C<setpass>, or where there is none to the accounts
-(L<Authen::SASL::Rust::Accounts/setpass>). 1 or 0; 0 if there is neither. Accounts that cannot set it die with the reason.
+Server: sets a password. A plugin mechanism that keeps its own secrets makes and stores one
+(L<Authen::SASL::Rust::Plugins>). Otherwise the three arguments are passed to the callback C<setpass>, or if there is
+none, to the account store (L<Authen::SASL::Rust::Accounts/setpass>). Returns 1 or 0; 0 if there is neither. If the
+account store cannot set the password, the method dies with the reason.
 
-$flags are Cyrus'. Accounts take 1, which makes a user who is not there yet, and 2, which disables one instead; without 1 the
-user must be known. If $flags is undef, or missing, a user who is not there is made.
+$flags are those of Cyrus SASL. An account store accepts 1, which creates a user that does not exist, and 2, which disables
+the user instead. Without 1 the user must exist. If $flags is undef or omitted, a missing user is created.
 
 =head2 encode, decode
 
     $data = $conn->encode($data)
     $data = $conn->decode($data)
 
-One message through the security layer, without the four bytes of length that stand before it on the wire (C<securesocket>
-deals with those). Without a layer (C<ssf> is 0) the data is returned unchanged. An empty list on failure: C<encode>
-takes C<maxout> bytes at most; a frame that was changed, repeated or comes out of order is an error that ends the layer
-for good. The data are bytes: a wide character dies.
+Encodes or decodes one message of the security layer, without the four length bytes that precede it on the wire
+(C<securesocket> handles those). Without a layer (C<ssf> is 0) the data is returned unchanged. On failure the methods
+return an empty list. C<encode> accepts at most C<maxout> bytes. A frame that was changed or repeated, or that arrives out
+of order, is an error after which the layer cannot be used. The data are bytes: a wide character dies.
 
 =head2 securesocket, tiesocket
 
     $handle = $conn->securesocket($handle)
 
-C<securesocket> returns a handle over the given one, with the security layer; without a layer the given handle itself. The
-handle carries bytes: a layer C<:utf8> or C<:encoding>, which C<PERL_UNICODE> or the pragma C<open> has put on the given one, is taken away.
-L<Authen::SASL::Rust::Layer> has what the handle can do. C<tiesocket> puts the layer on the given handle itself.
+C<securesocket> returns a new handle that applies the security layer to the given handle; without a layer it returns the given handle. The
+handle carries bytes: an I/O layer C<:utf8> or C<:encoding>, which C<PERL_UNICODE> or the pragma C<open> may have put on the given handle,
+is removed. L<Authen::SASL::Rust::Layer> describes the methods of the handle. C<tiesocket> installs the layer on the given handle itself.
 
 =head2 property
 
     $value = $conn->property($name)
     $conn->property($name => $value, ...)
 
-Reads or sets properties. A wrong value dies with the name and the range; undef puts the default back. An
-unknown name is stored and returned, for programs that keep their own; one that is nearly the name of a property gives a warning.
+Reads or sets properties. An invalid value dies with the name and the valid range; undef restores the default. An unknown name is
+stored and returned, for programs that keep their own properties; a name that resembles a known property gives a warning.
 
 =head1 PROPERTIES
 
@@ -561,95 +569,100 @@ The options of C<client_new> and C<server_new> have the same names. An option wi
 
 =head2 Policy
 
-    secflags                security flags that are demanded, separated by spaces: noplaintext noactive nodictionary
+    secflags                required security flags, separated by spaces: noplaintext noactive nodictionary
                             noanonymous forward_secrecy pass_credentials mutual_auth
-    minssf                  least strength that must be reached, in bits; 0
-    maxssf                  most strength of a layer; see below
-    externalssf             strength that TLS or the socket gives already; 0. Set it to 1 or more under TLS
-    min_iterations          client: fewest SCRAM iterations accepted; 4096
-    max_iterations          client: most SCRAM iterations accepted; 2000000
-    digest_md5_utf8         client: 1 makes DIGEST-MD5 hash characters beyond ASCII in UTF-8, as Dovecot, GNU SASL and
-                            Authen::SASL::Perl do and the standard does not; 0
-    iterations              server: count for plain passwords and unknown users, 4096 to 100000000; 4096
-    salt_key                server: what the salts of plain passwords and unknown users are derived from, at least 16 bytes. Not
-                            set: random, made when the module is loaded, for the process, its forks and threads. It cannot be
-                            read. fake_salt_key is its old name
+    minssf                  minimum SSF that the connection must reach, in bits; default 0
+    maxssf                  maximum SSF of the connection; see below for the default
+    externalssf             SSF that TLS or the socket already provides; default 0. Set it to 1 or more under TLS
+    min_iterations          client: minimum accepted SCRAM iterations; default 4096
+    max_iterations          client: maximum accepted SCRAM iterations; default 2000000
+    digest_md5_utf8         client: 1 makes DIGEST-MD5 hash characters beyond ASCII in UTF-8. Dovecot, GNU SASL and
+                            Authen::SASL::Perl do so, the standard does not; default 0
+    iterations              server: count for plain passwords and unknown users, 4096 to 100000000; default 4096
+    salt_key                server: the key from which the salts of plain passwords and unknown users are derived, at least
+                            16 bytes. The default is random, is made when the module is loaded, and holds for the process, its
+                            forks and threads. It cannot be read. fake_salt_key is its old name
     auxprop                 server: the properties to look up once a user has logged in, separated by spaces
-    channel_binding_policy  disable, allow or require; allow
-    plugins                 plugins of Cyrus SASL whose mechanisms may be used; see Authen::SASL::Rust::Plugins
-    characters              1: names, passwords and errors are given to the program as decoded strings; 0: as octets (UTF-8)
-    die_on_failure          1: a failed step dies with an Authen::SASL::Rust::Error; $Authen::SASL::Rust::DIE_ON_FAILURE, or 0
-    maxbuf                  longest frame of a layer that this side receives, 0 to 16777215; 65536. Below 17: no layer; more: 16777215
-                            GSS-SPNEGO tells nobody: there this side sends no longer ones (nor above 65536) and takes any
-    no_integrity, no_confidentiality   server: no layer, or none that enciphers
+    channel_binding_policy  disable, allow or require; default allow
+    plugins                 Cyrus SASL plugins whose mechanisms may be used; see Authen::SASL::Rust::Plugins
+    characters              1: the program gets names, passwords and errors as decoded strings; 0, the default: as octets (UTF-8)
+    die_on_failure          1: a failed step dies with an Authen::SASL::Rust::Error. Default: the value of
+                            $Authen::SASL::Rust::DIE_ON_FAILURE, or 0
+    maxbuf                  maximum frame of a layer that this side receives, 0 to 16777215; default 65536. Below 17: no layer; above
+                            the range: 16777215. GSS-SPNEGO does not send it to the peer: there it limits the frames that this side
+                            sends (65536 at most), and frames of any length are accepted
+    no_integrity, no_confidentiality   server: no layer, or no layer that encrypts
 
-Where neither C<minssf> nor C<maxssf> is set, C<maxssf> is 0 for services whose programs know no layer (acap http imap
-jabber jabber-client lmtp managesieve nntp pop pop3 sieve smtp submission xmpp, and no service at all), else 4294967295: an
-LDAP client gets the strongest layer that the server offers. To have a layer in the others, set one of the two:
+If neither C<minssf> nor C<maxssf> is set, C<maxssf> is 0 for services whose programs know no security layer (acap http
+imap jabber jabber-client lmtp managesieve nntp pop pop3 sieve smtp submission xmpp, and no service name). For all others
+it is 4294967295: an LDAP client gets the strongest layer that the server offers. To get a layer with one of the services
+above, set one of the two properties:
 
     my $conn = $sasl->client_new('imap', 'mail.example.org', { maxssf => 256 });
     # ... the exchange ...
     $socket = $conn->securesocket($socket);
 
-A layer that C<minssf> demands and cannot be had fails the exchange. C<minssf> and C<maxssf> include C<externalssf>.
+If C<minssf> demands a layer that is not available, the exchange fails. C<minssf> and C<maxssf> include
+C<externalssf>.
 
 =head2 Names
 
-    service, serverfqdn     as given to client_new or server_new; host is the same as serverfqdn
-    realm                   server: the realm of DIGEST-MD5, the host if not set; and of names with @, see Accounts. Client: the realm used
+    service, serverfqdn     as passed to client_new or server_new; host is the same as serverfqdn
+    realm                   server: the realm for DIGEST-MD5, default the host, and for names with @, see Accounts. Client: the realm used
     external_id             server: the identity that TLS or the socket has proved, for EXTERNAL
-    iplocalport, ipremoteport   addresses and ports of this side and of the peer, ip;port
+    iplocalport, ipremoteport   local and remote address and port, as ip;port
 
 =head2 Accounts of a server
 
-    accounts                who answers where there is no callback: an object of Authen::SASL::Rust::Accounts
-    users                   the same: a users' file, by its name
-    auxprop                 names of properties of the user that are looked up after a log-in: a string with spaces, or an array
-    auxprop:NAME            to be read: the values of such a property, the first as a scalar. A users' file has none
+    accounts                the account store, used if there is no callback: an object of Authen::SASL::Rust::Accounts
+    users                   the same: the name of a users' file
+    auxprop                 names of user properties to look up after a login: a string with spaces, or an array
+    auxprop:NAME            read-only: the values of such a property; the first one in scalar context. A users' file has none
 
 =head2 Kerberos
 
-    ccache                  client: the credentials cache, FILE:/tmp/krb5cc_1000 for instance; KRB5CCNAME, or the system's
-    keytab                  server: where its keys are; KRB5_KTNAME, or the system's. Client: keys to get tickets with
-    principal               whose credentials are used. Not set: a client's default ones; a server's for service and host
-    delegate                client: 1 lets the server act in its name, with a ticket that may be forwarded; 0
-    delegated_ccache        server: the credentials cache in which it stores what the client delegates, FILE:/run/app/fred for
-                            instance. Not set: nothing is kept
+    ccache                  client: the credential cache, for instance FILE:/tmp/krb5cc_1000; default KRB5CCNAME or the system's
+    keytab                  server: the keytab; default KRB5_KTNAME or the system's. Client: keys for getting tickets
+    principal               the principal whose credentials are used. Default: client: the default credentials; server: those for
+                            service and host
+    delegate                client: 1 lets the server act in the client's name, with a forwardable ticket; default 0
+    delegated_ccache        server: the credential cache that stores the client's delegated credentials, for instance
+                            FILE:/run/app/fred. Not set: they are discarded
 
-What was in the cache C<delegated_ccache> is overwritten, once the client is authorized; nobody else can read a file. If it cannot be
-written the exchange fails. A client that delegates nothing is as welcome as any, and the cache stays as it was: the property
-C<delegated> tells. A server that cannot do without adds C<< secflags => 'pass_credentials' >>, which refuses such a client.
+Once the client is authorized, the cache C<delegated_ccache> is overwritten. A cache file is readable by its owner only. If it cannot
+be written, the exchange fails. A client that delegates no credentials is accepted too, and the cache is left unchanged: check the
+property C<delegated>. A server that requires delegation adds C<< secflags => 'pass_credentials' >>, which refuses such a client.
 
 =head2 Channel binding
 
-    channel_binding         data by type, or code that gives them
-    tls                     an IO::Socket::SSL handle from which binding data and externalssf are taken
-    offered_mechanisms      what the server offers; checked by SCRAM against the server's own word
+    channel_binding         data by type, or code that returns it
+    tls                     an IO::Socket::SSL handle that supplies channel binding data and externalssf
+    offered_mechanisms      the mechanisms that the server offers; SCRAM checks them against the server's own list
     offered_bindings        types of channel binding that the server offers
 
 L<Authen::SASL::Rust::ChannelBinding> describes them, with examples.
 
-=head2 Of the exchange, to be read only
+=head2 Results of the exchange, read-only
 
-    user                    server: whom to act as; the authorization identity, or else the authentication identity
-    authuser, authcid       the authentication identity
-    authzid                 the authorization identity, if one was named
-    claimed_user            server: the authentication identity that the client claims, proved or not, for a log of failed
-                            logins. It is the client's text: escape it
-    pending_error           server: what this exchange will fail with, whatever the client answers. A refused OAuth token is known
-                            here while need_step is still true
+    user                    server: the identity to act as: the authzid, or if there is none, the authcid
+    authuser, authcid       the authentication identity (authcid)
+    authzid                 the authorization identity (authzid), if the client sent one
+    claimed_user            server: the authcid that the client claims, proved or not, for a log of failed logins. The client
+                            chooses this text: escape it
+    pending_error           server: the error with which this exchange will fail, whatever the client sends next. A refused OAuth
+                            token is reported here while need_step is still true
     mechname                the mechanism
     message_absent          1 if the last step had no message for the peer, 0 if it had one, even an empty one
-    ssf                     after success, the strength of the layer: 0 none, 1 integrity, else bits of the key, at most 256
-    maxout                  most bytes of plaintext in one frame; undef without a layer. A number that is set has no effect
+    ssf                     after success, the SSF of the layer: 0 none, 1 integrity, else bits of the key, at most 256
+    maxout                  maximum bytes of plaintext in one frame; undef without a layer. Setting a number has no effect
     delegated               server, after success: 1 if the client has delegated credentials and they are in delegated_ccache, else 0
 
 A server's C<user>, C<authuser>, C<authcid> and C<authzid> are undef until C<is_success>.
 
 =head2 Stored only
 
-C<authsource>, C<optctx>, C<peername>, C<sockname> and C<COMPAT_CYRUSLIB_REPLY_MASK_BUG>, which Authen::SASL::XS and Authen::SASL::Perl
-know, are taken as options too. Any other name is stored by C<property> alone.
+The names C<authsource>, C<optctx>, C<peername>, C<sockname> and C<COMPAT_CYRUSLIB_REPLY_MASK_BUG> of Authen::SASL::XS and
+Authen::SASL::Perl are accepted as options too. Any other name is stored only by C<property>.
 
 =head1 SEE ALSO
 

@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use overload '""' => sub { $_[0]{message} . "\n" }, bool => sub { 1 }, fallback => 1;
 
-# Called by the connection where die_on_failure is set.
+# Called by the connection if die_on_failure is set.
 sub throw {
   my ($class, $conn, $response) = @_;
   die bless {
@@ -25,7 +25,7 @@ __END__
 
 =head1 NAME
 
-Authen::SASL::Rust::Error - the codes of failures, and the exception of a failed SASL exchange
+Authen::SASL::Rust::Error - error codes, and the exception for a failed SASL exchange
 
 =head1 SYNOPSIS
 
@@ -47,86 +47,87 @@ Authen::SASL::Rust::Error - the codes of failures, and the exception of a failed
 
 =head1 DESCRIPTION
 
-With the option or property C<die_on_failure>, a step that fails dies with an object of this class. This is
-for programs, and for modules below them, that do not look at what a step returns. As a string it is the
-message and a line feed; it is always true.
+With the option or property C<die_on_failure>, a step that fails dies with an object of this class. This is for
+programs, or modules that they use, that do not check what a step returns. As a string, the object is the message and a
+line feed; as a boolean it is true.
 
 =head1 CODES
 
-C<< $conn->error >> is undef while all is well, else one string: mechanism and side, what happened, and the
-name of a code. It never holds a secret. C<< $conn->code >> is the number of that code, as in F<sasl.h>. Where C<client_new> or
-C<server_new> dies, the text is of the same kind.
+C<< $conn->error >> is undef if there is no error. Otherwise it is one string: the mechanism and side, what happened, and the
+name of an error code. It never contains a secret. C<< $conn->code >> is the number of that code, as in F<sasl.h>. When
+C<client_new> or C<server_new> dies, the text has the same form.
 
     name             number  means, typically                                what to do
-    SASL_OK               0  all is well
+    SASL_OK               0  no error
     SASL_FAIL            -1  no random bytes; a defect of this library       report it
     SASL_NOMECH          -4  no mechanism is usable; a reason for each       name others, or add the callback it names
-    SASL_BADPROT         -5  the peer's message is malformed, or breaks      look at the peer: the text names the
-                             a rule                                          message and the field
-    SASL_BADPARAM        -7  a callback is missing or gave what cannot       mend the callback or option that it names
-                             be used; a stored key is malformed; a step
-                             while an answer is owed
+    SASL_BADPROT         -5  the peer's message is malformed, or violates    check the peer: the text names the
+                             the protocol                                    message and the field
+    SASL_BADPARAM        -7  a callback is missing or returned an            fix the callback or option that it names
+                             unusable value; a verifier is malformed; a
+                             step while an answer is pending
     SASL_BADMAC          -9  a frame of the security layer was changed       close the connection
     SASL_BADSERV        -10  the server could not prove that it knows        do not go on: it may be an impostor
                              the password
-    SASL_NOTINIT        -12  server_step before server_start                 mend the program
+    SASL_NOTINIT        -12  server_step before server_start                 fix the program
     SASL_BADAUTH        -13  wrong password or unknown user; a token was     ask the user again
                              refused; the server refused, in its words
-    SASL_NOAUTHZ        -14  right password, but the identity may not act    the authorize callback decides
-                             as the other
-    SASL_TOOWEAK        -15  the server names fewer iterations than          min_iterations, if you trust that server
-                             min_iterations
-    SASL_BADBINDING     -32  channel binding was demanded or does not        see Authen::SASL::Rust::ChannelBinding
-                             match
+    SASL_NOAUTHZ        -14  right password, but authcid may not act as      the authorize callback decides
+                             authzid
+    SASL_TOOWEAK        -15  the server names fewer iterations than          lower min_iterations, if you trust that
+                             min_iterations                                  server
+    SASL_BADBINDING     -32  channel binding is required and missing, or     see Authen::SASL::Rust::ChannelBinding
+                             does not match
 
-Accounts and plugins that a server calls may also give these; the text says who failed at what:
+Account stores and plugins that a server uses may also return these codes; the text says which of them failed,
+and at what:
 
     SASL_NOMEM               -2  out of memory
     SASL_BUFOVER             -3  a buffer is too small
     SASL_NOTDONE             -6  the exchange has not ended
-    SASL_TRYAGAIN            -8  a failure that may pass
-    SASL_WRONGMECH          -11  the mechanism does not do what was asked for
+    SASL_TRYAGAIN            -8  a temporary failure
+    SASL_WRONGMECH          -11  the mechanism does not support the request
     SASL_ENCRYPT            -16  encryption is needed for this mechanism
-    SASL_TRANS              -17  log in once in plain text, then the mechanism knows the user
+    SASL_TRANS              -17  log in once with a plain text mechanism; then this mechanism knows the user
     SASL_EXPIRED            -18  the password has expired
     SASL_DISABLED           -19  the account is disabled
     SASL_NOUSER             -20  there is no such user
     SASL_PWLOCK             -21  the password is locked
-    SASL_NOCHANGE           -22  nothing was changed, or nothing can be
+    SASL_NOCHANGE           -22  nothing was changed, or no change is possible
     SASL_BADVERS            -23  the versions do not match
-    SASL_UNAVAIL            -24  the server that decides cannot be reached
+    SASL_UNAVAIL            -24  the authentication server cannot be reached
     SASL_NOVERIFY           -26  the user has no verifier for this mechanism
     SASL_WEAKPASS           -27  the new password is too weak
-    SASL_NOUSERPASS         -28  the user may set no password
-    SASL_NEED_OLD_PASSWD    -29  the old password is needed too
-    SASL_CONSTRAINT_VIOLAT  -30  the new value breaks a constraint
+    SASL_NOUSERPASS         -28  the user may not set a password
+    SASL_NEED_OLD_PASSWD    -29  the old password is required too
+    SASL_CONSTRAINT_VIOLAT  -30  the new value violates a constraint
     SASL_CONFIGERR         -100  the configuration is wrong
 
-"Wrong password" and "unknown user" are one text on purpose. With C<die_on_failure> a failure dies instead,
-see L</CALLERS THAT IGNORE FAILURES>. What is the program's own mistake always dies: an unknown option value, a
-wide character in a message, a connection of another thread.
+"Wrong password" and "unknown user" share one text on purpose. With C<die_on_failure> a failure dies, see
+L</CALLERS THAT IGNORE FAILURES>. Programming errors always die: an unknown option value, a wide character in a message,
+a connection of another thread.
 
 =head1 CALLERS THAT IGNORE FAILURES
 
-Net::SMTP, and others, look at the server's replies and not at what a step returns. An impostor that does not
-know the password sends a made-up proof, then 235, and C<auth> returns true. So let a failed step die:
+Net::SMTP and other modules look at the server's replies and not at what a step returns. An impostor that does not know
+the password can send an invented proof, then 235, and C<auth> returns true. So let a failed step die:
 
 =over
 
 =item *
 
-with the option or property C<die_on_failure>, where the program makes the connection itself;
+with the option or property C<die_on_failure>, if the program makes the connection itself;
 
 =item *
 
-with the variable C<$Authen::SASL::Rust::DIE_ON_FAILURE>, where a module does. It is the default of that option
-for each connection that C<client_new> and C<server_new> make while it is true.
+with the variable C<$Authen::SASL::Rust::DIE_ON_FAILURE>, if a module makes the connection. Its value is the default of
+that option for each connection that C<client_new> and C<server_new> make.
 
 =back
 
-The exception comes through the module, in the middle of a dialogue:
-close that connection. A server that says 235 before it has sent its proof makes no step fail, since none is
-taken any more. Therefore ask C<is_success> in the end. The Authen::SASL object has the connection:
+The exception passes through the module in the middle of a dialogue: close that connection. If a server says 235 before
+it has sent its proof, no step fails, because no further step is taken. Therefore check C<is_success> at the end. The
+Authen::SASL object holds the connection:
 
     my $sasl = Authen::SASL->new(mechanism => 'SCRAM-SHA-256', callback => { user => $user, pass => $pass });
     my $in   = do {
@@ -135,14 +136,14 @@ taken any more. Therefore ask C<is_success> in the end. The Authen::SASL object 
     };
     die 'not logged in: ', $@ || $sasl->error || 'the last reply was ' . $smtp->code if !$in;
 
-C<< $smtp->auth($user, $pass) >> makes an object of its own, which cannot be asked afterwards; there the
-variable is all the protection that there is.
+C<< $smtp->auth($user, $pass) >> makes its own object, which the program cannot check afterwards; there the variable is
+the only protection.
 
 =head1 METHODS
 
 =head2 message
 
-The text, as C<< $conn->error >> has it.
+The text, the same as C<< $conn->error >>.
 
 =head2 code
 
@@ -154,13 +155,13 @@ The name of the mechanism; undef if none was chosen.
 
 =head2 response
 
-A last message that the peer must hear all the same, or undef. A polite program sends it.
+A last message for the peer, or undef. A program should send it, so that the peer learns of the failure.
 
 =head2 throw
 
     Authen::SASL::Rust::Error->throw($conn, $response)
 
-Dies with the failure of the connection. For the connection's own use.
+Dies with the failure of the connection. For internal use by the connection.
 
 =head1 SEE ALSO
 
