@@ -10,6 +10,7 @@ use authen_sasl_rust::store::users::{Users, UsersFile};
 use authen_sasl_rust::wire::saslprep;
 
 use crate::lines;
+use crate::need::{need, Need};
 use crate::passwords::Passwords;
 use crate::settings::Settings;
 use crate::tokens::Tokens;
@@ -26,40 +27,6 @@ pub struct Accounts {
     salt_key: Option<Secret>,
     /// Identities are proved below SASL: by certificates, or by the Unix socket.
     outside: bool,
-}
-
-/// What a mechanism needs of the files.
-#[derive(PartialEq, Eq)]
-enum Need {
-    /// A stored key: of its own hash for SCRAM, else any.
-    Key,
-    Password,
-    Token,
-    Outside,
-    Nothing,
-}
-
-/// `None` for a mechanism that is no use here.
-fn need(name: &str) -> Option<Need> {
-    mechanism::find(name)?;
-    match name {
-        "CRAM-MD5" | "DIGEST-MD5" => Some(Need::Password),
-        "OAUTHBEARER" | "XOAUTH2" => Some(Need::Token),
-        "EXTERNAL" => Some(Need::Outside),
-        "ANONYMOUS" => Some(Need::Nothing),
-        _ if name.starts_with("SCRAM-") || derives(name) => Some(Need::Key),
-        _ => None,
-    }
-}
-
-/// Whether the mechanism is one of those that a gateway can offer.
-pub fn is_known(name: &str) -> bool {
-    need(name).is_some()
-}
-
-/// Whether the server derives a key from a password for it, which takes its time.
-pub fn derives(mechanism: &str) -> bool {
-    ["PLAIN", "LOGIN"].contains(&mechanism)
 }
 
 impl Accounts {

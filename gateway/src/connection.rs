@@ -1,6 +1,6 @@
 //! One connection: AUTH until it has succeeded, then the relay.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,20 +13,15 @@ use crate::backend::set_options;
 use crate::gate::{Live, Seat};
 use crate::gauges::{count, Held};
 use crate::login::{Entered, Login, Security};
+use crate::peer::{uid_of, Peer};
 use crate::relay::Stream;
 use crate::throttle::Place;
 use crate::tls;
 
-/// Who is at the other end, for limits and logs.
-pub struct Peer {
-    pub address: Option<IpAddr>,
-    pub text: String,
-}
-
 /// Serves a client on TCP, with or without TLS.
 pub async fn serve_tcp(seat: Seat, stream: TcpStream, address: SocketAddr, with_tls: bool) {
     let live = seat.gate.live();
-    let peer = Peer { address: Some(address.ip()), text: address.to_string() };
+    let peer = Peer::tcp(address);
     let Some(place) = admit(&seat, &live, &peer) else { return };
     set_options(&stream);
     let deadline = Instant::now() + live.settings.limits.login();
@@ -79,18 +74,9 @@ pub async fn serve_unix(seat: Seat, stream: UnixStream) {
     let live = seat.gate.live();
     let uid = uid_of(&stream);
     let user = uid.and_then(|uid| live.settings.unix_users.get(&uid.to_string()).cloned());
-    let peer = Peer { address: None, text: unix_peer(&stream) };
+    let peer = Peer::unix(&stream);
     let deadline = Instant::now() + live.settings.limits.login();
     serve(seat, live, stream, Security { strength: 1, binding: None, user }, peer, None, deadline).await;
-}
-
-fn uid_of(stream: &UnixStream) -> Option<u32> {
-    stream.peer_cred().map(|credentials| credentials.uid()).ok()
-}
-
-/// Who is at the other end of a Unix socket, for the log.
-pub fn unix_peer(stream: &UnixStream) -> String {
-    uid_of(stream).map_or("unix".into(), |uid| format!("uid {uid}"))
 }
 
 /// A place for the connection, unless its address has had too many. `None` inside is a client without an address.

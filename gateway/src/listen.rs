@@ -13,9 +13,10 @@ use tokio::task::AbortHandle;
 use tracing::{error, info};
 
 use crate::address::{Address, Place};
-use crate::connection::{serve_tcp, serve_unix, unix_peer};
+use crate::connection::{serve_tcp, serve_unix};
 use crate::gate::{Gate, Seat};
 use crate::gauges::count;
+use crate::peer::Peer;
 use crate::settings::Settings;
 use crate::workers::Workers;
 
@@ -103,7 +104,7 @@ impl Socket {
         match self {
             Socket::Tcp(listener, with_tls) => {
                 let (stream, address) = listener.accept().await?;
-                let Some(seat) = seat(gate, || address.to_string()) else { return Ok(()) };
+                let Some(seat) = seat(gate, || Peer::tcp(address)) else { return Ok(()) };
                 let (stream, with_tls) = (stream.into_std()?, *with_tls);
                 workers.spawn(async move {
                     match TcpStream::from_std(stream) {
@@ -114,7 +115,7 @@ impl Socket {
             }
             Socket::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
-                let Some(seat) = seat(gate, || unix_peer(&stream)) else { return Ok(()) };
+                let Some(seat) = seat(gate, || Peer::unix(&stream)) else { return Ok(()) };
                 let stream = stream.into_std()?;
                 workers.spawn(async move {
                     match UnixStream::from_std(stream) {
@@ -128,9 +129,9 @@ impl Socket {
     }
 }
 
-fn seat(gate: &Arc<Gate>, peer: impl FnOnce() -> String) -> Option<Seat> {
+fn seat(gate: &Arc<Gate>, peer: impl FnOnce() -> Peer) -> Option<Seat> {
     count(&gate.gauges.accepted);
-    Seat::take(gate).map_err(|reason| gate.turn_away(&peer(), reason)).ok()
+    Seat::take(gate).map_err(|reason| gate.turn_away(&peer().text, reason)).ok()
 }
 
 /// Serves the figures by as much HTTP as a scraper needs.

@@ -15,11 +15,12 @@ use tracing::{debug, error, info, warn};
 use zeroize::Zeroizing;
 
 use crate::access::backend_of;
-use crate::accounts::{derives, ITERATIONS};
+use crate::accounts::ITERATIONS;
 use crate::backend::{connect, Backend};
-use crate::connection::Peer;
 use crate::gate::{Live, Seat};
 use crate::gauges::count;
+use crate::need::derives;
+use crate::peer::Peer;
 use crate::relay::{close, Stream};
 use crate::throttle::{Place, TurnedAway};
 use crate::tokens;

@@ -2,12 +2,26 @@
 //!
 //! It speaks the AUTH line protocol (`docs/auth-line-protocol.md`) until a client has authenticated
 //! itself, then relays bytes to the backend. `docs/sasl-gate.pod` is its manual.
+//!
+//! Each file imports only files of lower floors; `xt/imports.t` checks that.
+//!
+//! | floor | files | what |
+//! |---|---|---|
+//! | 9 | `listen.rs` | accepts connections, and serves the metrics |
+//! | 8 | `connection.rs` | one connection: TLS handshake, login, relay |
+//! | 7 | `login.rs` | the dialogue of the AUTH line protocol |
+//! | 6 | `backend.rs` | connects to a backend |
+//! | 5 | `gate.rs`, `passwd.rs`, `new_token.rs` | what all connections share; the two subcommands |
+//! | 4 | `accounts.rs` | the account store: users, passwords and tokens |
+//! | 3 | `options.rs`, `tls.rs`, `throttle.rs`, `journal.rs`, `passwords.rs`, `tokens.rs` | the command line; TLS; limits per address; the log; two of the accounts' files |
+//! | 2 | `settings.rs`, `lines.rs`, `relay.rs`, `workers.rs` | the configuration file; lines of `name:value`; the relay and its threads |
+//! | 1 | `access.rs`, `address.rs`, `busy_poll.rs`, `files.rs`, `gauges.rs`, `identity.rs`, `need.rs`, `peer.rs`, `sparse.rs` | import nothing of ours |
 
 mod access;
 mod accounts;
 mod address;
-mod attention;
 mod backend;
+mod busy_poll;
 mod connection;
 mod files;
 mod gate;
@@ -19,9 +33,12 @@ mod listen;
 mod login;
 #[cfg(test)]
 mod manual;
+mod need;
+mod new_token;
 mod options;
 mod passwd;
 mod passwords;
+mod peer;
 mod relay;
 mod settings;
 mod sparse;
@@ -49,7 +66,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     finish(match &options.command {
         Some(Command::Passwd(wanted)) => passwd::run(wanted),
-        Some(Command::Token(wanted)) => tokens::make(wanted),
+        Some(Command::Token(wanted)) => new_token::run(wanted),
         None => run(options),
     })
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
 
-use crate::attention;
+use crate::busy_poll;
 
 /// How much is read at once.
 const LENT: usize = 64 * 1024;
@@ -110,7 +110,7 @@ impl<'c> Flow<'c> {
         if Pin::new(from).poll_read(cx, &mut read)?.is_pending() {
             return Ok(Poll::Pending);
         }
-        attention::renew();
+        busy_poll::renew();
         let filled = read.filled();
         if filled.is_empty() {
             self.ended = true;

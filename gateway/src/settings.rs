@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::access::Rule;
-use crate::accounts;
 use crate::address::{Address, Place};
 use crate::files::{self, Readers};
 use crate::identity::ClientName;
+use crate::need;
 
 /// Mechanisms that are offered unless others are named, as far as the connection allows.
 pub const MECHANISMS: &str = "EXTERNAL SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS \
@@ -232,7 +232,7 @@ impl Settings {
             }
         }
         for name in self.mechanisms.split_whitespace() {
-            if !accounts::is_known(name) {
+            if !need::is_known(name) {
                 return Err(format!("mechanisms: {name} is none that the gateway can offer"));
             }
             let lacks = match name {

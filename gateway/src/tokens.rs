@@ -4,28 +4,20 @@
 //! belongs to it, and none of the slow hashes of passwords is needed.
 
 use std::collections::HashMap;
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use authen_sasl_rust::contract::{Random, TokenVerdict};
+use authen_sasl_rust::contract::TokenVerdict;
 use authen_sasl_rust::crypto::hash::Hash;
 use authen_sasl_rust::secret::Secret;
-use authen_sasl_rust::store::users::stored_name;
-use authen_sasl_rust::world::OsRandom;
-use zeroize::Zeroizing;
 
-use crate::files::{self, named, Readers};
 use crate::lines;
-use crate::options::NewToken;
 
 /// What stands before the hash in a line.
-const PREFIX: &str = "SHA-256$";
+pub const PREFIX: &str = "SHA-256$";
 
 /// Octets of a new token.
-const SIZE: usize = 32;
+pub const SIZE: usize = 32;
 
 struct Owner {
     name: Box<str>,
@@ -40,7 +32,7 @@ impl Tokens {
         lines::read(path, Tokens::parse)
     }
 
-    fn parse(text: &Secret) -> Result<Self, String> {
+    pub fn parse(text: &Secret) -> Result<Self, String> {
         let form = "name:SHA-256$hash or name:SHA-256$hash$end";
         let mut tokens = HashMap::new();
         for line in lines::lines(text, form)? {
@@ -74,7 +66,7 @@ pub fn refused() -> TokenVerdict {
     TokenVerdict::Rejected { status: "invalid_token".into(), scope: None, openid_configuration: None }
 }
 
-fn hash_of(token: &[u8]) -> Option<[u8; SIZE]> {
+pub fn hash_of(token: &[u8]) -> Option<[u8; SIZE]> {
     (*Hash::Sha256.digest(token)).try_into().ok()
 }
 
@@ -94,47 +86,6 @@ fn read_hex(text: &str) -> Option<[u8; SIZE]> {
         *octet = u8::try_from(digit(0)? * 16 + digit(1)?).ok()?;
     }
     Some(hash)
-}
-
-fn print_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// `sasl-gate token`: the line into the file or on standard output, the token on standard error.
-pub fn make(wanted: &NewToken) -> Result<(), String> {
-    let name = stored_name(&wanted.name).map_err(|error| error.to_string())?;
-    let mut random = Zeroizing::new([0; SIZE]);
-    OsRandom.fill(&mut *random).map_err(|error| error.to_string())?;
-    let token = Secret::from(print_hex(&*random));
-    let hash = hash_of(token.expose()).ok_or("the hash has another size")?;
-    let end = match wanted.days {
-        None => String::new(),
-        Some(days) => {
-            let end = SystemTime::now() + Duration::from_secs(u64::from(days) * 86_400);
-            let since = end.duration_since(SystemTime::UNIX_EPOCH).map_err(|error| error.to_string())?;
-            format!("${}", since.as_secs())
-        }
-    };
-    let line = format!("{name}:{PREFIX}{}{end}\n", print_hex(&hash));
-    match &wanted.tokens {
-        Some(path) => append(path, &line)?,
-        None => print!("{line}"),
-    }
-    eprintln!("{}", token.expose_str().unwrap_or_default());
-    Ok(())
-}
-
-/// Adds a line to a file of tokens, which is made if it is not there, for its owner alone. It must be a good one.
-fn append(path: &Path, line: &str) -> Result<(), String> {
-    let mut options = OpenOptions::new();
-    let (mut file, about) =
-        files::open(path, options.read(true).append(true).create(true).mode(0o600), Readers::Owner)?;
-    let text = files::content(&file, &about).map_err(|error| named(path, error))?;
-    Tokens::parse(&text).map_err(|error| named(path, error))?;
-    let is_whole = text.expose().last().is_none_or(|&last| last == b'\n');
-    // One write: two programs may do this at once.
-    let line = if is_whole { line.to_owned() } else { format!("\n{line}") };
-    file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| named(path, error))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
 
-use crate::attention;
+use crate::busy_poll;
 
 /// All of them. They end when this is dropped, with whatever they still do.
 pub struct Workers {
@@ -40,7 +40,7 @@ fn start_one(number: usize, mut running: watch::Receiver<()>) -> std::io::Result
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
     std::thread::Builder::new().name(format!("relay-{number}")).spawn(move || {
-        runtime.spawn(attention::keep());
+        runtime.spawn(busy_poll::keep());
         // It fails when the sender is gone, and never succeeds.
         let _ = runtime.block_on(running.changed());
         runtime.shutdown_background();
