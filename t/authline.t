@@ -171,15 +171,15 @@ for my $line ('auth-start plain 5', 'auth-start PL:AIN 99999999', 'auth-start ' 
 my $OFFER = "OK 13\r\nSCRAM-SHA-256\r\n";
 for my $case (
   ["UNKNOWN_COMMAND\r\n", qr/does not know AUTH.*plain beanstalkd/],
-  ["OK\r\n", qr/answered 'OK' where/],
+  ["OK\r\n", qr/unexpected reply from the server: 'OK'/],
   ["OK 5\r\nPLAIN\r\n", qr/the server offers PLAIN, and SCRAM-SHA-256 is wanted/],
   ["OK 0\r\n\r\n", qr/the server offers none/],
   ["${OFFER}OK\r\n", qr/without its proof/],
   ["${OFFER}OK 0\r\n\r\n", qr/SCRAM-SHA-256 client/],
   ["${OFFER}UNAUTHORIZED\r\n", qr/the server refused: UNAUTHORIZED/],
-  ["${OFFER}INTERNAL_ERROR\r\n", qr/cannot do it now/],
+  ["${OFFER}INTERNAL_ERROR\r\n", qr/is temporarily unavailable/],
   ["${OFFER}CONTINUE -1\r\n", qr/number of bytes/],
-  ["HELLO\e[1m\r\n", qr/answered 'HELLO\?\[1m'/],
+  ["HELLO\e[1m\r\n", qr/reply from the server: 'HELLO\?\[1m'/],
   ['x' x 300, qr/longer than 224/],
   ["OK 99999999\r\n", qr/limit is 65536/],
 ) {
@@ -256,7 +256,7 @@ subtest 'accounts that cannot be asked' => sub {
     is $said, "INTERNAL_ERROR\r\n", "$what, $mechanism: what the client hears";
     $client->feed($said);
     rename "$folder/away", "$folder/users";
-    like $client->error, qr/cannot do it now \(INTERNAL_ERROR\)/, "$what, $mechanism: the client may come again";
+    like $client->error, qr/is temporarily unavailable \(INTERNAL_ERROR\)/, "$what, $mechanism: the client may come again";
     ok $server->is_failed && !$server->failures, '... has not failed';
     like $server->error, $reason, '... and the server knows why';
   }

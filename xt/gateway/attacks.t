@@ -122,7 +122,7 @@ trial 'a backend that dies in the middle' => sub {
   is all_heard($socket, 5), '', 'its end is passed on';
   my ($in, $auth) = login(connect_to($address), user => 'fred', pass => 'pencil');
   ok !$in, 'while it is down nobody comes in';
-  like $auth->error, qr/cannot do it now \(INTERNAL_ERROR\)/, 'and is told why';
+  like $auth->error, qr/is temporarily unavailable \(INTERNAL_ERROR\)/, 'and is told why';
   my ($wrong, $refused) = login(connect_to($address), user => 'fred', pass => 'crayon');
   like $refused->error, qr/UNAUTHORIZED/, 'a wrong password is told from that';
   $beanstalkd = Server::Beanstalkd->start(port => $beanstalkd->{port});

@@ -95,7 +95,7 @@ for my $case (
     my $logged = length $gate->log_text;
     my ($socket, $auth) = enter();
     ok !$socket, 'is not used';
-    like $auth->error, qr/cannot do it now \(INTERNAL_ERROR\)/, 'the client may come again';
+    like $auth->error, qr/is temporarily unavailable \(INTERNAL_ERROR\)/, 'the client may come again';
     cmp_ok time - $begin, '<', 4, 'in time';
     is $gate->figure('backend_errors_total'), $errors + 1, 'it is counted';
     like substr($gate->log_text, $logged), $reason, 'the log has the reason';

@@ -105,7 +105,7 @@ for my $case (
     { %$CONTINUE, body => 'r=abc,s=c2FsdHNhbHQ=,i=4096' }
   ],
   ['a challenge without end', qr/failed: SCRAM-SHA-256 client: .*/, $SCRAM, $CONTINUE, $CONTINUE, $CONTINUE],
-  ['one question more than there is', qr/the server asks on after the end/, { body => 'PLAIN' }, $CONTINUE],
+  ['one question more than there is', qr/the server sent a challenge after the end of the exchange/, { body => 'PLAIN' }, $CONTINUE],
   )
 {
   my ($name, $reason, @answer) = @$case;

@@ -128,7 +128,7 @@ Authen::SASL::Rust - SASL authentication, client and server, on a Rust core
         callback  => { getsecret => sub { my ($conn, $query) = @_; $stored{ $query->{user} } } },
     )->server_new('smtp', 'mail.example.org');
 
-    # Here the messages go from hand to hand; a program sends and receives them.
+    # Here the messages are passed directly; a real program sends and receives them.
     my $to_client = $server->server_start($client->client_start);
     while ($client->need_step) {
         my $to_server = $client->client_step($to_client);

@@ -7,7 +7,7 @@ use Carp ();
 
 our $SECONDS = 30;
 
-# The core's accounts belong to one thread.
+# The account store of the core belongs to one thread.
 sub CLONE_SKIP { return 1 }
 
 my %kinds = (
@@ -69,7 +69,7 @@ sub configuration {
   return defined $text ? split /\0/, $text : ();
 }
 
-# One object for each file, however many connections name it: the file is read once.
+# One object per file, however many connections name it: the file is read once.
 my %of_file;
 
 sub _of_file {
@@ -125,7 +125,7 @@ __END__
 
 =head1 NAME
 
-Authen::SASL::Rust::Accounts - the users of a server, in a file or behind a daemon
+Authen::SASL::Rust::Accounts - account stores for servers: a file, saslauthd, Cyrus SASL
 
 =head1 SYNOPSIS
 
@@ -141,7 +141,7 @@ Authen::SASL::Rust::Accounts - the users of a server, in a file or behind a daem
     my $accounts = Authen::SASL::Rust::Accounts->new(users => $file);
     $accounts->setpass('fred', 'pencil');
 
-    # No callbacks: the accounts answer.
+    # No callbacks: the account store is used.
     my $server = Authen::SASL->new(mechanism => 'SCRAM-SHA-256 PLAIN')
         ->server_new('imap', 'mail.example.org', { accounts => $accounts });
     $server->mechanism('PLAIN');
@@ -150,15 +150,15 @@ Authen::SASL::Rust::Accounts - the users of a server, in a file or behind a daem
 
 =head1 DESCRIPTION
 
-A server asks its callbacks, L<Authen::SASL::Rust::Callbacks>. Where it has no callback for a question, its accounts
-answer: an object of this class, which is handed to C<server_new> as the option C<accounts>. The option C<users>, with the
-name of a file, stands for C<< Authen::SASL::Rust::Accounts->new(users => $file) >>; such an object is made
-once in a process. Any number of connections may share one object.
+A server calls its callbacks, L<Authen::SASL::Rust::Callbacks>. Where it has no callback, it uses its account store: an
+object of this class, passed to C<server_new> as the option C<accounts>. The option C<users> with the name of a file is
+short for C<< Authen::SASL::Rust::Accounts->new(users => $file) >>; one such object is made per file and process. Any
+number of connections may share one object.
 
-Callbacks go before accounts, each for its own question. If there is C<getsecret>, or C<checkpass> for PLAIN and LOGIN,
-the accounts are not asked for passwords; C<authorize> and C<canonuser> work beside them.
+Each callback takes precedence over the account store. If there is C<getsecret>, or C<checkpass> for PLAIN and LOGIN,
+the account store is not asked for passwords. C<authorize> and C<canonuser> can be used together with it.
 
-Accounts answer at once: while they read a file or wait for a daemon, the program waits.
+An account store blocks: while it reads a file or waits for a daemon, the program waits.
 
 =head1 A FILE OF USERS
 
@@ -167,37 +167,38 @@ Accounts answer at once: while they read a file or wait for a daemon, the progra
     fred:SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=
     anna:!SCRAM-SHA-256$4096:...
 
-Text in UTF-8, a name and a stored key to a line; C<#> begins a comment. The keys are SCRAM's verifiers, as
-L<Authen::SASL::Rust::Callbacks/VERIFIERS> has them, so nobody can log in with what stands in the file, but whoever reads it can try passwords, and
-pose as the server. A user has one line for each hash. An exclamation mark before the key disables the user. Names
-are prepared with SASLprep (RFC 4013), and property C<user> is the prepared name; they hold no colon, and have at most 1024
-bytes.
+The file is UTF-8 text. Each line has a name and a SCRAM verifier (L<Authen::SASL::Rust::Callbacks/VERIFIERS>); C<#> begins a comment. A
+verifier cannot be used to log in, but whoever reads the file can guess passwords and can pose as the server. A user has one line per hash.
+An exclamation mark before the verifier disables the user. Names are prepared with SASLprep (RFC 4013), and the property C<user> is the
+prepared name. Names contain no colon and have at most 1024 bytes.
 
-The file serves SCRAM of the hashes that somebody has, PLAIN and LOGIN; not CRAM-MD5 and DIGEST-MD5, which need
-passwords. L<sasl-rust-passwd> makes and changes it, and so do the methods below; the gateway C<sasl-gate> reads the same format.
+With this file a server can offer PLAIN, LOGIN, and SCRAM with the hashes for which some user has a verifier. It cannot offer
+CRAM-MD5 and DIGEST-MD5, which need passwords. L<sasl-rust-passwd> and the methods below create and change the file; the gateway
+C<sasl-gate> reads the same format.
 
 =over
 
 =item *
 
-It is refused, with the reason in C<error>, if others may read or write it, if it belongs neither to the user of the program nor to
-root, if it is no regular file, longer than 64 MiB, or if a line is wrong. A group may read it (mode 640). It may stand behind
-symbolic links, as a Secret of Kubernetes does; then it can be read, and changed only by its own name.
+The file is refused, with the reason in C<error>, if others may read or write it, if its owner is neither the user of the program
+nor root, if it is not a regular file, if it is longer than 64 MiB, or if a line is invalid. A group may read it (mode 640). The
+name may be a symbolic link, as in a Kubernetes Secret: through it the file can be read, but it can be changed only by its real
+name.
 
 =item *
 
-A change holds from the next log-in on, by whatever program it was made.
+A change takes effect at the next login, whichever program made it.
 
 =item *
 
-Writers replace the whole file, one after the other: a reader, or a machine that fails, sees the file before or after. The lock that
-they take is the file F<.NAME.lock> beside it, which stays there; nobody else can open it, not even a group that may read the users. Whoever
-changes it by hand, in an editor, should not do so while programs do.
+Writers replace the whole file, one after the other: a reader sees the file before or after a change, even if the machine fails. Writers
+lock the file F<.NAME.lock> in the same directory, which is never removed. No other user can open it, not even a group that may read the
+users' file. Do not edit the file by hand while programs change it.
 
 =item *
 
-An unknown or disabled user walks the same way as a wrong password. The stored key that it seems to have looks like those of most users. What
-those are made of stands in the line C<#salt-key:>, or is the option C<salt_key>.
+An unknown or disabled user costs the same work and gets the same answers as a wrong password. Its mock credential has the same parameters
+as the verifiers of most users. Mock credentials are derived from the line C<#salt-key:>, or from the option C<salt_key>.
 
 =back
 
@@ -205,65 +206,68 @@ those are made of stands in the line C<#salt-key:>, or is the option C<salt_key>
 
     my $accounts = Authen::SASL::Rust::Accounts->new(saslauthd => '/run/saslauthd/mux');
 
-Cyrus' daemon checks passwords against the system's (shadow, PAM), LDAP or an IMAP server. So only PLAIN and LOGIN can be
-served. The name is cut at its last C<@>: what follows is the realm, else the property C<realm> is. The service of C<server_new> is that of PAM.
+saslauthd, the daemon of Cyrus SASL, checks passwords with the system (shadow, PAM), LDAP or an IMAP server. So a server can offer only
+PLAIN and LOGIN. The name is split at its last C<@>: the part after it is the realm. Without C<@>, the realm is the property C<realm>. The
+service of C<server_new> is the PAM service.
 
-A daemon that knows no realms (PAM without C<saslauthd -r>) would let C<fred@victim.org> in with fred's password. Where the
-property C<realm> is set, a name of another domain is unknown; a name that ends with C<@> always is. The same holds for the plugins of
-L</CYRUS SASL>, whose statements and filters may ignore the realm.
+A daemon that ignores realms (PAM without C<saslauthd -r>) would accept C<fred@victim.org> with fred's password. Therefore, if the
+property C<realm> is set, a name with another domain is unknown. A name that ends with C<@> is always unknown. The same rules apply to
+the plugins of L</CYRUS SASL>, whose statements and filters may ignore the realm.
 
-A daemon that is not there, answers neither OK nor NO, or takes longer than C<timeout> (30 seconds) fails
-the exchange with a reason of its own, not as a wrong password. A user name, password, service or realm of more than 256 bytes, or with a
-NUL, is refused without asking.
+If the daemon cannot be reached, answers neither OK nor NO, or takes longer than C<timeout> (30 seconds), the exchange fails with that
+reason, not as a wrong password. A user name, password, service or realm that has more than 256 bytes or contains a NUL is refused
+without asking the daemon.
 
 =head1 CYRUS SASL
 
     my $accounts = Authen::SASL::Rust::Accounts->new(cyrus => { auxprop_plugin => 'sasldb', sasldb_path => '/etc/sasldb2' });
     my $accounts = Authen::SASL::Rust::Accounts->new(cyrus => 'imap');      # what /etc/sasl2/imap.conf says
 
-Users as servers with Cyrus' libsasl2 have them, by the same options, plugins and configuration files, without
-libsasl2: passwords of F<sasldb>, of a database or a directory serve SCRAM, DIGEST-MD5, CRAM-MD5, PLAIN and LOGIN. The options are those of
-L<https://www.cyrusimap.org/sasl/sasl/options.html>:
+The accounts of a server that uses Cyrus SASL's libsasl2, through the same options, plugins and configuration files, but without libsasl2.
+With passwords from F<sasldb>, a database or a directory, a server can offer SCRAM, DIGEST-MD5, CRAM-MD5, PLAIN and LOGIN. The options are
+those of L<https://www.cyrusimap.org/sasl/sasl/options.html>:
 
-    pwcheck_method      auxprop, saslauthd, auxprop-hashed: one, or several that are tried in turn; auxprop
-    auxprop_plugin      names of plugins: sasldb, sql, ldapdb; all that there are
-    canon_user_plugin   the plugin that makes names canonical; none
-    mech_list           mechanisms that may be offered, each with and without -PLUS; all. It holds for all mechanisms of the server,
-                        those too that ask for no password or are served by a callback
-    saslauthd_path      the socket; /run/saslauthd/mux
-    sasldb_path, sql_select, ldapdb_uri, ...       what the plugins ask for
+    pwcheck_method      auxprop, saslauthd, auxprop-hashed: one, or several that are tried in turn; default auxprop
+    auxprop_plugin      names of plugins: sasldb, sql, ldapdb; default all installed plugins
+    canon_user_plugin   the plugin that canonicalizes names; default none
+    mech_list           mechanisms that may be offered, each with and without -PLUS; default all. It applies to all mechanisms of
+                        the server, including those that need no password or that use a callback
+    saslauthd_path      the socket; default /run/saslauthd/mux
+    sasldb_path, sql_select, ldapdb_uri, ...       options of the plugins
 
-A hash has options; a string is the name of a service, whose F<SERVICE.conf> is looked for in the folders of C<SASL_CONF_PATH> (not if the program has
-more rights than its caller), else in F</etc/sasl2>, F</etc/sasl>, F</usr/lib/x86_64-linux-gnu/sasl2> (or what the machine is) and
-F</usr/lib/sasl2>, as Debian's libsasl2 does. The first file counts. Plugins are loaded
-from the folders of C<path> (an array, or a string with colons), else as L<Authen::SASL::Rust::Plugins> says. A plugin that is
-named and cannot be loaded dies here. Names of plugins, methods and mechanisms may be in upper or lower case. C<auto_transition> is refused:
-passwords of users who log in are not stored.
+A hash contains options. A string is the name of a service: its file F<SERVICE.conf> is looked for in the directories of C<SASL_CONF_PATH>
+(which is ignored if the program has more rights than its caller), or else in F</etc/sasl2>, F</etc/sasl>,
+F</usr/lib/x86_64-linux-gnu/sasl2> (or the directory of the machine's architecture) and F</usr/lib/sasl2>, as Debian's libsasl2 does. The
+first file found is used. Plugins are loaded from the directories of C<path> (an array, or a string with colons), or else from those that
+L<Authen::SASL::Rust::Plugins> describes. If a named plugin cannot be loaded, C<new> dies. Names of plugins, methods and mechanisms are not
+case-sensitive. The option C<auto_transition> is refused: passwords of users who log in are not stored.
 
-The statements of the plugin C<sql> must have C<%u>, C<%r> and C<%v> within text literals in single quotes (C<'%u'>), and neither comments nor backslashes; else
-they are refused. A name or password with a quote or backslash is handed to the database in hexadecimal. A realm with one is refused,
-and so is the host of a server without C<realm>, which stands for it.
+In the statements of the plugin C<sql>, C<%u>, C<%r> and C<%v> must be within single-quoted text literals (C<'%u'>), and there must be no
+comments and no backslashes; otherwise they are refused. A name or password with a quote or backslash is passed to the database in
+hexadecimal. A realm with a quote or backslash is refused; if the server has no C<realm>, the same applies to its host name, which is then
+the realm.
 
-The properties of users come from there, too:
+User properties come from the same plugins:
 
     my $server = Authen::SASL->new(mechanism => 'PLAIN')
         ->server_new('imap', 'mail.example.org', { accounts => $accounts, auxprop => ['mail', '*cmusaslsecretOTP'] });
     # ... the exchange ...
     my @mail = $server->property('auxprop:mail');
 
-A name with a star is a property of who has logged in, one without of whom to act as, if that is another.
+A name with a star is a property of the authcid. A name without a star is a property of the authzid, if there
+is one.
 
-Where a user has both a stored key (C<authPassword>) and a password, SCRAM takes the key that fits, and CRAM-MD5, DIGEST-MD5 and NTLM the
-password.
+If a user has both a verifier (C<authPassword>) and a password, SCRAM uses the matching verifier, and CRAM-MD5, DIGEST-MD5 and NTLM use
+the password.
 
 A password that is stored as a hash (C<{SSHA}>, C<{SMD5}>, C<{CRYPT}> and the like) is refused, with the name of the hash in C<error>.
-libsasl2's C<auxprop> compares such a value as it stands, so nobody gets in but who knows the hash's text; its C<auxprop-hashed> let
-everybody in with some plugins and was taken out in 2.1.28. Here C<auxprop-hashed> takes SCRAM verifiers alone. Let saslauthd compare
-what is hashed otherwise.
+libsasl2's C<auxprop> compares the password with the text of such a value, so only someone who knows the hash itself gets in. Its
+C<auxprop-hashed> accepted any password with some plugins and was removed in 2.1.28. Here C<auxprop-hashed> accepts SCRAM verifiers
+only. Use saslauthd for other hashes.
 
 =head1 METHODS
 
-They die with the reason, and the name of a code in parentheses, if they cannot do what they should.
+On failure the methods die with the reason, followed by the name of an error code in parentheses.
 
 =head2 new
 
@@ -272,27 +276,28 @@ They die with the reason, and the name of a code in parentheses, if they cannot 
     $accounts = Authen::SASL::Rust::Accounts->new(cyrus => \%options, path => \@folders)
     $accounts = Authen::SASL::Rust::Accounts->new(cyrus => $service, path => \@folders)
 
-The file need not be there yet.
+The file need not exist yet.
 
 =head2 configuration
 
     %options = Authen::SASL::Rust::Accounts->configuration($service)
 
-The options in the service's configuration file; nothing if there is none. A file that cannot be read, or is wrong, dies.
+Returns the options in the service's configuration file, or an empty list if there is no file. Dies if the file cannot be
+read or is invalid.
 
 =head2 check
 
     $yes = $accounts->check($user, $password, service => 'imap', realm => 'example.org')
 
-Is this the user's password? 1 or 0. Both arguments that are named may be missing.
+Checks the user's password. Returns 1 or 0. Both named arguments are optional.
 
 =head2 setpass
 
     $accounts->setpass($user, $password, mechanism => 'SCRAM-SHA-256 SCRAM-SHA-1', iterations => 10_000, create => 1)
 
-Sets a password. With C<create> true the user must be new, with 0 known; without it, either will do. A new user gets a
-key for C<mechanism> (SCRAM-SHA-256) with C<iterations> (4096); one that is known keeps both unless they are given, and
-stays disabled if it is.
+Sets a password. If C<create> is true, the user must not exist; if it is 0, the user must exist; without it, both are
+accepted. A new user gets a verifier for C<mechanism> (default SCRAM-SHA-256) with C<iterations> (default 4096). An
+existing user keeps both unless they are given, and stays disabled if it was.
 
 =head2 delete, disable, enable
 
@@ -300,7 +305,7 @@ stays disabled if it is.
     $accounts->disable($user)
     $accounts->enable($user)
 
-Only C<delete> works beyond a file of users: it takes the password away.
+With account stores other than a users' file, only C<delete> works: it removes the password.
 
 =head2 list
 
@@ -308,7 +313,8 @@ Only C<delete> works beyond a file of users: it takes the password away.
         print "$user->{user}: ", join(' ', sort keys %{ $user->{mechanisms} }), $user->{disabled} ? " (disabled)\n" : "\n";
     }
 
-All users, in the file's order: C<user> (octets, as property C<user> is), C<disabled> (0 or 1), and C<mechanisms>, the iterations by mechanism.
+All users, in the order of the file. Each is a hash of C<user> (octets, like the property C<user>), C<disabled> (0 or 1), and C<mechanisms>,
+the iterations by mechanism.
 
 =head1 SEE ALSO
 

@@ -54,7 +54,8 @@ sub _new {
 sub _connection {
   my ($self, $sasl) = @_;
   my $make = "$self->{side}_new";
-  # The protocol has no room for a security layer. Its end must hear of a failure, which an exception would hide.
+  # The protocol cannot carry a security layer. The peer must be told of a failure, which an exception would
+  # prevent.
   return $sasl->$make($self->{service}, $self->{host}, { %{ $self->{options} }, maxssf => 0, die_on_failure => 0 });
 }
 
@@ -67,7 +68,7 @@ sub need_more { return $_[0]{state} eq 'more' }
 sub mechanism { return $_[0]{conn} ? $_[0]{conn}->mechanism : undef }
 sub user { return $_[0]->is_done ? $_[0]{conn}->property('user') : undef }
 
-# Bytes that came behind the dialogue.
+# Bytes that followed the dialogue.
 sub rest {
   my ($self) = @_;
   return '' unless $self->is_done;
@@ -76,7 +77,7 @@ sub rest {
   return $rest;
 }
 
-# Bytes for the other end.
+# Bytes for the peer.
 sub output {
   my ($self) = @_;
   my $out = $self->{out};
@@ -93,15 +94,15 @@ sub begin {
   return $self->output;
 }
 
-# Takes bytes of the other end, gives bytes for it.
+# Takes bytes from the peer, returns bytes for it.
 sub feed {
   my ($self, $bytes) = @_;
-  Carp::croak('feed: bytes were expected, and this is text') if !utf8::downgrade($bytes, 1);
+  Carp::croak('feed: bytes were expected, not characters') if !utf8::downgrade($bytes, 1);
   return $self->output if $self->is_closed;
   $self->{in} .= $bytes;
   $self->_read;
-  # What a client sends while the application owes an answer waits here: one request, and no more.
-  $self->_broken('TOO_BIG', 'it has sent more than one request while an answer was under way')
+  # Data that a client sends while the application's answer is pending waits here: at most one request.
+  $self->_broken('TOO_BIG', 'more than one request arrived while an answer was pending')
     if $self->{answering} && length $self->{in} > $LINE_LIMIT + $self->{token_limit} + 2;
   return $self->output;
 }
@@ -116,7 +117,7 @@ sub _read {
   return;
 }
 
-# The next message: its line without the number of bytes, and the data; nothing if it is not complete.
+# Returns the next message: its line without the number of bytes, and the data; nothing if it is incomplete.
 sub _message {
   my ($self) = @_;
   my $end = index $self->{in}, "\n";
@@ -177,7 +178,7 @@ sub _client_takes {
   my ($self, $line, $data) = @_;
   my $waits = $self->{waits};
   if ($line eq 'INTERNAL_ERROR' && !defined $data) {
-    return $self->_fail('the server cannot do it now (INTERNAL_ERROR)');
+    return $self->_fail('the server is temporarily unavailable (INTERNAL_ERROR)');
   }
   if ($waits eq 'list') {
     return $self->_choose($data) if $line eq 'OK' && defined $data;
@@ -193,10 +194,10 @@ sub _client_takes {
   elsif ($waits eq 'reply' && $line eq 'OK') {
     return $self->_end($data);
   }
-  return $self->_fail("the server answered '" . _printable($line) . "' where that has no meaning");
+  return $self->_fail("unexpected reply from the server: '" . _printable($line) . "'");
 }
 
-# Only ASCII that prints: it is the peer's.
+# Replaces everything but printable ASCII: the text comes from the peer.
 sub _printable {
   my ($line) = @_;
   $line =~ s/[^\x20-\x7e]/?/g;
@@ -226,8 +227,8 @@ sub _choose {
     my ($reason) = ($@ || $chosen->error || 'no mechanism is usable') =~ /\A(.*)/;
     return $self->_fail($reason);
   }
-  # The server offers channel binding, and the caller wants none of it: the client must not say that
-  # the server has none (RFC 5802 section 6).
+  # The server offers channel binding, but the caller does not want it: the client must not say that the server does not
+  # support it (RFC 5802 section 6).
   my $binds = sub { scalar grep { /-PLUS\z/ } @_ };
   if ($binds->(@offered) && !$binds->(@usable) && ($conn->property('channel_binding_policy') || '') eq 'allow') {
     $conn->property(channel_binding_policy => 'disable');
@@ -242,14 +243,14 @@ sub _choose {
 sub _step {
   my ($self, $challenge) = @_;
   my $conn = $self->{conn};
-  return $self->_fail($self->_named('the server asks on after the end')) unless $conn->need_step || $conn->is_success;
+  return $self->_fail($self->_named('the server sent a challenge after the end of the exchange')) unless $conn->need_step || $conn->is_success;
   my $response = $conn->client_step($challenge);
   if ($conn->error) {
-    # Some mechanisms have a last word, to which the server answers.
+    # Some mechanisms send a last message after an error, which the server answers.
     return $self->_fail($conn->error) unless defined $response;
     @$self{qw(waits refusal)} = ('refusal', $conn->error);
   }
-  return $self->_fail($self->_named('the server asks on after the end')) unless defined $response;
+  return $self->_fail($self->_named('the server sent a challenge after the end of the exchange')) unless defined $response;
   return $self->_print('auth-step', $response);
 }
 
@@ -265,7 +266,7 @@ sub _end {
   return;
 }
 
-# Blocks on the handle until the client is authenticated or not, or the time is over.
+# Blocks on the handle until the client is authenticated, the login fails, or the time is over.
 sub login {
   my ($self, $handle, %arg) = @_;
   my $layers = Authen::SASL::Rust::Octets::take($handle);
@@ -289,9 +290,9 @@ sub _login {
     $out = $self->feed($bytes);
   }
   return unless $self->is_done;
-  # Nobody has asked the server for anything yet, so whatever it says here is wrong.
+  # No request has been sent yet, so the server must not send anything here.
   if (length $self->{in}) {
-    $self->_fail('the server speaks although nothing was asked');
+    $self->_fail('the server sent data that was not requested');
     return;
   }
   return 1;
@@ -305,13 +306,13 @@ sub _wait {
     last if defined $left && $left <= 0;
     $! = 0;
     return 1 if $select->$way($left);
-    last unless $!{EINTR};      # a signal of the program's is no answer
+    last unless $!{EINTR};      # a signal does not end the wait
   }
   $self->_fail('no answer in time');
   return;
 }
 
-# What a TLS handle has decoded already does not show in select.
+# select does not see data that a TLS handle has already decoded.
 sub _read_some {
   my ($self, $handle, $deadline) = @_;
   my $pending = $handle->can('pending') ? $handle->pending : 0;
@@ -350,10 +351,10 @@ sub _server_takes {
     my $name = $1;
     $self->_abandoned;
     my @offered = $conn->listmech;
-    # Nothing is offered where the accounts cannot be asked: the start says so.
+    # Nothing is offered if the account store is unavailable: then server_start gives the reason.
     my @known = @offered ? @offered : map { uc } split /[^A-Za-z0-9_-]+/, $self->{sasl}->mechanism || '';
     return $self->_unauthorized("$name is not offered") unless grep { $_ eq $name } @known;
-    # One that is named, but that nobody knows, is none.
+    # The name may be in the list although no mechanism has that name.
     my $is_one = do { local $@; eval { $conn->mechanism($name); 1 } };
     return $self->_unauthorized("$name is not offered") unless $is_one;
     return $self->_ask(server_start => $data);
@@ -370,12 +371,12 @@ sub _server_takes {
     if $line =~ /\Aauth-(?:start|step|list-mechanisms)(?: |\z)/;
   return $self->_print('UNKNOWN_COMMAND') if $line =~ /\Aauth-/;
   $self->_abandoned;
-  # What follows may be this command's body, and is never read as commands.
+  # The following bytes may be the body of this command, and must not be read as commands.
   $self->_print('UNAUTHORIZED');
   return $self->_fail("a command before authentication: '" . _printable($line) . "'");
 }
 
-# With on_reply the application may answer later; requests wait until it has.
+# With on_reply the application may answer later; further requests wait until then.
 sub _ask {
   my ($self, $method, $data) = @_;
   my $conn = $self->{conn};
@@ -399,7 +400,8 @@ sub _ask {
   return;
 }
 
-# A callback that dies has judged nobody. Whoever called gets its exception; the client's reply waits in `output`.
+# If a callback dies, the client is neither accepted nor rejected. The caller gets the exception; the reply for
+# the client waits in `output`.
 sub _or_unavailable {
   my ($self, $code) = @_;
   my @message;
@@ -412,7 +414,7 @@ sub _or_unavailable {
   die $message[0];
 }
 
-# No failure of the client's, which may come again.
+# Not a failure of the client, which may try again.
 sub _unavailable {
   my ($self, $reason) = @_;
   @$self{qw(exchanging answering)} = (0, 0);
@@ -438,7 +440,7 @@ sub _answered {
 
 sub failures { return $_[0]{failures} || 0 }
 
-# An exchange that ends without success has failed, whatever ends it.
+# An exchange that ends without success counts as failed, whatever ended it.
 sub _abandoned {
   my ($self) = @_;
   return unless $self->{exchanging} || $self->{answering};
@@ -449,7 +451,7 @@ sub _abandoned {
   return;
 }
 
-# The connection is gone.
+# The connection is closed.
 sub hang_up {
   my ($self) = @_;
   $self->_abandoned if $self->{side} eq 'server';
@@ -457,7 +459,7 @@ sub hang_up {
   return;
 }
 
-# The client may try again, as often as the application lets it.
+# The client may try again, as often as the application allows.
 sub _unauthorized {
   my ($self, $reason) = @_;
   $self->{exchanging} = 0;
@@ -495,7 +497,7 @@ Authen::SASL::Rust::AuthLine - the AUTH line protocol, for beanstalkd and other 
         ),
     );
 
-    # Here the bytes go from hand to hand; a program sends and receives them.
+    # Here the bytes are passed directly; a real program sends and receives them.
     my $to_server = $client->begin;
     while ($client->need_more) {
         my $to_client = $server->feed($to_server);
@@ -505,7 +507,7 @@ Authen::SASL::Rust::AuthLine - the AUTH line protocol, for beanstalkd and other 
     print $client->mechanism, "\n";     # prints SCRAM-SHA-256
     print $server->user, "\n";          # prints fred
 
-On a socket, a client needs two lines more than without AUTH:
+On a socket, a client needs two more lines than without AUTH:
 
     my $auth = Authen::SASL::Rust::AuthLine->client(sasl => $sasl, host => 'queue.example.org');
     $auth->login($socket) or die $auth->error;
@@ -513,41 +515,43 @@ On a socket, a client needs two lines more than without AUTH:
 
 =head1 DESCRIPTION
 
-The protocol is specified in F<docs/auth-line-protocol.md> of the distribution: SASL in lines, before the first command of
-a protocol that knows no authentication. The program C<sasl-gate> of the distribution's repository speaks it in front of
-beanstalkd. This module is both ends of it, without I/O but in C<login>.
+F<docs/auth-line-protocol.md> of the distribution specifies the protocol: a SASL exchange in lines, before the first
+command of a protocol that has no authentication. The program C<sasl-gate> of the distribution's repository uses it in
+front of beanstalkd. This module implements both sides of it. Only C<login> does I/O.
 
-An object serves one connection.
+An object can be used for one connection.
 
 =head2 client
 
     $auth = Authen::SASL::Rust::AuthLine->client(sasl => $sasl, ...)
 
-C<sasl> is an Authen::SASL object; if it names mechanisms, one of these is taken, else any that the server offers. The
-others are optional:
+C<sasl> is an Authen::SASL object. If it names mechanisms, one of these is used, else any that the server offers. The
+other arguments are optional:
 
-    service        the service's name; beanstalkd
-    host           the server's name; localhost
+    service        the service name; default beanstalkd
+    host           the server's name; default localhost
     options        a hash for client_new, for instance { externalssf => 256 } under TLS
-    token_limit    longest token that is read, in bytes; 65536
+    token_limit    maximum length of a received token, in bytes; default 65536
 
-C<maxssf> and C<die_on_failure> are 0 whatever C<options> says.
+C<maxssf> and C<die_on_failure> are always 0, whatever C<options> contains.
 
 =head2 server
 
     $auth = Authen::SASL::Rust::AuthLine->server(sasl => $sasl, on_reply => sub { my ($auth) = @_; ... })
 
-The same arguments, for C<server_new>. The mechanisms that C<sasl> names are offered.
+Takes the same arguments, for C<server_new>. The server offers the mechanisms that C<sasl> names.
 
-With C<on_reply> the callbacks of C<sasl> answer through their continuations, at once or later
-(L<Authen::SASL::Rust::Callbacks/DEFERRED ANSWERS>). If it is later, C<on_reply> is called, and C<output> has the bytes.
+With C<on_reply> the callbacks of C<sasl> answer through their continuations, immediately or later
+(L<Authen::SASL::Rust::Callbacks/DEFERRED ANSWERS>). After a later answer, C<on_reply> is called, and C<output> returns
+the bytes.
 
 =head2 login
 
     $handle = $auth->login($handle, timeout => 30)
 
-Client: authenticates a connected handle (a socket, or one of L<IO::Socket::SSL>), blocking or not, within so many seconds; undef for
-no limit. A handle with a layer C<:utf8> serves as one for bytes meanwhile. Returns the handle, or an empty list with C<error> set: the handle is of no use then.
+Client: logs in on a connected handle (a socket, or an L<IO::Socket::SSL> handle), blocking or not. C<timeout> is in seconds; undef means no
+limit. A layer C<:utf8> on the handle is removed during the login. Returns the handle, or an empty list with C<error> set: then the handle
+must not be used any more.
 
 =head2 begin
 
@@ -559,49 +563,52 @@ Client: the first bytes for the server.
 
     $bytes = $auth->feed($bytes)
 
-Takes bytes of the other end as they come, and returns those for it, perhaps none. Both are to be done as long as C<need_more>
-is true; a server sends what was returned whatever its state is, and then closes if C<is_closed>.
+Takes bytes from the peer, in any portions, and returns the bytes to send, perhaps none. Call it as long as C<need_more> is
+true. A server sends the returned bytes in any state, and then closes the connection if C<is_closed>.
 
 =head2 output
 
     $bytes = $auth->output
 
-Bytes for the other end that no C<feed> has returned (see C<on_reply>).
+Bytes for the peer that C<feed> has not returned (see C<on_reply>).
 
 =head2 rest
 
     $bytes = $auth->rest
 
-Once C<is_done>: what the other end has sent behind the dialogue, the beginning of the protocol that follows.
+Once C<is_done> is true: the bytes that the peer sent after the dialogue, which begin the protocol that
+follows.
 
 =head2 need_more, is_done, is_failed, is_closed
 
-True while bytes of the other end are needed; once the client is authenticated; once this connection is of no use; the same, or the
-client has quit.
+C<need_more> is true while bytes from the peer are needed, C<is_done> once the client is authenticated, C<is_failed> once this
+connection cannot be used any more. C<is_closed> is true if C<is_failed> is true or the client has quit.
 
 =head2 error
 
-Why it failed, as text. On a server, also why the last exchange failed: the client may try again.
+The reason for the failure, as text. On a server, also the reason why the last exchange failed: the client may
+try again.
 
 =head2 failures
 
-Server: how many exchanges have failed on this connection. A program closes after a few. An exchange that the client
-abandons, by another one or by going away, has failed too.
+Server: the number of exchanges that have failed on this connection. A program should close the connection after a few.
+An exchange that the client abandons, by starting another one or by disconnecting, has failed too.
 
-If nobody could be judged, since the accounts cannot be asked or a callback has died, none has failed: the client is told
-INTERNAL_ERROR, C<is_failed> is true and C<error> has the reason. The exception of a callback leaves C<feed>; the reply waits in
-C<output> then.
+If the account store is unavailable or a callback has died, this does not count as a failed exchange: the client gets
+INTERNAL_ERROR, C<is_failed> is true and C<error> has the reason. The exception of a callback passes through C<feed>; then
+C<output> returns the reply.
 
 =head2 hang_up
 
     $auth->hang_up
 
-Tells a server that the client is gone, or too late: if an exchange was under way, C<failures> counts it and C<error> has the
-reason.
+Tells a server object that the client has disconnected or has timed out. If an exchange was in progress, C<failures> counts
+it and C<error> has the reason.
 
 =head2 mechanism, user, connection
 
-The mechanism; on a server, once done, whom the client acts as; and the L<Authen::SASL::Rust::Connection>.
+The mechanism; the identity that the client acts as (server only, once done); and the
+L<Authen::SASL::Rust::Connection>.
 
 =head1 SEE ALSO
 

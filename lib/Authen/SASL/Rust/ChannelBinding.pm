@@ -1,6 +1,6 @@
 package Authen::SASL::Rust::ChannelBinding;
 
-# Where a connection's channel binding data come from. Loaded by connections that bind.
+# Finds the channel binding data of a connection. Loaded only by connections that use channel binding.
 
 use strict;
 use warnings;
@@ -14,7 +14,7 @@ my %from_tls = (
   'tls-unique' => \&_unique,
 );
 
-# The data by type: of the property channel_binding, or else of the callback, or else of the TLS handle.
+# The data by type: from the property channel_binding, or else from the callback, or else from the TLS handle.
 sub _of {
   my ($conn, $given, $callback, $tls) = @_;
   return _own_data($conn, $given, 'property') if defined $given;
@@ -30,7 +30,7 @@ sub from_tls {
   return { map { my $data = $from_tls{$_}->($ssl, $is_server); defined $data ? ($_ => $data) : () } keys %from_tls };
 }
 
-# A hash, or code that is called with each type that may be wanted. A type without data is left out.
+# A hash, or code that is called with each type that may be needed. Types without data are omitted.
 sub _own_data {
   my ($conn, $source, $what) = @_;
   my ($code, @own) = ref $source eq 'ARRAY' ? @$source : $source;
@@ -49,7 +49,7 @@ sub _own_data {
   return \%data;
 }
 
-# The strength of the cipher, in bits, and whether this side has a certificate.
+# The key length of the cipher in bits, and whether this side has a certificate.
 sub _tls_facts {
   my ($tls) = @_;
   my $ssl = _ssl_of($tls);
@@ -82,8 +82,8 @@ sub _has_extended_master_secret {
   return Net::SSLeay::ctrl($ssl, 122, 0, 0) == 1;
 }
 
-# RFC 5929 section 3: the first Finished message of the latest handshake. The client sends it, or, where a session was
-# resumed, the server. TLS 1.3 defines none (RFC 8446 appendix C.5).
+# RFC 5929 section 3: the first Finished message of the latest handshake. The client sends it, or the server if a
+# session was resumed. TLS 1.3 defines none (RFC 8446 appendix C.5).
 sub _unique {
   my ($ssl, $is_server) = @_;
   return undef if Net::SSLeay::version($ssl) > $TLS_1_2;
@@ -94,8 +94,8 @@ sub _unique {
   return length $finished ? $finished : undef;
 }
 
-# RFC 5929 section 4: the server's certificate, hashed as its signature is, MD5 and SHA-1 raised to SHA-256.
-# Nothing where the signature has no hash (Ed25519), or one that is unknown here.
+# RFC 5929 section 4: the server's certificate, hashed with the hash of its signature; MD5 and SHA-1 are replaced by
+# SHA-256. undef if the signature has no hash (Ed25519) or an unknown one.
 sub _server_end_point {
   my ($ssl, $is_server) = @_;
   my $certificate = $is_server ? Net::SSLeay::get_certificate($ssl) : Net::SSLeay::get_peer_certificate($ssl);
@@ -175,55 +175,55 @@ Authen::SASL::Rust::ChannelBinding - bind a login to the TLS connection that it 
 
 =head1 DESCRIPTION
 
-TLS protects a login as long as the client checks the right certificate. Channel binding protects it also where
-somebody has a certificate that the client trusts: both sides mix data of their TLS connection into the proof of
-the password, and a man in the middle, who has two connections, makes them differ. The mechanisms that bind have
-names that end in C<-PLUS>: all of the SCRAM family, as client and as server.
+TLS protects a login as long as the client accepts only the right certificate. Channel binding protects it even if an
+attacker has a certificate that the client trusts: both sides mix data of their TLS connection into the proof of the
+password, and with a man in the middle, who has two connections, these data differ. The names of mechanisms with channel
+binding end in C<-PLUS>: all of the SCRAM family, as client and as server.
 
-A side that has binding data and finds a C<-PLUS> mechanism in its list chooses it. The data come from the first
-of these that is given:
+A side that has channel binding data and finds a C<-PLUS> mechanism in its list chooses that mechanism. The data come
+from the first of these sources that is given:
 
 =over
 
 =item 1.
 
-the property or option C<channel_binding>: a hash of types and data, or code that returns the data. Data are
-bytes, at least one. Types are those of TLS below, or any other name of letters, digits, dots and hyphens;
+the property or option C<channel_binding>: a hash of types and data, or code that returns the data. The data are bytes,
+at least one. A type is one of the TLS types below, or any other name of letters, digits, dots and hyphens;
 
 =item 2.
 
-the callback C<channel_binding>, of the same form;
+the callback C<channel_binding>, in the same form;
 
 =item 3.
 
-the property or option C<tls>: an L<IO::Socket::SSL> handle after its handshake, also the object of a class that
-is derived from it, such as Net::SMTP's after C<starttls>. It also sets C<externalssf> to the bits of the cipher,
-unless the program sets that itself. The connection does not keep the handle open.
+the property or option C<tls>: an L<IO::Socket::SSL> handle after its handshake, or an object of a derived class, such
+as Net::SMTP after C<starttls>. It also sets C<externalssf> to the key length of the cipher in bits, unless the program
+sets C<externalssf> itself. The connection does not keep the handle open.
 
 =back
 
-Code is called as C<< code($conn, $type) >> (an array reference puts its own values in between) when the
-connection is made or the property set, once for each type of C<offered_bindings>, or else of TLS. Undef means
-that there are no data of that type.
+Code is called as C<< code($conn, $type) >> (with an array reference, its own values are inserted in between) when the
+connection is made or the property is set, once for each type of C<offered_bindings>, or else for each TLS type. Undef
+means that there is no data of that type.
 
 =head2 Types
 
-    tls-exporter            RFC 9266. Always with TLS 1.3; with TLS 1.2 if both sides have the extended master secret
-    tls-server-end-point    RFC 5929: the hash of the server's certificate. Not for Ed25519, whose signatures name no hash
+    tls-exporter            RFC 9266. Always with TLS 1.3; with TLS 1.2 if both sides support the extended master secret
+    tls-server-end-point    RFC 5929: the hash of the server's certificate. Not for Ed25519, whose signatures specify no hash
     tls-unique              RFC 5929: up to TLS 1.2
 
-A client that has several prefers those that servers have, too. Before TLS 1.3, where C<tls-unique> tells that it is, that is
-C<tls-unique>, then C<tls-server-end-point>, then C<tls-exporter> (RFC 5802 section 6.1, RFC 9266 section 2): Prosody 0.12, Dovecot 2.4, ejabberd and
-Exim have no exporter there. Prosody 13 has C<tls-exporter> and C<tls-server-end-point>. With TLS 1.3 it is C<tls-exporter>, then C<tls-server-end-point>. Other types follow by their names.
-C<offered_bindings> names those that the server has, where the protocol tells. A server takes whichever of its types the
-client names.
+A client with data of several types prefers the types that servers support. With TLS 1.2 and older, if C<tls-unique> data is available, the
+order is C<tls-unique>, C<tls-server-end-point>, C<tls-exporter> (RFC 5802 section 6.1, RFC 9266 section 2): Prosody 0.12, Dovecot 2.4,
+ejabberd and Exim support no exporter there. Prosody 13 supports C<tls-exporter> and C<tls-server-end-point>. With TLS 1.3 the order is
+C<tls-exporter>, C<tls-server-end-point>. Other types follow in the order of their names. If the protocol announces the server's types, set
+C<offered_bindings> to them. A server accepts any of its types that the client names.
 
-B<With TLS 1.3 some servers offer -PLUS and cannot keep it>: ejabberd 23.01, and Exim 4.96 with GNU SASL, know C<tls-unique> alone there, by
-which they mean a message that TLS 1.3 does not define as one. The server then refuses the type or the data. No type helps with these; set
-C<channel_binding_policy> to C<disable>. Do that only for a server that you know to be of this kind: a man in the middle looks the
-same from the client.
+B<With TLS 1.3 some servers offer -PLUS although they cannot do it>: ejabberd 23.01, and Exim 4.96 with GNU SASL, support only C<tls-unique>
+there, and use a message for it that TLS 1.3 does not define for this purpose. The server then refuses the type or the data. No type works
+with these servers; set C<channel_binding_policy> to C<disable>. Do that only for a server that you know to behave so: to the client, a man
+in the middle looks the same.
 
-OpenLDAP 2.5 and 2.6 have a type of their own, C<ldap>. With C<sasl-cbinding tls-endpoint> in F<slapd.conf>:
+OpenLDAP 2.5 and 2.6 use their own type, C<ldap>. With C<sasl-cbinding tls-endpoint> in F<slapd.conf>:
 
     use Authen::SASL::Rust::ChannelBinding;
 
@@ -235,40 +235,40 @@ OpenLDAP 2.5 and 2.6 have a type of their own, C<ldap>. With C<sasl-cbinding tls
 
 The property C<channel_binding_policy> is C<disable>, C<allow> or C<require>:
 
-    disable     no -PLUS mechanism; the client says that it cannot bind
-    allow       where both sides can; this is what holds if nothing is set
-    require     nothing else: every other mechanism, and every message that does not bind, is refused
+    disable     no -PLUS mechanism; the client says that it does not support channel binding
+    allow       channel binding if both sides support it; the default
+    require     only channel binding: every other mechanism, and every message without it, is refused
 
-With C<allow> a login is bound only if the list that the client was given names a C<-PLUS> mechanism. So that
-nobody can shorten the list on the way, a client that has data and saw no C<-PLUS> says so, and a server that
-offers it refuses: the error on both sides speaks of it. This has a consequence: B<a client that is given C<tls>
-and names C<SCRAM-SHA-256> alone is refused by every honest server that offers SCRAM-SHA-256-PLUS>. Name both, or
-hand over the server's list, or set C<offered_mechanisms>, or C<disable>.
+With C<allow> a login uses channel binding only if the client's list names a C<-PLUS> mechanism. To detect an attacker
+who shortens the list, a client that has data but saw no C<-PLUS> says so in its first message, and a server that offers
+C<-PLUS> then refuses; the errors on both sides give this reason. This has a consequence: B<a client that has C<tls> and
+names only C<SCRAM-SHA-256> is refused by every correct server that offers SCRAM-SHA-256-PLUS>. Name both, or pass the
+server's list, or set C<offered_mechanisms>, or set C<disable>.
 
-A server offers C<-PLUS> when C<listmech> names one: its list of mechanisms has one, there are data, and the policy is not
-C<disable>. So a server whose list has no C<-PLUS> takes honest clients that say so, with data or without. A server that is
-made for the one mechanism that the client chose does not know what else was offered: set C<offered_mechanisms>, which is
-used in place of C<listmech>.
+A server offers C<-PLUS> if C<listmech> names a C<-PLUS> mechanism: its list contains one, there is channel binding data,
+and the policy is not C<disable>. So a server whose list has no C<-PLUS> accepts clients that say that they saw none,
+whether it has data or not. A server object that is made for the one mechanism that the client chose does not know what
+else was offered: set C<offered_mechanisms>, which is used instead of C<listmech>.
 
 =head2 What the server offers
 
-Two properties, strings with names separated by spaces or references to arrays, tell a side what the server
-offers: the server gives its own lists, the client those that have arrived, complete and unchanged.
+Two properties hold the lists that the server offers, as a string with names separated by spaces or as a reference to an
+array. A server sets its own lists; a client sets the lists that it received, complete and unchanged.
 
     offered_mechanisms    all mechanisms that the server offers
-    offered_bindings      all types that it offers, in a protocol that lists them (XMPP by XEP-0440). Only these are
-                          used. Undef (no such list) is not the same as an empty one
+    offered_bindings      all channel binding types that it offers, if the protocol lists them (XMPP: XEP-0440). Only these
+                          are used. Undef (no such list) is not the same as an empty list
 
-A SCRAM server with C<offered_mechanisms> adds a hash of both lists to its first message (C<h=>, XEP-0474, SASL
-SCRAM Downgrade Protection, version 0.5.0); a client with C<offered_mechanisms> compares it with what has arrived
-and refuses a difference. A server that sends no hash is not refused. The proofs cover the hash, with C<-PLUS> and
-without. A client with data of other types than C<offered_bindings>, where C<-PLUS> is offered, says that it cannot
-bind and goes on only if the server's hash confirms both lists. Versions of XEP-0474 before 0.4.0 hash the lists in another way; with a server of that kind leave
-C<offered_mechanisms> unset. Either side must know the list exactly, so set nothing that a library has filtered.
+A SCRAM server with C<offered_mechanisms> adds a hash of both lists to its first message (C<h=>, XEP-0474, SASL SCRAM Downgrade Protection,
+version 0.5.0); a client with C<offered_mechanisms> compares the hash with the lists that it received and refuses a difference. A server
+that sends no hash is accepted. The proofs cover the hash, with C<-PLUS> and without. If C<-PLUS> is offered, but the client has no data of
+a type in C<offered_bindings>, the client says that it does not support channel binding, and goes on only if the server's hash confirms both
+lists. Versions of XEP-0474 before 0.4.0 hash the lists in another way; with such a server leave C<offered_mechanisms> unset. Each side must
+know the exact list, so pass the complete list, not one filtered by a library.
 
 =head1 EXAMPLE
 
-A log-in to an XMPP server. C<@mechanisms> and C<@types> were read from its stream features after STARTTLS:
+A login to an XMPP server. C<@mechanisms> and C<@types> were read from its stream features after STARTTLS:
 
     my $conn = Authen::SASL->new(
         mechanism => "@mechanisms",
@@ -291,9 +291,10 @@ A log-in to an XMPP server. C<@mechanisms> and C<@types> were read from its stre
 
     $data = Authen::SASL::Rust::ChannelBinding->from_tls($handle, 'client')
 
-A reference to a hash with the binding data of a TLS connection by type, as far as IO::Socket::SSL and
-Net::SSLeay give them. The second argument says which side of TLS the handle is, C<client> or C<server>; the
-property C<tls> takes it to be the same as that of SASL. Dies if the handle is none or has finished no handshake.
+Returns a reference to a hash with the channel binding data of a TLS connection by type, as far as IO::Socket::SSL and
+Net::SSLeay provide it. The second argument says which side of the TLS connection the handle is, C<client> or C<server>;
+the property C<tls> assumes that it is the same as the SASL side. Dies if the argument is not such a handle, or if its
+handshake has not finished.
 
 =head1 SEE ALSO
 

@@ -9,15 +9,15 @@ use IO::Handle ();
 use Scalar::Util ();
 use Symbol ();
 
-# What a read or write of an ended layer leaves in $!; not every system has the first.
+# The value of $! after a read or write on a failed layer; not every system has EBADMSG.
 my $DAMAGED = eval { Errno::EBADMSG() } || Errno::EIO();
-# Plaintext that is encoded at once, about: it bounds what waits to be sent.
+# Approximate amount of plaintext that is encoded at a time: this limits the data that waits to be sent.
 my $PORTION = 262_144;
 
 # A layer belongs to one thread.
 sub CLONE_SKIP { return 1 }
 
-# A new handle over the given one, which stays as it is.
+# Returns a new handle on top of the given one, which is left unchanged.
 sub over {
   my ($class, $conn, $inner) = @_;
   my $glob = Symbol::gensym();
@@ -25,7 +25,7 @@ sub over {
   return bless $glob, 'Authen::SASL::Rust::Layer::Handle';
 }
 
-# The given handle itself, from now on with the layer; its descriptor is shared with a second one below.
+# Installs the layer on the given handle itself; a second handle below shares its descriptor.
 sub onto {
   my ($class, $conn, $outer) = @_;
   Carp::croak('tiesocket: the handle is tied already; use securesocket') if tied *$outer;
@@ -45,7 +45,7 @@ sub TIEHANDLE {
   return $self;
 }
 
-# Ends it all: what follows a damaged frame is nobody's.
+# Ends the layer: data that follows a damaged frame cannot be trusted.
 sub _fail {
   my ($self, $errno) = @_;
   $self->{out} = '';
@@ -61,7 +61,7 @@ sub _closed {
   return undef;
 }
 
-# Sends what waits. True once all of it is sent.
+# Sends the waiting frames. Returns true once all of them are sent.
 sub flush {
   my ($self) = @_;
   while (length $self->{out}) {
@@ -73,14 +73,14 @@ sub flush {
   return 1;
 }
 
-# Sees to it that plaintext waits. True then; 0 at the end; undef where $! tells why, and nothing is lost.
+# Makes sure that plaintext is available. Returns true then, 0 at the end, undef on errors ($! has the reason; no data is lost).
 sub _fill {
   my ($self) = @_;
   return $self->_ready ? 1 : $self->_more;
 }
 
-# Reads until there is more plaintext, and never beyond the end of one frame: what comes after it is left in
-# the socket, where select sees it. Gives what _fill gives.
+# Reads until there is more plaintext, but never beyond the end of one frame: data after it stays in the socket, where
+# select sees it. Returns the same as _fill.
 sub _more {
   my ($self) = @_;
   my $before = $self->_ready;
@@ -120,7 +120,7 @@ sub READLINE {
   return @lines;
 }
 
-# A line as $/ defines it; what is no whole line yet stays where it is.
+# Returns a line as defined by $/; an incomplete line stays in the buffer.
 sub _line {
   my ($self) = @_;
   my ($want, $separator) = (0, $/);
@@ -153,7 +153,8 @@ sub EOF {
   return $filled ? '' : defined $filled || $self->{errno} || !$self->{inner} ? 1 : '';
 }
 
-# Where the handle is non-blocking and full, what was taken goes out with the next write, read or flush.
+# If the handle is non-blocking and the socket is full, the accepted data is sent with the next write, read or
+# flush.
 sub WRITE {
   my ($self, undef, $length, $offset) = @_;
   my $size = length $_[1];
@@ -177,7 +178,7 @@ sub WRITE {
   return $taken;
 }
 
-# Takes all of it, whether or not it can be sent yet.
+# Accepts all data, even if it cannot be sent yet.
 sub PRINT {
   my ($self, @parts) = @_;
   my $text = join(defined $, ? $, : '', @parts) . (defined $\ ? $\ : '');
@@ -241,7 +242,7 @@ sub _close {
 
 sub inner { return $_[0]{inner} }
 
-# Plaintext and encoded bytes that wait in this process: select does not know of them.
+# The number of plaintext and encoded bytes that wait in this process: select does not see them.
 sub pending {
   my ($self) = @_;
   my $inner = $self->{inner};
@@ -268,7 +269,7 @@ sub autoflush { return 1 }
 sub error { return _layer($_[0])->_error ? 1 : 0 }
 sub clearerr { return error(@_) }
 
-# All that was asked for, as read does and sysread does not.
+# Reads the full length, as read does and sysread does not.
 sub read {
   my ($self, undef, $length, $offset) = @_;
   my $layer = _layer($self);
@@ -296,7 +297,7 @@ sub shutdown {
   return shutdown $inner, $how;
 }
 
-# Whatever else the handle below can do: peerhost, sockname, timeout, get_cipher ...
+# All other methods of the handle below: peerhost, sockname, timeout, get_cipher ...
 sub can {
   my ($self, $name) = @_;
   my $own = UNIVERSAL::can($self, $name);
@@ -334,44 +335,46 @@ __END__
 
 =head1 NAME
 
-Authen::SASL::Rust::Layer - the security layer over a handle
+Authen::SASL::Rust::Layer - a handle with a security layer
 
 =head1 SYNOPSIS
 
     if ($conn->property('ssf')) {
         $socket = $conn->securesocket($socket);
     }
-    print $socket "what nobody else reads\n";
+    print $socket "nobody else can read this\n";
     my $line = <$socket>;
 
 =head1 DESCRIPTION
 
-What C<securesocket> of L<Authen::SASL::Rust::Connection> returns. C<print>, C<printf>, C<say>, C<syswrite>, C<read>, C<sysread>,
-C<readline>, C<getc>, C<eof>, C<fileno>, C<binmode> and C<close> work on it, as do their methods (IO::Handle); any other method
-(C<peerhost>, C<timeout>, C<blocking> ...) is the one of the handle below. Data are bytes; there are no C<:utf8> layers.
+C<securesocket> of L<Authen::SASL::Rust::Connection> returns a handle of this class. C<print>, C<printf>, C<say>, C<syswrite>,
+C<read>, C<sysread>, C<readline>, C<getc>, C<eof>, C<fileno>, C<binmode> and C<close> work on it, and so do the corresponding
+methods of IO::Handle. All other methods (C<peerhost>, C<timeout>, C<blocking> ...) are those of the handle below. The data are
+bytes; C<:utf8> layers are not supported.
 
 =head2 Reading
 
-C<sysread> gives what there is of the frame that came first, at most what was asked for, as it does on a socket.
-C<read> as a function cannot be told apart from it; the method C<read> waits for all that was asked for.
+C<sysread> returns the available data of the first frame, at most the requested length, as on a socket. Perl does not
+distinguish the function C<read> from it on such a handle; the method C<read> waits for the full length.
 
-No more than one frame is taken from the socket at a time. So where C<select> or IO::Select says that nothing has
-come, at most the rest of one frame waits: C<< $socket->pending >> bytes. A program that waits by C<select> reads until C<pending>
-is 0, as with IO::Socket::SSL.
+At most one frame is read from the socket at a time. So if C<select> or IO::Select reports no data, at most the rest of one frame
+is waiting in the process: C<< $socket->pending >> bytes. A program that uses C<select> must read until C<pending> is 0, as with
+IO::Socket::SSL.
 
-A frame that was changed, repeated, lost, or is longer than C<maxbuf>, and a connection that ends in the middle of a frame close the
-handle. The read gives undef, C<$!> is EBADMSG (ECONNRESET for the end), and C<< $conn->error >> says what it was.
+The handle is closed if a frame was changed, repeated or lost, if a frame is longer than C<maxbuf>, or if the connection ends in the
+middle of a frame. The read then returns undef, C<$!> is EBADMSG (ECONNRESET if the connection ended), and C<< $conn->error >> has
+the reason.
 
 =head2 Writing
 
-Plaintext is cut to frames that the peer takes. On a non-blocking handle C<syswrite> returns how much it has taken; what of
-its frames did not fit into the socket goes out with the next write, read or C<< $socket->flush >>, and
-C<< $socket->unsent >> is its length. Undef and EAGAIN mean that nothing was taken. C<print> always takes everything.
-C<close> tries once more to send what is left, and is false if it could not.
+Plaintext is split into frames that the peer accepts. On a non-blocking handle C<syswrite> returns how much it has
+accepted. Frames that did not fit into the socket are sent with the next write, read or C<< $socket->flush >>;
+C<< $socket->unsent >> is their length. Undef and EAGAIN mean that nothing was accepted. C<print> always accepts all data.
+C<close> tries once more to send the rest, and returns false if that fails.
 
 =head2 Buffers
 
-Data that the program has read already into the buffer of the handle below, by C<readline> or C<read>, does not come
-through the layer. Protocols do not send any before the layer begins.
+Data that C<readline> or C<read> has already put into the buffer of the handle below does not pass through the layer.
+Protocols send no such data before the layer begins.
 
 =cut

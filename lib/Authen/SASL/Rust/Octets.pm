@@ -1,12 +1,12 @@
 package Authen::SASL::Rust::Octets;
 
-# A handle that a program gives us is used as bytes. PERL_UNICODE and the pragma open give sockets a layer :utf8 that the
-# program did not mean for a protocol, and on which sysread and syswrite die.
+# Handles that a program passes to us carry bytes. PERL_UNICODE and the pragma open give sockets a layer :utf8, which the
+# program did not intend for a protocol, and on which sysread and syswrite die.
 
 use strict;
 use warnings;
 
-# Takes the layers of characters away; gives their names, for put_back. A tied handle (TLS) does its own reading.
+# Removes the character layers and returns their names, for put_back. A tied handle (TLS) reads by itself.
 sub take {
   my ($handle) = @_;
   my $glob = ref \$handle eq 'GLOB' ? \$handle : $handle;
@@ -19,7 +19,7 @@ sub take {
   return ':' . ((grep { /\Aencoding/ } @characters)[0] || 'utf8');
 }
 
-# Puts back what take has taken.
+# Restores the layers that take has removed.
 sub put_back {
   my ($handle, $layers) = @_;
   binmode $handle, $layers if length $layers;
@@ -34,24 +34,24 @@ __END__
 
 =head1 NAME
 
-Authen::SASL::Rust::Octets - handles that a program gives are used as bytes
+Authen::SASL::Rust::Octets - use a program's handles for bytes
 
 =head1 DESCRIPTION
 
 C<PERL_UNICODE> and the pragma C<open> give sockets a layer C<:utf8>, on which C<sysread> and C<syswrite> die.
-L<Authen::SASL::Rust::AuthLine> takes it away while it logs in, L<Authen::SASL::Rust::Layer> for good. A program has no use for
-this module.
+L<Authen::SASL::Rust::AuthLine> removes it during a login, L<Authen::SASL::Rust::Layer> permanently. Programs do not need this
+module.
 
 =head2 take
 
     $layers = Authen::SASL::Rust::Octets::take($handle)
 
-Takes the layers of characters away, and returns them for C<put_back>.
+Removes the character layers, and returns their names for C<put_back>.
 
 =head2 put_back
 
     Authen::SASL::Rust::Octets::put_back($handle, $layers)
 
-Puts them back.
+Restores the layers.
 
 =cut

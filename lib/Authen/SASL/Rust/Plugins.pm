@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use Carp ();
 
-# What "plugins => ..." asks for, as a hash; undef if it is none.
+# Parses the value of "plugins => ..." into a hash; undef if no plugins are requested.
 sub _wish {
   my ($value) = @_;
   return undef if !$value;
@@ -15,7 +15,7 @@ sub _wish {
   Carp::croak('plugins: 0, 1, names or a hash was expected');
 }
 
-# Opens plugins for a connection, or for all new ones.
+# Loads plugins for one connection, or for all new ones.
 sub _load {
   my ($conn, $value) = @_;
   my $wish = _wish($value);
@@ -52,7 +52,7 @@ sub _load {
 
 sub _report { return _read(Authen::SASL::Rust::_known_plugins()) }
 
-# The core's report as one hash for each plugin.
+# Converts the core's report to one hash per plugin.
 sub _read {
   my @field = split /\0/, $_[0], -1;
   my (@plugins, %known);
@@ -78,53 +78,53 @@ __END__
 
 =head1 NAME
 
-Authen::SASL::Rust::Plugins - mechanisms of Cyrus SASL's plugins
+Authen::SASL::Rust::Plugins - mechanisms from Cyrus SASL plugins
 
 =head1 SYNOPSIS
 
     use Authen::SASL qw(Rust);
 
-    Authen::SASL::Rust->plugins(load => ['otp', 'ntlm']);       # for all connections from now on
+    Authen::SASL::Rust->plugins(load => ['otp', 'ntlm']);       # for all connections made from now on
 
     my $conn = Authen::SASL->new(mechanism => 'OTP', callback => { user => 'fred', pass => 'a pass phrase' })
         ->client_new('imap', 'mail.example.org');
 
 =head1 DESCRIPTION
 
-Cyrus SASL keeps its mechanisms in shared objects. They run here too, without libsasl2: a mechanism that only a plugin
-has is one more mechanism, with the same callbacks, deferred answers, errors, properties and layers as those of
-L<Authen::SASL::Rust>. On Debian the packages C<libsasl2-modules> (NTLM among others), C<libsasl2-modules-otp> and
-C<libsasl2-modules-gssapi-mit> bring some.
+Cyrus SASL keeps its mechanisms in shared objects (plugins). This module can load them without libsasl2. A plugin
+mechanism then has the same callbacks, deferred answers, errors, properties and security layers as the mechanisms of
+L<Authen::SASL::Rust>. On Debian, the packages C<libsasl2-modules> (NTLM among others), C<libsasl2-modules-otp> and
+C<libsasl2-modules-gssapi-mit> contain plugins.
 
-Nothing is loaded unless it is asked for, in one of three ways. To load a plugin is to run its code.
+Nothing is loaded unless it is requested, in one of three ways. Loading a plugin runs its code.
 
     Authen::SASL::Rust->plugins(...)                  all connections that are made from now on
     client_new($service, $host, { plugins => ... })   this connection; also the property plugins
-    AUTHEN_SASL_RUST_PLUGINS=otp,ntlm                 the environment of a program that does not ask itself; 1 for all
+    AUTHEN_SASL_RUST_PLUGINS=otp,ntlm                 environment, for programs that request none themselves; 1 for all
 
-What is asked for is one of: 0, no plugins; 1, all that there are; names, as one string with blanks or as an array; or these
-arguments, for the option in a hash:
+The value is one of: 0, no plugins; 1, all installed plugins; names, as one string with blanks or as an array; or the
+following arguments, which the option takes as a hash:
 
-    load     names, as a string or an array. A plugin's name is its file's without lib, up to the first dot: libotp.so is
-             otp. Not given: all
-    path     folders, as an array or a string with colons. Not given: those of the environment's SASL_PATH, else the system's
-             (/usr/lib/x86_64-linux-gnu/sasl2 or the like)
-    prefer   plugins: a plugin's mechanism is taken before our own of the same name. own: after it, which is the default
-    options  a hash of options that plugins ask for, such as otp_mda; Cyrus' manual (options.html) names them
+    load     names, as a string or an array. The name of a plugin is its file name without "lib", up to the first dot:
+             libotp.so is otp. Default: all
+    path     directories, as an array or a string with colons. Default: those of SASL_PATH in the environment, or else the
+             system's (/usr/lib/x86_64-linux-gnu/sasl2 or the like)
+    prefer   "plugins": a plugin mechanism takes precedence over our own of the same name. "own", the default: our own does
+    options  a hash of plugin options, such as otp_mda; the manual of Cyrus SASL (options.html) lists them
 
-A plugin that was named and cannot be used dies with the reason, and what was loaded before stays. Of all that there are, those that cannot be used are
-skipped, and told by the return value.
+If a named plugin cannot be used, the call dies with the reason, and the plugins that were loaded before stay loaded. When all plugins are
+requested, unusable ones are skipped and listed in the result.
 
-In a program that runs with more rights than its user's (setuid, setgid, capabilities) neither C<SASL_PATH> nor
-C<AUTHEN_SASL_RUST_PLUGINS> is looked at.
+In a program that runs with more rights than its user (setuid, setgid, capabilities), C<SASL_PATH> and
+C<AUTHEN_SASL_RUST_PLUGINS> are ignored.
 
 =head2 What is returned
 
-    @plugins = Authen::SASL::Rust->plugins(...)       loads, and tells
-    @plugins = Authen::SASL::Rust->plugins            tells what new connections may use
+    @plugins = Authen::SASL::Rust->plugins(...)       loads plugins and returns the list
+    @plugins = Authen::SASL::Rust->plugins            returns the plugins that new connections may use
 
-One hash for each plugin: C<plugin>, its name; C<file>; C<client> and C<server>, arrays of mechanisms; C<error>, what is wrong
-with it, or undef. A folder that cannot be read is such a hash with an empty name.
+The list has one hash per plugin: C<plugin>, its name; C<file>; C<client> and C<server>, arrays of mechanisms; C<error>, the
+reason why it cannot be used, or undef. A directory that cannot be read is reported as such a hash with an empty name.
 
 =for program
 
@@ -142,62 +142,67 @@ with it, or undef. A folder that cannot be read is such a hash with an empty nam
 
 =head1 CALLBACKS
 
-B<Client.> A plugin's prompts are answered by C<user>, C<authname>, C<pass> and C<realm>. Which of them a mechanism cannot do
-without, the plugin says.
+B<Client.> The callbacks C<user>, C<authname>, C<pass> and C<realm> answer a plugin's prompts. The plugin says which of them
+its mechanism requires.
 
-Where the user answers to what the server shows, there is C<challenge>: code that is called with the connection, the server's challenge,
-words for the user, and true if what is typed may be seen. It returns the answer; undef gives up. With it OTP asks for a one-time
-password, in the spelling of RFC 2444 (C<hex:5bf0 75d9 959d 036f> or C<word:BOND FOGY DRAB NE RISE MART>), and needs no pass phrase:
+If the user has to respond to a challenge that the server displays, use C<challenge>: code that is called with the connection, the
+server's challenge, a prompt for the user, and a flag that is true if the typed text may be echoed. It returns the response; undef gives
+up. With this callback OTP asks for a one-time password, in the format of RFC 2444 (C<hex:5bf0 75d9 959d 036f> or
+C<word:BOND FOGY DRAB NE RISE MART>), and needs no pass phrase:
 
     my $sasl = Authen::SASL->new(mechanism => 'OTP', callback => {
         user      => 'fred',
         challenge => sub { my ($conn, $challenge) = @_; print "$challenge? "; chomp(my $line = <STDIN>); $line },
     });
 
-If there is C<pass> too, the plugin of OTP takes C<challenge>.
+If there is also C<pass>, the OTP plugin uses C<challenge>.
 
-B<Server.> What a plugin asks for while it works is asked of the same callbacks as ever: C<getsecret> where it wants a password,
-C<checkpass> where it wants a verdict (PLAIN, LOGIN), C<canonuser> and C<authorize>. They may answer later. Other properties of a
-user, such as the state of OTP, come from the accounts (L<Authen::SASL::Rust::Accounts>) and are stored there.
+B<Server.> A plugin uses the same callbacks as our own mechanisms: C<getsecret> to get a password, C<checkpass> to have one
+checked (PLAIN, LOGIN), C<canonuser> and C<authorize>. They may answer later. Other properties of a user, such as the state of
+OTP, are read from and written to the account store (L<Authen::SASL::Rust::Accounts>).
 
-C<< $conn->setpass($user, $password, $flags) >> on a server whose mechanism is a plugin's with secrets of its own (OTP) makes that secret and stores
-it in the accounts. An undefined password takes it away. 1 if it was done, else 0, and C<error> tells why. $flags are Cyrus': 1 creates a user.
+On a server whose mechanism comes from a plugin that has its own secrets (OTP), C<< $conn->setpass($user, $password, $flags) >> makes that
+secret and stores it in the account store. An undefined password removes it. The method returns 1 on success, else 0, and C<error> has the
+reason. $flags are those of Cyrus SASL: 1 creates a user.
 
-B<Both.> C<log> is called with the connection, a level from 1 (errors) to 6 and a line, for each line that plugins have logged
-in a step, at its end. The option C<log_level> says up to which level; 1 if it is not given. Without the callback nothing is logged.
+B<Both.> At the end of a step, C<log> is called for each line that plugins have logged in it, with the connection, a level from 1
+(errors) to 6, and the line. The option C<log_level> is the highest level that is logged; default 1. Without the callback nothing is
+logged.
 
 =head1 THE CHOICE
 
-A server's plugin may rule out its mechanism for a connection (C<mech_avail> of saslplug.h). It is asked where mechanisms are listed or
-chosen, and such a mechanism is left out with the plugin's reason: OTP where the accounts cannot store its secrets.
+A server plugin can declare its mechanism unavailable for a connection (C<mech_avail> of saslplug.h). It is asked when mechanisms are
+listed or chosen. Such a mechanism is left out, with the plugin's reason. For example, OTP is left out if the account store cannot
+store its secrets.
 
 =head1 DIFFERENCES
 
-Errors end with the SASL code that the plugin gave, and have its own words for the reason. The properties C<minssf>, C<maxssf>,
-C<maxbuf>, C<iplocalport> and C<ipremoteport> are handed to it, and what it agrees on is held to the limits. The plugin of GSS-SPNEGO
-takes encryption where C<maxssf> is 1; that is refused.
+Errors end with the SASL code that the plugin returned, and give the reason in its words. The plugin receives the properties
+C<minssf>, C<maxssf>, C<maxbuf>, C<iplocalport> and C<ipremoteport>, and the layer that it negotiates is checked against the limits.
+The GSS-SPNEGO plugin negotiates encryption although C<maxssf> is 1; that is refused.
 
-A plugin that serves SCRAM refuses an unknown user at once, and so tells who has an account; our own mechanism does not. Plugins prepare
-no names and passwords (SASLprep).
+A server plugin for SCRAM refuses an unknown user immediately, and so reveals who has an account; our own mechanism does not. Plugins do
+not prepare names and passwords with SASLprep.
 
 =head1 LIMITS
 
-A plugin works within the step that calls it. One that reads a file, asks a directory or sleeps keeps the whole program waiting, an
-event loop included; only what it asks of callbacks may be answered later. A plugin that never returns is never stopped.
+A plugin runs within the step that calls it. If it reads a file, queries a directory or sleeps, the whole program waits, including
+its event loop; only callbacks may answer later. A plugin that never returns is never stopped.
 
-A message of a plugin has at most 1 MiB, a name 4096 bytes. What a plugin calls back for is refused where it comes from a thread of
-the plugin's own, or for a connection that is gone.
+A message of a plugin has at most 1 MiB, and a name at most 4096 bytes. A callback from the plugin is refused if it comes from a
+thread that the plugin started, or belongs to a connection that no longer exists.
 
-Not there: HTTP (C<http_request>), C<idle> and C<user_query>, which none of Debian's plugins has, and the credentials that a client has lent to a GSSAPI plugin
-(C<client_creds>), which our own GSSAPI stores (C<delegated_ccache>). C<mech_free> is not called, as nothing is unloaded.
+Not supported are HTTP (C<http_request>), C<idle> and C<user_query>, which no Debian plugin uses, and the credentials that a client has
+delegated to a GSSAPI plugin (C<client_creds>); our own GSSAPI mechanism stores these (C<delegated_ccache>). C<mech_free> is not called,
+because plugins are never unloaded.
 
-A client that asks for channel binding where the server has no data for it is refused before the plugin sees its message
-(CVE-2026-132138). The mechanism SRP is used only if its plugin is named in C<load> (CVE-2026-129483).
+A client that uses channel binding is refused before the plugin sees its message if the server has no channel binding
+data (CVE-2026-132138). The mechanism SRP is used only if its plugin is named in C<load> (CVE-2026-129483).
 
-Plugins are loaded on systems with ELF (Linux, BSD) that have this layout of Cyrus SASL 2.1. On macOS, and on processors such as s390x,
-C<load> and a Cyrus configuration that names auxprop plugins fail with C<this build cannot load the plugins of Cyrus SASL>. Plugins are never unloaded. A file that
-everybody may write to, that is damaged, of another version, or calls libsasl2's functions itself is refused. A program that runs as root also
-refuses a file, or a folder, that belongs to another user or that a group may write to.
+Plugins can be loaded on systems with ELF (Linux, BSD) that have this layout of Cyrus SASL 2.1. On macOS, and on processors such as s390x,
+C<load> and a Cyrus configuration that names auxprop plugins fail with C<this build cannot load the plugins of Cyrus SASL>. Plugins are
+never unloaded. A file is refused if it is world-writable, damaged, of another version, or if it calls functions of libsasl2 itself. A
+program that runs as root also refuses a file or directory that belongs to another user or that is group-writable.
 
 =head1 SEE ALSO
 
