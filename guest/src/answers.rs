@@ -10,8 +10,8 @@ use authen_sasl_rust::error::{Application, Code, Error};
 use authen_sasl_rust::plugin::abi::{callback, code, flag, ClientParams, Conn, Interact, OutParams, Proc, SaslSecret};
 use authen_sasl_rust::secret::Secret;
 
-use crate::exchange::{number, text};
 use crate::host::{c_text, Host};
+use crate::pointers::{number, text};
 
 /// `sasl_getsimple_t`.
 type GetSimple = unsafe extern "C" fn(*mut c_void, c_int, *mut *const c_char, *mut c_uint) -> c_int;
@@ -21,7 +21,7 @@ type GetSecret = unsafe extern "C" fn(*mut Conn, *mut c_void, c_int, *mut *mut S
 type GetRealm = unsafe extern "C" fn(*mut c_void, c_int, *const *const c_char, *mut *const c_char) -> c_int;
 
 /// What a question has come to.
-pub enum Reply {
+pub enum UserReply {
     /// An answer.
     Answer(Answer),
     /// The user is to be asked for these.
@@ -38,16 +38,16 @@ pub struct Wanted {
     default: Option<CString>,
 }
 
-/// The prompts that the application was given, and whether the exchange has begun.
+/// What a client keeps besides the session: the prompts that the application was given.
 #[derive(Default)]
-pub struct Asked {
-    /// False before the first step.
-    pub begun: bool,
-    list: Option<List>,
+pub struct Prompts {
+    /// The first step has been made.
+    pub started: bool,
+    list: Option<PromptList>,
 }
 
-/// The list is libsasl2's memory, since applications may treat it as such; its texts are ours.
-struct List {
+/// The list is memory of libsasl2, since applications may treat it as such; its texts are ours.
+struct PromptList {
     start: *mut Interact,
     _texts: Vec<Wanted>,
 }
@@ -55,7 +55,7 @@ struct List {
 /// What the user has answered, by the number of the prompt.
 pub type Given = Vec<(c_ulong, Option<Secret>)>;
 
-impl Asked {
+impl Prompts {
     /// Takes the answers to the prompts, and the prompts back.
     ///
     /// # Safety
@@ -70,7 +70,7 @@ impl Asked {
                 *prompts = ptr::null_mut();
             }
         }
-        self.forget(host);
+        self.free(host);
         given
     }
 
@@ -91,14 +91,14 @@ impl Asked {
             // SAFETY: there is room for each and for the end, which is all zeros.
             unsafe { start.add(at).write(prompt) };
         }
-        self.list = Some(List { start, _texts: wanted });
+        self.list = Some(PromptList { start, _texts: wanted });
         // SAFETY: it is not null, and libsasl2's to be written to.
         unsafe { *prompts = start };
         Ok(())
     }
 
-    /// Gives the list back.
-    pub fn forget(&mut self, host: Host) {
+    /// Frees the list.
+    pub fn free(&mut self, host: Host) {
         if let Some(list) = self.list.take() {
             // SAFETY: it came from `allocate`.
             unsafe { host.free(list.start.cast()) };
@@ -150,15 +150,15 @@ pub struct User {
 
 impl User {
     /// Answers a question, by the prompts' results first.
-    pub fn answer(&self, question: &Question, mechanism: Option<&Mechanism>, given: &mut Given) -> Reply {
+    pub fn answer(&self, question: &Question, mechanism: Option<&Mechanism>, given: &mut Given) -> UserReply {
         match question {
             Question::Values(properties) => self.values(properties, mechanism, given),
             Question::Realm { offered } => self.realm(offered, given),
-            _ => Reply::Fail(Application::WrongAnswer.into()),
+            _ => UserReply::Fail(Application::WrongAnswer.into()),
         }
     }
 
-    fn values(&self, properties: &[Property], mechanism: Option<&Mechanism>, given: &mut Given) -> Reply {
+    fn values(&self, properties: &[Property], mechanism: Option<&Mechanism>, given: &mut Given) -> UserReply {
         let anonymous = mechanism.is_some_and(|mechanism| mechanism.name == "ANONYMOUS");
         let (mut found, mut wanted): (Vec<(Property, Secret)>, Vec<Wanted>) = (Vec::new(), Vec::new());
         for property in properties {
@@ -192,16 +192,16 @@ impl User {
                 Found::Value(value) => found.push((*property, value)),
                 Found::Nothing => {}
                 Found::Prompt => wanted.push(Wanted { id, challenge, prompt: prompt.into(), default: None }),
-                Found::Fail(error) => return Reply::Fail(error),
+                Found::Fail(error) => return UserReply::Fail(error),
             }
         }
         if !wanted.is_empty() {
             // What the callbacks gave is asked for again: prompts' results are kept until then.
-            return Reply::Ask(wanted);
+            return UserReply::Ask(wanted);
         }
         match self.named(found, anonymous) {
-            Ok(values) => Reply::Answer(Answer::Values(values)),
-            Err(error) => Reply::Fail(error),
+            Ok(values) => UserReply::Answer(Answer::Values(values)),
+            Err(error) => UserReply::Fail(error),
         }
     }
 
@@ -277,21 +277,21 @@ impl User {
     }
 
     /// One realm is taken as it is offered; among several, and where none is named, the application chooses.
-    fn realm(&self, offered: &[String], given: &mut Given) -> Reply {
-        let text = |realm: Secret| Reply::Answer(Answer::Text(realm.expose_str().map(str::to_owned)));
+    fn realm(&self, offered: &[String], given: &mut Given) -> UserReply {
+        let text = |realm: Secret| UserReply::Answer(Answer::Text(realm.expose_str().map(str::to_owned)));
         if offered.len() == 1 {
-            return Reply::Answer(Answer::Text(None));
+            return UserReply::Answer(Answer::Text(None));
         }
         if let Some(at) = given.iter().position(|(prompt, _)| *prompt == callback::GETREALM) {
-            return given.swap_remove(at).1.map_or(Reply::Answer(Answer::Text(None)), text);
+            return given.swap_remove(at).1.map_or(UserReply::Answer(Answer::Text(None)), text);
         }
         match self.host.callback(callback::GETREALM) {
             Ok((proc, context)) => match chosen_realm(proc, context, offered) {
                 Found::Value(realm) => text(realm),
-                Found::Fail(error) => Reply::Fail(error),
-                Found::Nothing | Found::Prompt => Reply::Answer(Answer::Text(None)),
+                Found::Fail(error) => UserReply::Fail(error),
+                Found::Nothing | Found::Prompt => UserReply::Answer(Answer::Text(None)),
             },
-            Err(code::INTERACT) => Reply::Ask(vec![Wanted {
+            Err(code::INTERACT) => UserReply::Ask(vec![Wanted {
                 id: callback::GETREALM,
                 challenge: c"Realm",
                 prompt: c_text(&match offered {
@@ -300,7 +300,7 @@ impl User {
                 }),
                 default: offered.first().map(|realm| c_text(realm)),
             }]),
-            Err(_) => Reply::Answer(Answer::Text(None)),
+            Err(_) => UserReply::Answer(Answer::Text(None)),
         }
     }
 }

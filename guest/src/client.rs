@@ -7,10 +7,13 @@ use authen_sasl_rust::error::{Code, Error};
 use authen_sasl_rust::plugin::abi::{disposition, ClientParams, Interact, OutParams, Utils};
 use authen_sasl_rust::session::Outcome;
 
-use crate::answers::{Asked, Reply, User};
-use crate::exchange::{input, Connection, Exchange, Facts, Output, INTERACT};
+use crate::answers::{Prompts, User, UserReply};
+use crate::connection::Connection;
+use crate::exchange::Exchange;
 use crate::host::Host;
-use crate::table::Offer;
+use crate::offer::Offer;
+use crate::pointers::{self, Output, Params, INTERACT};
+use crate::shield::shielded;
 
 /// `mech_new` of a client.
 ///
@@ -18,27 +21,20 @@ use crate::table::Offer;
 /// libsasl2 calls it, as saslplug.h says.
 pub unsafe extern "C" fn mech_new(global: *mut c_void, params: *mut ClientParams, context: *mut *mut c_void) -> c_int {
     // SAFETY: the caller's promise, for all that the parameters point to.
-    crate::shielded(Code::Fail as c_int, || unsafe {
-        let (Some(offer), Some(params)) = (Offer::of(global), params.as_ref()) else { return Code::BadParam as c_int };
-        let Some(host) = Host::of(params.utils).filter(|_| !context.is_null()) else { return Code::BadParam as c_int };
-        Connection::begin(exchange(offer, params), offer, host, context)
+    shielded(Code::Fail as c_int, || unsafe {
+        let (Some(offer), Some((params, host))) = (Offer::of(global), pointers::params(params)) else {
+            return Code::BadParam as c_int;
+        };
+        Connection::start(host, offer, context, || exchange(offer, params))
     })
 }
 
 /// # Safety
 /// As [`mech_new`].
-unsafe fn exchange(offer: &Offer, params: &ClientParams) -> Result<Exchange<Asked>, Error> {
-    let facts = Facts {
-        service: params.service,
-        host: params.serverFQDN,
-        local: params.iplocalport,
-        remote: params.ipremoteport,
-        limits: &params.props,
-        external_ssf: params.external_ssf,
-    };
+unsafe fn exchange(offer: &Offer, params: &ClientParams) -> Result<Exchange<Prompts>, Error> {
     // SAFETY: the caller's promise.
-    let mut exchange = unsafe { Exchange::new(Side::Client, offer, &facts, Asked::default()) }?;
-    // What cannot be answered is told when it is asked for; libsasl2 has looked at the prompts before.
+    let mut exchange = unsafe { Exchange::new(Side::Client, offer, &params.common(), Prompts::default()) }?;
+    // A question without an answer fails when it is asked; libsasl2 has already checked the required prompts.
     exchange.session.config.abilities =
         Abilities::AUTHCID.and(Abilities::AUTHZID).and(Abilities::PASSWORD).and(Abilities::TOKEN);
     if offer.plus.is_some() && params.cbindingdisp != disposition::NONE {
@@ -52,7 +48,7 @@ unsafe fn exchange(offer: &Offer, params: &ClientParams) -> Result<Exchange<Aske
     Ok(exchange)
 }
 
-/// `mech_step` of a client. It is called again with the same message when the user has answered.
+/// `mech_step` of a client. After prompts, libsasl2 calls it again with the same message and the user's answers.
 ///
 /// # Safety
 /// libsasl2 calls it, as saslplug.h says.
@@ -67,41 +63,38 @@ pub unsafe extern "C" fn mech_step(
     out: *mut OutParams,
 ) -> c_int {
     // SAFETY: the caller's promise, for all that the parameters point to.
-    crate::shielded(Code::Fail as c_int, || unsafe {
-        let connection = Connection::<Asked>::of(context);
-        let (Some(connection), Some(shared)) = (connection, params.as_ref()) else { return Code::BadParam as c_int };
-        let Some(host) = Host::of(shared.utils).filter(|_| !out.is_null()) else { return Code::BadParam as c_int };
-        let received = input(received, count);
-        connection.step(host, Output { text, length }, out, |exchange| {
+    unsafe {
+        let output = Output { text, length };
+        Connection::<Prompts>::step(context, params, (received, count), output, out, |host, exchange, received| {
             let user = User { host, params, out };
             let mut given = exchange.own.take(host, prompts);
-            // What programs pass for a success that brings no data is null or empty; a refusal has an error object.
-            let nothing = received.unwrap_or_default().is_empty();
+            // Programs pass null or an empty message for a success without data; a server that refuses the token sends an error object.
+            let is_empty = received.unwrap_or_default().is_empty();
             exchange.accepted =
-                exchange.own.begun && nothing && exchange.sends_token() && exchange.session.is_success();
+                exchange.own.started && is_empty && exchange.sends_token() && exchange.session.is_success();
             let mut outcome = match (exchange.session.question(), received) {
                 (Some(_), _) => Outcome::Ask,
                 _ if exchange.accepted => Outcome::Absent,
                 (None, Some(bytes)) => exchange.run(|session, world| session.step(bytes, world)),
-                (None, None) if exchange.own.begun => exchange.run(|session, world| session.step(b"", world)),
+                (None, None) if exchange.own.started => exchange.run(|session, world| session.step(b"", world)),
                 (None, None) => exchange.run(|session, world| session.start(None, world)),
             };
-            exchange.own.begun = true;
+            exchange.own.started = true;
             while outcome == Outcome::Ask {
                 let Some(question) = exchange.session.question() else { return Err(Code::Fail as c_int) };
                 let mechanism = exchange.session.mechanism();
                 outcome = match user.answer(question, mechanism, &mut given) {
-                    Reply::Answer(answer) => exchange.run(|session, world| session.answer(answer, world)),
-                    Reply::Ask(wanted) => {
+                    UserReply::Answer(answer) => exchange.run(|session, world| session.answer(answer, world)),
+                    UserReply::Ask(wanted) => {
                         exchange.own.ask(host, wanted, prompts)?;
                         return Err(INTERACT);
                     }
-                    Reply::Fail(error) => exchange.session.abort(error),
+                    UserReply::Fail(error) => exchange.session.abort(error),
                 };
             }
             Ok(outcome)
         })
-    })
+    }
 }
 
 /// `mech_dispose` of a client.
@@ -110,10 +103,10 @@ pub unsafe extern "C" fn mech_step(
 /// libsasl2 calls it, as saslplug.h says.
 pub unsafe extern "C" fn mech_dispose(context: *mut c_void, utils: *const Utils) {
     // SAFETY: the caller's promise.
-    crate::shielded((), || unsafe {
-        let asked = Connection::<Asked>::dispose(context);
-        if let (Some(mut asked), Some(host)) = (asked, Host::of(utils)) {
-            asked.forget(host);
+    shielded((), || unsafe {
+        let prompts = Connection::<Prompts>::dispose(context);
+        if let (Some(mut prompts), Some(host)) = (prompts, Host::of(utils)) {
+            prompts.free(host);
         }
     });
 }

@@ -1,20 +1,17 @@
-//! encode and decode: the core's security layer with libsasl2's framing. Both are called with the mechanism's context, perhaps by a
-//! thread that writes and one that reads at the same time.
+//! The core's security layer with libsasl2's buffers. One thread may encode while another decodes.
 
-use std::ffi::{c_char, c_int, c_uint, c_void};
-use std::slice;
+use std::ffi::{c_char, c_int, c_uint};
 use std::sync::{Mutex, PoisonError};
 
 use zeroize::{Zeroize, Zeroizing};
 
 use authen_sasl_rust::error::{Code, Error};
 use authen_sasl_rust::layer::{lock, SharedLayer};
-use authen_sasl_rust::plugin::abi::Iovec;
 
-use crate::exchange::{self, Connection};
 use crate::host::Host;
+use crate::pointers;
 
-/// A layer with what was given to libsasl2 last, which stays until the next call of its kind.
+/// A layer with the buffers that libsasl2 was given last. Each stays valid until the next call in the same direction.
 pub struct Layer {
     stream: SharedLayer,
     host: Host,
@@ -27,27 +24,31 @@ impl Layer {
         Layer { stream, host, encoded: Mutex::default(), decoded: Mutex::default() }
     }
 
-    /// Its strength, and the longest plaintext of a frame.
-    pub fn strength(&self) -> (u32, usize) {
+    /// The SSF, and the longest plaintext of a frame.
+    pub fn limits(&self) -> (u32, usize) {
         let limits = lock(&self.stream).limits();
         (limits.ssf, limits.max_plaintext)
     }
 
-    fn seal(&self, plaintext: &[u8], to: &mut Vec<u8>) -> Result<(), Error> {
-        lock(&self.stream).frame(plaintext, to)
+    /// Hands out the frames of a plaintext, for `oparams->encode`.
+    pub fn encode(&self, plaintext: &[u8], out: *mut *const c_char, length: *mut c_uint) -> c_int {
+        self.hand_out(&self.encoded, out, length, |to| lock(&self.stream).frame(plaintext, to))
     }
 
-    fn open(&self, frames: &[u8], to: &mut Vec<u8>) -> Result<(), Error> {
-        let mut stream = lock(&self.stream);
-        stream.feed(frames)?;
-        to.extend_from_slice(stream.plaintext());
-        let count = to.len();
-        stream.consume(count);
-        Ok(())
+    /// Hands out the plaintext of the frames that are complete, for `oparams->decode`.
+    pub fn decode(&self, frames: &[u8], out: *mut *const c_char, length: *mut c_uint) -> c_int {
+        self.hand_out(&self.decoded, out, length, |to| {
+            let mut stream = lock(&self.stream);
+            stream.feed(frames)?;
+            to.extend_from_slice(stream.plaintext());
+            let count = to.len();
+            stream.consume(count);
+            Ok(())
+        })
     }
 
-    /// Fills a buffer anew and hands it out.
-    fn pass(
+    /// Refills a buffer and hands it out.
+    fn hand_out(
         &self,
         buffer: &Mutex<Zeroizing<Vec<u8>>>,
         out: *mut *const c_char,
@@ -73,7 +74,7 @@ impl Layer {
                 unsafe { (*out, *length) = (std::ptr::null(), 0) };
                 let failure = lock(&self.stream).failure();
                 match &failure {
-                    Some(failure) => exchange::fail(self.host, failure),
+                    Some(failure) => pointers::fail(self.host, failure),
                     None => {
                         self.host.set_error(&error.to_string());
                         error.code() as c_int
@@ -82,76 +83,4 @@ impl Layer {
             }
         }
     }
-}
-
-/// The layer of a mechanism's context; the code to return if there is none, or if the call lacks something.
-///
-/// # Safety
-/// The context is null, or one of this type that was not disposed of.
-unsafe fn agreed<'a, T: 'a>(context: *mut c_void, lacking: bool) -> Result<&'a Layer, Code> {
-    // SAFETY: the caller's promise.
-    let layer = unsafe { Connection::<T>::of(context) }.and_then(Connection::layer).ok_or(Code::NotDone)?;
-    if lacking {
-        return Err(Code::BadParam);
-    }
-    Ok(layer)
-}
-
-/// `oparams->encode`.
-///
-/// # Safety
-/// libsasl2 calls it with the context of a mechanism that has agreed on a layer.
-pub unsafe extern "C" fn encode<T>(
-    context: *mut c_void,
-    parts: *const Iovec,
-    count: c_uint,
-    out: *mut *const c_char,
-    length: *mut c_uint,
-) -> c_int {
-    crate::shielded(Code::Fail as c_int, || {
-        // SAFETY: the caller's promise.
-        let layer = match unsafe { agreed::<T>(context, parts.is_null() || out.is_null() || length.is_null()) } {
-            Ok(layer) => layer,
-            Err(code) => return code as c_int,
-        };
-        // SAFETY: so many parts are there, each with its length.
-        let parts = unsafe { slice::from_raw_parts(parts, count as usize) };
-        let bytes = |part: &Iovec| match part.iov_len {
-            0 => &[][..],
-            // SAFETY: likewise.
-            length => unsafe { slice::from_raw_parts(part.iov_base.cast::<u8>(), length) },
-        };
-        layer.pass(&layer.encoded, out, length, |to| match parts {
-            [one] => layer.seal(bytes(one), to),
-            parts => {
-                let total = parts.iter().map(|part| part.iov_len).sum();
-                let mut whole = Zeroizing::new(Vec::with_capacity(total));
-                parts.iter().for_each(|part| whole.extend_from_slice(bytes(part)));
-                layer.seal(&whole, to)
-            }
-        })
-    })
-}
-
-/// `oparams->decode`.
-///
-/// # Safety
-/// As [`encode`].
-pub unsafe extern "C" fn decode<T>(
-    context: *mut c_void,
-    start: *const c_char,
-    count: c_uint,
-    out: *mut *const c_char,
-    length: *mut c_uint,
-) -> c_int {
-    crate::shielded(Code::Fail as c_int, || {
-        // SAFETY: the caller's promise.
-        let layer = match unsafe { agreed::<T>(context, out.is_null() || length.is_null()) } {
-            Ok(layer) => layer,
-            Err(code) => return code as c_int,
-        };
-        // SAFETY: it is null or has that length.
-        let frames = unsafe { exchange::input(start, count) }.unwrap_or_default();
-        layer.pass(&layer.decoded, out, length, |to| layer.open(frames, to))
-    })
 }

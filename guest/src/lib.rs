@@ -4,13 +4,16 @@
 //! saslplug.h and in the Plugin Programmer's Guide of Cyrus SASL; its types are those of
 //! [`authen_sasl_rust::plugin::abi`].
 //!
-//! - `table`: which mechanisms, and what libsasl2 is told of them;
-//! - `host`: the functions that libsasl2 lends;
-//! - `exchange`: a session of the core with what libsasl2 keeps of it;
-//! - `client`, `answers`: the steps of a client, and who answers for its user;
-//! - `server`, `accounts`: the steps of a server, and its users;
-//! - `layer`: encode and decode;
-//! - `setpass`: SCRAM's verifiers in place of passwords.
+//! Each file imports only files of lower floors; `xt/imports.t` checks that.
+//!
+//! | floor | files | what |
+//! |---|---|---|
+//! | 6 | `plugs.rs` | the tables of mechanisms that libsasl2 gets |
+//! | 5 | `client.rs`, `server.rs`, `setpass.rs` | the functions of a mechanism |
+//! | 4 | `connection.rs` | a mechanism's context: its exchange, its security layer, and what every step does |
+//! | 3 | `exchange.rs`, `layer.rs`, `answers.rs`, `accounts.rs` | a session of the core; encode and decode; the user of a client; the users of a server |
+//! | 2 | `pointers.rs` | what libsasl2 passes and takes |
+//! | 1 | `host.rs`, `offer.rs`, `shield.rs` | import nothing of ours: libsasl2's functions; the mechanisms that can be offered; panics caught |
 //!
 //! Rules, the same for each function that libsasl2 calls: no panic leaves it; nothing is locked and nothing is borrowed
 //! while it calls libsasl2, which may call us again; what it hands out lives as long as the connection's context.
@@ -20,30 +23,25 @@
 mod accounts;
 mod answers;
 mod client;
+mod connection;
 mod exchange;
 mod host;
 mod layer;
+mod offer;
+mod plugs;
+mod pointers;
 mod server;
 mod setpass;
-mod table;
+mod shield;
 
 use std::ffi::c_int;
-use std::panic::{catch_unwind, AssertUnwindSafe};
 
 use authen_sasl_rust::error::Code;
 use authen_sasl_rust::plugin::abi::{version, ClientPlug, ServerPlug, Utils};
 use authen_sasl_rust::world::process_salt_key;
 
 use host::Host;
-
-/// The result of `work`, or of a panic in it `fallback`: a panic must not reach C.
-fn shielded<T>(fallback: T, work: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
-        // The payload's own destructor may panic too.
-        let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)));
-        fallback
-    })
-}
+use shield::shielded;
 
 /// What the two functions below do alike.
 ///
@@ -93,7 +91,7 @@ pub unsafe extern "C" fn sasl_client_plug_init(
 ) -> c_int {
     // SAFETY: the caller's promise.
     shielded(Code::Fail as c_int, || unsafe {
-        introduce(utils, max_version, version::CLIENT, (out_version, list, count), table::clients)
+        introduce(utils, max_version, version::CLIENT, (out_version, list, count), plugs::clients)
     })
 }
 
@@ -113,6 +111,6 @@ pub unsafe extern "C" fn sasl_server_plug_init(
     shielded(Code::Fail as c_int, || unsafe {
         // Before the application forks.
         process_salt_key();
-        introduce(utils, max_version, version::SERVER, (out_version, list, count), table::servers)
+        introduce(utils, max_version, version::SERVER, (out_version, list, count), plugs::servers)
     })
 }

@@ -1,40 +1,33 @@
-//! Which mechanisms libsasl2 gets, and what it is told of them.
+//! Which mechanisms can be offered to libsasl2, and with what flags.
 
 use std::ffi::{c_char, c_uint, c_ulong, c_void, CString};
 use std::ptr;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
-use authen_sasl_rust::config::words;
 use authen_sasl_rust::contract::{Mechanism, Side};
 use authen_sasl_rust::mechanism::find;
-use authen_sasl_rust::plugin::abi::{callback, feature, security, ClientPlug, ServerPlug};
+use authen_sasl_rust::plugin::abi::{callback, feature, security};
 
-use crate::host::Host;
-use crate::{client, server, setpass};
-
-/// The administrator's choice among our mechanisms, an option of libsasl2's.
-const CHOICE: &std::ffi::CStr = c"rust_mech_list";
-
-/// When a side offers a mechanism.
+/// When a server offers a mechanism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Offered {
-    /// Unless the choice leaves it out.
+    /// Unless the administrator's list leaves it out.
     ByDefault,
-    /// If the choice names it.
+    /// Only if the administrator's list names it.
     IfNamed,
 }
 
-/// What is known of a mechanism beside what the core knows of it.
+/// What libsasl2 needs to know of a mechanism besides what the core knows of it.
 #[derive(Debug)]
 struct Row {
     name: &'static str,
-    /// Flags of the SASL_SEC_ kind that our own table has not, and SCRAM's strength of hash.
+    /// SASL_SEC_ flags that the core does not have, and the strength of SCRAM's hash.
     security: c_uint,
     client: c_uint,
     server: c_uint,
     prompts: &'static [c_ulong],
     on_server: Offered,
-    /// The mechanism keeps verifiers in place of passwords, and `setpass` makes them.
+    /// `setpass` stores a verifier of this mechanism.
     makes_verifiers: bool,
 }
 
@@ -46,7 +39,7 @@ const fn hash_bits(bits: c_uint) -> c_uint {
     (bits / 8) << 16
 }
 
-/// The server has the password itself in its hands.
+/// `SASL_SEC_PASS_CREDENTIALS`: the client sends the password itself.
 const PASS_CREDENTIALS: c_uint = 0x20;
 
 const fn row(name: &'static str, security: c_uint, client: c_uint, server: c_uint) -> Row {
@@ -67,14 +60,14 @@ const fn scram(name: &'static str, bits: c_uint) -> Row {
     Row { makes_verifiers: bits == 256, ..row(name, hash_bits(bits), features, features) }
 }
 
-/// The server of a token has to be told who checks it, so it is there if it is asked for.
+/// The administrator must configure who checks tokens, so a server offers these only if they are named.
 const fn bearer(name: &'static str) -> Row {
     use feature::WANT_CLIENT_FIRST;
     Row { on_server: Offered::IfNamed, ..row(name, 0, WANT_CLIENT_FIRST, WANT_CLIENT_FIRST) }
 }
 
-/// All that can be offered, the strongest first. libsasl2 makes -PLUS of a mechanism with channel binding itself, and has an
-/// EXTERNAL of its own.
+/// All mechanisms that can be offered, strongest first. libsasl2 derives -PLUS from a mechanism with channel binding, and has its own
+/// EXTERNAL.
 static ROWS: [Row; 13] = {
     use feature::{ALLOWS_PROXY, DONTUSE_USERPASSWD, NEEDS_SERVER_FQDN, SERVER_FIRST, WANT_CLIENT_FIRST};
     [
@@ -87,7 +80,7 @@ static ROWS: [Row; 13] = {
         row("DIGEST-MD5", 0, NEEDS_SERVER_FQDN | ALLOWS_PROXY, ALLOWS_PROXY),
         row("CRAM-MD5", 0, SERVER_FIRST, SERVER_FIRST),
         row("PLAIN", PASS_CREDENTIALS, WANT_CLIENT_FIRST | ALLOWS_PROXY, WANT_CLIENT_FIRST | ALLOWS_PROXY),
-        // A server of LOGIN may be sent the name at once.
+        // A client of LOGIN may send the name as its initial response.
         row("LOGIN", PASS_CREDENTIALS, SERVER_FIRST, 0),
         bearer("OAUTHBEARER"),
         bearer("XOAUTH2"),
@@ -100,73 +93,62 @@ static ROWS: [Row; 13] = {
 pub struct Offer {
     /// Without channel binding.
     pub mechanism: &'static Mechanism,
-    /// With it, if there is such a one.
+    /// With channel binding, if the mechanism has it.
     pub plus: Option<&'static Mechanism>,
     name: CString,
     row: &'static Row,
 }
 
 impl Offer {
-    /// The one that a `glob_context` points to.
+    /// The offer that a `glob_context` points to.
     ///
     /// # Safety
-    /// The pointer is null, or one that this module gave to libsasl2.
+    /// The pointer is null, or the `context` of an offer.
     pub unsafe fn of<'a>(context: *mut c_void) -> Option<&'a Offer> {
         // SAFETY: the caller's promise; an offer lives as long as the process.
         unsafe { context.cast::<Offer>().as_ref() }
     }
 
-    fn context(&'static self) -> *mut c_void {
+    /// The `glob_context` of this offer.
+    pub fn context(&'static self) -> *mut c_void {
         ptr::from_ref(self).cast_mut().cast()
     }
 
-    fn text(&'static self) -> *const c_char {
+    pub fn name(&'static self) -> *const c_char {
         self.name.as_ptr()
     }
 
-    fn security(&self) -> c_uint {
+    /// Its SASL_SEC_ flags.
+    pub fn security(&self) -> c_uint {
         security::theirs(self.mechanism.security) | self.row.security
     }
 
-    fn client(&'static self) -> ClientPlug {
-        ClientPlug {
-            mech_name: self.text(),
-            max_ssf: self.mechanism.max_ssf,
-            security_flags: self.security(),
-            features: self.row.client,
-            required_prompts: self.row.prompts.as_ptr(),
-            glob_context: self.context(),
-            mech_new: Some(client::mech_new),
-            mech_step: Some(client::mech_step),
-            mech_dispose: Some(client::mech_dispose),
-            mech_free: None,
-            idle: None,
-            spare_fptr1: None,
-            spare_fptr2: None,
+    /// Its SASL_FEAT_ flags.
+    pub fn features(&self, side: Side) -> c_uint {
+        match side {
+            Side::Client => self.row.client,
+            Side::Server => self.row.server,
         }
     }
 
-    fn server(&'static self) -> ServerPlug {
-        ServerPlug {
-            mech_name: self.text(),
-            max_ssf: self.mechanism.max_ssf,
-            security_flags: self.security(),
-            features: self.row.server,
-            glob_context: self.context(),
-            mech_new: Some(server::mech_new),
-            mech_step: Some(server::mech_step),
-            mech_dispose: Some(server::mech_dispose),
-            mech_free: None,
-            setpass: self.row.makes_verifiers.then_some(setpass::setpass),
-            user_query: None,
-            idle: None,
-            mech_avail: None,
-            spare_fptr2: None,
-        }
+    /// The callbacks or prompts that a client needs, ended by `SASL_CB_LIST_END`.
+    pub fn prompts(&self) -> *const c_ulong {
+        self.row.prompts.as_ptr()
+    }
+
+    /// Whether a side offers it without being asked to.
+    pub fn is_default(&self, side: Side) -> bool {
+        side == Side::Client || self.row.on_server == Offered::ByDefault
+    }
+
+    /// Whether `setpass` stores a verifier of this mechanism.
+    pub fn makes_verifiers(&self) -> bool {
+        self.row.makes_verifiers
     }
 }
 
-fn offers() -> &'static [Offer] {
+/// All offers, strongest first.
+pub fn offers() -> &'static [Offer] {
     static OFFERS: OnceLock<Vec<Offer>> = OnceLock::new();
     OFFERS.get_or_init(|| {
         let offer = |row: &'static Row| {
@@ -177,59 +159,9 @@ fn offers() -> &'static [Offer] {
     })
 }
 
-/// Those that the choice leaves, as positions in the list of all. A name with -PLUS means the one without it too.
-fn chosen(side: Side, choice: Option<&str>) -> Vec<usize> {
-    let names = |offer: &Offer, list: &str| {
-        words(list).any(|word| {
-            let word = word.strip_suffix("-PLUS").unwrap_or(word);
-            word.eq_ignore_ascii_case(offer.mechanism.name)
-        })
-    };
-    let wanted = |offer: &Offer| match choice {
-        Some(list) => names(offer, list),
-        None => side == Side::Client || offer.row.on_server == Offered::ByDefault,
-    };
-    offers().iter().enumerate().filter(|(_, offer)| wanted(offer)).map(|(at, _)| at).collect()
-}
-
-/// A table for each distinct choice, since libsasl2 keeps what it was given and may be told of another one when it begins again.
-struct Tables<Plug: 'static>(Mutex<Vec<(Vec<usize>, &'static [Plug])>>);
-
-// SAFETY: a table is never changed, and what it points to neither.
-unsafe impl<Plug> Sync for Tables<Plug> {}
-
-impl<Plug> Tables<Plug> {
-    fn of(&self, chosen: Vec<usize>, plug: fn(&'static Offer) -> Plug) -> &'static [Plug] {
-        let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, table)) = tables.iter().find(|(known, _)| *known == chosen) {
-            return table;
-        }
-        let table: Vec<Plug> = chosen.iter().filter_map(|at| offers().get(*at)).map(plug).collect();
-        let table: &'static [Plug] = table.leak();
-        tables.push((chosen, table));
-        table
-    }
-}
-
-/// What a client is told.
-pub fn clients(host: Host) -> &'static [ClientPlug] {
-    static TABLES: Tables<ClientPlug> = Tables(Mutex::new(Vec::new()));
-    TABLES.of(chosen(Side::Client, host.option(CHOICE).as_deref()), Offer::client)
-}
-
-/// What a server is told.
-pub fn servers(host: Host) -> &'static [ServerPlug] {
-    static TABLES: Tables<ServerPlug> = Tables(Mutex::new(Vec::new()));
-    TABLES.of(chosen(Side::Server, host.option(CHOICE).as_deref()), Offer::server)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn names(side: Side, choice: Option<&str>) -> Vec<&'static str> {
-        chosen(side, choice).into_iter().map(|at| offers()[at].mechanism.name).collect()
-    }
 
     #[test]
     fn each_row_is_a_mechanism_of_ours() {
@@ -241,36 +173,12 @@ mod tests {
         }
     }
 
-    /// EXTERNAL is libsasl2's own; all else that needs nothing of the system is here.
+    /// Except EXTERNAL, which libsasl2 has itself.
     #[test]
-    fn no_mechanism_of_ours_is_forgotten() {
+    fn every_mechanism_of_the_core_has_a_row() {
         for mechanism in authen_sasl_rust::mechanism::ALL {
             let name = mechanism.name.strip_suffix("-PLUS").unwrap_or(mechanism.name);
             assert_eq!(ROWS.iter().any(|row| row.name == name), name != "EXTERNAL", "{name}");
         }
-    }
-
-    #[test]
-    fn the_choice_is_a_list_of_names() {
-        assert_eq!(names(Side::Server, Some("plain, SCRAM-SHA-256-PLUS NOSUCH")), ["SCRAM-SHA-256", "PLAIN"]);
-        assert_eq!(names(Side::Client, Some("")), [""; 0]);
-        assert_eq!(names(Side::Client, None).len(), ROWS.len());
-    }
-
-    #[test]
-    fn tokens_are_checked_where_the_server_asks_for_it() {
-        assert!(!names(Side::Server, None).contains(&"OAUTHBEARER"));
-        assert_eq!(names(Side::Server, Some("OAUTHBEARER")), ["OAUTHBEARER"]);
-        assert!(names(Side::Client, None).contains(&"OAUTHBEARER"));
-    }
-
-    #[test]
-    fn the_same_choice_is_the_same_table() {
-        static TABLES: Tables<ClientPlug> = Tables(Mutex::new(Vec::new()));
-        let first = TABLES.of(chosen(Side::Client, Some("PLAIN")), Offer::client);
-        let again = TABLES.of(chosen(Side::Client, Some("plain")), Offer::client);
-        let other = TABLES.of(chosen(Side::Client, None), Offer::client);
-        assert!(ptr::eq(first, again) && !ptr::eq(first, other));
-        assert_eq!((first.len(), other.len()), (1, ROWS.len()));
     }
 }

@@ -8,18 +8,21 @@ use authen_sasl_rust::plugin::abi::{disposition, OutParams, ServerParams, Utils}
 use authen_sasl_rust::session::Outcome;
 
 use crate::accounts::Users;
-use crate::exchange::{input, text, Connection, Exchange, Facts, Output};
+use crate::connection::Connection;
+use crate::exchange::Exchange;
 use crate::host::Host;
-use crate::table::Offer;
+use crate::offer::Offer;
+use crate::pointers::{self, text, Output, Params};
+use crate::shield::shielded;
 
-/// SCRAM's iterations for passwords: the option that libsasl2's own SCRAM has.
+/// SCRAM's iterations for passwords: the same option as that of libsasl2's own SCRAM.
 const ITERATIONS: &std::ffi::CStr = c"scram_iteration_counter";
 
-/// What a server needs beside the session.
-pub struct Begun {
+/// What a server keeps besides the session.
+pub struct ServerState {
     offer: *const Offer,
-    begun: bool,
-    /// See [`Users`].
+    started: bool,
+    /// The identities with canonical names, see [`Users`].
     named: c_uint,
 }
 
@@ -35,26 +38,20 @@ pub unsafe extern "C" fn mech_new(
     context: *mut *mut c_void,
 ) -> c_int {
     // SAFETY: the caller's promise, for all that the parameters point to.
-    crate::shielded(Code::Fail as c_int, || unsafe {
-        let (Some(offer), Some(params)) = (Offer::of(global), params.as_ref()) else { return Code::BadParam as c_int };
-        let Some(host) = Host::of(params.utils).filter(|_| !context.is_null()) else { return Code::BadParam as c_int };
-        Connection::begin(exchange(offer, params, host), offer, host, context)
+    shielded(Code::Fail as c_int, || unsafe {
+        let (Some(offer), Some((params, host))) = (Offer::of(global), pointers::params(params)) else {
+            return Code::BadParam as c_int;
+        };
+        Connection::start(host, offer, context, || exchange(offer, params, host))
     })
 }
 
 /// # Safety
 /// As [`mech_new`].
-unsafe fn exchange(offer: &Offer, params: &ServerParams, host: Host) -> Result<Exchange<Begun>, Error> {
-    let facts = Facts {
-        service: params.service,
-        host: params.serverFQDN,
-        local: params.iplocalport,
-        remote: params.ipremoteport,
-        limits: &params.props,
-        external_ssf: params.external_ssf,
-    };
+unsafe fn exchange(offer: &Offer, params: &ServerParams, host: Host) -> Result<Exchange<ServerState>, Error> {
+    let state = ServerState { offer, started: false, named: 0 };
     // SAFETY: the caller's promise.
-    let mut exchange = unsafe { Exchange::new(Side::Server, offer, &facts, Begun { offer, begun: false, named: 0 }) }?;
+    let mut exchange = unsafe { Exchange::new(Side::Server, offer, &params.common(), state) }?;
     let config = &mut exchange.session.config;
     config.abilities =
         Abilities::CREDENTIALS.and(Abilities::CHECK_PASSWORD).and(Abilities::CHECK_TOKEN).and(Abilities::AUTHORIZE);
@@ -67,11 +64,12 @@ unsafe fn exchange(offer: &Offer, params: &ServerParams, host: Host) -> Result<E
         config.set("realm", Some(&host))?;
     }
     if offer.mechanism.name == "DIGEST-MD5" {
-        // Few programs tell libsasl2 the name that clients know them by; it takes the machine's, and holds no digest-uri against it.
+        // Few programs tell libsasl2 the name that clients know them by. It uses the machine's name then, and does not compare it with
+        // the digest-uri.
         config.host = "".into();
     }
     if let Some(count) = host.option(ITERATIONS) {
-        // What cannot be used is told, and no login fails for it.
+        // An unusable value is logged; logins do not fail because of it.
         if let Err(error) = config.set("iterations", Some(count.trim())) {
             host.log(&format!("saslrust: option scram_iteration_counter: {error}"));
         }
@@ -83,17 +81,17 @@ unsafe fn exchange(offer: &Offer, params: &ServerParams, host: Host) -> Result<E
     Ok(exchange)
 }
 
-/// libsasl2 has one name for a mechanism with and without channel binding: the client's first message says which it is.
-fn choose(exchange: &mut Exchange<Begun>, first: Option<&[u8]>) -> Result<(), Error> {
+/// libsasl2 has one name for a mechanism with and without channel binding; the client's first message says which one it uses.
+fn pick_plus(exchange: &mut Exchange<ServerState>, first: Option<&[u8]>) -> Result<(), Error> {
     // SAFETY: an offer lives as long as the process.
     let Some(plus) = (unsafe { &*exchange.own.offer }).plus else { return Ok(()) };
-    let made = match first {
+    let used = match first {
         Some([b'p', b'=', ..]) => disposition::USED,
         Some([b'y', ..]) => disposition::WANT,
         _ => disposition::NONE,
     };
-    exchange.binding_made(made);
-    if made == disposition::USED && exchange.session.config.binds() {
+    exchange.set_binding_use(used);
+    if used == disposition::USED && exchange.session.config.binds() {
         exchange.session.pick(plus.name)?;
     }
     Ok(())
@@ -113,24 +111,21 @@ pub unsafe extern "C" fn mech_step(
     out: *mut OutParams,
 ) -> c_int {
     // SAFETY: the caller's promise, for all that the parameters point to.
-    crate::shielded(Code::Fail as c_int, || unsafe {
-        let connection = Connection::<Begun>::of(context);
-        let (Some(connection), Some(shared)) = (connection, params.as_ref()) else { return Code::BadParam as c_int };
-        let Some(host) = Host::of(shared.utils).filter(|_| !out.is_null()) else { return Code::BadParam as c_int };
-        let received = input(received, count);
-        connection.step(host, Output { text, length }, out, |exchange| {
+    unsafe {
+        let output = Output { text, length };
+        Connection::<ServerState>::step(context, params, (received, count), output, out, |host, exchange, received| {
             let name = exchange.session.mechanism().map_or("", |mechanism| mechanism.name);
             let mut named = exchange.own.named;
             let mut users = Users::new(host, params, out, name, &mut named);
-            let mut outcome = if exchange.own.begun {
+            let mut outcome = if exchange.own.started {
                 exchange.run(|session, world| session.step(received.unwrap_or_default(), world))
             } else {
-                match choose(exchange, received) {
+                match pick_plus(exchange, received) {
                     Ok(()) => exchange.run(|session, world| session.start(received, world)),
                     Err(error) => exchange.session.abort(error),
                 }
             };
-            exchange.own.begun = true;
+            exchange.own.started = true;
             while outcome == Outcome::Ask {
                 let Some(question) = exchange.session.question() else { return Err(Code::Fail as c_int) };
                 outcome = match users.answer(question) {
@@ -147,7 +142,7 @@ pub unsafe extern "C" fn mech_step(
             exchange.own.named = named;
             Ok(outcome)
         })
-    })
+    }
 }
 
 /// `mech_dispose` of a server.
@@ -155,8 +150,8 @@ pub unsafe extern "C" fn mech_step(
 /// # Safety
 /// libsasl2 calls it, as saslplug.h says.
 pub unsafe extern "C" fn mech_dispose(context: *mut c_void, _utils: *const Utils) {
-    crate::shielded((), || {
+    shielded((), || {
         // SAFETY: the caller's promise.
-        unsafe { Connection::<Begun>::dispose(context) };
+        unsafe { Connection::<ServerState>::dispose(context) };
     });
 }

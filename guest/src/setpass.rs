@@ -9,7 +9,9 @@ use authen_sasl_rust::plugin::abi::{code, set, ServerParams};
 use authen_sasl_rust::store::verifier::{self, Spelling};
 
 use crate::host::Host;
-use crate::table::Offer;
+use crate::offer::Offer;
+use crate::pointers;
+use crate::shield::shielded;
 
 /// Where libsasl2's own SCRAM looks for verifiers too (RFC 5803).
 const VERIFIER: &CStr = c"authPassword";
@@ -31,10 +33,10 @@ pub unsafe extern "C" fn setpass(
     _old_count: c_uint,
     flags: c_uint,
 ) -> c_int {
-    // SAFETY: the caller's promise, for all that the parameters point to.
-    crate::shielded(Code::Fail as c_int, || unsafe {
-        let (Some(offer), Some(params)) = (Offer::of(global), params.as_ref()) else { return Code::BadParam as c_int };
-        let Some(host) = Host::of(params.utils).filter(|_| !user.is_null()) else { return Code::BadParam as c_int };
+    // SAFETY: the caller's promise, for everything that the parameters point to.
+    shielded(Code::Fail as c_int, || unsafe {
+        let call = (Offer::of(global), pointers::params(params), user.is_null());
+        let (Some(offer), Some((_, host)), false) = call else { return Code::BadParam as c_int };
         let given = (!password.is_null()).then(|| slice::from_raw_parts(password.cast::<u8>(), count as usize));
         let kept = given.filter(|_| flags & set::DISABLE == 0 && flags & (set::NOPLAIN | set::CURMECH_ONLY) != 0);
         let text = match kept.map(|password| verifier(offer, host, password)) {
