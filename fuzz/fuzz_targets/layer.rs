@@ -126,7 +126,7 @@ fn run(data: &[u8]) -> Option<()> {
     facts.server_abilities = Abilities::CREDENTIALS;
     let mut network = Network::new(&facts);
     network.play(&mut Input::new(&[]));
-    let (client, server) = (network.client.session.layer()?, network.server.session.layer()?);
+    let (client, server) = (network.evidence.client.session.layer()?, network.evidence.server.session.layer()?);
     let way = |from: &SharedLayer, to: &SharedLayer| Way {
         from: from.clone(),
         to: to.clone(),

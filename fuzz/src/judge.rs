@@ -7,27 +7,27 @@ use authen_sasl_rust::mechanism;
 use authen_sasl_rust::negotiate;
 use authen_sasl_rust::wire::scram::base64;
 
+use crate::evidence::Evidence;
 use crate::facts::Facts;
-use crate::network::Network;
 use crate::party::Run;
 
 /// Looks at both sides after a call.
-pub fn check(network: &Network) {
-    let facts = &network.client.facts;
-    if network.server.session.is_success() {
-        server(network, facts);
+pub fn check(evidence: &Evidence) {
+    let facts = &evidence.client.facts;
+    if evidence.server.session.is_success() {
+        server(evidence, facts);
     }
-    if network.client.session.is_success() && is_mutual(facts) {
-        client(network, facts);
-        if network.server.session.is_success() {
-            agreement(network);
+    if evidence.client.session.is_success() && is_mutual(facts) {
+        client(evidence, facts);
+        if evidence.server.session.is_success() {
+            agreement(evidence);
         }
     }
 }
 
 /// The server offers what the list of its accounts has, with and without -PLUS, and nothing else.
-pub fn offer(network: &Network) {
-    let (config, facts) = (&network.server.session.config, &network.server.facts);
+pub fn offer(evidence: &Evidence) {
+    let (config, facts) = (&evidence.server.session.config, &evidence.server.facts);
     let mechanism = mechanism::find(facts.mechanism).expect("a mechanism of the registry");
     let refusal = negotiate::refusal(mechanism, Side::Server, config);
     let offered = negotiate::usable(facts.mechanism, Side::Server, config).len();
@@ -40,9 +40,9 @@ pub fn offer(network: &Network) {
 }
 
 /// Nothing is on the way any more: what a client has said was heard, and got an answer.
-pub fn end(network: &Network) {
-    let (server, client) = (&network.server, &network.client);
-    let disturbed = network.tampered || network.forged || network.lost || server.dishonest || client.dishonest;
+pub fn end(evidence: &Evidence) {
+    let (server, client) = (&evidence.server, &evidence.client);
+    let disturbed = evidence.tampered || evidence.forged || evidence.lost || server.dishonest || client.dishonest;
     if disturbed || server.past.is_empty() {
         return;
     }
@@ -55,7 +55,7 @@ pub fn end(network: &Network) {
     // Whom a log of failed logins names.
     if server.run.failed && server.run.asked {
         let tried = server.session.claimed_user();
-        let named = [Some(network.client.facts.name), network.client.facts.acts_as()];
+        let named = [Some(evidence.client.facts.name), evidence.client.facts.acts_as()];
         assert!(named.contains(&tried), "{tried:?} is told to have failed, and it was {named:?}");
     }
 }
@@ -65,8 +65,8 @@ fn is_mutual(facts: &Facts) -> bool {
     facts.mechanism.starts_with("SCRAM-") || facts.mechanism == "DIGEST-MD5"
 }
 
-fn server(network: &Network, facts: &Facts) {
-    let (server, client) = (&network.server, &network.client);
+fn server(evidence: &Evidence, facts: &Facts) {
+    let (server, client) = (&evidence.server, &evidence.client);
     let identity = server.session.identity();
     if !["ANONYMOUS", "EXTERNAL"].contains(&facts.mechanism) {
         assert!(facts.client_knows && facts.user_known, "a success without the secret");
@@ -83,28 +83,32 @@ fn server(network: &Network, facts: &Facts) {
             || (in_domain("mail.example.com") || identity.realm.as_deref().is_some_and(in_domain))
             || in_domain(facts.realm);
         assert!(allowed, "{authcid} acts as {authzid}");
-        if is_mutual(facts) && !network.forged && !client.dishonest {
+        if is_mutual(facts) && !evidence.forged && !client.dishonest {
             assert_eq!(facts.authzid.as_deref(), Some(authzid), "an authorization identity that nobody asked for");
         }
     }
-    if !network.tampered && !network.forged && !server.dishonest && !client.dishonest && facts.mechanism != "ANONYMOUS"
+    if !evidence.tampered
+        && !evidence.forged
+        && !server.dishonest
+        && !client.dishonest
+        && facts.mechanism != "ANONYMOUS"
     {
         let seen = identity.authzid.as_deref().filter(|authzid| *authzid != facts.name);
         assert_eq!(seen, facts.acts_as(), "whom the client acts as, and whom it has asked for");
     }
-    if (is_mutual(facts) || facts.mechanism == "CRAM-MD5") && !network.forged {
+    if (is_mutual(facts) || facts.mechanism == "CRAM-MD5") && !evidence.forged {
         let nonce = server.run.nonces.last().expect("a server's nonce");
         let heard = client.past.iter().chain([&client.run]).any(|run| heard(run, nonce));
         assert!(heard, "no client has heard this server's nonce: an old answer was enough");
     }
     if facts.mechanism.starts_with("SCRAM-") {
-        scram_server(network, facts);
+        scram_server(evidence, facts);
     }
 }
 
 /// RFC 5802 §5.1, §6: the whole nonce and the whole channel binding, as this server knows them.
-fn scram_server(network: &Network, facts: &Facts) {
-    let server = &network.server;
+fn scram_server(evidence: &Evidence, facts: &Facts) {
+    let server = &evidence.server;
     // An empty message may follow, where the protocol has no room for data with its success.
     let [first, last, ..] = &server.run.fed[..] else { panic!("a success after one message") };
     let (first, last) = (String::from_utf8_lossy(first), String::from_utf8_lossy(last));
@@ -117,7 +121,7 @@ fn scram_server(network: &Network, facts: &Facts) {
         assert!(header.starts_with("p=tls-exporter,"), "a success without channel binding: {header}");
         let data = server.session.config.binding_data().first().map(|ChannelBinding { data, .. }| data);
         binding.extend_from_slice(data.expect("the server's data"));
-        if !network.forged {
+        if !evidence.forged {
             assert_eq!(facts.bindings[0], facts.bindings[1], "a success on two channels");
         }
     }
@@ -126,11 +130,11 @@ fn scram_server(network: &Network, facts: &Facts) {
     assert!(!required || facts.mechanism.ends_with("-PLUS"), "a success without the channel binding that is required");
 }
 
-fn client(network: &Network, facts: &Facts) {
-    let (server, client) = (&network.server, &network.client);
+fn client(evidence: &Evidence, facts: &Facts) {
+    let (server, client) = (&evidence.server, &evidence.client);
     assert!(facts.client_knows || client.dishonest, "the client trusts a server that knows another secret");
     let nonce = client.run.nonces.last().expect("a client's nonce");
-    if !network.forged {
+    if !evidence.forged {
         let proved = server.past.iter().chain([&server.run]).any(|run| run.succeeded && heard(run, nonce));
         assert!(proved, "the client trusts a server that has proved nothing");
     }
@@ -146,11 +150,11 @@ fn client(network: &Network, facts: &Facts) {
 }
 
 /// Who, as whom, and under which layer: both sides must think the same.
-fn agreement(network: &Network) {
-    let (server, client) = (&network.server, &network.client);
+fn agreement(evidence: &Evidence) {
+    let (server, client) = (&evidence.server, &evidence.client);
     let linked = client.run.nonces.last().is_some_and(|nonce| heard(&server.run, nonce))
         && server.run.nonces.last().is_some_and(|nonce| heard(&client.run, nonce));
-    if !linked || network.forged || server.dishonest || client.dishonest {
+    if !linked || evidence.forged || server.dishonest || client.dishonest {
         return;
     }
     let (ours, theirs) = (client.session.identity(), server.session.identity());
@@ -162,7 +166,7 @@ fn agreement(network: &Network) {
     // Neither cipher nor maxbuf is in what DIGEST-MD5 proves (RFC 6331 §2, item 4); whether there is
     // confidentiality is.
     assert_eq!(lock(ours).limits().ssf > 1, lock(theirs).limits().ssf > 1);
-    if network.tampered {
+    if evidence.tampered {
         return;
     }
     for (from, to) in [(ours, theirs), (theirs, ours)] {

@@ -1,20 +1,20 @@
 //! What the fuzz targets share. Each target is one file of `fuzz_targets/`; docs/fuzzing.md says
 //! what each one asserts, and how to run them.
 //!
-//! - [`input`]: reads a program for the target out of the fuzzer's bytes;
-//! - [`ledger`]: counts exchanges and their ends;
-//! - [`memory`]: the most memory that a piece of work may take;
-//! - [`wire`]: the messages, parsed and printed and parsed again;
-//! - [`facts`]: what both sides know and have set;
-//! - [`application`]: answers, honest ones and others;
-//! - [`party`]: one side of an exchange with its application;
-//! - [`network`]: what carries the messages, and damages them;
-//! - [`forger`]: a SCRAM peer that knows the secret and lies all the same;
-//! - [`judge`]: what must hold whenever a side has succeeded;
-//! - [`stores`]: files and sockets of accounts and plugins;
-//! - [`surface`]: the C surface, as a C program sees it.
+//! Each file imports only files of lower floors; `xt/imports.t` checks that.
+//!
+//! | floor | files | what |
+//! |---|---|---|
+//! | 7 | `network.rs` | carries the messages, and damages them |
+//! | 6 | `judge.rs` | what must hold whenever a side has succeeded |
+//! | 5 | `evidence.rs`, `forger.rs` | both sides, and what was done to their messages; a SCRAM peer that knows the secret and lies |
+//! | 4 | `party.rs` | one side of an exchange with its application |
+//! | 3 | `application.rs` | answers to a session's questions, honest and dishonest |
+//! | 2 | `facts.rs`, `stores.rs` | what both sides know and have configured; files and sockets of accounts and plugins |
+//! | 1 | `input.rs`, `ledger.rs`, `memory.rs`, `surface.rs`, `wire.rs` | import nothing of ours: the fuzzer's bytes as numbers and strings; exchanges counted; memory limited; the C surface; messages parsed, printed and parsed again |
 
 pub mod application;
+pub mod evidence;
 pub mod facts;
 pub mod forger;
 pub mod input;

@@ -4,6 +4,7 @@ use authen_sasl_rust::contract::Side;
 use authen_sasl_rust::session::Outcome;
 
 use crate::application::Manner;
+use crate::evidence::Evidence;
 use crate::facts::Facts;
 use crate::forger;
 use crate::input::Input;
@@ -15,16 +16,8 @@ const MOVES: usize = 64;
 
 /// Both sides and what is on the way between them.
 pub struct Network {
-    /// The client with its application.
-    pub client: Party,
-    /// The server with its application.
-    pub server: Party,
-    /// A message was changed, replayed, dropped or made up.
-    pub tampered: bool,
-    /// A message was signed by somebody who knows the secret.
-    pub forged: bool,
-    /// A message did not arrive, or a side has begun again while the other one has not.
-    pub lost: bool,
+    /// Both sides, and what was done to their messages.
+    pub evidence: Evidence,
     /// All that was done to the server, to be done to another one.
     pub calls: Vec<Call>,
     /// What the server's peer saw of it, call by call.
@@ -39,11 +32,7 @@ impl Network {
     /// Both sides, of which neither has begun.
     pub fn new(facts: &Facts) -> Self {
         Network {
-            client: Party::new(Side::Client, facts),
-            server: Party::new(Side::Server, facts),
-            tampered: false,
-            forged: false,
-            lost: false,
+            evidence: Evidence::new(facts),
             calls: Vec::new(),
             shapes: Vec::new(),
             server_began: false,
@@ -54,7 +43,7 @@ impl Network {
 
     /// Does the input's moves, then carries whatever there is to its end.
     pub fn play(&mut self, input: &mut Input<'_>) {
-        judge::offer(self);
+        judge::offer(&self.evidence);
         self.prepare(input);
         self.begin();
         for _ in 0..MOVES {
@@ -68,10 +57,10 @@ impl Network {
             self.deliver(other(from), &message);
         }
         if self.pending.is_none() {
-            judge::end(self);
+            judge::end(&self.evidence);
         }
-        self.client.abandon();
-        self.server.abandon();
+        self.evidence.client.abandon();
+        self.evidence.server.abandon();
     }
 
     /// How the first questions will be answered.
@@ -93,13 +82,13 @@ impl Network {
             _ => Manner::Garbage(byte >> 3),
         };
         match which & 1 {
-            0 => self.client.manners.push(manner),
+            0 => self.evidence.client.manners.push(manner),
             _ => self.serve(Call::Manner(manner)),
         }
     }
 
     fn begin(&mut self) {
-        let outcome = self.client.start(None);
+        let outcome = self.evidence.client.start(None);
         self.said(Side::Client, outcome);
         if outcome == Outcome::Absent {
             self.deliver_nothing();
@@ -113,7 +102,7 @@ impl Network {
     }
 
     fn serve(&mut self, call: Call) {
-        if let Some((outcome, shape)) = call.make(&mut self.server) {
+        if let Some((outcome, shape)) = call.make(&mut self.evidence.server) {
             self.shapes.push(shape);
             self.said(Side::Server, outcome);
         }
@@ -130,35 +119,35 @@ impl Network {
             1 => {
                 let edited = self.pending.take().map(|(from, message)| (from, edit(message, input)));
                 if let Some((from, message)) = edited {
-                    self.tampered = true;
+                    self.evidence.tampered = true;
                     self.deliver(other(from), &message);
                 }
             }
             2 => {
                 let (side, index) = (side(input.byte()), usize::from(input.byte()));
                 if let Some(message) = self.transcript.get(index % self.transcript.len().max(1)).cloned() {
-                    self.tampered = true;
+                    self.evidence.tampered = true;
                     self.deliver(side, &message);
                 }
             }
             3 => {
                 let (side, message) = (side(input.byte()), input.string());
-                self.tampered = true;
+                self.evidence.tampered = true;
                 self.deliver(side, message);
             }
             4 => {
                 if let Some((from, _)) = self.pending.take() {
-                    self.tampered = true;
+                    self.evidence.tampered = true;
                     self.deliver(other(from), b"");
                 }
             }
             5 => {
-                self.lost = true;
-                let outcome = self.client.start(None);
+                self.evidence.lost = true;
+                let outcome = self.evidence.client.start(None);
                 self.said(Side::Client, outcome);
             }
             6 => {
-                self.lost |= self.server_began;
+                self.evidence.lost |= self.server_began;
                 self.server_began = false;
                 if let Some((Side::Client, message)) = self.pending.take() {
                     self.deliver(Side::Server, &message);
@@ -170,14 +159,14 @@ impl Network {
             8 => {
                 // The protocol has no initial responses: the message waits for the empty challenge.
                 let waiting = self.pending.take();
-                self.lost |= self.server_began;
+                self.evidence.lost |= self.server_began;
                 self.deliver_nothing();
                 self.pending = waiting.or(self.pending.take());
             }
             9 => {
                 // The pending message is edited and stays on the way, for the forger to sign.
                 if let Some((from, message)) = self.pending.take() {
-                    self.tampered = true;
+                    self.evidence.tampered = true;
                     self.pending = Some((from, edit(message, input)));
                 }
             }
@@ -185,22 +174,24 @@ impl Network {
             _ => match self.pending.take() {
                 // There are protocols whose programs take an empty initial response for none.
                 Some((Side::Client, message)) if message.is_empty() && !self.server_began => self.deliver_nothing(),
-                dropped => self.lost |= dropped.is_some(),
+                dropped => self.evidence.lost |= dropped.is_some(),
             },
         }
     }
 
     /// Proves what the client's message says now, or answers a client in the server's place.
     fn forge(&mut self) {
-        let facts = &self.client.facts;
+        let facts = &self.evidence.client.facts;
         let forged = match &self.pending {
-            Some((Side::Client, message)) => forger::client_final(facts, &self.server.run, message)
+            Some((Side::Client, message)) => forger::client_final(facts, &self.evidence.server.run, message)
                 .map(|message| (Side::Client, message))
-                .or_else(|| forger::server_final(facts, &self.client.run).map(|message| (Side::Server, message))),
-            _ => forger::server_final(facts, &self.client.run).map(|message| (Side::Server, message)),
+                .or_else(|| {
+                    forger::server_final(facts, &self.evidence.client.run).map(|message| (Side::Server, message))
+                }),
+            _ => forger::server_final(facts, &self.evidence.client.run).map(|message| (Side::Server, message)),
         };
         if let Some((from, message)) = forged {
-            self.forged = true;
+            self.evidence.forged = true;
             self.pending = None;
             self.deliver(other(from), &message);
         }
@@ -209,7 +200,7 @@ impl Network {
     fn deliver(&mut self, to: Side, message: &[u8]) {
         match to {
             Side::Client => {
-                let outcome = self.client.step(message);
+                let outcome = self.evidence.client.step(message);
                 self.said(to, outcome);
             }
             Side::Server if self.server_began => self.serve(Call::Step(message.to_vec())),
@@ -223,16 +214,16 @@ impl Network {
     /// What a side says is on the way now, in place of what was.
     fn said(&mut self, side: Side, outcome: Outcome) {
         let party = match side {
-            Side::Client => &self.client,
-            Side::Server => &self.server,
+            Side::Client => &self.evidence.client,
+            Side::Server => &self.evidence.server,
         };
         let message = matches!(outcome, Outcome::Send | Outcome::FailedWithMessage).then(|| party.session.message());
         if let Some(message) = message {
             self.transcript.push(message.to_vec());
-            self.lost |= self.pending.is_some();
+            self.evidence.lost |= self.pending.is_some();
             self.pending = Some((side, message.to_vec()));
         }
-        judge::check(self);
+        judge::check(&self.evidence);
     }
 }
 
