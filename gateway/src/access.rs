@@ -1,9 +1,9 @@
-//! Which user may reach which backend.
+//! Access rules: which user may reach which backend.
 
 use authen_sasl_rust::wire::saslprep;
 use serde::Deserialize;
 
-/// Users by name, `*` at the end for any ending, and the backend that they reach.
+/// User names, of which a `*` at the end matches any ending, and the backend that these users reach.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -17,7 +17,7 @@ fn default_backend() -> String {
 }
 
 impl Rule {
-    /// Users' names are prepared with SASLprep before they are compared: a name of another spelling would never hold.
+    /// User names are prepared with SASLprep before they are compared, so an unprepared pattern would never match.
     pub fn check(&self) -> Result<(), String> {
         for pattern in &self.users {
             let name = pattern.strip_suffix('*').unwrap_or(pattern);
@@ -26,15 +26,17 @@ impl Rule {
                 Ok(prepared) if prepared == name => {}
                 Ok(prepared) => {
                     let star = &pattern[name.len()..];
-                    return Err(format!("access: {pattern:?} is spelled '{prepared}{star}' where users are compared"));
+                    return Err(format!(
+                        "access: {pattern:?} never matches: SASLprep turns it into '{prepared}{star}'"
+                    ));
                 }
-                Err(_) => return Err(format!("access: {pattern:?} is no name: SASLprep forbids it")),
+                Err(_) => return Err(format!("access: {pattern:?} is not a valid user name: SASLprep forbids it")),
             }
         }
         Ok(())
     }
 
-    fn holds_for(&self, user: &str) -> bool {
+    fn matches(&self, user: &str) -> bool {
         self.users.iter().any(|pattern| match pattern.strip_suffix('*') {
             Some(beginning) => user.starts_with(beginning),
             None => pattern == user,
@@ -42,13 +44,13 @@ impl Rule {
     }
 }
 
-/// The backend's name of the first rule that holds; without any rule it is everybody's `default`, with rules and none that
-/// holds nobody's.
+/// The backend name of the first rule that matches the user, or `None` if no rule does. Without any rules, all users reach
+/// `default`.
 pub fn backend_of<'r>(rules: &'r [Rule], user: &str) -> Option<&'r str> {
     if rules.is_empty() {
         return Some("default");
     }
-    rules.iter().find(|rule| rule.holds_for(user)).map(|rule| rule.backend.as_str())
+    rules.iter().find(|rule| rule.matches(user)).map(|rule| rule.backend.as_str())
 }
 
 #[cfg(test)]
@@ -56,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_rule_that_holds_decides() {
+    fn the_first_rule_that_matches_decides() {
         let rule = |users: &[&str], backend: &str| Rule {
             users: users.iter().map(|user| user.to_string()).collect(),
             backend: backend.into(),

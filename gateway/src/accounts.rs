@@ -1,4 +1,4 @@
-//! Whom the gateway knows: stored keys, passwords and tokens, each kind in a file of its own, and what can be offered with them.
+//! The account store: verifiers, passwords and tokens, each in a file of its own, and the mechanisms that can be offered with them.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -15,25 +15,25 @@ use crate::passwords::Passwords;
 use crate::settings::Settings;
 use crate::tokens::Tokens;
 
-/// Iterations that an unknown user seems to have where there is no user to be like.
+/// Iterations that an unknown user appears to have if there is no user to imitate.
 pub const ITERATIONS: u32 = 4096;
 
-/// All files of users, read.
+/// All account files, loaded.
 pub struct Accounts {
     users: Option<Arc<Users>>,
     passwords: Option<Passwords>,
     tokens: Option<Tokens>,
-    /// What the salts of unknown users are derived from, if it is not what the users' file says.
+    /// The key from which the salts of unknown users are derived, unless it is the one of the users' file.
     salt_key: Option<Secret>,
-    /// Identities are proved below SASL: by certificates, or by the Unix socket.
-    outside: bool,
+    /// The transport can prove identities: by certificates, or on the Unix socket.
+    has_transport_identities: bool,
 }
 
 impl Accounts {
     pub fn read(settings: &Settings) -> Result<Self, String> {
         let users = |path| UsersFile::new(path).and_then(|file| file.users()).map_err(|error| error.to_string());
         let salt_key = |key: &Secret| match key.expose().len() {
-            0..16 => Err("at least 16 bytes were expected".into()),
+            0..16 => Err("expected at least 16 bytes".into()),
             _ => Ok(key.clone()),
         };
         Ok(Accounts {
@@ -41,49 +41,53 @@ impl Accounts {
             passwords: settings.passwords.as_deref().map(Passwords::read).transpose()?,
             tokens: settings.tokens.as_deref().map(Tokens::read).transpose()?,
             salt_key: settings.salt_key.as_deref().map(|path| lines::read(path, salt_key)).transpose()?,
-            outside: settings.proves_outside(),
+            has_transport_identities: settings.has_transport_identities(),
         })
     }
 
-    /// How many users have stored keys.
+    /// How many users have verifiers.
     pub fn count(&self) -> usize {
         self.users.as_ref().map_or(0, |users| users.count())
     }
 
-    /// The mechanisms of the list that somebody can use.
+    /// The mechanisms of the list that at least one account can use.
     pub fn usable(&self, mechanisms: &str) -> String {
         let fits = |name: &&str| match need(name) {
-            Some(Need::Key) => self.has_key_for(name),
+            Some(Need::Verifier) => self.has_verifier_for(name),
             Some(Need::Password) => self.passwords.is_some(),
             Some(Need::Token) => self.tokens.is_some(),
-            Some(Need::Outside) => self.outside,
+            Some(Need::TransportIdentity) => self.has_transport_identities,
             Some(Need::Nothing) => true,
             None => false,
         };
         mechanisms.split_whitespace().filter(fits).collect::<Vec<_>>().join(" ")
     }
 
-    fn has_key_for(&self, name: &str) -> bool {
+    fn has_verifier_for(&self, name: &str) -> bool {
         let users = self.users.as_ref().filter(|users| users.count() > 0);
         mechanism::find(name).is_some_and(|mechanism| users.is_some_and(|users| users.unfit(mechanism).is_none()))
     }
 
-    /// Answers the core; `None` to what it has no reason to ask here.
+    /// Answers a question of the core; `None` to a question that a gateway does not expect.
     pub fn answer(&self, question: &Question, mechanism: &str) -> Option<Answer> {
         match question {
             Question::Credentials { authcid, .. } => Some(Answer::Credential(self.credential(authcid, mechanism))),
-            Question::Token { token, .. } => Some(Answer::Token(self.tokens.as_ref()?.judge(token, SystemTime::now()))),
-            // One user has one name, for the rules too. A name that cannot be is refused.
+            Question::Token { token, .. } => {
+                Some(Answer::Token(self.tokens.as_ref()?.verify(token, SystemTime::now())))
+            }
+            // Each user has exactly one name, in the rules too. Invalid names are refused.
             Question::Canonicalize { name, .. } => Some(Answer::Text(saslprep::query(name).ok().map(Into::into))),
             _ => None,
         }
     }
 
-    /// What a user's secret is for a mechanism: the stored key, or the password. Unknown users have a stored key too,
-    /// of no password.
+    /// The secret of a user for a mechanism: a verifier or a password. An unknown user gets a mock verifier, which no password
+    /// matches.
     fn credential(&self, name: &str, mechanism: &str) -> Option<Secret> {
         match need(mechanism)? {
-            Need::Key => Some(self.users.as_ref()?.credential(name, mechanism, self.salt_key.as_ref(), ITERATIONS)),
+            Need::Verifier => {
+                Some(self.users.as_ref()?.credential(name, mechanism, self.salt_key.as_ref(), ITERATIONS))
+            }
             Need::Password => self.passwords.as_ref()?.find(name),
             _ => None,
         }

@@ -1,4 +1,4 @@
-//! Places to listen at, and to connect to.
+//! Addresses to listen on and to connect to.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer};
 
-/// A place to listen at, or to connect to.
+/// An address to listen on or to connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     Tcp(String),
@@ -14,26 +14,26 @@ pub enum Address {
     Unix(PathBuf),
 }
 
-/// `host:port`: a name or an IP address, and a port.
+/// `host:port`, where the host is a name or an IP address.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place(pub String);
+pub struct HostPort(pub String);
 
-impl Place {
-    /// Looks at its form alone; whether the name has an address shows when it is used.
+impl HostPort {
+    /// Checks only the syntax. Whether the name resolves shows when it is used.
     pub fn parse(text: &str) -> Result<Self, String> {
         let is_named = |(host, port): (&str, &str)| {
             !host.is_empty() && !host.contains([':', '/', ' ']) && port.parse::<u16>().is_ok()
         };
         if text.parse::<SocketAddr>().is_ok() || text.rsplit_once(':').is_some_and(is_named) {
-            return Ok(Place(text.into()));
+            return Ok(HostPort(text.into()));
         }
-        Err(format!("'{text}': host:port was expected"))
+        Err(format!("'{text}': expected host:port"))
     }
 }
 
-impl<'de> Deserialize<'de> for Place {
+impl<'de> Deserialize<'de> for HostPort {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Place::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+        HostPort::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 
@@ -43,21 +43,21 @@ impl Address {
         if let Some(path) = text.strip_prefix("unix:") {
             return match Path::new(path).is_absolute() {
                 true => Ok(Address::Unix(path.into())),
-                false => Err(format!("'{text}': a Unix socket's path is absolute")),
+                false => Err(format!("'{text}': the path of a Unix socket must be absolute")),
             };
         }
         let (tls, place) = match text.strip_prefix("tls:") {
             Some(place) => (true, place),
             None => (false, text.strip_prefix("tcp:").unwrap_or(text)),
         };
-        match (Place::parse(place), tls) {
-            (Err(_), _) => Err(format!("'{text}': host:port, tls:host:port or unix:/path was expected")),
-            (Ok(Place(place)), true) => Ok(Address::Tls(place)),
-            (Ok(Place(place)), false) => Ok(Address::Tcp(place)),
+        match (HostPort::parse(place), tls) {
+            (Err(_), _) => Err(format!("'{text}': expected host:port, tls:host:port or unix:/path")),
+            (Ok(HostPort(place)), true) => Ok(Address::Tls(place)),
+            (Ok(HostPort(place)), false) => Ok(Address::Tcp(place)),
         }
     }
 
-    /// The host of `host:port`, an IPv6 address without its brackets.
+    /// The host of `host:port`; an IPv6 address comes without its brackets.
     pub fn host(&self) -> Option<&str> {
         let (Address::Tcp(place) | Address::Tls(place)) = self else { return None };
         let (host, _) = place.rsplit_once(':')?;
@@ -86,12 +86,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places() {
+    fn hosts_with_ports() {
         for text in ["localhost:9123", "127.0.0.1:0", "[::1]:9123"] {
-            assert_eq!(Place::parse(text), Ok(Place(text.into())));
+            assert_eq!(HostPort::parse(text), Ok(HostPort(text.into())));
         }
         for wrong in ["", "localhost", "::1:9123", "unix:/x", "tls:1.2.3.4:5", "localhost:http"] {
-            assert!(Place::parse(wrong).is_err(), "{wrong}");
+            assert!(HostPort::parse(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The server behind.
+//! The connection to the backend.
 
 use std::future::Future;
 use std::io;
@@ -14,19 +14,18 @@ use tokio_rustls::TlsConnector;
 use tracing::debug;
 
 use crate::address::Address;
-use crate::gate::Live;
+use crate::gate::LiveConfig;
 use crate::relay::{relay, Carried, Stream};
 
-/// The connection to it.
 pub enum Backend {
     Tcp(TcpStream),
     Unix(UnixStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Connects, and for a `tls:` address verifies who is there. A name's addresses are tried one after the other, each for its
-/// share of the time.
-pub async fn connect(address: &Address, live: &Live) -> io::Result<Backend> {
+/// Connects, and verifies the certificate of a `tls:` backend. If the name has several addresses, they are tried in turn, each
+/// for an equal share of the remaining time.
+pub async fn connect(address: &Address, live: &LiveConfig) -> io::Result<Backend> {
     let end = Instant::now() + live.settings.limits.backend();
     let (place, tls) = match address {
         Address::Unix(path) => return within(end, UnixStream::connect(path)).await.map(Backend::Unix),
@@ -71,18 +70,18 @@ async fn within<T>(end: Instant, doing: impl Future<Output = io::Result<T>>) -> 
     timeout_at(end, doing).await.map_err(late)?
 }
 
-/// Small messages go at once; a peer that has vanished is noticed.
+/// Sends small messages at once, and notices a peer that has vanished.
 pub fn set_options(stream: &TcpStream) {
     let keepalive =
         socket2::TcpKeepalive::new().with_time(Duration::from_secs(120)).with_interval(Duration::from_secs(30));
     let kept = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive);
     if let Err(error) = stream.set_nodelay(true).and(kept) {
-        debug!(%error, "a socket option could not be set");
+        debug!(%error, "cannot set a socket option");
     }
 }
 
 impl Backend {
-    /// Relays between it and a client, see [`relay`].
+    /// Relays between this backend and a client, see [`relay`].
     pub async fn relay<C: Stream>(
         &mut self,
         client: &mut C,
@@ -109,7 +108,7 @@ mod tests {
         (listener, place)
     }
 
-    /// A place that drops whoever knocks: its queue is full.
+    /// An address that ignores connection attempts: its queue is full.
     async fn silent() -> (impl Drop, SocketAddr) {
         struct Held(#[allow(dead_code)] Vec<TcpStream>, #[allow(dead_code)] TcpListener);
         impl Drop for Held {

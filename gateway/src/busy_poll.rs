@@ -1,63 +1,63 @@
-//! Whether a thread that relays sleeps as soon as there is nothing to do.
+//! Busy polling: a relay thread that has just passed bytes on polls for more before it sleeps.
 //!
-//! To wake it costs more than to relay a message, for the thread and for whoever wakes it: an idle processor has to be
-//! called by an interrupt, which on a virtual machine is dearer still. So after bytes have passed the thread asks
-//! again for some rounds, and gives the processor away in between. Who writes meanwhile need not wake it, and what is
-//! written meanwhile goes on in one piece.
+//! Waking a thread costs more than relaying a message, both for the thread and for the program that wakes it: an idle
+//! processor must be interrupted, which is even slower on a virtual machine. So after bytes have passed, the thread polls
+//! for some rounds, and yields the processor between them. A program that writes meanwhile need not wake the thread, and
+//! everything it has written meanwhile is relayed in one piece.
 //!
-//! Where somebody else keeps the processor, a thread that asks would wait for it each time, and one that sleeps is
-//! woken at once: so it sleeps for a while.
+//! If another program keeps the processor busy, a polling thread would have to wait for it in each round, while a sleeping
+//! thread is woken at once. So busy polling then pauses for a while.
 
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// How often it asks, about a microsecond each where nobody else wants the processor.
+/// Rounds of polling, about a microsecond each if no other program wants the processor.
 const ROUNDS: u32 = 50;
 
-/// Longer than the two ends of a relay need the processor for what they have been sent.
-const AWAY: Duration = Duration::from_millis(1);
+/// A yield that takes longer than this means that the processor is busy: client and backend need less for what they were sent.
+const BUSY_AFTER: Duration = Duration::from_millis(1);
 
-/// How long it sleeps as soon as it can, when the processor was away.
-const REST: Duration = Duration::from_millis(200);
+/// How long busy polling pauses when the processor was busy.
+const PAUSE: Duration = Duration::from_millis(200);
 
 thread_local! {
-    static LEFT: Cell<u32> = const { Cell::new(0) };
-    static ASLEEP: Cell<Option<Waker>> = const { Cell::new(None) };
-    static RESTS: Cell<Option<Instant>> = const { Cell::new(None) };
+    static ROUNDS_LEFT: Cell<u32> = const { Cell::new(0) };
+    static SLEEPER: Cell<Option<Waker>> = const { Cell::new(None) };
+    static PAUSED_UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Bytes have passed on this thread.
+/// Restarts polling: bytes have passed on this thread.
 pub fn renew() {
-    if RESTS.get().is_some_and(|until| Instant::now() < until) {
+    if PAUSED_UNTIL.get().is_some_and(|until| Instant::now() < until) {
         return;
     }
-    LEFT.set(ROUNDS);
-    if let Some(waker) = ASLEEP.take() {
+    ROUNDS_LEFT.set(ROUNDS);
+    if let Some(waker) = SLEEPER.take() {
         waker.wake();
     }
 }
 
-/// Keeps its thread awake; one task of each thread, which has no end. It sleeps itself when the rounds are over.
-pub async fn keep() {
+/// Keeps its thread awake while rounds are left. Runs for ever, as one task of each thread.
+pub async fn poll() {
     loop {
-        poll_fn(|cx| match LEFT.get() {
+        poll_fn(|cx| match ROUNDS_LEFT.get() {
             0 => {
-                ASLEEP.set(Some(cx.waker().clone()));
+                SLEEPER.set(Some(cx.waker().clone()));
                 Poll::Pending
             }
             left => {
-                LEFT.set(left - 1);
+                ROUNDS_LEFT.set(left - 1);
                 Poll::Ready(())
             }
         })
         .await;
         let begin = Instant::now();
         std::thread::yield_now();
-        if begin.elapsed() > AWAY {
-            LEFT.set(0);
-            RESTS.set(Some(Instant::now() + REST));
+        if begin.elapsed() > BUSY_AFTER {
+            ROUNDS_LEFT.set(0);
+            PAUSED_UNTIL.set(Some(Instant::now() + PAUSE));
         }
         tokio::task::yield_now().await;
     }
@@ -70,7 +70,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    /// The thread is awake for as many rounds as were granted, then parks; and again after the next bytes.
+    /// The thread stays awake for that many rounds, then parks; and does so again after the next bytes.
     #[test]
     fn a_thread_sleeps_when_its_rounds_are_over() {
         let parked = Arc::new(AtomicU32::new(0));
@@ -80,31 +80,31 @@ mod tests {
             .on_thread_park(move || _ = counter.fetch_add(1, Ordering::Relaxed))
             .build()
             .unwrap();
-        runtime.spawn(keep());
+        runtime.spawn(poll());
         for _ in 0..3 {
             runtime.block_on(async {
                 tokio::time::sleep(Duration::from_millis(1)).await;
-                assert!(LEFT.get() == 0 && parked.swap(0, Ordering::Relaxed) > 0);
-                RESTS.set(None);
+                assert!(ROUNDS_LEFT.get() == 0 && parked.swap(0, Ordering::Relaxed) > 0);
+                PAUSED_UNTIL.set(None);
                 renew();
-                assert_eq!(LEFT.get(), ROUNDS);
+                assert_eq!(ROUNDS_LEFT.get(), ROUNDS);
                 for round in 1..ROUNDS {
                     tokio::task::yield_now().await;
-                    assert!(LEFT.get() <= ROUNDS - round + 1, "round {round}");
+                    assert!(ROUNDS_LEFT.get() <= ROUNDS - round + 1, "round {round}");
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
-                assert!(LEFT.get() == 0, "the rounds have no end");
+                assert!(ROUNDS_LEFT.get() == 0, "the rounds never end");
             });
         }
     }
 
     #[test]
-    fn a_thread_that_lost_the_processor_sleeps() {
-        RESTS.set(Some(Instant::now() + REST));
+    fn polling_pauses_while_the_processor_is_busy() {
+        PAUSED_UNTIL.set(Some(Instant::now() + PAUSE));
         renew();
-        assert_eq!(LEFT.get(), 0);
-        RESTS.set(Some(Instant::now()));
+        assert_eq!(ROUNDS_LEFT.get(), 0);
+        PAUSED_UNTIL.set(Some(Instant::now()));
         renew();
-        assert_eq!(LEFT.get(), ROUNDS);
+        assert_eq!(ROUNDS_LEFT.get(), ROUNDS);
     }
 }

@@ -1,4 +1,4 @@
-//! One connection: AUTH until it has succeeded, then the relay.
+//! One connection: the TLS handshake, the login, then the relay.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,56 +10,56 @@ use tokio_rustls::server::TlsStream;
 use tracing::{debug, info, warn};
 
 use crate::backend::set_options;
-use crate::gate::{Live, Seat};
-use crate::gauges::{count, Held};
-use crate::login::{Entered, Login, Security};
+use crate::gate::{ConnectionSlot, LiveConfig};
+use crate::login::{LoggedIn, Login, TransportSecurity};
+use crate::metrics::{count, GaugeGuard};
 use crate::peer::{uid_of, Peer};
 use crate::relay::Stream;
-use crate::throttle::Place;
+use crate::throttle::AddressSlot;
 use crate::tls;
 
 /// Serves a client on TCP, with or without TLS.
-pub async fn serve_tcp(seat: Seat, stream: TcpStream, address: SocketAddr, with_tls: bool) {
-    let live = seat.gate.live();
+pub async fn serve_tcp(slot: ConnectionSlot, stream: TcpStream, address: SocketAddr, with_tls: bool) {
+    let live = slot.gate.live();
     let peer = Peer::tcp(address);
-    let Some(place) = admit(&seat, &live, &peer) else { return };
+    let Some(address_slot) = admit(&slot, &live, &peer) else { return };
     set_options(&stream);
     let deadline = Instant::now() + live.settings.limits.login();
     if !with_tls {
-        return serve(seat, live, stream, Security::default(), peer, place, deadline).await;
+        return serve(slot, live, stream, TransportSecurity::default(), peer, address_slot, deadline).await;
     }
-    // Boxed, as what is more: a connection pays for what it has, not for what another kind would.
-    if let Some((stream, security)) = Box::pin(shake(&seat, &live, stream, &peer, deadline)).await {
-        Box::pin(serve(seat, live, stream, security, peer, place, deadline)).await;
+    // Boxed, so that a connection without TLS does not take the memory of one with TLS.
+    if let Some((stream, security)) = Box::pin(handshake(&slot, &live, stream, &peer, deadline)).await {
+        Box::pin(serve(slot, live, stream, security, peer, address_slot, deadline)).await;
     }
 }
 
-/// The TLS handshake, and what SASL wants to know of it.
-async fn shake(
-    seat: &Seat,
-    live: &Live,
+/// The TLS handshake, and the properties of TLS that SASL needs.
+async fn handshake(
+    slot: &ConnectionSlot,
+    live: &LiveConfig,
     stream: TcpStream,
     peer: &Peer,
     deadline: Instant,
-) -> Option<(Box<TlsStream<TcpStream>>, Security)> {
+) -> Option<(Box<TlsStream<TcpStream>>, TransportSecurity)> {
     let Some(acceptor) = &live.tls else {
-        warn!(peer = peer.text, "there is no certificate any more: the connection is closed");
+        warn!(peer = peer.text, "no certificate is configured any more; closing the connection");
         return None;
     };
     match timeout_at(deadline.into(), acceptor.accept(stream)).await {
         Err(_) => {
-            count(&seat.gate.gauges.late);
-            debug!(peer = peer.text, "no TLS handshake in time");
+            count(&slot.gate.metrics.late);
+            debug!(peer = peer.text, "TLS handshake timed out");
             None
         }
         Ok(Err(error)) => {
-            count(&seat.gate.gauges.broken);
-            debug!(peer = peer.text, %error, "the TLS handshake has failed");
+            count(&slot.gate.metrics.broken);
+            debug!(peer = peer.text, %error, "TLS handshake failed");
             None
         }
         Ok(Ok(stream)) => {
             let connection = stream.get_ref().1;
-            let security = Security {
+            let security = TransportSecurity {
                 strength: tls::strength(connection),
                 binding: tls::binding(connection),
                 user: tls::user(connection, live.settings.tls.client_name),
@@ -69,22 +69,22 @@ async fn shake(
     }
 }
 
-/// Serves a client on a Unix socket: nobody listens there.
-pub async fn serve_unix(seat: Seat, stream: UnixStream) {
-    let live = seat.gate.live();
+/// Serves a client on a Unix socket. It counts as a secure transport, since it cannot be intercepted.
+pub async fn serve_unix(slot: ConnectionSlot, stream: UnixStream) {
+    let live = slot.gate.live();
     let uid = uid_of(&stream);
     let user = uid.and_then(|uid| live.settings.unix_users.get(&uid.to_string()).cloned());
     let peer = Peer::unix(&stream);
     let deadline = Instant::now() + live.settings.limits.login();
-    serve(seat, live, stream, Security { strength: 1, binding: None, user }, peer, None, deadline).await;
+    serve(slot, live, stream, TransportSecurity { strength: 1, binding: None, user }, peer, None, deadline).await;
 }
 
-/// A place for the connection, unless its address has had too many. `None` inside is a client without an address.
-fn admit(seat: &Seat, live: &Live, peer: &Peer) -> Option<Option<Place>> {
+/// Takes a slot of the client's address, or turns the client away. `Some(None)` if the client has no address.
+fn admit(slot: &ConnectionSlot, live: &LiveConfig, peer: &Peer) -> Option<Option<AddressSlot>> {
     let Some(address) = peer.address else { return Some(None) };
-    let (gate, limits) = (&seat.gate, &live.settings.limits);
+    let (gate, limits) = (&slot.gate, &live.settings.limits);
     match gate.throttle.enter(address, limits, gate.free(), Instant::now()) {
-        Ok(place) => Some(Some(place)),
+        Ok(address_slot) => Some(Some(address_slot)),
         Err(reason) => {
             gate.turn_away(&peer.text, reason);
             None
@@ -93,26 +93,26 @@ fn admit(seat: &Seat, live: &Live, peer: &Peer) -> Option<Option<Place>> {
 }
 
 async fn serve<S: Stream>(
-    mut seat: Seat,
-    live: Arc<Live>,
+    mut slot: ConnectionSlot,
+    live: Arc<LiveConfig>,
     mut stream: S,
-    security: Security,
+    security: TransportSecurity,
     peer: Peer,
-    place: Option<Place>,
+    address_slot: Option<AddressSlot>,
     deadline: Instant,
 ) {
     let half_closed = live.settings.limits.half_closed();
-    // Boxed, and gone when the relay begins: a connection pays for the dialogue or for its relay.
-    let entered = Box::pin(enter(&mut seat, live, &mut stream, security, &peer, place, deadline)).await;
-    let Some(Entered { mut backend, early, user, to }) = entered else { return };
-    let gauges = &seat.gate.gauges;
-    let (_held, begin) = (Held::new(&gauges.relaying), Instant::now());
-    let counters = (&gauges.bytes_in, &gauges.bytes_out);
+    // Boxed, and freed before the relay begins: a connection takes the memory of its login or of its relay, not of both.
+    let logged_in = Box::pin(log_in(&mut slot, live, &mut stream, security, &peer, address_slot, deadline)).await;
+    let Some(LoggedIn { mut backend, early, user, backend_name }) = logged_in else { return };
+    let metrics = &slot.gate.metrics;
+    let (_gauge, begin) = (GaugeGuard::new(&metrics.relaying), Instant::now());
+    let counters = (&metrics.bytes_in, &metrics.bytes_out);
     let (carried, result) = Box::pin(backend.relay(&mut stream, early, counters, half_closed)).await;
     info!(
         peer = peer.text,
         user = ?user,
-        backend = to,
+        backend = backend_name,
         bytes_in = carried.up,
         bytes_out = carried.down,
         seconds = begin.elapsed().as_secs(),
@@ -121,23 +121,23 @@ async fn serve<S: Stream>(
     );
 }
 
-async fn enter<S: Stream>(
-    seat: &mut Seat,
-    live: Arc<Live>,
+async fn log_in<S: Stream>(
+    slot: &mut ConnectionSlot,
+    live: Arc<LiveConfig>,
     stream: &mut S,
-    security: Security,
+    security: TransportSecurity,
     peer: &Peer,
-    place: Option<Place>,
+    address_slot: Option<AddressSlot>,
     deadline: Instant,
-) -> Option<Entered> {
-    let gate = seat.gate.clone();
-    let mut login = Login::new(seat, live, security, peer, place);
+) -> Option<LoggedIn> {
+    let gate = slot.gate.clone();
+    let mut login = Login::new(slot, live, security, peer, address_slot);
     match timeout_at(deadline.into(), login.run(stream)).await {
-        Ok(entered) => entered,
+        Ok(logged_in) => logged_in,
         Err(_) => {
-            count(&gate.gauges.late);
-            debug!(peer = peer.text, "not authenticated in time");
-            login.hung_up();
+            count(&gate.metrics.late);
+            debug!(peer = peer.text, "login timed out");
+            login.disconnected();
             None
         }
     }

@@ -1,5 +1,5 @@
-//! Files that the settings name. Judged is the file that was opened, whatever its path is made of: behind a symbolic link
-//! (as in a Secret of Kubernetes) it is the file that counts.
+//! Files that the configuration names. Owner and mode are checked on the opened file, so symbolic links in its path (as in a
+//! Kubernetes Secret) do not matter.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{Error, Read};
@@ -10,32 +10,32 @@ use authen_sasl_rust::secret::Secret;
 use rustix::fs::OFlags;
 use rustix::process::geteuid;
 
-/// Longest file, in bytes, as for the users' file of the core.
+/// The maximum size of a file in bytes, the same as for the core's users' file.
 const SIZE_LIMIT: u64 = 64 << 20;
 
 /// Who may read a file besides the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readers {
-    /// Anybody.
+    /// Everyone.
     Any,
-    /// Its owner, who is root or the gateway's user, and a group.
+    /// Only its owner, who must be root or the gateway's user, and perhaps a group.
     Owner,
 }
 
-/// Reads a regular file as a whole; errors name it.
+/// Reads a regular file. Errors name the file.
 pub fn read(path: &Path, readers: Readers) -> Result<Secret, String> {
     let (file, about) = open(path, OpenOptions::new().read(true), readers)?;
     content(&file, &about).map_err(|error| named(path, error))
 }
 
-/// Opens a file and looks whether it is one to be trusted.
+/// Opens a file, and checks its type, owner, mode and size.
 pub fn open(path: &Path, options: &mut OpenOptions, readers: Readers) -> Result<(File, Metadata), String> {
-    // A named pipe would keep us waiting.
+    // Opening a named pipe would block.
     let opened = options.custom_flags(OFlags::NONBLOCK.bits() as i32).open(path);
     let file = opened.map_err(|error| named(path, error))?;
     let about = file.metadata().map_err(|error| named(path, error))?;
     if !about.is_file() {
-        return Err(named(path, "it is no regular file"));
+        return Err(named(path, "not a regular file"));
     }
     if readers == Readers::Owner {
         if about.uid() != 0 && about.uid() != geteuid().as_raw() {
@@ -46,21 +46,21 @@ pub fn open(path: &Path, options: &mut OpenOptions, readers: Readers) -> Result<
         }
     }
     if about.len() > SIZE_LIMIT {
-        return Err(named(path, "it is longer than 64 MiB"));
+        return Err(named(path, "longer than 64 MiB"));
     }
     Ok((file, about))
 }
 
-/// All that is in an opened file.
+/// The content of an opened file.
 pub fn content(file: &File, about: &Metadata) -> Result<Secret, Error> {
-    // One octet more than there is, so that the buffer does not grow and leave copies.
+    // One byte more than the file's size, so that the buffer does not grow and leave copies of secrets behind.
     let mut bytes = Vec::with_capacity(usize::try_from(about.len()).unwrap_or(0).saturating_add(1));
     let read = file.take(SIZE_LIMIT).read_to_end(&mut bytes);
     let bytes = Secret::from(bytes);
     read.map(|_| bytes)
 }
 
-/// An error with the file's name.
+/// An error text with the file's name.
 pub fn named(path: &Path, what: impl std::fmt::Display) -> String {
     format!("{}: {what}", path.display())
 }
@@ -72,7 +72,7 @@ mod tests {
     use std::path::PathBuf;
     use std::process::Command;
 
-    /// A folder of this test's own.
+    /// A temporary folder of this test.
     struct Folder(PathBuf);
 
     impl Folder {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_opened_file_is_judged() {
+    fn the_opened_file_is_checked() {
         let folder = Folder::new("files");
         let link = |to: &Path, name: &str| {
             let path = folder.0.join(name);
@@ -117,15 +117,15 @@ mod tests {
         assert!(read(&nowhere, Readers::Any).unwrap_err().starts_with(&nowhere.display().to_string()));
     }
 
-    /// Neither is waited for.
+    /// None of them blocks.
     #[test]
-    fn what_is_no_file_is_refused() {
+    fn only_regular_files_are_read() {
         let folder = Folder::new("no-files");
         let pipe = folder.0.join("pipe");
         assert!(Command::new("mkfifo").args(["-m", "600"]).arg(&pipe).status().unwrap().success());
         for path in [&pipe, &folder.0, Path::new("/dev/null")] {
             for readers in [Readers::Any, Readers::Owner] {
-                assert!(read(path, readers).unwrap_err().ends_with("it is no regular file"), "{path:?}");
+                assert!(read(path, readers).unwrap_err().ends_with("not a regular file"), "{path:?}");
             }
         }
     }

@@ -12,61 +12,60 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tracing::warn;
 
 use crate::accounts::Accounts;
-use crate::gauges::{count, Gauges};
+use crate::log_limit::LogLimit;
+use crate::metrics::{count, Metrics};
 use crate::settings::Settings;
-use crate::sparse::Sparse;
 use crate::throttle::{Throttle, TurnedAway};
 use crate::tls;
 
-/// A configuration with all that its files hold; a reload makes a new one.
-pub struct Live {
+/// A configuration with the contents of its files. A reload makes a new one.
+pub struct LiveConfig {
     pub settings: Settings,
     pub accounts: Accounts,
     pub tls: Option<TlsAcceptor>,
     pub backend_tls: Option<TlsConnector>,
-    /// What is offered, as far as the accounts allow.
+    /// The mechanisms to offer: those configured that at least one account can use.
     pub mechanisms: String,
-    /// What is wrong with files that can be used all the same.
-    pub flaws: Vec<String>,
+    /// What is wrong with files that are usable nevertheless.
+    pub warnings: Vec<String>,
     lookups: LookupMemory,
 }
 
-impl Live {
-    /// Reads everything that the settings name.
+impl LiveConfig {
+    /// Checks the settings, and loads all files that they name.
     pub fn load(settings: Settings) -> Result<Self, String> {
         settings.check()?;
         let accounts = Accounts::read(&settings)?;
         let mechanisms = accounts.usable(&settings.mechanisms);
         if mechanisms.is_empty() {
-            return Err(format!("nobody can use any of the mechanisms {}", settings.mechanisms));
+            return Err(format!("no account can use any of the mechanisms {}", settings.mechanisms));
         }
-        let mut flaws = Vec::new();
+        let mut warnings = Vec::new();
         let tls = match (&settings.tls.certificate, &settings.tls.key) {
             (Some(certificate), Some(key)) => {
-                flaws = tls::flaws(certificate, SystemTime::now())?;
+                warnings = tls::warnings(certificate, SystemTime::now())?;
                 Some(tls::acceptor(certificate, key, &settings.tls)?)
             }
             (None, None) => None,
-            _ => return Err("a certificate and its key belong together".into()),
+            _ => return Err("tls.certificate and tls.key must be set together".into()),
         };
         let backend_tls = settings.backend_tls.ca.as_deref().map(tls::connector).transpose()?;
-        Ok(Live { settings, accounts, tls, backend_tls, mechanisms, flaws, lookups: LookupMemory::new() })
+        Ok(LiveConfig { settings, accounts, tls, backend_tls, mechanisms, warnings, lookups: LookupMemory::new() })
     }
 
-    /// Logs what is wrong with files that are used all the same.
-    pub fn warn(&self) {
-        for flaw in &self.flaws {
-            warn!("{flaw}");
+    pub fn log_warnings(&self) {
+        for warning in &self.warnings {
+            warn!("{warning}");
         }
     }
 
-    /// Lends the core its world, for one call, which leaves no secret on the stack.
+    /// Lends the core its world for one call, and wipes the stack that the call used.
     pub fn with_world<R>(&self, call: impl FnOnce(&mut World<'_>) -> R) -> R {
         wiping_stack(|| {
             call(&mut World {
                 random: &mut OsRandom,
                 keys: None,
-                // Stored keys of unknown users come from the accounts, with their salts.
+                // Not needed: the accounts answer with mock verifiers for unknown users.
                 salt_key: b"",
                 lookups: &self.lookups,
             })
@@ -74,110 +73,111 @@ impl Live {
     }
 }
 
-/// The gateway.
+/// What all connections share.
 pub struct Gate {
-    live: RwLock<Arc<Live>>,
+    live: RwLock<Arc<LiveConfig>>,
     pub throttle: Arc<Throttle>,
-    pub gauges: Gauges,
-    seats: AtomicUsize,
-    /// How many of them are not authenticated yet.
-    strangers: AtomicUsize,
-    turned_away: [Sparse; 4],
-    /// Key derivations at once: one for each thread, so that passwords do not starve the relays.
+    pub metrics: Metrics,
+    /// The number of connections.
+    connections: AtomicUsize,
+    /// The number of connections that are not authenticated yet.
+    unauthenticated: AtomicUsize,
+    turned_away: [LogLimit; 4],
+    /// Limits concurrent key derivations to one per thread, so that passwords do not starve the relays.
     pub derivations: Arc<Semaphore>,
 }
 
 impl Gate {
-    /// `dropped` counts the lines that the log has dropped.
-    pub fn new(live: Live, threads: usize, dropped: Arc<AtomicU64>) -> Self {
+    /// `dropped` is the counter of dropped log lines.
+    pub fn new(live: LiveConfig, threads: usize, dropped: Arc<AtomicU64>) -> Self {
         Gate {
             live: RwLock::new(Arc::new(live)),
             throttle: Arc::default(),
-            gauges: Gauges { log_lines_dropped: dropped, ..Gauges::default() },
-            seats: AtomicUsize::new(0),
-            strangers: AtomicUsize::new(0),
+            metrics: Metrics { log_lines_dropped: dropped, ..Metrics::default() },
+            connections: AtomicUsize::new(0),
+            unauthenticated: AtomicUsize::new(0),
             turned_away: Default::default(),
             derivations: Arc::new(Semaphore::new(threads)),
         }
     }
 
-    /// How many connections there are.
+    /// The number of connections.
     pub fn connections(&self) -> usize {
-        self.seats.load(Ordering::Relaxed)
+        self.connections.load(Ordering::Relaxed)
     }
 
-    /// How many connections may still come that are not authenticated.
+    /// How many more unauthenticated connections fit under `limits.unauthenticated`.
     pub fn free(&self) -> usize {
         let limit = self.live().settings.limits.unauthenticated();
-        limit.saturating_sub(self.strangers.load(Ordering::Relaxed))
+        limit.saturating_sub(self.unauthenticated.load(Ordering::Relaxed))
     }
 
-    /// How many connections are not authenticated.
-    pub fn strangers(&self) -> usize {
-        self.strangers.load(Ordering::Relaxed)
+    /// The number of connections that are not authenticated yet.
+    pub fn unauthenticated(&self) -> usize {
+        self.unauthenticated.load(Ordering::Relaxed)
     }
 
-    /// Counts a connection that is turned away, and logs it unless too many are.
+    /// Counts a connection that is turned away, and logs it unless there are too many.
     pub fn turn_away(&self, peer: &str, reason: TurnedAway) {
-        count(&self.gauges.turned_away);
-        if let Some(unlogged) = self.turned_away[reason as usize].next(Instant::now()) {
+        count(&self.metrics.turned_away);
+        if let Some(unlogged) = self.turned_away[reason as usize].admit(Instant::now()) {
             warn!(peer, unlogged = (unlogged > 0).then_some(unlogged), "{}", reason.text());
         }
     }
 
-    /// The configuration of this moment.
-    pub fn live(&self) -> Arc<Live> {
+    /// The current configuration.
+    pub fn live(&self) -> Arc<LiveConfig> {
         self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// New connections get this one; those that are there keep theirs.
-    pub fn replace(&self, live: Live) {
+    /// Replaces the configuration for new connections. Existing ones keep theirs.
+    pub fn replace(&self, live: LiveConfig) {
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
     }
 }
 
-/// One of the `limits.connections` that a gateway has at once, and one of the `limits.unauthenticated` until its client is
-/// authenticated; given back when dropped.
-pub struct Seat {
+/// A connection's share of `limits.connections`, and of `limits.unauthenticated` until its client is authenticated. Dropping it
+/// gives both back.
+pub struct ConnectionSlot {
     pub gate: Arc<Gate>,
-    is_strangers: bool,
+    counts_as_unauthenticated: bool,
 }
 
-impl Seat {
-    /// Takes one, if there is one for a client that nobody knows yet.
+impl ConnectionSlot {
+    /// Takes a slot for a client that is not authenticated yet.
     pub fn take(gate: &Arc<Gate>) -> Result<Self, TurnedAway> {
         let live = gate.live();
         let limits = &live.settings.limits;
-        if !taken(&gate.seats, limits.connections) {
-            return Err(TurnedAway::NoSeat);
+        if !try_increment(&gate.connections, limits.connections) {
+            return Err(TurnedAway::ConnectionLimit);
         }
-        // Dropped if there is none of the other kind.
-        let mut seat = Seat { gate: gate.clone(), is_strangers: false };
-        seat.is_strangers = taken(&gate.strangers, limits.unauthenticated());
-        if seat.is_strangers {
-            Ok(seat)
+        // If the other limit is reached, dropping this gives the connection back.
+        let mut slot = ConnectionSlot { gate: gate.clone(), counts_as_unauthenticated: false };
+        slot.counts_as_unauthenticated = try_increment(&gate.unauthenticated, limits.unauthenticated());
+        if slot.counts_as_unauthenticated {
+            Ok(slot)
         } else {
-            Err(TurnedAway::NoSeatForStrangers)
+            Err(TurnedAway::UnauthenticatedLimit)
         }
     }
 
-    /// Its client is authenticated: it takes none of the others' seats any more.
+    /// Notes that the client is authenticated: the connection no longer counts as unauthenticated.
     pub fn authenticated(&mut self) {
-        if std::mem::take(&mut self.is_strangers) {
-            self.gate.strangers.fetch_sub(1, Ordering::Relaxed);
+        if std::mem::take(&mut self.counts_as_unauthenticated) {
+            self.gate.unauthenticated.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
 
-/// Takes one of so many.
-fn taken(counter: &AtomicUsize, limit: usize) -> bool {
-    let free = |taken: usize| (taken < limit).then_some(taken + 1);
-    counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, free).is_ok()
+/// Adds one, unless the counter has reached the limit.
+fn try_increment(counter: &AtomicUsize, limit: usize) -> bool {
+    let next = |count: usize| (count < limit).then_some(count + 1);
+    counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.authenticated();
-        self.gate.seats.fetch_sub(1, Ordering::Relaxed);
+        self.gate.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -1,4 +1,4 @@
-//! Identities that were proved below SASL, for EXTERNAL.
+//! Identities from client certificates, for EXTERNAL.
 
 use authen_sasl_rust::wire::saslprep;
 use serde::Deserialize;
@@ -18,16 +18,16 @@ pub enum ClientName {
     /// The subject's common name.
     #[default]
     CommonName,
-    /// rfc822Name of the alternative names.
+    /// The rfc822Name of the subject alternative names.
     Email,
-    /// dNSName of these.
+    /// The dNSName of the subject alternative names.
     Dns,
-    /// uniformResourceIdentifier of these.
+    /// The uniformResourceIdentifier of the subject alternative names.
     Uri,
 }
 
-/// The user of a certificate whose chain was verified. A certificate with several such names, or none, is nobody's; so is
-/// one whose name SASLprep would change: to the authority that is somebody else than the user with the prepared name.
+/// The user of a certificate whose chain was verified. There is none if the certificate has several names of that kind, or
+/// none, or if SASLprep would change the name: for the CA, a prepared name belongs to someone else.
 pub fn of_certificate(der: &[u8], which: ClientName) -> Option<String> {
     let certificate = Certificate::from_der(der).ok()?;
     let mut names = names(&certificate, which)?.into_iter();
@@ -74,7 +74,7 @@ mod tests {
         }
     }
 
-    /// The same certificate with another common name of as many octets; the chain is not verified here.
+    /// The same certificate with another common name of the same length; the chain is not verified here.
     fn with_name(name: &str) -> Vec<u8> {
         let mut der = ONE_NAME.to_vec();
         for at in 0..der.len() {
@@ -86,10 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_not_plain_are_nobodys() {
+    fn names_that_saslprep_changes_have_no_user() {
         assert_eq!(of_certificate(&with_name("anna"), ClientName::CommonName).as_deref(), Some("anna"));
-        assert_eq!(of_certificate(&with_name("*.de"), ClientName::CommonName).as_deref(), Some("*.de"), "no pattern");
-        // The last three are other names to SASLprep: a soft hyphen, a decomposed umlaut, a wide letter.
+        assert_eq!(
+            of_certificate(&with_name("*.de"), ClientName::CommonName).as_deref(),
+            Some("*.de"),
+            "not a pattern"
+        );
+        // SASLprep changes the last three: a soft hyphen, a decomposed umlaut, a wide letter.
         for name in ["fre\0", "\0\0\0\0", "fr\ne", "fr\x1be", "fr\u{ad}", "jo\u{308}", "\u{ff46}r"] {
             let der = with_name(name);
             assert!(Certificate::from_der(&der).is_ok());
@@ -99,12 +103,12 @@ mod tests {
 
     /// `-multivalue-rdn -subj /CN=fred+CN=anna`.
     #[test]
-    fn two_names_in_one_part_are_two() {
+    fn two_names_in_one_rdn_are_two() {
         assert_eq!(of_certificate(JOINED_NAMES, ClientName::CommonName), None);
     }
 
     #[test]
-    fn damaged_certificates_are_nobodys() {
+    fn damaged_certificates_have_no_user() {
         for end in 0..ONE_NAME.len() {
             assert_eq!(of_certificate(&ONE_NAME[..end], ClientName::CommonName), None);
         }

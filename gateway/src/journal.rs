@@ -1,5 +1,5 @@
-//! The log. Its lines wait in a queue for standard error, which a thread of its own writes: a reader that stalls stops no
-//! connection. What the queue cannot take is dropped and counted.
+//! The log. A separate thread writes the queued lines to standard error, so a stalled reader does not block connections. Lines that
+//! do not fit into the queue are dropped and counted.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -16,21 +16,21 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{reload, Registry};
 
-use crate::gauges::count;
+use crate::metrics::count;
 use crate::settings::Log;
 
-/// Lines that wait at most: some hundred kilobytes.
-const WAITING: usize = 1024;
+/// Capacity of the queue in lines: some hundred kilobytes.
+const QUEUE_LENGTH: usize = 1024;
 
-/// How long the last lines may take when the gateway ends.
-const FLUSH: Duration = Duration::from_secs(1);
+/// How long to wait for the last lines when the gateway ends.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 enum Entry {
     Line(Vec<u8>),
     Flush(SyncSender<()>),
 }
 
-/// The queue's end that takes lines.
+/// The sending end of the queue.
 #[derive(Clone)]
 struct Queue {
     entries: SyncSender<Entry>,
@@ -44,14 +44,14 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Logs to standard error from now on.
+    /// Starts logging to standard error.
     pub fn start(format: Log, verbose: bool) -> Result<Self, String> {
-        let cannot = |error: &dyn std::fmt::Display| format!("the log cannot be started: {error}");
-        // A handle of its own: the one of the library has a lock, which a stalled write would keep.
+        let cannot = |error: &dyn std::fmt::Display| format!("cannot start the log: {error}");
+        // A separate handle: the standard library's has a lock, which a stalled write would hold.
         let out = File::from(io::stderr().as_fd().try_clone_to_owned().map_err(|error| cannot(&error))?);
         let queue = Queue::start(out).map_err(|error| cannot(&error))?;
         let (filter, level) = reload::Layer::new(level(verbose));
-        // A log that cannot be written, as the disk is full, is no reason to end: without the last word here it would be one.
+        // Without the last call, the gateway would panic if the log cannot be written, for example on a full disk.
         let lines = tracing_subscriber::fmt::layer().with_writer(queue.clone()).log_internal_errors(false);
         let registry = tracing_subscriber::registry().with(filter);
         match format {
@@ -62,21 +62,21 @@ impl Journal {
         Ok(Journal { queue, level })
     }
 
-    /// Whether connections that nobody has authenticated are logged too.
+    /// Sets whether the ends of unauthenticated connections are logged too.
     pub fn set_verbose(&self, verbose: bool) {
         if let Err(error) = self.level.reload(level(verbose)) {
-            warn!(%error, "verbose cannot be changed");
+            warn!(%error, "cannot change verbose");
         }
     }
 
-    /// How many lines were dropped until now.
+    /// The counter of dropped lines.
     pub fn dropped(&self) -> Arc<AtomicU64> {
         self.queue.dropped.clone()
     }
 
-    /// Waits for the last lines, and not for long.
+    /// Waits a short time until the queued lines are written.
     pub fn flush(&self) {
-        self.queue.flush(FLUSH);
+        self.queue.flush(FLUSH_TIMEOUT);
     }
 }
 
@@ -90,7 +90,7 @@ fn level(verbose: bool) -> LevelFilter {
 
 impl Queue {
     fn start(out: impl Write + Send + 'static) -> io::Result<Self> {
-        let (entries, waiting) = sync_channel(WAITING);
+        let (entries, waiting) = sync_channel(QUEUE_LENGTH);
         let dropped = Arc::new(AtomicU64::new(0));
         let counter = dropped.clone();
         std::thread::Builder::new().name("log".into()).spawn(move || write_all(&waiting, &counter, out))?;
@@ -111,16 +111,16 @@ impl Queue {
 }
 
 fn write_all(waiting: &Receiver<Entry>, dropped: &AtomicU64, mut out: impl Write) {
-    let mut told = 0;
+    let mut reported = 0;
     for entry in waiting {
         match entry {
             Entry::Line(line) if out.write_all(&line).is_err() => count(dropped),
-            // Only a line that was written says so: a disk that is full would else have no end of it.
+            // Reported only after a successful write; on a full disk, each report would be dropped and cause another one.
             Entry::Line(_) => {
                 let lost = dropped.load(Ordering::Relaxed);
-                if lost > told {
-                    warn!(lines = lost - told, "lines of the log were dropped");
-                    told = lost;
+                if lost > reported {
+                    warn!(lines = lost - reported, "log lines were dropped");
+                    reported = lost;
                 }
             }
             Entry::Flush(done) => _ = done.try_send(()),
@@ -129,7 +129,7 @@ fn write_all(waiting: &Receiver<Entry>, dropped: &AtomicU64, mut out: impl Write
 }
 
 impl Write for Queue {
-    /// Takes a whole line: the subscriber writes each at once.
+    /// Queues a whole line: the subscriber writes each line with one call.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.entries.try_send(Entry::Line(line.to_vec())).is_err() {
             count(&self.dropped);
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc::channel;
 
-    /// Writes when it is let, and passes on what was written.
+    /// Writes one line per permit, and passes on what was written.
     struct Stalled {
         lets: Receiver<()>,
         written: SyncSender<Vec<u8>>,
@@ -174,24 +174,24 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_stalls_costs_lines_and_no_time() {
-        let ((lets, allowed), (written, out)) = (channel(), sync_channel(10 * WAITING));
+    fn a_stalled_reader_costs_lines_but_no_time() {
+        let ((lets, allowed), (written, out)) = (channel(), sync_channel(10 * QUEUE_LENGTH));
         let mut queue = Queue::start(Stalled { lets: allowed, written }).unwrap();
         let begin = Instant::now();
-        for number in 0..3 * WAITING {
+        for number in 0..3 * QUEUE_LENGTH {
             Write::write_all(&mut queue, format!("{number}\n").as_bytes()).unwrap();
         }
         queue.flush(Duration::from_millis(50));
-        assert!(begin.elapsed() < Duration::from_secs(5), "it waits for the reader");
+        assert!(begin.elapsed() < Duration::from_secs(5), "logging waits for the reader");
         let lost = queue.dropped.load(Ordering::Relaxed) as usize;
-        assert!((2 * WAITING - 1..=2 * WAITING).contains(&lost), "{lost}");
-        for _ in 0..3 * WAITING {
+        assert!((2 * QUEUE_LENGTH - 1..=2 * QUEUE_LENGTH).contains(&lost), "{lost}");
+        for _ in 0..3 * QUEUE_LENGTH {
             lets.send(()).unwrap();
         }
-        // The first lines come, in order; one of them was with the reader already.
+        // The first lines arrive in order; the reader already had one of them.
         queue.flush(Duration::from_secs(60));
         let lines: Vec<_> = out.try_iter().map(|line| String::from_utf8(line).unwrap()).collect();
         assert!(lines.iter().enumerate().all(|(at, line)| *line == format!("{at}\n")), "{lines:?}");
-        assert_eq!(lines.len() + lost, 3 * WAITING);
+        assert_eq!(lines.len() + lost, 3 * QUEUE_LENGTH);
     }
 }

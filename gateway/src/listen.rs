@@ -1,4 +1,4 @@
-//! Sockets: those of the clients, and that of the scraper.
+//! Listening sockets: for clients, and for metrics.
 
 use std::collections::VecDeque;
 use std::os::unix::fs::FileTypeExt;
@@ -12,26 +12,27 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tracing::{error, info};
 
-use crate::address::{Address, Place};
+use crate::address::{Address, HostPort};
 use crate::connection::{serve_tcp, serve_unix};
-use crate::gate::{Gate, Seat};
-use crate::gauges::count;
+use crate::gate::{ConnectionSlot, Gate};
+use crate::metrics::count;
 use crate::peer::Peer;
 use crate::settings::Settings;
 use crate::workers::Workers;
 
-/// Connections that the system holds until they are accepted.
+/// Connections that the system queues until they are accepted.
 const BACKLOG: u32 = 4096;
 
-/// How long nobody is accepted after an error. Too many open files, mostly: connections that end make room.
+/// How long to wait after a failed accept. Usually too many files are open, until some connections end.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Scrapers at once: there is one, usually. One more takes the place of the one that is there longest: who says nothing
-/// keeps nobody waiting.
+/// Maximum number of concurrent scrapers; usually there is one. Another one replaces the oldest, so that silent connections
+/// cannot block the metrics.
 const SCRAPERS: usize = 16;
 
 /// A socket that clients connect to.
 pub enum Socket {
+    /// With TLS or without.
     Tcp(TcpListener, bool),
     Unix(UnixListener, PathBuf),
 }
@@ -46,7 +47,7 @@ fn open_one(address: &Address) -> std::io::Result<Socket> {
         Address::Tcp(place) => Socket::Tcp(bind(place)?, false),
         Address::Tls(place) => Socket::Tcp(bind(place)?, true),
         Address::Unix(path) => {
-            if is_left_over(path) {
+            if is_stale(path) {
                 std::fs::remove_file(path)?;
             }
             Socket::Unix(UnixListener::bind(path)?, path.clone())
@@ -61,8 +62,8 @@ fn open_one(address: &Address) -> std::io::Result<Socket> {
     Ok(socket)
 }
 
-/// Whether it is a socket from before, at which nobody listens. Any other file refuses connections too, and is not ours.
-fn is_left_over(path: &Path) -> bool {
+/// Whether it is a stale socket, on which no process listens. Connecting to any other kind of file fails too; such a file is kept.
+fn is_stale(path: &Path) -> bool {
     let refuses = |error: std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
     std::fs::symlink_metadata(path).is_ok_and(|about| about.file_type().is_socket())
         && std::os::unix::net::UnixStream::connect(path).is_err_and(refuses)
@@ -82,7 +83,7 @@ fn bind(place: &str) -> std::io::Result<TcpListener> {
 }
 
 impl Socket {
-    /// Accepts until `stopped`; the socket is closed then.
+    /// Accepts connections until `stopped`, then closes the socket.
     pub async fn accept(self, gate: Arc<Gate>, workers: Arc<Workers>, mut stopped: watch::Receiver<bool>) {
         loop {
             let accepted = tokio::select! {
@@ -90,7 +91,7 @@ impl Socket {
                 _ = stopped.changed() => break,
             };
             if let Err(error) = accepted {
-                error!(%error, "a connection cannot be accepted");
+                error!(%error, "cannot accept a connection");
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -99,28 +100,28 @@ impl Socket {
         }
     }
 
-    /// Accepts a connection and gives it to a worker, whose runtime it must belong to.
+    /// Accepts a connection and gives it to a worker. The stream must be registered with that worker's runtime.
     async fn next(&self, gate: &Arc<Gate>, workers: &Workers) -> std::io::Result<()> {
         match self {
             Socket::Tcp(listener, with_tls) => {
                 let (stream, address) = listener.accept().await?;
-                let Some(seat) = seat(gate, || Peer::tcp(address)) else { return Ok(()) };
+                let Some(slot) = take_slot(gate, || Peer::tcp(address)) else { return Ok(()) };
                 let (stream, with_tls) = (stream.into_std()?, *with_tls);
                 workers.spawn(async move {
                     match TcpStream::from_std(stream) {
-                        Ok(stream) => serve_tcp(seat, stream, address, with_tls).await,
-                        Err(error) => error!(%error, "a connection cannot be served"),
+                        Ok(stream) => serve_tcp(slot, stream, address, with_tls).await,
+                        Err(error) => error!(%error, "cannot serve a connection"),
                     }
                 });
             }
             Socket::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
-                let Some(seat) = seat(gate, || Peer::unix(&stream)) else { return Ok(()) };
+                let Some(slot) = take_slot(gate, || Peer::unix(&stream)) else { return Ok(()) };
                 let stream = stream.into_std()?;
                 workers.spawn(async move {
                     match UnixStream::from_std(stream) {
-                        Ok(stream) => serve_unix(seat, stream).await,
-                        Err(error) => error!(%error, "a connection cannot be served"),
+                        Ok(stream) => serve_unix(slot, stream).await,
+                        Err(error) => error!(%error, "cannot serve a connection"),
                     }
                 });
             }
@@ -129,18 +130,18 @@ impl Socket {
     }
 }
 
-fn seat(gate: &Arc<Gate>, peer: impl FnOnce() -> Peer) -> Option<Seat> {
-    count(&gate.gauges.accepted);
-    Seat::take(gate).map_err(|reason| gate.turn_away(&peer().text, reason)).ok()
+fn take_slot(gate: &Arc<Gate>, peer: impl FnOnce() -> Peer) -> Option<ConnectionSlot> {
+    count(&gate.metrics.accepted);
+    ConnectionSlot::take(gate).map_err(|reason| gate.turn_away(&peer().text, reason)).ok()
 }
 
-/// Serves the figures by as much HTTP as a scraper needs.
+/// Serves the metrics over HTTP, as far as a scraper needs it.
 pub async fn serve_metrics(
     gate: Arc<Gate>,
-    Place(place): Place,
+    HostPort(address): HostPort,
     mut stopped: watch::Receiver<bool>,
 ) -> Result<(), String> {
-    let listener = bind(&place).map_err(|error| format!("metrics at {place}: {error}"))?;
+    let listener = bind(&address).map_err(|error| format!("metrics at {address}: {error}"))?;
     if let Ok(address) = listener.local_addr() {
         info!(%address, "metrics");
     }
@@ -155,7 +156,7 @@ pub async fn serve_metrics(
                 Ok((stream, _)) => {
                     let gate = gate.clone();
                     let scraper = tokio::spawn(async move {
-                        // A scraper that is slow or gone asks again.
+                        // A scraper that is too slow or has disconnected tries again.
                         let _ = tokio::time::timeout(Duration::from_secs(5), answer(stream, &gate)).await;
                     });
                     scrapers.retain(|scraper| !scraper.is_finished());
@@ -165,7 +166,7 @@ pub async fn serve_metrics(
                     scrapers.push_back(scraper.abort_handle());
                 }
                 Err(error) => {
-                    error!(%error, "a scraper cannot be accepted");
+                    error!(%error, "cannot accept a scraper");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -184,7 +185,7 @@ async fn answer(mut stream: TcpStream, gate: &Gate) -> std::io::Result<()> {
         }
     }
     let (status, body) = match request.starts_with(b"GET /metrics ") {
-        true => ("200 OK", gate.gauges.text(gate.strangers())),
+        true => ("200 OK", gate.metrics.text(gate.unauthenticated())),
         false => ("404 Not Found", "GET /metrics\n".into()),
     };
     let length = body.len();

@@ -1,4 +1,4 @@
-//! The dialogue of one connection, until its client is authenticated.
+//! The login of one connection: the AUTH line protocol until its client is authenticated, and the connection to the backend.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,64 +17,64 @@ use zeroize::Zeroizing;
 use crate::access::backend_of;
 use crate::accounts::ITERATIONS;
 use crate::backend::{connect, Backend};
-use crate::gate::{Live, Seat};
-use crate::gauges::count;
-use crate::need::derives;
+use crate::gate::{ConnectionSlot, LiveConfig};
+use crate::metrics::count;
+use crate::need::derives_key;
 use crate::peer::Peer;
 use crate::relay::{close, Stream};
-use crate::throttle::{Place, TurnedAway};
+use crate::throttle::{AddressSlot, TurnedAway};
 use crate::tokens;
 
-/// How long a client that was refused may take to read it.
+/// How long a refused client may take to read the reply.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// What is read at once. Small, as every connection has one while it is in the dialogue.
-const READ: usize = 256;
+/// Size of the read buffer. Small, since every connection has one during its login.
+const BUFFER_SIZE: usize = 256;
 
-/// Characters of a name that was not proved, in the log.
-const SHOWN: usize = 200;
+/// Maximum length of an unproved name in the log, in characters.
+const MAX_LOGGED_NAME: usize = 200;
 
-/// What the transport gives already.
+/// What the transport provides.
 #[derive(Default)]
-pub struct Security {
+pub struct TransportSecurity {
+    /// Its SSF.
     pub strength: u32,
     pub binding: Option<ChannelBinding>,
-    /// Whom it has proved the client to be.
+    /// The identity of the client that it has proved, for EXTERNAL.
     pub user: Option<String>,
 }
 
-/// A client that is in.
-pub struct Entered {
+/// An authenticated client with its backend.
+pub struct LoggedIn {
     pub backend: Backend,
-    /// What it has sent behind its authentication.
+    /// What the client has sent after its last authentication message.
     pub early: Vec<u8>,
     pub user: Box<str>,
-    /// The backend's name in the rules.
-    pub to: Box<str>,
+    /// The name of the backend in the access rules.
+    pub backend_name: Box<str>,
 }
 
-/// Where a client that is authenticated goes.
-struct Reached {
-    backend: Backend,
-    user: Box<str>,
-    to: Box<str>,
-}
-
-/// The dialogue before the relay.
+/// The login of a connection.
 pub struct Login<'g> {
-    seat: &'g mut Seat,
-    live: Arc<Live>,
+    slot: &'g mut ConnectionSlot,
+    live: Arc<LiveConfig>,
     peer: &'g Peer,
-    place: Option<Place>,
-    /// `None` while another thread has it.
+    address_slot: Option<AddressSlot>,
+    /// `None` while another thread uses it for a key derivation.
     server: Option<Box<Server>>,
-    /// The name that the client of this exchange gave.
-    claimed: Option<String>,
+    /// The name that the client gave in this exchange.
+    claimed_user: Option<String>,
     failures: u32,
 }
 
 impl<'g> Login<'g> {
-    pub fn new(seat: &'g mut Seat, live: Arc<Live>, security: Security, peer: &'g Peer, place: Option<Place>) -> Self {
+    pub fn new(
+        slot: &'g mut ConnectionSlot,
+        live: Arc<LiveConfig>,
+        security: TransportSecurity,
+        peer: &'g Peer,
+        address_slot: Option<AddressSlot>,
+    ) -> Self {
         let settings = &live.settings;
         let offered = live.mechanisms.split(' ').filter(|name| *name != "EXTERNAL" || security.user.is_some());
         let mut server =
@@ -96,33 +96,33 @@ impl<'g> Login<'g> {
                 debug!(peer = peer.text, %error, "no channel binding");
             }
         }
-        Login { seat, live, peer, place, server: Some(server), claimed: None, failures: 0 }
+        Login { slot, live, peer, address_slot, server: Some(server), claimed_user: None, failures: 0 }
     }
 
-    /// Until the client is in, or the connection of no more use.
-    pub async fn run<S: Stream>(&mut self, stream: &mut S) -> Option<Entered> {
-        // Wiped even if time runs out in the middle.
-        let mut buffer = Zeroizing::new(vec![0; READ]);
+    /// Runs until the client is logged in (`Some`), or the connection is to be closed (`None`).
+    pub async fn run<S: Stream>(&mut self, stream: &mut S) -> Option<LoggedIn> {
+        // Wiped even if the login times out.
+        let mut buffer = Zeroizing::new(vec![0; BUFFER_SIZE]);
         self.talk(stream, &mut buffer).await
     }
 
-    async fn talk<S: Stream>(&mut self, stream: &mut S, buffer: &mut [u8]) -> Option<Entered> {
+    async fn talk<S: Stream>(&mut self, stream: &mut S, buffer: &mut [u8]) -> Option<LoggedIn> {
         loop {
             let size = match stream.read(buffer).await {
                 Ok(0) => {
-                    self.hung_up();
+                    self.disconnected();
                     return None;
                 }
                 Ok(size) => size,
                 Err(error) => {
-                    debug!(peer = self.peer.text, %error, "broken before it was authenticated");
-                    self.hung_up();
+                    debug!(peer = self.peer.text, %error, "connection lost before authentication");
+                    self.disconnected();
                     return None;
                 }
             };
             let mut input = &buffer[..size];
             loop {
-                if self.is_shut_out() {
+                if self.is_blocked() {
                     self.turn_away();
                     close(stream, LINGER).await;
                     return None;
@@ -133,28 +133,28 @@ impl<'g> Login<'g> {
                 while matches!(event, Event::Ask) {
                     event = self.answer().await?;
                 }
-                let mut reached = None;
-                let goes_on = match event {
+                let mut logged_in = None;
+                let keep_open = match event {
                     Event::Read => true,
-                    Event::Authenticated => match self.reach().await {
-                        Ok(backend) => {
-                            reached = Some(backend);
+                    Event::Authenticated => match self.connect_backend().await {
+                        Ok(client) => {
+                            logged_in = Some(client);
                             true
                         }
-                        Err(goes_on) => goes_on,
+                        Err(keep_open) => keep_open,
                     },
-                    event => self.goes_on(event),
+                    event => self.handle(event),
                 };
                 let server = self.server.as_mut()?;
                 let output = server.output();
                 if !output.is_empty() && (stream.write_all(&output).await.is_err() || stream.flush().await.is_err()) {
-                    self.hung_up();
+                    self.disconnected();
                     return None;
                 }
-                if let Some(Reached { backend, user, to }) = reached {
-                    return Some(Entered { backend, early: input.to_vec(), user, to });
+                if let Some(client) = logged_in {
+                    return Some(LoggedIn { early: input.to_vec(), ..client });
                 }
-                if !goes_on {
+                if !keep_open {
                     close(stream, LINGER).await;
                     return None;
                 }
@@ -165,47 +165,47 @@ impl<'g> Login<'g> {
         }
     }
 
-    /// The client is gone, or late: an exchange that was under way has failed.
-    pub fn hung_up(&mut self) {
+    /// The client is gone, or the login has timed out: an exchange that was under way has failed.
+    pub fn disconnected(&mut self) {
         if let Some(failure) = self.server.as_mut().and_then(|server| server.hang_up()) {
-            self.goes_on(Event::Failed(failure));
+            self.handle(Event::Failed(failure));
         }
     }
 
-    /// Answers the core's question. A password costs a key derivation, which is done beside the threads that relay.
+    /// Answers the core's question. A key derivation from a password runs outside the relay threads.
     async fn answer(&mut self) -> Option<Event> {
         let server = self.server.as_mut()?;
         let mechanism = server.session.mechanism().map_or("", |mechanism| mechanism.name);
         let question = server.question()?;
         match question {
             Question::Canonicalize { authzid: false, name, .. } | Question::Token { user: Some(name), .. } => {
-                self.claimed = Some(name.chars().take(SHOWN).collect());
+                self.claimed_user = Some(name.chars().take(MAX_LOGGED_NAME).collect());
             }
             _ => {}
         }
         let Some(mut answer) = wiping_stack(|| self.live.accounts.answer(question, mechanism)) else {
-            warn!(peer = self.peer.text, "the core asks what the gateway cannot answer");
+            warn!(peer = self.peer.text, "unexpected question from the core");
             return None;
         };
         if let Answer::Token(TokenVerdict::Accepted { authcid }) = &answer {
-            // Judged before the client is told anything: else it would learn that the token is somebody's.
+            // Before the client gets a reply: otherwise it would learn that the token is valid.
             if backend_of(&self.live.settings.access, authcid).is_none() {
-                warn!(peer = self.peer.text, user = ?authcid, mechanism, "a good token, and no rule lets this user in");
-                answer = Answer::Token(tokens::refused());
+                warn!(peer = self.peer.text, user = ?authcid, mechanism, "valid token, but no access rule allows this user");
+                answer = Answer::Token(tokens::rejected());
             }
         }
-        if !(derives(mechanism) && matches!(question, Question::Credentials { .. })) {
+        if !(derives_key(mechanism) && matches!(question, Question::Credentials { .. })) {
             return Some(self.live.with_world(|world| server.answer(answer, world)));
         }
-        let permit = self.seat.gate.derivations.clone().acquire_owned().await.ok()?;
-        if self.is_shut_out() {
+        let permit = self.slot.gate.derivations.clone().acquire_owned().await.ok()?;
+        if self.is_blocked() {
             self.turn_away();
             return None;
         }
         let (mut server, live) = (self.server.take()?, self.live.clone());
         let derived = tokio::task::spawn_blocking(move || {
             let event = live.with_world(|world| server.answer(answer, world));
-            // Given back when the work is done, even if nobody waits for it any more.
+            // Released when the derivation is done, even if the connection is gone by then.
             drop(permit);
             (server, event)
         });
@@ -214,51 +214,50 @@ impl<'g> Login<'g> {
         Some(event)
     }
 
-    /// Whether its address has failed too often meanwhile: tries on many connections at once count together.
-    fn is_shut_out(&self) -> bool {
-        self.place.as_ref().is_some_and(|place| place.is_shut_out(&self.live.settings.limits, Instant::now()))
+    /// Whether its address has failed too often meanwhile: attempts on parallel connections count together.
+    fn is_blocked(&self) -> bool {
+        self.address_slot.as_ref().is_some_and(|slot| slot.is_blocked(&self.live.settings.limits, Instant::now()))
     }
 
     fn turn_away(&self) {
-        self.seat.gate.turn_away(&self.peer.text, TurnedAway::TooManyFailures);
+        self.slot.gate.turn_away(&self.peer.text, TurnedAway::TooManyFailures);
     }
 
-    /// The client is who it says: may it reach a backend, and can that be reached? Else: whether the dialogue goes on.
-    async fn reach(&mut self) -> Result<Reached, bool> {
+    /// Connects an authenticated client to its backend. Otherwise returns whether the client may try again.
+    async fn connect_backend(&mut self) -> Result<LoggedIn, bool> {
         let server = self.server.as_mut().ok_or(false)?;
         let user: Box<str> = server.identity().authcid.as_deref().unwrap_or_default().into();
         let mechanism = server.session.mechanism().map_or("", |mechanism| mechanism.name);
         let settings = &self.live.settings;
         let Some(name) = backend_of(&settings.access, &user) else {
-            // In all that the client can see, this is a wrong password.
+            // The client sees the same as after a wrong password.
             server.refuse(Word::Unauthorized);
-            warn!(peer = self.peer.text, ?user, mechanism, "authenticated, and no rule lets this user in");
+            warn!(peer = self.peer.text, ?user, mechanism, "authenticated, but no access rule allows this user");
             return Err(self.failed());
         };
-        let to: Box<str> = name.into();
         let address = settings.backends.get(name).unwrap_or(&settings.backend);
-        // Boxed: a stranger's connection does not pay for it.
+        // Boxed, so that unauthenticated connections do not take its memory.
         match Box::pin(connect(address, &self.live)).await {
             Ok(backend) => {
                 server.accept();
-                // Before the client hears of it: its next connection may be here at once.
-                self.seat.authenticated();
-                self.place = None;
-                count(&self.seat.gate.gauges.logins);
+                // Before the client reads the reply: it may open its next connection at once.
+                self.slot.authenticated();
+                self.address_slot = None;
+                count(&self.slot.gate.metrics.logins);
                 info!(peer = self.peer.text, ?user, mechanism, backend = name, "authenticated");
-                Ok(Reached { backend, user, to })
+                Ok(LoggedIn { backend, early: Vec::new(), user, backend_name: name.into() })
             }
             Err(error) => {
                 server.refuse(Word::InternalError);
-                count(&self.seat.gate.gauges.backend_errors);
-                warn!(peer = self.peer.text, ?user, backend = %address, %error, "the backend cannot be reached");
+                count(&self.slot.gate.metrics.backend_errors);
+                warn!(peer = self.peer.text, ?user, backend = %address, %error, "cannot connect to the backend");
                 Err(false)
             }
         }
     }
 
-    /// Counts and logs an event; false if the connection is to be closed.
-    fn goes_on(&mut self, event: Event) -> bool {
+    /// Counts and logs an event. Returns whether the connection stays open.
+    fn handle(&mut self, event: Event) -> bool {
         let peer = self.peer.text.as_str();
         match event {
             Event::Failed(failure) => {
@@ -266,7 +265,7 @@ impl<'g> Login<'g> {
                 self.failed()
             }
             Event::Unavailable(failure) => {
-                error!(peer, mechanism = failure.mechanism, error = %failure.error, "nobody can be authenticated now");
+                error!(peer, mechanism = failure.mechanism, error = %failure.error, "authentication is unavailable");
                 false
             }
             Event::Command(_) => {
@@ -274,8 +273,8 @@ impl<'g> Login<'g> {
                 false
             }
             Event::Broken(fault) => {
-                count(&self.seat.gate.gauges.broken);
-                debug!(peer, error = %fault, "no AUTH");
+                count(&self.slot.gate.metrics.broken);
+                debug!(peer, error = %fault, "not the AUTH line protocol");
                 false
             }
             _ => false,
@@ -283,17 +282,17 @@ impl<'g> Login<'g> {
     }
 
     fn log_failure(&mut self, failure: &Failure) {
-        // Printed as a literal: whatever is no plain character is escaped.
-        let user: Option<DebugValue<String>> = self.claimed.take().map(debug);
+        // Printed as a string literal, which escapes control characters.
+        let user: Option<DebugValue<String>> = self.claimed_user.take().map(debug);
         warn!(peer = self.peer.text, user, mechanism = failure.mechanism, error = %failure.error, "not authenticated");
     }
 
-    /// Counts a failure; whether the client may try again.
+    /// Counts a failure. Returns whether the client may try again.
     fn failed(&mut self) -> bool {
-        count(&self.seat.gate.gauges.failures);
-        self.claimed = None;
-        if let Some(place) = &self.place {
-            place.failed(&self.live.settings.limits, Instant::now());
+        count(&self.slot.gate.metrics.failures);
+        self.claimed_user = None;
+        if let Some(slot) = &self.address_slot {
+            slot.failed(&self.live.settings.limits, Instant::now());
         }
         self.failures += 1;
         self.failures < self.live.settings.limits.failures_per_connection

@@ -1,21 +1,21 @@
-//! `sasl-gate`: SASL in front of beanstalkd, or of another server of a protocol without authentication.
+//! `sasl-gate`: SASL authentication in front of beanstalkd, or of another server whose protocol has no authentication.
 //!
-//! It speaks the AUTH line protocol (`docs/auth-line-protocol.md`) until a client has authenticated
-//! itself, then relays bytes to the backend. `docs/sasl-gate.pod` is its manual.
+//! It speaks the AUTH line protocol (`docs/auth-line-protocol.md`) until a client is authenticated, then relays bytes
+//! between the client and the backend. `docs/sasl-gate.pod` is its manual.
 //!
 //! Each file imports only files of lower floors; `xt/imports.t` checks that.
 //!
 //! | floor | files | what |
 //! |---|---|---|
-//! | 9 | `listen.rs` | accepts connections, and serves the metrics |
+//! | 9 | `listen.rs` | listening sockets, for clients and for metrics |
 //! | 8 | `connection.rs` | one connection: TLS handshake, login, relay |
-//! | 7 | `login.rs` | the dialogue of the AUTH line protocol |
-//! | 6 | `backend.rs` | connects to a backend |
+//! | 7 | `login.rs` | the AUTH line protocol until the client is authenticated |
+//! | 6 | `backend.rs` | the connection to a backend |
 //! | 5 | `gate.rs`, `passwd.rs`, `new_token.rs` | what all connections share; the two subcommands |
 //! | 4 | `accounts.rs` | the account store: users, passwords and tokens |
 //! | 3 | `options.rs`, `tls.rs`, `throttle.rs`, `journal.rs`, `passwords.rs`, `tokens.rs` | the command line; TLS; limits per address; the log; two of the accounts' files |
 //! | 2 | `settings.rs`, `lines.rs`, `relay.rs`, `workers.rs` | the configuration file; lines of `name:value`; the relay and its threads |
-//! | 1 | `access.rs`, `address.rs`, `busy_poll.rs`, `files.rs`, `gauges.rs`, `identity.rs`, `need.rs`, `peer.rs`, `sparse.rs` | import nothing of ours |
+//! | 1 | `access.rs`, `address.rs`, `busy_poll.rs`, `files.rs`, `identity.rs`, `log_limit.rs`, `metrics.rs`, `need.rs`, `peer.rs` | import nothing of ours |
 
 mod access;
 mod accounts;
@@ -25,14 +25,15 @@ mod busy_poll;
 mod connection;
 mod files;
 mod gate;
-mod gauges;
 mod identity;
 mod journal;
 mod lines;
 mod listen;
+mod log_limit;
 mod login;
 #[cfg(test)]
 mod manual;
+mod metrics;
 mod need;
 mod new_token;
 mod options;
@@ -41,7 +42,6 @@ mod passwords;
 mod peer;
 mod relay;
 mod settings;
-mod sparse;
 mod throttle;
 mod tls;
 mod tokens;
@@ -56,9 +56,9 @@ use tokio::signal::unix::{signal, Signal, SignalKind};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use gate::{Gate, Live};
-use gauges::count;
+use gate::{Gate, LiveConfig};
 use journal::Journal;
+use metrics::count;
 use options::{Command, Options};
 use workers::Workers;
 
@@ -82,16 +82,12 @@ fn finish(result: Result<(), String>) -> ExitCode {
 }
 
 fn run(options: Options) -> Result<(), String> {
-    let live = Live::load(options.settings()?)?;
+    let live = LiveConfig::load(options.settings()?)?;
     if options.check {
-        if !live.flaws.is_empty() {
-            return Err(live.flaws.join("\n"));
+        if !live.warnings.is_empty() {
+            return Err(live.warnings.join("\n"));
         }
-        println!(
-            "sasl-gate: {} users, mechanisms {}: the configuration is good",
-            live.accounts.count(),
-            live.mechanisms
-        );
+        println!("sasl-gate: configuration OK: {} users, mechanisms {}", live.accounts.count(), live.mechanisms);
         return Ok(());
     }
     let journal = Journal::start(live.settings.log, live.settings.verbose)?;
@@ -100,36 +96,36 @@ fn run(options: Options) -> Result<(), String> {
     result
 }
 
-fn work(options: Options, live: Live, journal: &Journal) -> Result<(), String> {
-    live.warn();
+fn work(options: Options, live: LiveConfig, journal: &Journal) -> Result<(), String> {
+    live.log_warnings();
     if live.settings.tls.client_ca.is_some() && live.settings.access.is_empty() {
-        warn!("there are no rules (access): whoever has a certificate from tls.client_ca is let in");
+        warn!("no access rules: anyone holding a certificate from tls.client_ca gets in");
     }
     // Each connection needs two files, and the usual limit is 1024.
     match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) if (limit as usize) < live.settings.limits.connections.saturating_mul(2) => {
-            info!(limit, "fewer files may be open than limits.connections needs");
+            warn!("open-file limit {limit} too low for limits.connections; raise LimitNOFILE");
         }
         Ok(_) => {}
-        Err(error) => warn!(%error, "the limit of open files cannot be raised"),
+        Err(error) => warn!(%error, "cannot raise the open-file limit"),
     }
     let threads =
         live.settings.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(2);
-    let cannot_start = |error| format!("the threads cannot be started: {error}");
+    let cannot_start = |error| format!("cannot start the threads: {error}");
     let workers = Arc::new(Workers::start(threads).map_err(cannot_start)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
-    // What is still relaying after the drain is cut off.
+    // Connections that still relay after the drain are cut off when the runtime ends.
     runtime.block_on(serve(options, live, threads, workers, journal))
 }
 
 async fn serve(
     options: Options,
-    live: Live,
+    live: LiveConfig,
     threads: usize,
     workers: Arc<Workers>,
     journal: &Journal,
 ) -> Result<(), String> {
-    let handler = |kind| signal(kind).map_err(|error| format!("a signal cannot be caught: {error}"));
+    let handler = |kind| signal(kind).map_err(|error| format!("cannot catch a signal: {error}"));
     let (mut hangup, mut terminate, mut interrupt) =
         (handler(SignalKind::hangup())?, handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
     let settings = live.settings.clone();
@@ -140,8 +136,8 @@ async fn serve(
         .into_iter()
         .map(|socket| tokio::spawn(socket.accept(gate.clone(), workers.clone(), stopped.clone())))
         .collect();
-    if let Some(place) = settings.metrics {
-        listen::serve_metrics(gate.clone(), place, stopped.clone()).await?;
+    if let Some(address) = settings.metrics {
+        listen::serve_metrics(gate.clone(), address, stopped.clone()).await?;
     }
     info!(users = gate.live().accounts.count(), mechanisms = gate.live().mechanisms, "ready");
     loop {
@@ -151,7 +147,7 @@ async fn serve(
             _ = interrupt.recv() => break,
         }
     }
-    // The sockets close, and those who are in may finish.
+    // The listening sockets close, and authenticated clients may finish.
     let _ = stop.send(true);
     for socket in accepting {
         let _ = socket.await;
@@ -162,20 +158,20 @@ async fn serve(
 
 fn reload(options: &Options, gate: &Gate, journal: &Journal) {
     let old = gate.live();
-    match options.settings().and_then(Live::load) {
+    match options.settings().and_then(LiveConfig::load) {
         Ok(live) => {
             if live.settings.listen != old.settings.listen || live.settings.metrics != old.settings.metrics {
-                warn!("addresses to listen at change with a restart only");
+                warn!("new listening addresses need a restart");
             }
-            live.warn();
+            live.log_warnings();
             journal.set_verbose(live.settings.verbose);
             info!(users = live.accounts.count(), mechanisms = live.mechanisms, "reloaded");
             gate.replace(live);
-            count(&gate.gauges.reloads);
+            count(&gate.metrics.reloads);
         }
         Err(error) => {
-            count(&gate.gauges.reload_errors);
-            error!(error, "not reloaded, the configuration from before stays");
+            count(&gate.metrics.reload_errors);
+            error!(error, "reload failed; the old configuration stays in use");
         }
     }
 }

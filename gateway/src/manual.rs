@@ -1,4 +1,4 @@
-//! The manual and `--help` know every option and every setting: what the code has is the measure.
+//! Tests that the manual and `--help` describe every option and every setting of the code.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,8 +11,8 @@ use crate::settings::Settings;
 const MANUAL: &str = include_str!("../../docs/sasl-gate.pod");
 const EXAMPLE: &str = include_str!("../contrib/sasl-gate.toml");
 
-/// The settings' words below `table` ("", or "[tls]" and the like), as the parser itself names them.
-fn words(table: &str) -> Vec<String> {
+/// The names of the settings in a table ("", or "[tls]" and the like), as listed by the parser's own error.
+fn names_in(table: &str) -> Vec<String> {
     let error = match toml::from_str::<Settings>(&format!("{table}\nno_such_word = 1\n")) {
         Err(error) => error.to_string(),
         Ok(_) => return Vec::new(),
@@ -21,12 +21,12 @@ fn words(table: &str) -> Vec<String> {
     known.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// All settings, those in tables with the table's name.
+/// All settings, each with the name of its table.
 fn settings() -> Vec<(String, String)> {
     let mut all = Vec::new();
-    for word in words("") {
+    for word in names_in("") {
         for table in [format!("[{word}]"), format!("[[{word}]]")] {
-            all.extend(words(&table).into_iter().map(|below| (table.clone(), below)));
+            all.extend(names_in(&table).into_iter().map(|below| (table.clone(), below)));
         }
         all.push((String::new(), word));
     }
@@ -54,11 +54,14 @@ fn every_setting_is_in_the_manual_and_in_the_example() {
         }
     }
     for (table, word) in &all {
-        assert!(manual.contains(&format!("C<{word}>")), "docs/sasl-gate.pod lacks the setting {table} {word}");
+        assert!(
+            manual.contains(&format!("C<{word}>")),
+            "docs/sasl-gate.pod does not describe the setting {table} {word}"
+        );
         let is_table = table.is_empty()
             && [format!("\n[{word}]"), format!("\n[[{word}]]")].iter().any(|head| EXAMPLE.contains(head));
         let there = is_table || example.contains(&(table.clone(), word.clone()));
-        assert!(there, "gateway/contrib/sasl-gate.toml lacks the setting {table} {word}");
+        assert!(there, "gateway/contrib/sasl-gate.toml does not have the setting {table} {word}");
     }
     let tables: BTreeSet<&str> = all.iter().map(|(table, _)| table.as_str()).collect();
     assert!(
@@ -68,7 +71,7 @@ fn every_setting_is_in_the_manual_and_in_the_example() {
 }
 
 #[test]
-fn the_example_is_good() {
+fn the_example_is_valid() {
     let settings: Settings = toml::from_str(EXAMPLE).unwrap();
     assert_eq!(settings.check(), Ok(()));
 }
@@ -90,25 +93,25 @@ fn every_option_is_in_the_manual() {
                 .nth(1)
                 .and_then(|rest| rest.split("\n=head2 ").next()),
         };
-        let of_command =
-            of_command.unwrap_or_else(|| panic!("docs/sasl-gate.pod lacks the command {}", command.get_name()));
+        let of_command = of_command
+            .unwrap_or_else(|| panic!("docs/sasl-gate.pod does not describe the command {}", command.get_name()));
         for argument in command.get_arguments() {
             let Some(long) = argument.get_long() else { continue };
             assert!(argument.get_help().is_some(), "--help says nothing of --{long}");
             let value = argument.get_value_names().filter(|_| argument.get_action().takes_values());
             let value = value.map_or(String::new(), |names| format!(" I<{}>", names[0]));
             let short = argument.get_short().map_or(String::new(), |short| format!("B<-{short}>, "));
-            // Every command has help.
+            // Every command has --help; it is described once.
             let item = format!("{short}B<--{long}>{value}");
             let there = of_command.contains(&item) || long == "help" && options.contains(&item);
-            assert!(there, "docs/sasl-gate.pod lacks {item} of {}", command.get_name());
+            assert!(there, "docs/sasl-gate.pod does not describe {item} of {}", command.get_name());
             known.insert(format!("--{long}"));
         }
     }
     assert!(known.len() > 15, "{known:?}");
     let named = MANUAL.split("B<--").skip(1).filter_map(|rest| rest.split('>').next());
     for name in named {
-        assert!(known.contains(&format!("--{name}")), "docs/sasl-gate.pod names --{name}, which is not there");
+        assert!(known.contains(&format!("--{name}")), "docs/sasl-gate.pod names --{name}, which does not exist");
     }
 }
 
@@ -121,7 +124,7 @@ fn help_has_every_setting() {
 }
 
 #[test]
-fn files_that_the_manual_names_are_there() {
+fn files_that_the_manual_names_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for file in MANUAL.split("F<").skip(1).filter_map(|rest| rest.split('>').next()) {
         assert!(root.join(file).exists(), "{file}");
@@ -129,9 +132,12 @@ fn files_that_the_manual_names_are_there() {
 }
 
 #[test]
-fn every_figure_is_in_the_manual() {
-    let text = crate::gauges::Gauges::default().text(0);
+fn every_metric_is_in_the_manual() {
+    let text = crate::metrics::Metrics::default().text(0);
     for name in text.lines().filter_map(|line| line.strip_prefix("# TYPE sasl_gate_")?.split(' ').next()) {
-        assert!(section("FIGURES").contains(&format!("C<{name}>")), "docs/sasl-gate.pod lacks the figure {name}");
+        assert!(
+            section("METRICS").contains(&format!("C<{name}>")),
+            "docs/sasl-gate.pod does not describe the metric {name}"
+        );
     }
 }

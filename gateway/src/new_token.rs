@@ -20,22 +20,22 @@ fn print_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// `sasl-gate token`: the line into the file or on standard output, the token on standard error.
+/// Writes the line to the file or to standard output, and the token to standard error.
 pub fn run(wanted: &NewToken) -> Result<(), String> {
     let name = stored_name(&wanted.name).map_err(|error| error.to_string())?;
     let mut random = Zeroizing::new([0; SIZE]);
     OsRandom.fill(&mut *random).map_err(|error| error.to_string())?;
     let token = Secret::from(print_hex(&*random));
-    let hash = hash_of(token.expose()).ok_or("the hash has another size")?;
-    let end = match wanted.days {
+    let hash = hash_of(token.expose()).ok_or("the hash has a wrong size")?;
+    let expiry = match wanted.days {
         None => String::new(),
         Some(days) => {
-            let end = SystemTime::now() + Duration::from_secs(u64::from(days) * 86_400);
-            let since = end.duration_since(SystemTime::UNIX_EPOCH).map_err(|error| error.to_string())?;
+            let expires = SystemTime::now() + Duration::from_secs(u64::from(days) * 86_400);
+            let since = expires.duration_since(SystemTime::UNIX_EPOCH).map_err(|error| error.to_string())?;
             format!("${}", since.as_secs())
         }
     };
-    let line = format!("{name}:{PREFIX}{}{end}\n", print_hex(&hash));
+    let line = format!("{name}:{PREFIX}{}{expiry}\n", print_hex(&hash));
     match &wanted.tokens {
         Some(path) => append(path, &line)?,
         None => print!("{line}"),
@@ -44,7 +44,7 @@ pub fn run(wanted: &NewToken) -> Result<(), String> {
     Ok(())
 }
 
-/// Adds a line to a file of tokens, which is made if it is not there, for its owner alone. It must be a good one.
+/// Appends a line to a valid tokens' file. A missing file is created, readable by its owner only.
 fn append(path: &Path, line: &str) -> Result<(), String> {
     let mut options = OpenOptions::new();
     let (mut file, about) =
@@ -52,7 +52,7 @@ fn append(path: &Path, line: &str) -> Result<(), String> {
     let text = files::content(&file, &about).map_err(|error| named(path, error))?;
     Tokens::parse(&text).map_err(|error| named(path, error))?;
     let is_whole = text.expose().last().is_none_or(|&last| last == b'\n');
-    // One write: two programs may do this at once.
+    // A single write, since two programs may append at the same time.
     let line = if is_whole { line.to_owned() } else { format!("\n{line}") };
     file.write_all(line.as_bytes()).and_then(|()| file.sync_all()).map_err(|error| named(path, error))
 }

@@ -1,16 +1,16 @@
-//! The command line. What it names wins over the file.
+//! The command line. Its options override the configuration file.
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::address::{Address, Place};
+use crate::address::{Address, HostPort};
 use crate::settings::{Log, Settings};
 
-/// Where to listen if nobody says.
+/// The default listening address.
 const LISTEN: &str = "127.0.0.1:11301";
 
-/// Puts SASL in front of beanstalkd, or of another server of a protocol without authentication.
+/// SASL authentication in front of beanstalkd, or of another server whose protocol has no authentication.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -20,7 +20,7 @@ const LISTEN: &str = "127.0.0.1:11301";
         "\
 Addresses are host:port, tls:host:port or unix:/path.
 
-Signals: SIGHUP loads settings and files again; SIGTERM stops listening, lets those who are in finish, and ends.
+Signals: SIGHUP reloads the settings and files; SIGTERM stops listening, lets authenticated clients finish, and exits.
 
 Example:
   sasl-gate passwd --users users fred
@@ -34,27 +34,27 @@ pub struct Options {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// A TOML file with the settings; those given here win
+    /// A TOML file with the settings; command-line options override it
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// The users: lines of name:SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey
+    /// The users' file: lines of name:SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey
     #[arg(short, long, value_name = "FILE")]
     users: Option<PathBuf>,
 
-    /// Bearer tokens: lines of name:SHA-256$hash
+    /// The tokens' file: lines of name:SHA-256$hash
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
 
-    /// Where to listen, may be repeated [default: 127.0.0.1:11301]
+    /// An address to listen on; may be repeated [default: 127.0.0.1:11301]
     #[arg(short, long, value_name = "ADDRESS", value_parser = Address::parse)]
     listen: Vec<Address>,
 
-    /// The server behind [default: 127.0.0.1:11300]
+    /// The address of the backend [default: 127.0.0.1:11300]
     #[arg(short, long, value_name = "ADDRESS", value_parser = Address::parse)]
     backend: Option<Address>,
 
-    /// The certificate for tls: addresses, PEM, with its chain
+    /// The certificate for tls: addresses with its chain, PEM
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
 
@@ -62,11 +62,11 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
 
-    /// Authorities of the clients' certificates, PEM; these log in by EXTERNAL
+    /// CAs of client certificates, PEM; clients with one may use EXTERNAL
     #[arg(long, value_name = "FILE")]
     client_ca: Option<PathBuf>,
 
-    /// Authorities of the certificates of tls: backends, PEM
+    /// CAs of the certificates of tls: backends, PEM
     #[arg(long, value_name = "FILE")]
     backend_ca: Option<PathBuf>,
 
@@ -74,71 +74,71 @@ pub struct Options {
     #[arg(long, value_name = "NAMES")]
     mechanisms: Option<String>,
 
-    /// Offer PLAIN without TLS on TCP too: whoever listens reads the passwords
+    /// Offer PLAIN on TCP without TLS too; passwords can then be read on the network
     #[arg(long)]
     plaintext: bool,
 
-    /// Serve figures for Prometheus at http://ADDRESS/metrics
-    #[arg(long, value_name = "HOST:PORT", value_parser = Place::parse)]
-    metrics: Option<Place>,
+    /// Serve metrics for Prometheus at http://HOST:PORT/metrics
+    #[arg(long, value_name = "HOST:PORT", value_parser = HostPort::parse)]
+    metrics: Option<HostPort>,
 
-    /// How to log, to standard error: text or json [default: text]
+    /// Format of the log on standard error: text or json [default: text]
     #[arg(long, value_name = "FORMAT", value_parser = log)]
     log: Option<Log>,
 
-    /// Log too what ended connections that nobody has authenticated
+    /// Also log why connections ended that were never authenticated
     #[arg(short, long)]
     verbose: bool,
 
-    /// Threads that relay [default: one a processor]
+    /// Number of relay threads [default: one per processor]
     #[arg(long, value_name = "NUMBER")]
     threads: Option<usize>,
 
-    /// Only say whether the configuration is good
+    /// Check the configuration and exit
     #[arg(long)]
     pub check: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Set a user's password, or make a line for the users' file of it
+    /// Set a user's password, or print a line for the users' file
     Passwd(Passwd),
-    /// Make a token, and a line for the tokens' file
+    /// Make a bearer token and its line for the tokens' file
     Token(NewToken),
 }
 
-/// Makes a bearer token. It is printed on standard error, its line for the tokens' file on standard output or into the file.
+/// Makes a bearer token. Prints the token to standard error, and writes its line to the tokens' file or to standard output.
 #[derive(Debug, Args)]
 pub struct NewToken {
-    /// The name of the user whose it is
+    /// The user who gets the token
     #[arg(value_name = "USER")]
     pub name: String,
 
-    /// The tokens' file, which gets the line; it is made if it is not there [default: print the line]
+    /// The tokens' file to append the line to; it is created if it does not exist [default: print the line]
     #[arg(long, value_name = "FILE")]
     pub tokens: Option<PathBuf>,
 
-    /// Days until it ends [default: it does not]
+    /// Days until the token expires [default: never]
     #[arg(short, long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=36_500))]
     pub days: Option<u32>,
 }
 
-/// Sets a user's password in the users' file, or prints a line for it. The password is asked for, or read from standard input.
+/// Sets a user's password in the users' file, or prints a line for that file. The password is read from the terminal or from standard input.
 #[derive(Debug, Args)]
 pub struct Passwd {
     /// The user's name
     #[arg(value_name = "USER")]
     pub name: String,
 
-    /// The users' file; it is made if it is not there [default: print the line]
+    /// The users' file; it is created if it does not exist [default: print the line]
     #[arg(short, long, value_name = "FILE")]
     pub users: Option<PathBuf>,
 
-    /// The mechanism that the key is for [default: SCRAM-SHA-256, or those that the user has keys for]
+    /// The SCRAM mechanism of the verifier [default: SCRAM-SHA-256, or those of the user's verifiers]
     #[arg(short, long, value_name = "NAME")]
     pub mechanism: Option<String>,
 
-    /// Iterations of the key derivation [default: 4096, or as the user has them]
+    /// Iterations of the key derivation [default: 4096, or those of the user's verifiers]
     #[arg(short, long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(4096..=2_000_000))]
     pub iterations: Option<u32>,
 }
@@ -147,12 +147,12 @@ fn log(text: &str) -> Result<Log, String> {
     match text {
         "text" => Ok(Log::Text),
         "json" => Ok(Log::Json),
-        _ => Err("text or json was expected".into()),
+        _ => Err("expected text or json".into()),
     }
 }
 
 impl Options {
-    /// The file's settings, and those of the command line above them.
+    /// The settings of the file, overridden by those of the command line.
     pub fn settings(&self) -> Result<Settings, String> {
         let mut settings = match &self.config {
             Some(path) => Settings::read(path)?,

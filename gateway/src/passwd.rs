@@ -1,4 +1,4 @@
-//! Users with their stored keys.
+//! `sasl-gate passwd`: sets a user's password.
 
 use std::io::{stdin, BufRead, IsTerminal};
 use std::path::Path;
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::accounts::ITERATIONS;
 use crate::options::Passwd;
 
-/// Stores the key in the users' file if there is one, else prints `name:stored-key`.
+/// Stores the verifier in the users' file, or prints `name:verifier` if no file is given.
 pub fn run(wanted: &Passwd) -> Result<(), String> {
     let name = stored_name(&wanted.name).map_err(|error| error.to_string())?;
     let password = password()?;
@@ -20,8 +20,8 @@ pub fn run(wanted: &Passwd) -> Result<(), String> {
         None => {
             let (mechanism, iterations) =
                 (wanted.mechanism.as_deref().unwrap_or("SCRAM-SHA-256"), wanted.iterations.unwrap_or(ITERATIONS));
-            let key = make_text(mechanism, &password, None, iterations, Spelling::Rfc5803);
-            println!("{name}:{}", key.map_err(|error| error.to_string())?);
+            let verifier = make_text(mechanism, &password, None, iterations, Spelling::Rfc5803);
+            println!("{name}:{}", verifier.map_err(|error| error.to_string())?);
             Ok(())
         }
     }
@@ -40,7 +40,7 @@ fn password() -> Result<Zeroizing<String>, String> {
     if stdin().is_terminal() {
         let ask = |prompt| rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|error| error.to_string());
         let (first, second) = (ask("Password: ")?, ask("Again: ")?);
-        return if *first == *second { Ok(first) } else { Err("the passwords differ".into()) };
+        return if *first == *second { Ok(first) } else { Err("the passwords do not match".into()) };
     }
     let mut line = Zeroizing::new(String::new());
     stdin().lock().read_line(&mut line).map_err(|error| format!("standard input: {error}"))?;

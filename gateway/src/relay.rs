@@ -1,8 +1,7 @@
-//! Bytes both ways between two streams.
+//! Relays bytes both ways between two streams.
 //!
-//! A relay holds no buffer while nothing flows: each thread has one, which is lent to the relay that
-//! is awake. What the other side does not take at once is kept until it does, and nothing more is read
-//! meanwhile, so a slow reader slows the writer down and not the gateway.
+//! An idle relay holds no buffer: each thread has one, which the running relay uses. What the other side does not take at once is
+//! kept until it does, and nothing more is read meanwhile, so a slow reader slows down the writer but not the gateway.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -17,14 +16,14 @@ use tokio::time::timeout;
 
 use crate::busy_poll;
 
-/// How much is read at once.
-const LENT: usize = 64 * 1024;
+/// Size of a thread's buffer.
+const BUFFER_SIZE: usize = 64 * 1024;
 
-/// How long the client may still talk after the backend has ended.
+/// How long the client's bytes are still read after the backend has ended.
 const LINGER: Duration = Duration::from_secs(2);
 
 thread_local! {
-    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; LENT].into_boxed_slice());
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; BUFFER_SIZE].into_boxed_slice());
 }
 
 /// A stream to be relayed.
@@ -43,6 +42,7 @@ pub struct Carried {
 
 /// One direction.
 struct Flow<'c> {
+    /// Read, but not yet written.
     kept: Vec<u8>,
     sent: usize,
     unflushed: bool,
@@ -98,7 +98,7 @@ impl<'c> Flow<'c> {
         }
     }
 
-    /// Reads once, and writes at once what can be written.
+    /// Reads once, and writes what can be written without waiting.
     fn pass<A: Stream, B: Stream>(
         &mut self,
         from: &mut A,
@@ -129,8 +129,8 @@ impl<'c> Flow<'c> {
     }
 }
 
-/// Relays until the backend has ended, or either side has failed, or the client has ended and the backend said nothing for
-/// `half_closed`. `early` is what the client has sent already.
+/// Relays until the backend has ended, or either side has failed, or the client has ended and the backend has sent nothing for
+/// `half_closed`. `early` is what the client has already sent.
 pub async fn relay<C: Stream, B: Stream>(
     client: &mut C,
     backend: &mut B,
@@ -155,7 +155,7 @@ async fn run<C: Stream, B: Stream>(
 ) -> io::Result<()> {
     poll_fn(|cx| {
         if let Poll::Ready(Err(error)) = up.poll(client, backend, cx) {
-            // The backend's last words may still be on their way.
+            // The backend's last bytes may still be on their way.
             if error.kind() != io::ErrorKind::BrokenPipe {
                 return Poll::Ready(Err(error));
             }
@@ -167,22 +167,24 @@ async fn run<C: Stream, B: Stream>(
         }
     })
     .await?;
-    // A client that is gone and one that still listens look the same until something is sent to them.
+    // A client that is gone looks like one that still listens, until something is sent to it.
     while !down.done {
         let before = down.carried;
         match timeout(half_closed, poll_fn(|cx| down.poll(backend, client, cx))).await {
             Ok(result) => return result,
             Err(_) if down.carried != before => {}
             Err(_) => {
-                return Err(io::Error::new(io::ErrorKind::TimedOut, "one side has ended, and the backend says no more"))
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the client has ended its side, and the backend sends nothing more",
+                ))
             }
         }
     }
     Ok(())
 }
 
-/// Closes without loss: a socket that is closed while unread bytes wait is reset, and takes with it what the
-/// peer has not read yet.
+/// Closes without losing data: closing a socket with unread input resets it, and then the peer may lose what it has not read yet.
 pub async fn close<S: Stream>(stream: &mut S, linger: Duration) {
     if stream.shutdown().await.is_ok() {
         discard(stream, linger).await;
@@ -190,10 +192,10 @@ pub async fn close<S: Stream>(stream: &mut S, linger: Duration) {
 }
 
 async fn discard<S: Stream>(stream: &mut S, time: Duration) {
-    // On the heap: an array would be part of every connection, from its beginning.
+    // On the heap: an array would take memory of every connection, from its start.
     let mut buffer = vec![0; 1024];
     let reading = async { while matches!(stream.read(&mut buffer).await, Ok(1..)) {} };
-    // Late or not, the connection is closed now.
+    // The connection is closed now in any case.
     let _ = timeout(time, reading).await;
 }
 
@@ -201,7 +203,7 @@ async fn discard<S: Stream>(stream: &mut S, time: Duration) {
 mod tests {
     use super::*;
 
-    /// Everything arrives in order through small pipes, the early bytes first; the end is passed on.
+    /// Everything arrives in order through small pipes, the early bytes first, and the end of the stream is passed on.
     #[tokio::test]
     async fn all_bytes_arrive_through_narrow_pipes() {
         let (mut outer, mut client) = tokio::io::duplex(7);
@@ -236,9 +238,9 @@ mod tests {
         assert_eq!((counters.0.into_inner(), counters.1.into_inner()), (all, all));
     }
 
-    /// The backend may go on as long as it says something; then the pair ends, although it keeps its side.
+    /// The backend may go on as long as it sends something. Then the relay ends, although the backend keeps its side open.
     #[tokio::test(start_paused = true)]
-    async fn a_pair_whose_client_has_ended_ends() {
+    async fn a_half_closed_relay_ends() {
         let ((mut outer, mut client), (mut backend, mut inner)) = (tokio::io::duplex(100), tokio::io::duplex(100));
         let counters = (AtomicU64::new(0), AtomicU64::new(0));
         let server = tokio::spawn(async move {

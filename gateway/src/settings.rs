@@ -1,4 +1,4 @@
-//! What the gateway is told: the command line, and a TOML file with the same words.
+//! Configuration: the TOML file.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,46 +7,46 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::access::Rule;
-use crate::address::{Address, Place};
+use crate::address::{Address, HostPort};
 use crate::files::{self, Readers};
 use crate::identity::ClientName;
 use crate::need;
 
-/// Mechanisms that are offered unless others are named, as far as the connection allows.
+/// The default mechanisms. Each connection is offered those that are possible on it.
 pub const MECHANISMS: &str = "EXTERNAL SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS \
     SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 OAUTHBEARER PLAIN";
 
-/// The longest time that can be configured, in seconds: what is far enough for a clock to run over is a mistake.
-const LONGEST: u64 = 365 * 86_400;
+/// The longest configurable time in seconds. Longer ones are mistakes, and very long ones would overflow the clock.
+const MAX_SECONDS: u64 = 365 * 86_400;
 
-/// The whole configuration, as the TOML file has it. `docs/sasl-gate.pod` describes each word.
+/// The whole configuration, as in the TOML file. `docs/sasl-gate.pod` describes each setting.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     pub listen: Vec<Address>,
     pub backend: Address,
-    /// Backends by name, for the rules.
+    /// Backends by name, for the access rules.
     pub backends: BTreeMap<String, Address>,
     pub backend_tls: BackendTls,
     pub users: Option<PathBuf>,
-    /// Passwords as they are, for CRAM-MD5 and DIGEST-MD5.
+    /// Plain-text passwords, for CRAM-MD5 and DIGEST-MD5.
     pub passwords: Option<PathBuf>,
     /// Hashes of bearer tokens.
     pub tokens: Option<PathBuf>,
-    /// The users of the Unix socket for EXTERNAL, by the number of their account.
+    /// The users of the Unix socket for EXTERNAL, by user id.
     pub unix_users: BTreeMap<String, String>,
     pub salt_key: Option<PathBuf>,
     pub mechanisms: String,
-    /// Offer PLAIN and LOGIN on TCP without TLS too.
+    /// Offer PLAIN, LOGIN and the OAuth mechanisms on TCP without TLS too.
     pub plaintext: bool,
     pub service: String,
     pub host: String,
     pub access: Vec<Rule>,
     pub tls: Tls,
     pub limits: Limits,
-    pub metrics: Option<Place>,
+    pub metrics: Option<HostPort>,
     pub log: Log,
-    /// Log what ended connections that nobody has authenticated.
+    /// Also log why connections ended that were never authenticated.
     pub verbose: bool,
     pub threads: Option<usize>,
 }
@@ -56,9 +56,9 @@ pub struct Settings {
 pub struct Tls {
     pub certificate: Option<PathBuf>,
     pub key: Option<PathBuf>,
-    /// Authorities whose certificates prove who a client is; clients without one may log in otherwise.
+    /// CAs whose certificates identify clients. A client without a certificate may use another mechanism.
     pub client_ca: Option<PathBuf>,
-    /// Certificates that these have revoked.
+    /// Revocation lists of these CAs.
     pub client_revoked: Option<PathBuf>,
     pub client_name: ClientName,
 }
@@ -67,9 +67,9 @@ pub struct Tls {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BackendTls {
-    /// Authorities that a backend's certificate must come from.
+    /// CAs of the backends' certificates.
     pub ca: Option<PathBuf>,
-    /// The name that it must have, if not the address's host.
+    /// The name that these certificates must have, if it is not the host of the address.
     pub name: Option<String>,
 }
 
@@ -84,27 +84,27 @@ pub enum Log {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Connections at once, all of them.
+    /// Concurrent connections.
     pub connections: usize,
-    /// Those of them that are not authenticated yet; half of them if nobody says.
+    /// Concurrent connections that are not authenticated yet. The default is half of `connections`.
     pub unauthenticated: Option<usize>,
-    /// Connections of one address that are not authenticated yet.
+    /// Concurrent unauthenticated connections from one address.
     pub unauthenticated_per_address: usize,
-    /// Failures of one address within the window, after which it is refused until the window ends.
+    /// Failures from one address within the window, after which it is blocked until the window ends.
     pub failures_per_address: u32,
-    /// Seconds.
+    /// In seconds.
     pub failure_window: u64,
-    /// Failures of one connection, after which it is closed.
+    /// Failures on one connection, after which it is closed.
     pub failures_per_connection: u32,
-    /// Seconds from accept to OK, the TLS handshake included.
+    /// Seconds from accept to OK, including the TLS handshake.
     pub login_seconds: u64,
-    /// Seconds for the connection to the backend.
+    /// Seconds for connecting to the backend.
     pub backend_seconds: u64,
-    /// Seconds that a backend may say nothing to a client that has ended its own side.
+    /// Seconds without data from the backend after the client has closed its side.
     pub half_closed_seconds: u64,
-    /// Seconds that authenticated connections go on after SIGTERM.
+    /// Seconds that authenticated connections may continue after SIGTERM.
     pub drain_seconds: u64,
-    /// Bytes of one SASL token.
+    /// Maximum size of one SASL message in bytes.
     pub token_bytes: usize,
 }
 
@@ -127,7 +127,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// How many may be unauthenticated at once; the other connections are kept for those who are in.
+    /// The maximum number of unauthenticated connections. The others are reserved for authenticated clients.
     pub fn unauthenticated(&self) -> usize {
         self.unauthenticated.unwrap_or((self.connections / 2).max(1))
     }
@@ -184,12 +184,12 @@ impl Settings {
     /// Reads a TOML file.
     pub fn read(path: &Path) -> Result<Self, String> {
         let text = files::read(path, Readers::Any)?;
-        let text = text.expose_str().ok_or_else(|| files::named(path, "it is not UTF-8"))?;
+        let text = text.expose_str().ok_or_else(|| files::named(path, "not UTF-8"))?;
         toml::from_str(text).map_err(|error| files::named(path, error.to_string().trim_end()))
     }
 
-    /// Whether some identities are proved below SASL.
-    pub fn proves_outside(&self) -> bool {
+    /// Whether the transport can prove identities.
+    pub fn has_transport_identities(&self) -> bool {
         self.tls.client_ca.is_some() || !self.unix_users.is_empty()
     }
 
@@ -197,11 +197,11 @@ impl Settings {
         self.backends.values().chain([&self.backend])
     }
 
-    /// Whatever is wrong with the values, as far as it shows without the files that they name.
+    /// Checks the values, without reading the files that they name.
     pub fn check(&self) -> Result<(), String> {
-        let nobody = [&self.users, &self.passwords, &self.tokens].iter().all(|file| file.is_none());
-        if nobody && !self.proves_outside() {
-            return Err("no users: --users FILE, or users = \"FILE\" in the configuration".into());
+        let no_files = [&self.users, &self.passwords, &self.tokens].iter().all(|file| file.is_none());
+        if no_files && !self.has_transport_identities() {
+            return Err("no users: use --users FILE, or users = \"FILE\" in the configuration".into());
         }
         if self.listen.iter().any(|address| matches!(address, Address::Tls(_)))
             && (self.tls.certificate.is_none() || self.tls.key.is_none())
@@ -209,16 +209,14 @@ impl Settings {
             return Err("a tls: address needs a certificate and a key".into());
         }
         if self.tls.certificate.is_none() && (self.tls.client_ca.is_some() || self.tls.client_revoked.is_some()) {
-            return Err("tls.client_ca: clients show certificates to a gateway that has one itself".into());
+            return Err("tls.client_ca needs tls.certificate".into());
         }
         if self.tls.client_ca.is_none() && self.tls.client_revoked.is_some() {
-            return Err("tls.client_revoked: tls.client_ca is missing, whose certificates these are".into());
+            return Err("tls.client_revoked needs tls.client_ca".into());
         }
         for address in self.backends() {
             if matches!(address, Address::Tls(_)) && self.backend_tls.ca.is_none() {
-                return Err(format!(
-                    "backend {address}: backend_tls.ca is missing, which its certificate must come from"
-                ));
+                return Err(format!("backend {address}: a tls: backend needs backend_tls.ca"));
             }
         }
         if let Some((address, _)) =
@@ -228,26 +226,26 @@ impl Settings {
         }
         for (uid, name) in &self.unix_users {
             if uid.parse::<u32>().is_err() || uid.starts_with('+') || name.is_empty() {
-                return Err(format!("unix_users: {uid} = \"{name}\": a number and a user's name were expected"));
+                return Err(format!("unix_users: {uid} = \"{name}\": expected a user id and a user name"));
             }
         }
         for name in self.mechanisms.split_whitespace() {
-            if !need::is_known(name) {
-                return Err(format!("mechanisms: {name} is none that the gateway can offer"));
+            if !need::is_supported(name) {
+                return Err(format!("mechanisms: {name} is not supported"));
             }
-            let lacks = match name {
+            let missing = match name {
                 "CRAM-MD5" | "DIGEST-MD5" if self.passwords.is_none() => "passwords = \"FILE\"",
                 "XOAUTH2" if self.tokens.is_none() => "tokens = \"FILE\"",
                 _ => continue,
             };
-            return Err(format!("mechanisms: {name} needs {lacks}"));
+            return Err(format!("mechanisms: {name} needs {missing}"));
         }
         if self.mechanisms.split_whitespace().next().is_none() {
-            return Err("mechanisms: none is named".into());
+            return Err("mechanisms: empty".into());
         }
         let limits = &self.limits;
         if !(12_288..=1 << 20).contains(&limits.token_bytes) {
-            return Err("limits.token_bytes: a number from 12288 to 1048576 was expected".into());
+            return Err("limits.token_bytes: expected 12288 to 1048576".into());
         }
         for (name, value) in [
             ("login_seconds", limits.login_seconds),
@@ -256,8 +254,8 @@ impl Settings {
             ("half_closed_seconds", limits.half_closed_seconds),
             ("drain_seconds", limits.drain_seconds),
         ] {
-            if value > LONGEST {
-                return Err(format!("limits.{name}: at most {LONGEST} was expected, which is a year"));
+            if value > MAX_SECONDS {
+                return Err(format!("limits.{name}: at most {MAX_SECONDS} seconds (a year)"));
             }
         }
         for (name, value) in [
@@ -276,7 +274,7 @@ impl Settings {
             }
         }
         if limits.unauthenticated() > limits.connections {
-            return Err("limits.unauthenticated: it is more than limits.connections".into());
+            return Err("limits.unauthenticated exceeds limits.connections".into());
         }
         if self.threads == Some(0) {
             return Err("threads: must not be 0".into());
@@ -296,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_read_and_wrong_ones_name_the_word() {
+    fn errors_name_the_setting() {
         let good: Settings = toml::from_str(
             "listen = ['127.0.0.1:1']\nusers = '/u'\n[backends]\nlow = 'unix:/b'\n\
              [[access]]\nusers = ['w*']\nbackend = 'low'\n[limits]\nlogin_seconds = 1\n",
@@ -329,7 +327,7 @@ mod tests {
             ("users = '/u'\n[limits]\nlogin_seconds = 9223372036854775807", "login_seconds"),
             ("users = '/u'\n[limits]\ndrain_seconds = 31536001", "drain_seconds"),
             ("users = '/u'\n[[access]]\nusers = ['fred', 'wor\u{ad}ker-*']", "'worker-*'"),
-            ("users = '/u'\n[[access]]\nusers = [\"\\u0007\"]", "no name"),
+            ("users = '/u'\n[[access]]\nusers = [\"\\u0007\"]", "not a valid"),
             ("users = '/u'\n[[access]]\nusers = ['*']\nbackend = 'x'", "'x'"),
             ("backend = '127.0.0.1:1'", "users"),
         ] {

@@ -1,4 +1,4 @@
-//! Limits for each address: failures, and connections that are not authenticated yet.
+//! Limits per address: failures, and unauthenticated connections.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,80 +7,80 @@ use std::time::{Duration, Instant};
 
 use crate::settings::Limits;
 
-/// Above so many addresses, those without any business are forgotten; then again when there are twice as many as were left.
-const SWEEP: usize = 4096;
+/// Above this number of addresses, idle ones are forgotten; the next time when twice as many are known as were left.
+const MIN_SWEEP: usize = 4096;
 
 #[derive(Debug, Default)]
 struct Entry {
-    waiting: usize,
+    unauthenticated: usize,
     failures: u32,
-    /// When the first of these failures was.
+    /// The time of the first of these failures.
     since: Option<Instant>,
 }
 
-/// Every address that has business with the gateway. An IPv6 address counts as its /64.
+/// All addresses with unauthenticated connections or recent failures. An IPv6 address counts as its /64.
 #[derive(Debug, Default)]
 pub struct Throttle(Mutex<Table>);
 
 #[derive(Debug)]
 struct Table {
     entries: HashMap<IpAddr, Entry>,
-    /// How many there are when the next sweep is due, so that each newcomer pays for a few of the others and not for all.
+    /// The number of addresses at which the next sweep is due. It grows, so that the cost per new address stays constant.
     sweep: usize,
 }
 
 impl Default for Table {
     fn default() -> Self {
-        Table { entries: HashMap::new(), sweep: SWEEP }
+        Table { entries: HashMap::new(), sweep: MIN_SWEEP }
     }
 }
 
-/// A place among the connections of an address that are not authenticated; given back when dropped.
+/// An unauthenticated connection of an address. Dropping it gives the slot back.
 #[derive(Debug)]
-pub struct Place {
+pub struct AddressSlot {
     throttle: Arc<Throttle>,
     address: IpAddr,
 }
 
-/// Why an address is turned away.
+/// Why a connection is turned away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TurnedAway {
     TooManyFailures,
-    TooManyWaiting,
-    /// There are `limits.connections`.
-    NoSeat,
-    /// There are `limits.unauthenticated`.
-    NoSeatForStrangers,
+    TooManyUnauthenticated,
+    /// `limits.connections` is reached.
+    ConnectionLimit,
+    /// `limits.unauthenticated` is reached.
+    UnauthenticatedLimit,
 }
 
 impl TurnedAway {
-    /// The reason, for the log.
+    /// The text for the log.
     pub fn text(self) -> &'static str {
         match self {
             TurnedAway::TooManyFailures => "turned away: too many failures",
-            TurnedAway::TooManyWaiting => "turned away: too many waiting connections of this address",
-            TurnedAway::NoSeat => "turned away: limits.connections is reached",
-            TurnedAway::NoSeatForStrangers => "turned away: limits.unauthenticated is reached",
+            TurnedAway::TooManyUnauthenticated => "turned away: too many unauthenticated connections from this address",
+            TurnedAway::ConnectionLimit => "turned away: limits.connections is reached",
+            TurnedAway::UnauthenticatedLimit => "turned away: limits.unauthenticated is reached",
         }
     }
 }
 
 impl Throttle {
-    /// Gives a connection of this address its place, if it may have one. `free` are the places that nobody has: one address
-    /// holds no more than a quarter of them, so that a few addresses cannot take all.
+    /// Takes a slot for a connection from this address. `free` is the number of slots that no connection has: one address may take
+    /// at most a quarter of them, so that a few addresses cannot take all.
     pub fn enter(
         self: &Arc<Self>,
         address: IpAddr,
         limits: &Limits,
         free: usize,
         now: Instant,
-    ) -> Result<Place, TurnedAway> {
+    ) -> Result<AddressSlot, TurnedAway> {
         let address = group(address);
         let mut table = self.lock();
         let window = limits.window();
         if table.entries.len() > table.sweep {
-            table.entries.retain(|_, entry| entry.waiting > 0 || !entry.is_over(window, now));
-            table.sweep = SWEEP.max(table.entries.len().saturating_mul(2));
+            table.entries.retain(|_, entry| entry.unauthenticated > 0 || !entry.is_over(window, now));
+            table.sweep = MIN_SWEEP.max(table.entries.len().saturating_mul(2));
             let room = table.sweep;
             table.entries.shrink_to(room);
         }
@@ -89,25 +89,26 @@ impl Throttle {
         if entry.failures >= limits.failures_per_address {
             return Err(TurnedAway::TooManyFailures);
         }
-        if entry.waiting >= limits.unauthenticated_per_address || entry.waiting > free / 4 {
-            return Err(TurnedAway::TooManyWaiting);
+        if entry.unauthenticated >= limits.unauthenticated_per_address || entry.unauthenticated > free / 4 {
+            return Err(TurnedAway::TooManyUnauthenticated);
         }
-        entry.waiting += 1;
-        Ok(Place { throttle: self.clone(), address })
+        entry.unauthenticated += 1;
+        Ok(AddressSlot { throttle: self.clone(), address })
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
-        // Counters are whole after any of the lines above.
+        // A panic cannot leave the counters inconsistent.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Entry {
+    /// Whether the window of its failures has ended.
     fn is_over(&self, window: Duration, now: Instant) -> bool {
         self.since.is_none_or(|since| now.saturating_duration_since(since) >= window)
     }
 
-    /// Forgets the failures of a window that is over.
+    /// Forgets the failures if their window has ended.
     fn forget(&mut self, window: Duration, now: Instant) {
         if self.is_over(window, now) {
             self.failures = 0;
@@ -116,9 +117,8 @@ impl Entry {
     }
 }
 
-impl Place {
-    /// This address has failed to authenticate. The connection may be older than the window: a failure after its end begins
-    /// another one.
+impl AddressSlot {
+    /// Counts a failed authentication. The connection may be older than the window: a failure after its end starts a new one.
     pub fn failed(&self, limits: &Limits, now: Instant) {
         if let Some(entry) = self.throttle.lock().entries.get_mut(&self.address) {
             entry.forget(limits.window(), now);
@@ -127,20 +127,20 @@ impl Place {
         }
     }
 
-    /// Whether the address has failed too often since it was let in.
-    pub fn is_shut_out(&self, limits: &Limits, now: Instant) -> bool {
+    /// Whether the address has failed too often since this slot was taken.
+    pub fn is_blocked(&self, limits: &Limits, now: Instant) -> bool {
         let window = limits.window();
         let is_out = |entry: &Entry| entry.failures >= limits.failures_per_address && !entry.is_over(window, now);
         self.throttle.lock().entries.get(&self.address).is_some_and(is_out)
     }
 }
 
-impl Drop for Place {
+impl Drop for AddressSlot {
     fn drop(&mut self) {
         let mut table = self.throttle.lock();
         if let Some(entry) = table.entries.get_mut(&self.address) {
-            entry.waiting = entry.waiting.saturating_sub(1);
-            if entry.waiting == 0 && entry.since.is_none() {
+            entry.unauthenticated = entry.unauthenticated.saturating_sub(1);
+            if entry.unauthenticated == 0 && entry.since.is_none() {
                 table.entries.remove(&self.address);
             }
         }
@@ -161,26 +161,26 @@ fn group(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    /// Places that nobody has.
+    /// Slots that no connection has.
     const FREE: usize = 10_000;
 
     #[test]
-    fn failures_shut_an_address_out_for_a_while() {
+    fn failures_block_an_address_for_a_while() {
         let throttle = Arc::new(Throttle::default());
         let limits = Limits { failures_per_address: 2, unauthenticated_per_address: 2, ..Limits::default() };
         let (one, other): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         let now = Instant::now();
-        let place = throttle.enter(one, &limits, FREE, now).unwrap();
+        let slot = throttle.enter(one, &limits, FREE, now).unwrap();
         let second = throttle.enter("::ffff:192.0.2.1".parse().unwrap(), &limits, FREE, now).unwrap();
-        assert_eq!(throttle.enter(one, &limits, FREE, now).unwrap_err(), TurnedAway::TooManyWaiting);
+        assert_eq!(throttle.enter(one, &limits, FREE, now).unwrap_err(), TurnedAway::TooManyUnauthenticated);
         drop(second);
-        place.failed(&limits, now);
+        slot.failed(&limits, now);
         assert!(throttle.enter(one, &limits, FREE, now).is_ok());
-        assert!(!place.is_shut_out(&limits, now));
-        place.failed(&limits, now);
-        assert!(place.is_shut_out(&limits, now), "while it is in");
-        assert!(!place.is_shut_out(&limits, now + Duration::from_secs(limits.failure_window)));
-        drop(place);
+        assert!(!slot.is_blocked(&limits, now));
+        slot.failed(&limits, now);
+        assert!(slot.is_blocked(&limits, now), "while it is connected");
+        assert!(!slot.is_blocked(&limits, now + Duration::from_secs(limits.failure_window)));
+        drop(slot);
         assert_eq!(throttle.enter(one, &limits, FREE, now).unwrap_err(), TurnedAway::TooManyFailures);
         assert!(throttle.enter(other, &limits, FREE, now).is_ok());
         let later = now + Duration::from_secs(limits.failure_window);
@@ -189,46 +189,49 @@ mod tests {
     }
 
     #[test]
-    fn a_few_addresses_cannot_take_all_places() {
+    fn a_few_addresses_cannot_take_all_slots() {
         let throttle = Arc::new(Throttle::default());
         let (limits, now, mut held) = (Limits::default(), Instant::now(), Vec::new());
-        let mut fill = |address: &str, places: usize| {
+        let mut fill = |address: &str, slots: usize| {
             let address = address.parse().unwrap();
-            while let Ok(place) = throttle.enter(address, &limits, places - held.len(), now) {
-                held.push(place);
+            while let Ok(slot) = throttle.enter(address, &limits, slots - held.len(), now) {
+                held.push(slot);
             }
             held.len()
         };
         for (address, taken) in [("192.0.2.1", 101), ("192.0.2.2", 181), ("192.0.2.3", 245), ("192.0.2.4", 297)] {
             assert_eq!(fill(address, 500), taken);
         }
-        assert!(throttle.enter("192.0.2.5".parse().unwrap(), &limits, 1, now).is_ok(), "the last place is anybody's");
+        assert!(
+            throttle.enter("192.0.2.5".parse().unwrap(), &limits, 1, now).is_ok(),
+            "any address may take the last slot"
+        );
     }
 
-    /// Connections that were there before the first window ended, and guess after it.
+    /// Connections that were opened in the first window, and guess after its end.
     #[test]
     fn failures_count_in_every_window() {
         let throttle = Arc::new(Throttle::default());
         let limits = Limits { failures_per_address: 3, ..Limits::default() };
         let begin = Instant::now();
-        let places: Vec<_> =
+        let slots: Vec<_> =
             (0..4).map(|_| throttle.enter("192.0.2.1".parse().unwrap(), &limits, FREE, begin).unwrap()).collect();
-        places[0].failed(&limits, begin);
+        slots[0].failed(&limits, begin);
         for window in 1..5 {
             let now = begin + limits.window() * window;
-            let judged = (0..750).filter(|number| {
-                let place = &places[number % places.len()];
-                let is_judged = !place.is_shut_out(&limits, now);
-                if is_judged {
-                    place.failed(&limits, now);
+            let counted = (0..750).filter(|number| {
+                let slot = &slots[number % slots.len()];
+                let is_counted = !slot.is_blocked(&limits, now);
+                if is_counted {
+                    slot.failed(&limits, now);
                 }
-                is_judged
+                is_counted
             });
-            assert_eq!(judged.count(), 3, "window {window}");
+            assert_eq!(counted.count(), 3, "window {window}");
         }
     }
 
-    /// Many addresses that have failed cannot be forgotten yet: what a newcomer costs does not grow with them.
+    /// Addresses that have failed cannot be forgotten yet; the cost of a new address does not grow with their number.
     #[test]
     fn sweeps_are_rare_and_forget() {
         let throttle = Arc::new(Throttle::default());
@@ -244,7 +247,7 @@ mod tests {
         let later = now + Duration::from_secs(limits.failure_window);
         let enter = |number: u32| throttle.enter(IpAddr::V4((1 << 24 | number).into()), &limits, FREE, later).unwrap();
         let kept: Vec<_> = (0..100_000).map(enter).collect();
-        assert_eq!(throttle.lock().entries.len(), kept.len(), "those of before are forgotten");
+        assert_eq!(throttle.lock().entries.len(), kept.len(), "the old ones are forgotten");
     }
 
     #[test]

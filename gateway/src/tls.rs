@@ -1,4 +1,4 @@
-//! TLS below the protocol, and what SASL wants to know of it.
+//! TLS, and the properties of it that SASL needs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::files::{self, named, Readers};
 use crate::identity::{of_certificate, ClientName};
 use crate::settings;
 
-/// Reads a certificate (with its chain) and its key, both PEM, and the authorities of the clients if there are some.
+/// Reads a certificate with its chain and its key, both PEM, and the CAs of client certificates if there are any.
 pub fn acceptor(certificate: &Path, key: &Path, settings: &settings::Tls) -> Result<TlsAcceptor, String> {
     let secret = secret_key(key)?;
     let builder = match &settings.client_ca {
@@ -27,7 +27,7 @@ pub fn acceptor(certificate: &Path, key: &Path, settings: &settings::Tls) -> Res
             let revoked = settings.client_revoked.as_deref().map_or(Ok(Vec::new()), pem)?;
             // A client without a certificate may log in by another mechanism than EXTERNAL.
             let verifier = WebPkiClientVerifier::builder(Arc::new(authorities(path)?))
-                // If there are lists, who is on none that counts for it is refused: its own may just be missing.
+                // With any revocation list, a certificate that no list covers is refused: its list may be missing by mistake.
                 .with_crls(revoked)
                 .allow_unauthenticated()
                 .build()
@@ -37,18 +37,18 @@ pub fn acceptor(certificate: &Path, key: &Path, settings: &settings::Tls) -> Res
     };
     let mut config = builder.with_single_cert(pem(certificate)?, secret).map_err(|error| named(certificate, error))?;
     if settings.client_ca.is_some() {
-        // A resumed session has the certificate of the first one, which nobody verifies again: it would log in after its
-        // end, and renew its ticket each time.
+        // A resumed session keeps the certificate of the first one without verifying it again: an expired certificate could log in,
+        // and renew its ticket, without end.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// What connects to backends whose certificates come from these authorities.
+/// Connects to backends with certificates from these CAs.
 pub fn connector(ca: &Path) -> Result<TlsConnector, String> {
     let mut config = ClientConfig::builder().with_root_certificates(authorities(ca)?).with_no_client_auth();
-    // As above: the backend's certificate is verified each time.
+    // As above: the backend's certificate is verified for each connection.
     config.resumption = Resumption::disabled();
     Ok(TlsConnector::from(Arc::new(config)))
 }
@@ -57,10 +57,7 @@ fn secret_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let text = files::read(path, Readers::Owner)?;
     let has = |mark: &[u8]| text.expose().windows(mark.len()).any(|part| part == mark);
     if has(b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || has(b"Proc-Type: 4,ENCRYPTED") {
-        return Err(named(
-            path,
-            "the key is encrypted, and nobody is there to be asked for its passphrase (openssl pkey decrypts it)",
-        ));
+        return Err(named(path, "the key is encrypted; decrypt it with openssl pkey"));
     }
     PrivateKeyDer::from_pem_slice(text.expose()).map_err(|error| named(path, error))
 }
@@ -73,24 +70,24 @@ fn authorities(path: &Path) -> Result<RootCertStore, String> {
     Ok(store)
 }
 
-/// All pieces of this kind in a file, at least one.
+/// All PEM sections of this kind in a file, at least one.
 fn pem<T: PemObject>(path: &Path) -> Result<Vec<T>, String> {
     let text = files::read(path, Readers::Any)?;
     let all = T::pem_slice_iter(text.expose()).collect::<Result<Vec<T>, _>>().map_err(|error| named(path, error))?;
     match all.is_empty() {
-        true => Err(named(path, "what was expected is not in it")),
+        true => Err(named(path, "no PEM section of the expected kind")),
         false => Ok(all),
     }
 }
 
-/// What clients will not like about a certificate and its chain: that one of them is not valid at this time.
-pub fn flaws(path: &Path, now: SystemTime) -> Result<Vec<String>, String> {
+/// The certificates of a chain that are expired or not valid yet, which clients will reject.
+pub fn warnings(path: &Path, now: SystemTime) -> Result<Vec<String>, String> {
     let chain: Vec<CertificateDer<'_>> = pem(path)?;
     Ok(chain.iter().filter_map(|der| invalidity(der, now)).map(|what| named(path, what)).collect())
 }
 
 fn invalidity(der: &[u8], now: SystemTime) -> Option<String> {
-    // What is no certificate was refused before.
+    // A malformed certificate was refused before.
     let certificate = Certificate::from_der(der).ok()?;
     let (body, validity) = (certificate.tbs_certificate(), certificate.tbs_certificate().validity());
     let (begin, end) = (validity.not_before, validity.not_after);
@@ -102,13 +99,13 @@ fn invalidity(der: &[u8], now: SystemTime) -> Option<String> {
     early.then(|| format!("the certificate of {} is not valid yet ({})", body.subject(), begin.to_date_time()))
 }
 
-/// The user that a client's certificate names, which the handshake has verified.
+/// The user that the client's certificate names. The handshake has verified the certificate.
 pub fn user(connection: &ServerConnection, which: ClientName) -> Option<String> {
     of_certificate(connection.peer_certificates()?.first()?, which)
 }
 
-/// The channel binding of a connection: `tls-exporter` (RFC 9266), which with TLS 1.2 were unsafe
-/// unless the extended master secret was negotiated.
+/// The channel binding of a connection: `tls-exporter` (RFC 9266), with TLS 1.3 only. With TLS 1.2 it is safe only if the extended
+/// master secret was negotiated.
 pub fn binding(connection: &ServerConnection) -> Option<ChannelBinding> {
     if connection.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
         return None;
@@ -133,7 +130,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn certificates_outside_of_their_time_are_told() {
+    fn expired_and_future_certificates_are_reported() {
         let der = include_bytes!("../tests/one-name.der");
         let validity = *Certificate::from_der(der).unwrap().tbs_certificate().validity();
         let (begin, end) =

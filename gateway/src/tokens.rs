@@ -1,7 +1,7 @@
 //! Bearer tokens for OAUTHBEARER and XOAUTH2: a file of their hashes.
 //!
-//! The gateway makes the tokens itself, 256 random bits each, so that a plain hash keeps them: nobody can guess what
-//! belongs to it, and none of the slow hashes of passwords is needed.
+//! The gateway generates the tokens itself, with 256 random bits each. Such a token cannot be guessed from its hash, so a
+//! plain hash is enough; a slow one, as for passwords, is not needed.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -13,18 +13,18 @@ use authen_sasl_rust::secret::Secret;
 
 use crate::lines;
 
-/// What stands before the hash in a line.
+/// The prefix of the hash in a line.
 pub const PREFIX: &str = "SHA-256$";
 
-/// Octets of a new token.
+/// Bytes of a token, and of its hash.
 pub const SIZE: usize = 32;
 
 struct Owner {
     name: Box<str>,
-    ends: Option<SystemTime>,
+    expires: Option<SystemTime>,
 }
 
-/// Lines of `name:SHA-256$hash`, or `name:SHA-256$hash$end` with the second since 1970 at which it ends.
+/// Lines of `name:SHA-256$hash`, or `name:SHA-256$hash$expiry` with the expiry in seconds since 1970.
 pub struct Tokens(HashMap<[u8; SIZE], Owner>);
 
 impl Tokens {
@@ -33,36 +33,39 @@ impl Tokens {
     }
 
     pub fn parse(text: &Secret) -> Result<Self, String> {
-        let form = "name:SHA-256$hash or name:SHA-256$hash$end";
+        let form = "name:SHA-256$hash or name:SHA-256$hash$expiry";
         let mut tokens = HashMap::new();
         for line in lines::lines(text, form)? {
-            let value =
-                line.value.trim().strip_prefix(PREFIX).ok_or_else(|| line.wrong("no SHA-256$ before the hash"))?;
-            let (hash, end) = value.split_once('$').map_or((value, None), |(hash, end)| (hash, Some(end)));
-            let hash = read_hex(hash).ok_or_else(|| line.wrong("the hash is not 64 hexadecimal digits"))?;
-            let ends = match end {
+            let value = line
+                .value
+                .trim()
+                .strip_prefix(PREFIX)
+                .ok_or_else(|| line.error("the hash does not begin with SHA-256$"))?;
+            let (hash, expiry) = value.split_once('$').map_or((value, None), |(hash, expiry)| (hash, Some(expiry)));
+            let hash = read_hex(hash).ok_or_else(|| line.error("the hash is not 64 hexadecimal digits"))?;
+            let expires = match expiry {
                 None => None,
-                Some(end) => Some(read_second(end).ok_or_else(|| line.wrong("the end is no number of seconds"))?),
+                Some(text) => Some(read_time(text).ok_or_else(|| line.error("the expiry is not a number of seconds"))?),
             };
-            if tokens.insert(hash, Owner { name: line.name.as_str().into(), ends }).is_some() {
-                return Err(line.wrong("this token is there already"));
+            if tokens.insert(hash, Owner { name: line.name.as_str().into(), expires }).is_some() {
+                return Err(line.error("duplicate token"));
             }
         }
         Ok(Tokens(tokens))
     }
 
-    /// Whose token it is, if it is one and has not ended. It is found by its hash: the time that takes tells nothing of it.
-    pub fn judge(&self, token: &Secret, now: SystemTime) -> TokenVerdict {
+    /// Accepts a token that is in the file and has not expired. It is looked up by its hash, so timing reveals nothing of the token.
+    pub fn verify(&self, token: &Secret, now: SystemTime) -> TokenVerdict {
         let owner = hash_of(token.expose()).and_then(|hash| self.0.get(&hash));
-        match owner.filter(|owner| owner.ends.is_none_or(|end| now < end)) {
+        match owner.filter(|owner| owner.expires.is_none_or(|expiry| now < expiry)) {
             Some(owner) => TokenVerdict::Accepted { authcid: owner.name.to_string() },
-            None => refused(),
+            None => rejected(),
         }
     }
 }
 
-/// What is said of every token that lets nobody in, for whatever reason.
-pub fn refused() -> TokenVerdict {
+/// The same verdict for every token that is not accepted, whatever the reason.
+pub fn rejected() -> TokenVerdict {
     TokenVerdict::Rejected { status: "invalid_token".into(), scope: None, openid_configuration: None }
 }
 
@@ -70,7 +73,7 @@ pub fn hash_of(token: &[u8]) -> Option<[u8; SIZE]> {
     (*Hash::Sha256.digest(token)).try_into().ok()
 }
 
-fn read_second(text: &str) -> Option<SystemTime> {
+fn read_time(text: &str) -> Option<SystemTime> {
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let seconds = plain.then(|| text.parse().ok()).flatten()?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
@@ -100,10 +103,10 @@ mod tests {
     }
 
     #[test]
-    fn a_token_has_its_owner_until_it_ends() {
+    fn a_token_has_its_owner_until_it_expires() {
         let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
         let owner =
-            |tokens: &Tokens, token: &str, second| match tokens.judge(&Secret::new(token.as_bytes()), at(second)) {
+            |tokens: &Tokens, token: &str, second| match tokens.verify(&Secret::new(token.as_bytes()), at(second)) {
                 TokenVerdict::Accepted { authcid } => Some(authcid),
                 TokenVerdict::Rejected { .. } => None,
             };
@@ -118,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_lines_are_named_and_show_nothing() {
+    fn errors_name_the_line_and_show_nothing_of_it() {
         for text in [
             "abc".to_owned(),
             ":SHA-256$".to_owned() + ABC,

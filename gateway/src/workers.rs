@@ -1,7 +1,7 @@
 //! The threads that serve connections, each with a runtime of its own.
 //!
-//! A connection stays on its thread. A runtime of many threads wakes another one for each message that is relayed, in
-//! case there were more to do, and so costs more than the relay itself.
+//! A connection stays on its thread. A runtime with several threads would wake another thread for each relayed message,
+//! in case there is more to do, and that costs more than the relay itself.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,23 +11,23 @@ use tokio::sync::watch;
 
 use crate::busy_poll;
 
-/// All of them. They end when this is dropped, with whatever they still do.
+/// All worker threads. They end when this is dropped, along with the connections that they still serve.
 pub struct Workers {
     handles: Vec<Handle>,
     next: AtomicUsize,
-    /// Dropped, it tells the threads.
+    /// Tells the threads to end when it is dropped.
     _running: watch::Sender<()>,
 }
 
 impl Workers {
-    /// Starts so many.
+    /// Starts `count` threads.
     pub fn start(count: usize) -> std::io::Result<Self> {
         let (_running, running) = watch::channel(());
         let handles = (0..count).map(|number| start_one(number, running.clone())).collect::<Result<_, _>>()?;
         Ok(Workers { handles, next: AtomicUsize::new(0), _running })
     }
 
-    /// Gives a connection to the next one in turn.
+    /// Gives a connection to the next thread in turn.
     pub fn spawn(&self, connection: impl Future<Output = ()> + Send + 'static) {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.handles.len().max(1);
         if let Some(handle) = self.handles.get(turn) {
@@ -40,8 +40,8 @@ fn start_one(number: usize, mut running: watch::Receiver<()>) -> std::io::Result
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
     std::thread::Builder::new().name(format!("relay-{number}")).spawn(move || {
-        runtime.spawn(busy_poll::keep());
-        // It fails when the sender is gone, and never succeeds.
+        runtime.spawn(busy_poll::poll());
+        // Nothing is ever sent: this returns when the sender is dropped.
         let _ = runtime.block_on(running.changed());
         runtime.shutdown_background();
     })?;

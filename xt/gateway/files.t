@@ -40,7 +40,7 @@ trial 'a Secret of Kubernetes' => sub {
     chmod 0440, $gate->write_file("..$_/$name", $text{$name}) or die $! for 1, 2;
     symlink "..data/$name", "$dir/$name" or die $!;
   }
-  like check(), qr/is good/, 'is read behind its links';
+  like check(), qr/configuration OK/, 'is read behind its links';
   my $anna = $gate->passwd('anna', 'bell', 'SCRAM-SHA-256');
   chmod 0600, "$dir/..2/users";
   $gate->write_file('..2/users', $anna);
@@ -62,11 +62,11 @@ trial 'what is no file' => sub {
       my $said = $option eq '--config'
         ? eval { $gate->run('timeout', 20, $binary, '--check', $option, "$dir/$what") } || $@
         : check($option => "$dir/$what");
-      like $said, qr{/$what: it is no regular file}, "a $what for $option is refused";
+      like $said, qr{/$what: not a regular file}, "a $what for $option is refused";
     }
     for my $setting ('salt_key', 'passwords') {
       $gate->configure(lines => "$setting = '$dir/$what'\n");
-      like check(), qr{/$what: it is no regular file}, "... and for $setting";
+      like check(), qr{/$what: not a regular file}, "... and for $setting";
     }
     $gate->configure(lines => '');
   }
@@ -74,7 +74,7 @@ trial 'what is no file' => sub {
 
 trial 'keys of TLS' => sub {
   my $key = $gate->write_secret('other.pem', slurp("$dir/key.pem"));
-  like check('--key', $key), qr/is good/, 'one is good';
+  like check('--key', $key), qr/configuration OK/, 'one is good';
   chmod 0644, $key;
   like check('--key', $key), qr/other\.pem: others can read or write it/, '... but not if others can read it';
   for my $case (['pkcs8', qw(pkcs8 -topk8 -v2 aes256)], ['traditional', qw(ec -aes256)]) {
@@ -115,7 +115,7 @@ trial 'sasl-gate token --tokens' => sub {
   $gate->run($binary, 'token', '--tokens', $tokens, '--days', 3, 'anna');
   like slurp($tokens), qr/\A# machines\nfred:SHA-256\$[0-9a-f]{64}\nanna:SHA-256\$[0-9a-f]{64}\$\d+\n\z/,
     'another one gets a line of its own';
-  like check('--tokens', $tokens), qr/is good/, 'which the gateway reads';
+  like check('--tokens', $tokens), qr/configuration OK/, 'which the gateway reads';
   chomp $said;
   my $bearer = Server::SaslGate->start(backend => "127.0.0.1:$beanstalkd->{port}",
     lines => "tokens = '$tokens'\nmechanisms = 'OAUTHBEARER'\n");
@@ -128,7 +128,7 @@ trial 'sasl-gate token --tokens' => sub {
 };
 
 trial 'figures at a name' => sub {
-  like check('--metrics', 'localhost:9123'), qr/is good/, 'as an option';
+  like check('--metrics', 'localhost:9123'), qr/configuration OK/, 'as an option';
   my $serves = Server::SaslGate->start(backend => "127.0.0.1:$beanstalkd->{port}", by_name => 1);
   like $serves->figure('logins_total'), qr/\A0\z/, 'as a setting they are served there';
 };

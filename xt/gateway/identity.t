@@ -150,7 +150,7 @@ trial 'an authority without a list of what it has revoked' => sub {
     is told($socket), 'offered, OK', 'the other one proves who is who';
     my $listless = tls('listless', $trusting);
     like $listless ? told($listless) : 'no TLS', $expected, $lines ? 'it proves nobody' : 'without any lists it does too';
-    ok $trusting->logs($lines ? 'UnknownRevocationStatus' : 'there are no rules (access)'), '... and the log tells'
+    ok $trusting->logs($lines ? 'UnknownRevocationStatus' : 'no access rules'), '... and the log tells'
       or diag $trusting->log_text;
   }
 };

@@ -1,4 +1,4 @@
-//! What the gateway counts, in the text format of Prometheus.
+//! Metrics in the text format of Prometheus.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// All counters and gauges.
 #[derive(Default)]
-pub struct Gauges {
+pub struct Metrics {
     pub accepted: AtomicU64,
     pub turned_away: AtomicU64,
     pub logins: AtomicU64,
@@ -22,46 +22,46 @@ pub struct Gauges {
     pub relaying: AtomicI64,
 }
 
-/// Counts one up.
+/// Adds one to a counter.
 pub fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Holds a gauge one higher while it lives.
-pub struct Held<'g>(&'g AtomicI64);
+/// Adds one to a gauge until it is dropped.
+pub struct GaugeGuard<'g>(&'g AtomicI64);
 
-impl<'g> Held<'g> {
+impl<'g> GaugeGuard<'g> {
     pub fn new(gauge: &'g AtomicI64) -> Self {
         gauge.fetch_add(1, Ordering::Relaxed);
-        Held(gauge)
+        GaugeGuard(gauge)
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for GaugeGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Gauges {
-    /// The text that a scraper reads. `strangers` are the connections that are not authenticated.
-    pub fn text(&self, strangers: usize) -> String {
+impl Metrics {
+    /// The text for a scraper. `unauthenticated` is the number of connections that are not authenticated yet.
+    pub fn text(&self, unauthenticated: usize) -> String {
         let counters = [
             ("connections_total", "Connections accepted.", &self.accepted),
             ("turned_away_total", "Connections closed at once because of a limit.", &self.turned_away),
             ("logins_total", "Clients authenticated.", &self.logins),
             ("login_failures_total", "Exchanges that failed.", &self.failures),
-            ("protocol_errors_total", "Connections whose bytes were no AUTH.", &self.broken),
+            ("protocol_errors_total", "Connections that did not speak the AUTH line protocol.", &self.broken),
             ("login_timeouts_total", "Connections that did not authenticate in time.", &self.late),
-            ("backend_errors_total", "Connections to a backend that could not be made.", &self.backend_errors),
-            ("reloads_total", "Configurations loaded again.", &self.reloads),
-            ("reload_errors_total", "Configurations that could not be loaded again.", &self.reload_errors),
+            ("backend_errors_total", "Failed connections to a backend.", &self.backend_errors),
+            ("reloads_total", "Successful reloads of the configuration.", &self.reloads),
+            ("reload_errors_total", "Failed reloads of the configuration.", &self.reload_errors),
             ("client_bytes_total", "Bytes relayed from clients to backends.", &self.bytes_in),
             ("backend_bytes_total", "Bytes relayed from backends to clients.", &self.bytes_out),
-            ("log_lines_dropped_total", "Lines of the log that could not be written.", &self.log_lines_dropped),
+            ("log_lines_dropped_total", "Log lines that could not be written.", &self.log_lines_dropped),
         ];
         let gauges = [
-            ("unauthenticated_connections", "Connections that are not authenticated yet.", strangers as i64),
+            ("unauthenticated_connections", "Connections that are not authenticated yet.", unauthenticated as i64),
             ("relaying_connections", "Authenticated connections.", self.relaying.load(Ordering::Relaxed)),
         ];
         let mut text = String::new();
