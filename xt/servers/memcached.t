@@ -36,12 +36,12 @@ for my $mechanism (@MECHANISMS) {
   };
 }
 
-like client($address, 'fred', 'pencil', 'NTLM'), qr/\Afailed: the server offers .*PLAIN.*, and not NTLM\n/,
+like client($address, 'fred', 'pencil', 'NTLM'), qr/\Afailed: the server offers .*PLAIN.*, but not NTLM\n/,
   'what is not offered';
 {
   my $open = Server::Memcached->start(sasl => 0);
   like client("127.0.0.1:$open->{port}", 'fred', 'pencil'),
-    qr/\Afailed: the server knows no SASL: was it started with -S\?\n/,
+    qr/\Afailed: the server does not support SASL: was it started with -S\?\n/,
     'a memcached without SASL';
 }
 like client('127.0.0.1:' . $memcached->free_port, 'fred', 'pencil'), qr/\Afailed: .*refused/, 'no memcached';
@@ -90,12 +90,12 @@ for my $case (
   ['half a header', qr/list: the server has closed the connection/, "\x81\x20\0\0"],
   ['an end within a body', qr/list: the server has closed the connection/, { body => 'PLA', size => 5 }],
   ['an end in the middle', qr/start: the server has closed the connection/, $SCRAM],
-  ['text', qr/list: this is no reply of memcached's binary protocol/, "ERROR: this is a server of another kind\r\n"],
+  ['text', qr/list: not a reply of memcached's binary protocol/, "ERROR: this is a server of another kind\r\n"],
   ['the magic of a request', qr/list: this is no reply/, { magic => 0x80 }],
   ['another opaque', qr/list: the reply is to another request/, { opaque => 77 }],
   ['another opcode', qr/start: the reply is to another request/, $SCRAM, { opcode => 0x20 }],
   ['4 GiB announced', qr/list: the reply announces 4294967295 bytes, the limit is/, { size => 2**32 - 1 }],
-  ['a key longer than the body', qr/list: the reply's lengths do not fit each other/, { key => 6, body => 'PLAIN' }],
+  ['a key longer than the body', qr/list: the lengths in the reply are inconsistent/, { key => 6, body => 'PLAIN' }],
   ['no mechanism at all', qr/no mechanism is usable/, { body => '' }],
   ['mechanisms that nobody knows', qr/no mechanism is usable/, { body => "FOO \xff\0" }],
   ['an unknown status', qr/start: the server refused, status 0x7fff/, $SCRAM, { status => 0x7fff }],
