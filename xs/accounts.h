@@ -1,4 +1,4 @@
-/* A server's accounts: a blessed hash whose magic points to the core's own. */
+/* A server's account store: a blessed hash whose magic points to the core's object. */
 
 typedef asr_accounts accounts_t;
 
@@ -18,7 +18,7 @@ static accounts_t *accounts_of(pTHX_ SV *sv) {
   return accounts;
 }
 
-/* Gives a new object its accounts, or croaks with the reason why there are none. */
+/* Sets the account store of a new object, or croaks with the reason for the failure. */
 static void own_accounts(pTHX_ SV *self, accounts_t *accounts, asr_slice reason, asr_text *owner) {
   if (!accounts) {
     SV *text = owner ? text_or_undef(aTHX_ reason) : sv_2mortal(newSVpvs("internal error"));
@@ -32,7 +32,7 @@ static void own_accounts(pTHX_ SV *self, accounts_t *accounts, asr_slice reason,
   attach(aTHX_ SvRV(self), &accounts_vtbl, accounts);
 }
 
-/* A verdict; an error croaks. */
+/* Returns the result; an error croaks. */
 static bool told(pTHX_ accounts_t *accounts, int outcome) {
   if (outcome < 0) croak("%" SVf "\n", SVfARG(text_or_undef(aTHX_ asr_accounts_error(accounts))));
   return outcome > 0;

@@ -1,15 +1,15 @@
 /* The arguments of an XSUB.
  *
  * Reading a tied or overloaded argument runs Perl code, and that code can do anything: change or free the other arguments,
- * free the object, make the stack longer and so move it. So each XSUB begins with own_arguments: if reading one argument may
- * run Perl code, the others are replaced by copies first, which that code cannot reach. The types below, which the typemap
- * knows, read one argument, once. */
+ * free the object, or extend the stack and so move it. So each XSUB begins with own_arguments: if reading one argument may
+ * run Perl code, the others are first replaced by copies, which that code cannot reach. The types below, which the typemap
+ * uses, read one argument, once. */
 
 static bool runs_perl(pTHX_ SV *sv) {
   return SvGMAGICAL(sv) || (SvROK(sv) && (SvAMAGIC(sv) || SvGMAGICAL(SvRV(sv))));
 }
 
-/* The arguments begin at PL_stack_base[ax]; returns how many they are. */
+/* The arguments begin at PL_stack_base[ax]; returns their number. */
 static I32 own_arguments(pTHX_ I32 ax) {
   I32 items = (I32)(PL_stack_sp - PL_stack_base) - ax + 1, i;
   bool runs = FALSE;
@@ -34,7 +34,7 @@ typedef asr_slice path_t;        /* names of files: file_name() */
 typedef UV count_t;              /* count() */
 typedef NV number_t;             /* number() */
 
-/* A file's name as perl's own functions take it: the bytes of the string, whatever they encode. */
+/* A file name as perl's own functions use it: the bytes of the string, in whatever encoding. */
 static asr_slice file_name(pTHX_ SV *sv) {
   asr_slice name;
   STRLEN len;
@@ -44,7 +44,7 @@ static asr_slice file_name(pTHX_ SV *sv) {
   return name;
 }
 
-/* A number. What is none is 0, without a warning: a handler of warnings is Perl code. */
+/* A number. Anything else is 0, without a warning: a warning handler is Perl code. */
 static NV number(pTHX_ SV *sv) {
   if (SvROK(sv) || SvGMAGICAL(sv)) sv = settled(aTHX_ sv);
   return SvOK(sv) && looks_like_number(sv) ? SvNV(sv) : 0;

@@ -2,9 +2,9 @@
 
 enum { START, STEP };
 enum { QUIET, CALLING, OWED };        /* conn->asking */
-enum { DEFERRED = 100 };              /* beside the outcomes of ffi.h: the answer will come later */
+enum { DEFERRED = 100 };              /* in addition to the outcomes of ffi.h: the answer will come later */
 
-/* Calls a callback: the connection first, then its own values, then the question's. */
+/* Calls a callback with the connection, then its own values, then the question's arguments. */
 static SV *call(pTHX_ conn_t *conn, SV *callback, SV **args, int count) {
   SV *code = SvRV(callback), *result;
   AV *av = SvTYPE(code) == SVt_PVAV ? (AV *)code : NULL;
@@ -12,9 +12,9 @@ static SV *call(pTHX_ conn_t *conn, SV *callback, SV **args, int count) {
   dSP;
   ENTER;
   SAVETMPS;
-  PUSHSTACKi(PERLSI_UNKNOWN);         /* else `last` out of the callback would leave this function too */
+  PUSHSTACKi(PERLSI_UNKNOWN);         /* otherwise `last` in the callback would leave this function too */
   PUSHMARK(SP);
-  if (av) {                           /* held both, since a tied element's FETCH may do anything */
+  if (av) {                           /* hold both: a tied element's FETCH may do anything */
     SAVEFREESV(SvREFCNT_inc(code));
     code = SvRV(*av_fetch(av, 0, 0));
     own = av_len(av);
@@ -47,7 +47,7 @@ static bool is_callable(pTHX_ SV *callback) {
       && SvROK(*first) && SvTYPE(SvRV(*first)) == SVt_PVCV;
 }
 
-/* From now on the continuations that were given out answer nothing. */
+/* From now on the existing continuations have no effect. */
 static void new_serial(pTHX_ reply_t *reply) {
   SV *answer = reply ? reply->answer : NULL;
   if (!reply) return;
@@ -56,7 +56,7 @@ static void new_serial(pTHX_ reply_t *reply) {
   SvREFCNT_dec(answer);               /* may run a DESTROY */
 }
 
-/* Runs when a callback's scope is left: by die, exit or last the exchange is over. */
+/* Runs when the scope of a callback is left: die, exit and last end the exchange. */
 static void abandoned(pTHX_ void *what) {
   conn_t *conn = (conn_t *)what;
   if (conn->asking != CALLING) return;
@@ -72,7 +72,7 @@ static void abandoned(pTHX_ void *what) {
     SAVEDESTRUCTOR_X(abandoned, conn); (conn)->asking = CALLING; } STMT_END
 #define END_CALLING(conn, state) STMT_START { (conn)->asking = state; LEAVE; } STMT_END
 
-/* One value of a client, read; `canonuser` has arguments, and cannot be a string. What is none ends the exchange. */
+/* Reads one value of a client; `canonuser` has arguments, and cannot be a string. An invalid value ends the exchange. */
 static SV *ask_value(pTHX_ conn_t *conn, const char *name, SV *callback, SV **args, int *outcome) {
   SV *value = callback;
   conn->called = name;
@@ -105,7 +105,7 @@ static int ask_values(pTHX_ conn_t *conn, U32 wanted) {
   }
   if (calls) {
     BEGIN_CALLING(conn);
-    /* Copies: a callback may change or delete the others. */
+    /* These are copies, because a callback may change or delete the others. */
     for (p = 0; p < ASR_PROPERTIES; p++) if (found[p]) found[p] = sv_mortalcopy(found[p]);
     if (canon) canon = sv_mortalcopy(canon);
     for (p = 0; p < ASR_PROPERTIES && outcome == ASR_ASK; p++) {
@@ -131,16 +131,16 @@ static int ask_values(pTHX_ conn_t *conn, U32 wanted) {
   return asr_answer_values(conn->rust, values, (size_t)n);
 }
 
-/* The callbacks of the kinds of questions, from ASR_Q_REALM on. */
+/* The callbacks for the kinds of questions, starting with ASR_Q_REALM. */
 static const char *const QUESTIONS[] = { "realm", "checkpass", "getsecret", "authorize", "checktoken", "canonuser", "challenge" };
 
-/* Gives the core an answer to a question of that kind. May run Perl code (overloading). */
+/* Passes the core an answer to a question of that kind. May run Perl code (overloading). */
 static int give_answer(pTHX_ conn_t *conn, int kind, SV *answer) {
   asr_slice none = { NULL, 0 };
   conn->called = QUESTIONS[kind - ASR_Q_REALM];
   if (kind == ASR_Q_CHECKPASS || kind == ASR_Q_AUTHORIZE) {
     bool yes;
-    /* A mere reference is no yes: a callback that only stores its continuation returns one. */
+    /* A plain reference does not count as true: a callback that only stores its continuation may return one. */
     if (IS_MERE_REFERENCE(answer)) return give_up(aTHX_ conn, ASR_REFERENCE, answer);
     yes = cBOOL(SvTRUE(answer));
     return asr_answer_verdict(conn->rust, yes);
@@ -186,9 +186,9 @@ static int give_answer(pTHX_ conn_t *conn, int kind, SV *answer) {
 
 XS(reply_called);
 
-/* The continuation that a callback gets: calling it answers the question that waits now. While the
- * answer is owed it keeps the program's own continuation alive, so that a program which drops the one
- * frees the other, and no cycle through the connection stays behind. */
+/* The continuation that a callback gets: calling it answers the pending question. While the answer is pending it keeps the
+ * program's own continuation alive, so that a program which drops the former frees the latter, and no reference cycle through
+ * the connection remains. */
 static SV *make_reply(pTHX_ conn_t *conn) {
   CV *cv = newXS(NULL, reply_called, __FILE__);
   if (!conn->reply) {
@@ -206,7 +206,7 @@ static void store_text(pTHX_ conn_t *conn, HV *hv, const char *key, asr_slice te
   if (text.ptr) (void)hv_store(hv, key, (I32)strlen(key), SvREFCNT_inc(said(aTHX_ conn, text, TRUE)), 0);
 }
 
-/* The arguments of a question, after the connection. Returns how many. */
+/* The arguments of a question, after the connection. Returns their number. */
 static int question_args(pTHX_ conn_t *conn, const asr_question *q, SV **args) {
   HV *hv;
   U32 i;
@@ -234,7 +234,7 @@ static int question_args(pTHX_ conn_t *conn, const asr_question *q, SV **args) {
   }
   hv = newHV();
   args[0] = sv_2mortal(newRV_noinc((SV *)hv));
-  if (q->kind != ASR_Q_TOKEN && !authzid.ptr) authzid.ptr = "";       /* as Authen::SASL::Perl has it */
+  if (q->kind != ASR_Q_TOKEN && !authzid.ptr) authzid.ptr = "";       /* as in Authen::SASL::Perl */
   store_text(aTHX_ conn, hv, "user", q->name);
   store_text(aTHX_ conn, hv, "authname", authzid);
   store_text(aTHX_ conn, hv, q->kind == ASR_Q_TOKEN ? "token" : "pass", q->secret);
@@ -257,7 +257,7 @@ static void owe(pTHX_ conn_t *conn, SV *reply) {
   conn->continuation = NULL;
 }
 
-/* One question that is no batch of values. */
+/* Asks one question other than the batch of values. */
 static int ask_one(pTHX_ conn_t *conn, const asr_question *q) {
   const char *name = QUESTIONS[q->kind - ASR_Q_REALM];
   SV *callback = callback_named(aTHX_ conn->callbacks, name, (I32)strlen(name));
@@ -304,7 +304,7 @@ static int ask_one(pTHX_ conn_t *conn, const asr_question *q) {
   return outcome;
 }
 
-/* What plugins have logged meanwhile. */
+/* Passes on the lines that plugins have logged meanwhile. */
 static void tell_log(pTHX_ conn_t *conn) {
   SV *callback = CALLBACK(conn->callbacks, "log");
   U8 before = conn->asking;
@@ -327,7 +327,7 @@ static void tell_log(pTHX_ conn_t *conn) {
     call(aTHX_ conn, callback, args, 2);
   }
   END_CALLING(conn, before);
-  conn->called = called;        /* whose answer may still be owed */
+  conn->called = called;        /* its answer may still be pending */
 }
 
 static int drive(pTHX_ conn_t *conn, int outcome) {
@@ -338,7 +338,7 @@ static int drive(pTHX_ conn_t *conn, int outcome) {
   return outcome;
 }
 
-/* The program's continuation gets the message, or nothing where there is none. */
+/* The program's continuation gets the message, or no argument if there is none. */
 static void call_continuation(pTHX_ SV *continuation, SV *message) {
   dSP;
   ENTER;
@@ -399,7 +399,7 @@ static void run(pTHX_ conn_t *conn, int what, SV *input, SV *continuation) {
   bytes = octets(aTHX_ input);
   if (conn->asking == CALLING || (conn->asking == OWED && what == STEP)) {
     asr_busy(conn->rust);
-    if (continuation) call_continuation(aTHX_ continuation, NULL);      /* it waits for nothing else */
+    if (continuation) call_continuation(aTHX_ continuation, NULL);      /* it needs nothing else */
     return;
   }
   if (conn->asking == OWED) new_serial(aTHX_ conn->reply);
@@ -408,15 +408,15 @@ static void run(pTHX_ conn_t *conn, int what, SV *input, SV *continuation) {
   if (what == STEP && !bytes.ptr) bytes.ptr = "";
   conn->continuation = SvREFCNT_inc(continuation);
   trace_received(aTHX_ conn, what == START, bytes);
-  asr_log_forget();                    /* what a connection that is gone has left */
+  asr_log_forget();                    /* left by a connection that was destroyed */
   outcome = what == START ? asr_start(conn->rust, bytes) : asr_step(conn->rust, bytes);
   deliver(aTHX_ conn, drive(aTHX_ conn, outcome));
 }
 
-/* A callback's continuation was called: at once, later, twice, or too late. The first call counts. */
+/* A callback's continuation was called: immediately, later, twice, or too late. The first call is used. */
 XS(reply_called) {
   dXSARGS;
-  SV *answer = sv_2mortal(SvREFCNT_inc((SV *)cv));   /* held, as reading the answer may run Perl code */
+  SV *answer = sv_2mortal(SvREFCNT_inc((SV *)cv));   /* hold it: reading the answer may run Perl code */
   reply_t *reply;
   conn_t *conn;
   answer = items ? sv_mortalcopy(ST(0)) : &PL_sv_undef;

@@ -22,7 +22,7 @@ static int conn_free(pTHX_ SV *sv, MAGIC *mg) {
   continuation = conn->continuation;
   callbacks = conn->callbacks;
   Safefree(conn);
-  SvREFCNT_dec(continuation);         /* from here on a DESTROY may leave by exit */
+  SvREFCNT_dec(continuation);         /* from here on a DESTROY may call exit */
   SvREFCNT_dec((SV *)callbacks);
   return 0;
 }
@@ -38,7 +38,7 @@ static const char *kind_of(pTHX_ SV *sv) {
   }
 }
 
-/* Ends the exchange since the callback that was asked last cannot answer; `what` is that callback, or what it has returned. */
+/* Ends the exchange because the last callback cannot answer; `what` is that callback, or the value that it returned. */
 static int give_up(pTHX_ conn_t *conn, int why, SV *what) {
   asr_slice name, kind = { NULL, 0 };
   name.ptr = conn->called;
@@ -50,7 +50,7 @@ static int give_up(pTHX_ conn_t *conn, int why, SV *what) {
   return asr_abort(conn->rust, why, name, kind);
 }
 
-/* From within a destructor: an exception cannot leave. */
+/* Runs in a destructor: an exception cannot leave it. */
 static void call_with_nothing(pTHX_ SV *continuation) {
   dSP;
   ENTER;
@@ -64,7 +64,7 @@ static void call_with_nothing(pTHX_ SV *continuation) {
   LEAVE;
 }
 
-/* A continuation that nobody can call any more leaves its question unanswered for ever: say so. */
+/* If a continuation is destroyed, its question can never be answered: report that. */
 static int reply_free(pTHX_ SV *sv, MAGIC *mg) {
   reply_t *reply = (reply_t *)mg->mg_ptr;
   if (!reply) return 0;
@@ -85,7 +85,7 @@ static int keys_free(pTHX_ SV *sv, MAGIC *mg) {
   return 0;
 }
 
-/* A handle belongs to one thread: in another one its magic points to nothing. */
+/* A handle belongs to one thread: in another thread its magic points to nothing. */
 #ifdef USE_ITHREADS
 static int forget_in_clone(pTHX_ MAGIC *mg, CLONE_PARAMS *param) {
   PERL_UNUSED_VAR(param);
@@ -96,8 +96,8 @@ static int forget_in_clone(pTHX_ MAGIC *mg, CLONE_PARAMS *param) {
 #define forget_in_clone NULL
 #endif
 
-/* A copy of a connection, in another thread or by Storable, has no exchange. It tells the mechanism and the error that its
- * original had, since Authen::SASL asks its object for these: "mechanism" NUL "error", in place of a conn_t. */
+/* A copy of a connection, in another thread or made by Storable, has no exchange. It returns the mechanism and the error of its
+ * original, because Authen::SASL reads them from its object. It holds "mechanism" NUL "error" instead of a conn_t. */
 static SV *last_words(pTHX_ conn_t *conn) {
   static const char name[] = "mechanism";
   asr_slice text = { NULL, 0 };
@@ -139,7 +139,7 @@ static void *attached(pTHX_ SV *sv, MGVTBL *vtbl) {
   return mg ? mg->mg_ptr : NULL;
 }
 
-/* What a copy tells; NULL for anything else. */
+/* The text of a copy; NULL for anything else. */
 static SV *words_of_copy(pTHX_ SV *sv) {
   MAGIC *mg = SvROK(sv) && SvTYPE(SvRV(sv)) >= SVt_PVMG ? mg_findext(SvRV(sv), PERL_MAGIC_ext, &conn_vtbl) : NULL;
   return mg && !mg->mg_ptr ? mg->mg_obj : NULL;
@@ -152,7 +152,7 @@ static conn_t *connection_of(pTHX_ SV *sv) {
   return conn;
 }
 
-/* Text for the program: octets, or characters if it has asked for those; under -T tainted if it may come from the peer. */
+/* Text for the program: octets, or characters if it requested those; under -T tainted if it may come from the peer. */
 static SV *said(pTHX_ conn_t *conn, asr_slice text, bool tainted) {
   SV *sv;
   if (!text.ptr) return &PL_sv_undef;
@@ -164,12 +164,12 @@ static SV *said(pTHX_ conn_t *conn, asr_slice text, bool tainted) {
 
 #define IS_TAINTED(conn) ((conn)->flags & (HAS_HEARD | GIVEN_TAINTED))
 
-/* The program has given this value. */
+/* Records a value from the program. */
 static void was_given(pTHX_ conn_t *conn, SV *sv) {
   if (SvTAINTED(sv)) conn->flags |= GIVEN_TAINTED;
 }
 
-/* What the peer names. A client's own identity comes from its program. */
+/* Whether a property comes from the peer. A client's own identity comes from its program. */
 static bool is_of_peer(pTHX_ conn_t *conn, asr_slice name) {
   static const char *const names[] = { "realm", "user", "authuser", "authcid", "authzid", "claimed_user" };
   int i, count = conn->flags & IS_SERVER ? 6 : 1;
@@ -178,7 +178,7 @@ static bool is_of_peer(pTHX_ conn_t *conn, asr_slice name) {
   return FALSE;
 }
 
-/* The methods of the other side would run this side's exchange with its messages mistaken. */
+/* The methods of the other side would run this side's exchange with the wrong messages. */
 static void check_side(pTHX_ conn_t *conn, int side, const char *method) {
   if ((conn->flags & IS_SERVER) != side)
     croak("%s: this connection is a %s, and the method is a %s's", method, side ? "client" : "server", side ? "server" : "client");
@@ -190,7 +190,7 @@ static SV *callback_named(pTHX_ HV *callbacks, const char *name, I32 len) {
 }
 #define CALLBACK(hv, name) callback_named(aTHX_ hv, "" name "", sizeof(name) - 1)
 
-/* The callback for a value of a client, and its name; the standard names win. */
+/* The callback for a value of a client, and its name; the standard names take precedence. */
 static SV *value_callback(pTHX_ conn_t *conn, HV *callbacks, int property, const char **name) {
   SV *cb = NULL;
 #define NAMED(text) (*name = text, CALLBACK(callbacks, text))
@@ -200,7 +200,7 @@ static SV *value_callback(pTHX_ conn_t *conn, HV *callbacks, int property, const
       return NAMED("user");
     case ASR_AUTHZID:
       if ((cb = NAMED("authzid")) || (cb = NAMED("authname"))) return cb;
-      return CALLBACK(callbacks, "auth") ? NAMED("user") : NULL;   /* as Authen::SASL::XS has it */
+      return CALLBACK(callbacks, "auth") ? NAMED("user") : NULL;   /* as in Authen::SASL::XS */
     case ASR_PASSWORD:
       if ((cb = NAMED("pass"))) return cb;
       return NAMED("password");
@@ -220,12 +220,12 @@ static SV *value_callback(pTHX_ conn_t *conn, HV *callbacks, int property, const
 #undef NAMED
 }
 
-/* A value that can be looked at before it is asked for: no code, and no magic that runs any. */
+/* A value that can be read before it is needed: not code, and without magic that runs code. */
 static bool is_plain(pTHX_ SV *callback) {
   return !SvROK(callback) && !SvGMAGICAL(callback);
 }
 
-/* What the application can answer, from the callbacks that it gave. */
+/* The questions that the application can answer, according to its callbacks. */
 static U32 abilities(pTHX_ conn_t *conn) {
   HV *callbacks = conn->callbacks;
   const char *name;
@@ -253,7 +253,7 @@ static U32 abilities(pTHX_ conn_t *conn) {
   return can;
 }
 
-/* Net::SMTP hands over the server's whole list: `pass` is a token only where nothing else was named. */
+/* Net::SMTP passes the server's whole list: `pass` is a token only if nothing else was named. */
 static bool only_oauth(pTHX_ asr_slice list) {
   size_t i = 0, start;
   bool any = FALSE;
@@ -268,14 +268,14 @@ static bool only_oauth(pTHX_ asr_slice list) {
   return any;
 }
 
-/* Calls a method that is written in Perl, perhaps by the program; gives its value, a mortal. */
+/* Calls a method that is written in Perl, perhaps by the program; returns its value, a mortal. */
 static SV *call_perl(pTHX_ const char *method, SV **args, int count) {
   SV *value;
   int i;
   dSP;
   ENTER;
   SAVETMPS;
-  PUSHSTACKi(PERLSI_UNKNOWN);         /* else `last` out of the method would leave this function too */
+  PUSHSTACKi(PERLSI_UNKNOWN);         /* otherwise `last` in the method would leave this function too */
   PUSHMARK(SP);
   EXTEND(SP, count);
   for (i = 0; i < count; i++) PUSHs(args[i]);
@@ -301,20 +301,20 @@ static SV *parent_field(pTHX_ SV *parent, const char *name, I32 len) {
   return call_perl(aTHX_ name, &parent, 1);
 }
 
-/* Is the Authen::SASL object's debug set? */
+/* Whether debug of the Authen::SASL object is set. */
 static bool debugs(pTHX_ SV *parent) {
   HV *hv = (HV *)SvRV(parent);
   SV **slot = SvTYPE((SV *)hv) == SVt_PVHV && !SvRMAGICAL((SV *)hv) ? hv_fetch(hv, "debug", 5, 0) : NULL;
   return slot && !SvROK(*slot) && !SvGMAGICAL(*slot) && SvTRUE(*slot);
 }
 
-/* Derived keys are remembered within the Authen::SASL object: as magic of its own, which costs a
- * connection that needs none nothing, and shows in no dump of the object. */
+/* Derived keys are cached in the Authen::SASL object, in separate magic. So connections without derived keys cost nothing, and
+ * a dump of the object does not show the keys. */
 static void share_keys(pTHX_ SV *parent, conn_t *conn) {
   SV *owner = SvRV(parent);
   const asr_keys *keys = (const asr_keys *)attached(aTHX_ owner, &keys_vtbl);
   if (!keys) {
-    sv_unmagicext(owner, PERL_MAGIC_ext, &keys_vtbl);       /* what a clone in another thread left */
+    sv_unmagicext(owner, PERL_MAGIC_ext, &keys_vtbl);       /* left by a clone in another thread */
     keys = asr_keys_new();
     if (!keys) return;
     attach(aTHX_ owner, &keys_vtbl, keys);
@@ -322,8 +322,8 @@ static void share_keys(pTHX_ SV *parent, conn_t *conn) {
   asr_use_keys(conn->rust, keys);
 }
 
-/* A hash of options. What the core does not take is Perl's business, after all that the core takes: tls and
- * channel_binding look at the other options, and Perl code may change the hash. */
+/* A hash of options. Options that the core does not know are set by Perl code, after all others: tls and channel_binding depend
+ * on the other options, and Perl code may change the hash. */
 static void set_options(pTHX_ conn_t *conn, SV *object, HV *options) {
   HE *entry;
   AV *others = NULL;
@@ -337,7 +337,7 @@ static void set_options(pTHX_ conn_t *conn, SV *object, HV *options) {
     asr_slice name, reason;
     name.ptr = key;
     name.len = (size_t)len;
-    if (!SvROK(value) && !SvGMAGICAL(value)) {         /* else reading it may change the hash */
+    if (!SvROK(value) && !SvGMAGICAL(value)) {         /* otherwise reading it may change the hash */
       int known = asr_set(conn->rust, name, characters(aTHX_ value), &reason);
       if (known < 0) blame_caller(aTHX_ text_or_undef(aTHX_ reason));
       if (known) continue;
@@ -355,7 +355,7 @@ static void set_options(pTHX_ conn_t *conn, SV *object, HV *options) {
   }
 }
 
-/* A copy of the callbacks. newHVhv would lose its half of one where reading a tied value dies. */
+/* A copy of the callbacks. newHVhv would leak a partial copy if reading a tied value dies. */
 static void copy_callbacks(pTHX_ HV *to, HV *from) {
   HE *entry;
   hv_iterinit(from);
@@ -365,7 +365,7 @@ static void copy_callbacks(pTHX_ HV *to, HV *from) {
   }
 }
 
-/* Everything of client_new and server_new. `options` and `remote` are their arguments after the host, if given. */
+/* Implements client_new and server_new. `options` and `remote` are their arguments after the host, if given. */
 static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV *options, SV *remote) {
   HV *self;
   SV *object, *given, *dies;
@@ -373,11 +373,11 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
   asr_handle *rust;
   asr_slice list, reason, service_text, host_text;
   if (!sv_isobject(parent)) croak("an Authen::SASL object was expected");
-  parent = sv_mortalcopy(parent);                    /* the program may undef its own */
+  parent = sv_mortalcopy(parent);                    /* the program may undef its own reference */
   if (options) sv_2mortal(SvREFCNT_inc(options));
   if (remote) sv_2mortal(SvREFCNT_inc(remote));
   service = settled(aTHX_ sv_mortalcopy(service));   /* reading the host may run Perl code */
-  host = settled(aTHX_ sv_mortalcopy(host));         /* and so may the methods of a subclass */
+  host = settled(aTHX_ sv_mortalcopy(host));         /* and so may methods of a subclass */
   service_text = characters(aTHX_ service);
   host_text = characters(aTHX_ host);
   given = parent_field(aTHX_ parent, "callback", 8);

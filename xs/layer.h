@@ -1,4 +1,4 @@
-/* The security layer: of a connection, for one message; of a handle over a socket, for a stream. */
+/* The security layer: of a connection, for one message; of a handle on a socket, for a stream. */
 
 static int layer_free(pTHX_ SV *sv, MAGIC *mg) {
   PERL_UNUSED_VAR(sv);
@@ -18,7 +18,7 @@ static layer_t *layer_of(pTHX_ SV *sv) {
   return layer;
 }
 
-/* Encodes or decodes one message, in the memory of the scalar that is returned; NULL on failure. */
+/* Encodes or decodes one message, in the memory of the returned scalar; NULL on failure. */
 static SV *through_layer(pTHX_ conn_t *conn, asr_slice in, bool opening, bool tainted) {
   ptrdiff_t length;
   size_t room;
@@ -48,7 +48,7 @@ static SV *through_layer(pTHX_ conn_t *conn, asr_slice in, bool opening, bool ta
   return sv_2mortal(out);
 }
 
-/* What sysread does to its buffer: at most `count` bytes at `offset`, and nothing behind. */
+/* Changes the buffer as sysread does: at most `count` bytes at `offset`, and nothing after them. */
 static size_t read_into(pTHX_ layer_t *layer, SV *buffer, size_t count, IV offset) {
   STRLEN have;
   char *text;

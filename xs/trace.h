@@ -1,5 +1,5 @@
-/* What Authen::SASL's `debug` asks for, on standard error: the choice, the messages by their names in RFC 4422, and failures.
- * Of a message only the length is shown, since it may hold a password. No Perl code runs in here. */
+/* The output of Authen::SASL's `debug`, on standard error: the choice, the messages by their names in RFC 4422, and failures.
+ * It shows only the length of a message, because a message may contain a password. No Perl code runs here. */
 
 static PerlIO *trace_begin(pTHX_ conn_t *conn) {
   IO *io = PL_stderrgv ? GvIO(PL_stderrgv) : NULL;
@@ -10,7 +10,7 @@ static PerlIO *trace_begin(pTHX_ conn_t *conn) {
   return out;
 }
 
-/* Text of a program or peer: printable ASCII, and not at length. */
+/* Text from the program or peer: printable ASCII, truncated. */
 static void trace_text(pTHX_ PerlIO *out, asr_slice text) {
   size_t i;
   for (i = 0; i < text.len && i < 400; i++) PerlIO_putc(out, isPRINT_A(text.ptr[i]) ? text.ptr[i] : '?');

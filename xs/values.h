@@ -1,19 +1,19 @@
-/* Scalars in and out. What comes in is fetched once, and the caller's scalar stays as it was. */
+/* Converts scalars in both directions. An input value is fetched once, and the caller's scalar is not changed. */
 
-/* A copy that no later Perl code can change under us, where reading the value could run Perl code. */
+/* A copy that later Perl code cannot change, if reading the value could run Perl code. */
 static SV *settled(pTHX_ SV *sv) {
   STRLEN len;
   const char *text;
-  if (SvGMAGICAL(sv) || (SvOK(sv) && !SvPOK(sv) && !SvROK(sv))) sv = sv_mortalcopy(sv);   /* a number stays one */
+  if (SvGMAGICAL(sv) || (SvOK(sv) && !SvPOK(sv) && !SvROK(sv))) sv = sv_mortalcopy(sv);   /* a number stays a number */
   if (!SvOK(sv) || (SvPOK(sv) && !SvROK(sv))) return sv;
   text = SvPV_const(sv, len);                      /* numbers, and overloaded objects */
   return newSVpvn_flags(text, len, SVs_TEMP | SvUTF8(sv));
 }
 
-/* A plain reference stringifies to an address: never what was meant. */
+/* A plain reference stringifies to an address, which is never intended. */
 #define IS_MERE_REFERENCE(sv) (SvROK(sv) && !SvAMAGIC(sv))
 
-/* A length of 0 would make Perl's own functions look for a NUL, which an empty slice of Rust lacks. */
+/* A length of 0 would make perl's functions look for a NUL, which an empty Rust slice does not have. */
 static bool is_encoded(pTHX_ const char *text, STRLEN len) {
   if (len == 0) return TRUE;
 #ifdef is_strict_utf8_string
@@ -23,8 +23,8 @@ static bool is_encoded(pTHX_ const char *text, STRLEN len) {
 #endif
 }
 
-/* Names and passwords, as UTF-8: flagged strings are characters, unflagged ones that are valid UTF-8
- * are taken as encoded already, all others are Latin-1. */
+/* Names and passwords, as UTF-8: flagged strings are characters, unflagged strings that are valid UTF-8 count as already
+ * encoded, all others are Latin-1. */
 static asr_slice characters(pTHX_ SV *sv) {
   asr_slice slice = { NULL, 0 };
   STRLEN len;
@@ -39,7 +39,7 @@ static asr_slice characters(pTHX_ SV *sv) {
   return slice;
 }
 
-/* Tokens of the wire: bytes. A wide character croaks. */
+/* Messages on the wire: bytes. A wide character croaks. */
 static asr_slice octets(pTHX_ SV *sv) {
   asr_slice slice = { NULL, 0 };
   STRLEN len;
@@ -51,14 +51,14 @@ static asr_slice octets(pTHX_ SV *sv) {
   return slice;
 }
 
-/* Text of the core: octets, UTF-8 without perl's flag. */
+/* Text from the core: octets, UTF-8 without perl's flag. */
 static SV *text_sv(pTHX_ asr_slice text) { return newSVpvn(text.ptr, text.len); }
 
 static SV *text_or_undef(pTHX_ asr_slice text) {
   return text.ptr ? sv_2mortal(text_sv(aTHX_ text)) : &PL_sv_undef;
 }
 
-/* Dies as Carp's croak does: the text ends with the line of the program that called, not with one of ours. */
+/* Dies like Carp's croak: the text ends with the line of the calling program, not with one of ours. */
 static void blame_caller(pTHX_ SV *text) {
   dSP;
   PUSHMARK(SP);

@@ -37,10 +37,10 @@ sub said {
 
 my $start = 'Authen::SASL::Rust needs';
 for my $case (
-  ['an old cargo', qr/^$start cargo 1\.\d+ or newer .*and this is 1\.9$/, cargo => 'cargo 1.9.0'],
-  ['none at all', qr/^$start cargo .* there is none$/, cargo => 'no such program'],
-  ['a rustc without a host', qr/^$start rustc beside cargo/, host => ''],
-  ['a rustc of another word size', qr/^$start a rustc .* word size of perl, and it compiles for 16 bits$/, bits => 16],
+  ['an old cargo', qr/^$start cargo 1\.\d+ or newer .*but this is 1\.9$/, cargo => 'cargo 1.9.0'],
+  ['none at all', qr/^$start cargo .* but cargo was not found$/, cargo => 'no such program'],
+  ['a rustc without a host', qr/^$start rustc in addition to cargo/, host => ''],
+  ['a rustc of another word size', qr/^$start a rustc .* perl's word size, but this one compiles for 16 bits$/, bits => 16],
   ['Windows', qr/^$start Linux, a BSD, macOS or another Unix/, system => 'MSWin32'],
   )
 {

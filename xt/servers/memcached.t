@@ -91,7 +91,7 @@ for my $case (
   ['an end within a body', qr/list: the server has closed the connection/, { body => 'PLA', size => 5 }],
   ['an end in the middle', qr/start: the server has closed the connection/, $SCRAM],
   ['text', qr/list: not a reply of memcached's binary protocol/, "ERROR: this is a server of another kind\r\n"],
-  ['the magic of a request', qr/list: this is no reply/, { magic => 0x80 }],
+  ['the magic of a request', qr/list: not a reply/, { magic => 0x80 }],
   ['another opaque', qr/list: the reply is to another request/, { opaque => 77 }],
   ['another opcode', qr/start: the reply is to another request/, $SCRAM, { opcode => 0x20 }],
   ['4 GiB announced', qr/list: the reply announces 4294967295 bytes, the limit is/, { size => 2**32 - 1 }],

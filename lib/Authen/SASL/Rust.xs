@@ -6,16 +6,16 @@
 #include "XSUB.h"
 #include "src/ffi.h"
 
-/* What a connection's magic points to. `reply` outlives it while a callback's continuation is kept. */
+/* The data that a connection's magic points to. `reply` outlives it while a callback keeps its continuation. */
 typedef struct reply_s reply_t;
 typedef struct {
   asr_handle *rust;
   HV *self;           /* not counted: the magic belongs to it */
   HV *callbacks;      /* a copy of the Authen::SASL object's */
   reply_t *reply;
-  SV *continuation;   /* the program's, of the step that is under way */
-  const char *called; /* the callback that was asked last */
-  U8 asking;          /* a callback runs, or owes an answer */
+  SV *continuation;   /* the program's, for the current step */
+  const char *called; /* the callback that was called last */
+  U8 asking;          /* a callback runs, or its answer is pending */
   U8 flags;
 } conn_t;
 
@@ -23,17 +23,17 @@ typedef struct {
 #define DIES 2
 #define TOKEN_FROM_PASS 4
 #define TRACES 8
-#define STARTS 16            /* the call that is under way, or was the last one, began the exchange */
+#define STARTS 16            /* the current or last call began the exchange */
 #define GIVES_CHARACTERS 32   /* option characters */
 #define HAS_HEARD 64          /* the peer has sent something */
 #define GIVEN_TAINTED 128     /* the program has given a tainted value */
 
-/* Shared by a connection and the continuations that its callbacks were given. */
+/* Shared by a connection and the continuations that its callbacks have received. */
 struct reply_s {
   conn_t *conn;       /* NULL once the connection is gone */
   U32 count;
-  U32 serial;         /* of the question that waits */
-  SV *answer;         /* given while the callback still ran */
+  U32 serial;         /* of the pending question */
+  SV *answer;         /* set while the callback still ran */
 };
 
 #include "xs/values.h"
@@ -209,7 +209,7 @@ error(self)
     if (words) {
       const char *text = SvPVX_const(words) + strlen(SvPVX_const(words)) + 1;
       SV *told = *text ? newSVpvn_flags(text, SvEND(words) - text, SVs_TEMP) : &PL_sv_undef;
-      if (*text) SvTAINTED_on(told);   /* it may repeat words of the peer */
+      if (*text) SvTAINTED_on(told);   /* it may quote text from the peer */
       XPUSHs(told);
     } else {
       conn_t *conn = connection_of(aTHX_ self);
@@ -268,7 +268,7 @@ code(conn)
   OUTPUT:
     RETVAL
 
-# True if nobody was judged: the error is no failure of the peer's.
+# True if the peer was neither accepted nor rejected: the error is not a failure of the peer.
 bool
 _is_unavailable(conn)
     conn_t *conn
@@ -292,7 +292,7 @@ _get(conn, name)
   PPCODE:
     XPUSHs(said(aTHX_ conn, asr_get(conn->rust, name), conn->flags & GIVEN_TAINTED || is_of_peer(aTHX_ conn, name)));
 
-# A name or password of the program's, as callbacks get them.
+# A name or password from the program, in the form that callbacks get.
 void
 _text(conn, text)
     conn_t *conn
@@ -487,7 +487,7 @@ _find(layer, separator)
   OUTPUT:
     RETVAL
 
-# The buffer comes as a reference, since an argument may be a copy.
+# The buffer is passed as a reference, because an argument may be a copy.
 size_t
 _take(self, buffer, length, offset)
     SV *self
