@@ -1,4 +1,4 @@
-# Servers whose users stand in a file: no callbacks, some callbacks, changes, and files that cannot be used.
+# Servers with a users' file: without callbacks, with some callbacks, changes, and unusable files.
 
 use strict;
 use warnings;
@@ -29,7 +29,7 @@ sub server {
   return Authen::SASL->new(mechanism => $mechanism, callback => {%callback})->server_new('imap', 'h', $options);
 }
 
-# A whole exchange; gives the server.
+# Runs a complete exchange; returns the server.
 sub login {
   my ($server, $user, $pass) = @_;
   my $client = Authen::SASL->new(mechanism => $server->mechanism, callback => { user => $user, pass => $pass })

@@ -1,4 +1,4 @@
-# A client that is to act as another user does so, or says why not: it never logs in as itself in silence.
+# A client with an authzid acts as that user or reports an error: it never silently logs in as itself.
 
 use strict;
 use warnings;
@@ -63,7 +63,7 @@ subtest 'oneself is no other' => sub {
   is(client('CRAM-MD5', user => $latin, authname => $upgraded, pass => 'x')->mechanism, 'CRAM-MD5', 'however Perl keeps it');
 };
 
-# Code is not called for the choice: the exchange fails before anything is sent.
+# The choice does not call code: the exchange fails before anything is sent.
 subtest 'a name that code gives' => sub {
   for my $mechanism (@DROP) {
     my $conn = client($mechanism, %admin, authname => sub { 'anna' });

@@ -1,5 +1,5 @@
-# Arguments whose reading changes or frees what else was given, and moves perl's stack: every function of the extension has
-# read the values that it was called with, in whatever order.
+# Arguments whose reading changes or frees the other arguments and moves perl's stack: every function of the extension uses the
+# values that it was called with, in whatever order it reads them.
 
 use strict;
 use warnings;
@@ -24,13 +24,14 @@ use TwoSides qw(client server);
   sub STORE { }
 }
 
-# Many values on perl's stack, so that it is moved.
+# Puts many values on perl's stack, so that it moves.
 sub deep { my ($n) = @_; no warnings 'recursion'; return $n ? scalar(deep($n - 1, (1) x 500)) : 1 }
 
-# A copy with memory of its own, which goes away with it.
+# A copy with its own memory, which is freed with it.
 sub own { my ($value) = @_; return defined $value && !ref $value ? pack 'a*', $value : $value }
 
-# What the call gives, with plain values; then with each value in turn as one that spoils all others when it is read.
+# The result of the call with plain values, and then with each value in turn replaced by one that spoils all others when it is
+# read.
 sub spoiled {
   my ($name, $call, @values) = @_;
   my $run = sub {
@@ -44,7 +45,7 @@ sub spoiled {
     for my $how (qw(overloaded tied)) {
       next if $how eq 'overloaded' && $values[$at] =~ /;/;    # an address is a plain string
       my $args = [map { own($_) } @values];
-      my $held = $args;    # the array itself lives, its values do not
+      my $held = $args;    # the array itself stays alive, its values do not
       my $read = sub {
         my $value = own($values[$at]);
         for my $i (grep { $_ != $at } 0 .. $#$held) { undef $held->[$i]; $held->[$i] = 'q' x 100_000 }

@@ -1,4 +1,4 @@
-# The AUTH line protocol: both ends against each other and against what may go wrong.
+# The AUTH line protocol: both sides against each other, and against faulty peers.
 
 use strict;
 use warnings;
@@ -8,7 +8,7 @@ use Test::More;
 use Authen::SASL qw(Rust);
 use Authen::SASL::Rust::AuthLine;
 
-# Kerberos needs a realm: xt/kerberos has one.
+# Kerberos needs a realm: see xt/kerberos.
 my @ALL = grep { !/\AGS/ } split / /, Authen::SASL::Rust->global_listmech;
 
 sub client_sasl {
@@ -33,7 +33,7 @@ sub server {
   return Authen::SASL::Rust::AuthLine->server(sasl => server_sasl($mechanism), options => { external_id => 'fred' });
 }
 
-# Lets both ends talk in pieces of at most so many bytes, to the end.
+# Runs both sides to the end, with messages in pieces of at most so many bytes.
 sub talk {
   my ($client, $server, $piece) = @_;
   my ($up, $down) = ($client->begin, '');
@@ -70,7 +70,8 @@ for my $mechanism (grep { !/-PLUS\z/ } @ALL) {
   is $client->mechanism, 'SCRAM-SHA-256', 'the strongest that is offered is taken';
 }
 
-# RFC 5802 section 6: a client that could bind says so where no -PLUS was offered, and is right about a server that could too.
+# RFC 5802 section 6: if no -PLUS was offered, a client that supports channel binding says so, and detects a server that
+# supports it too.
 for my $offered ('SCRAM-SHA-256', 'SCRAM-SHA-256-PLUS SCRAM-SHA-256') {
   my %binds = (options => { channel_binding => { 'tls-exporter' => 'x' x 32 } });
   my $client = Authen::SASL::Rust::AuthLine->client(sasl => client_sasl(), %binds);
@@ -80,7 +81,7 @@ for my $offered ('SCRAM-SHA-256', 'SCRAM-SHA-256-PLUS SCRAM-SHA-256') {
   is $client->mechanism, (split / /, $offered)[0], '... by the best that is offered';
 }
 
-# What a server says, by the book.
+# What a correct server sends.
 my $LOGIN = "auth-start PLAIN 12\r\n\0fred\0pencil\r\n";
 my @SERVER = (
   ["auth-list-mechanisms\r\n", "OK 19\r\nSCRAM-SHA-256 PLAIN\r\n"],
@@ -105,7 +106,7 @@ for my $case (@SERVER) {
     is $out, $heard, "$name: by $piece";
   }
 }
-# A name that no mechanism has, in the list of a server that can offer nothing now: its users' file may be written by all.
+# An unknown name in the list of a server that can offer nothing now, because its users' file is world-writable.
 {
   require File::Temp;
   my $folder = File::Temp->newdir;
@@ -118,7 +119,7 @@ for my $case (@SERVER) {
   is $server->error, 'NTLM is not offered', '... which is not offered';
   ok $server->need_more && $server->failures == 1, '... is one failure';
 }
-# What is wrong with a line is said at its end, and not behind data that it has no right to announce.
+# An error in a line is reported at the end of the line, not after data that it may not announce.
 for my $line ('auth-start plain 5', 'auth-start PL:AIN 99999999', 'auth-start ' . 'A' x 33 . ' 5', 'auth-start PLAIN 5 5') {
   is server('PLAIN')->feed("$line\r\n"), "BAD_FORMAT\r\n", "$line: at once";
 }
@@ -129,7 +130,7 @@ for my $line ('auth-start plain 5', 'auth-start PL:AIN 99999999', 'auth-start ' 
   ok !eval { $server->feed("\x{263a}"); 1 }, 'text is no bytes';
 }
 
-# An exchange that ends without success is a failure, whatever ends it.
+# An exchange that ends without success is a failure, whatever ended it.
 {
   my $wrong = "auth-start OAUTHBEARER 20\r\nn,,\1auth=Bearer no\1\1\r\n";
   my $scram = "auth-start SCRAM-SHA-256 15\r\nn,,n=fred,r=abc\r\n";
@@ -167,7 +168,7 @@ for my $line ('auth-start plain 5', 'auth-start PL:AIN 99999999', 'auth-start ' 
   ok !$server->is_done && $server->failures == 1, 'a client that goes while an answer is under way is not in';
 }
 
-# What a client makes of servers that are not what they should be.
+# How a client handles faulty servers.
 my $OFFER = "OK 13\r\nSCRAM-SHA-256\r\n";
 for my $case (
   ["UNKNOWN_COMMAND\r\n", qr/does not know AUTH.*plain beanstalkd/],
@@ -191,7 +192,7 @@ for my $case (
   like $client->error, $error, '... with the right reason';
 }
 
-# The data of auth-start would be commands to a server that knows no AUTH.
+# A server without AUTH would interpret the data of auth-start as commands.
 for my $case (["OK 5\r\nPLAIN\r\n", 1], ["UNKNOWN_COMMAND\r\n", ''], ["OK\r\n", ''], ["OK 5\r\nLOGIN\r\n", '']) {
   my ($reply, $starts) = @$case;
   my $client = client(mechanism => 'PLAIN');
@@ -216,7 +217,7 @@ for my $case (["OK 5\r\nPLAIN\r\n", 1], ["UNKNOWN_COMMAND\r\n", ''], ["OK\r\n", 
   is $server->rest, "stats\r\n", '... and what follows was kept';
 }
 
-# A client that goes on talking while the application thinks: one request waits, more is too much.
+# A client that sends more while the application's answer is pending: one request waits, more are refused.
 for my $more (224 + 65536 + 2, 224 + 65536 + 3) {
   my ($answer, $later) = (undef, '');
   my $server = Authen::SASL::Rust::AuthLine->server(
@@ -235,7 +236,7 @@ for my $more (224 + 65536 + 2, 224 + 65536 + 3) {
   ok $server->is_failed && !$server->is_done, '... neither does it let the client in';
 }
 
-# What decides cannot be asked: the client has not failed, and may come again.
+# If the account store is unavailable, the client has not failed, and may try again.
 subtest 'accounts that cannot be asked' => sub {
   require Authen::SASL::Rust::Accounts;
   require File::Temp;
@@ -294,7 +295,7 @@ subtest 'login, while signals come' => sub {
   require POSIX;
   require Socket;
   socketpair(my $near, my $far, Socket::AF_UNIX(), Socket::SOCK_STREAM(), Socket::PF_UNSPEC()) or die "socketpair: $!";
-  binmode $far;    # PERL_UNICODE=D makes sockets ones for text; what is given to login is its own affair
+  binmode $far;    # PERL_UNICODE=D adds :utf8 to sockets; login handles that itself
   my $pid = fork;
   die "fork: $!" unless defined $pid;
   if (!$pid) {

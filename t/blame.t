@@ -1,4 +1,4 @@
-# Whom an error blames: the callback by its name, and the line of the program that gave a wrong value.
+# What an error names: the callback, and the line of the program that passed a wrong value.
 
 use strict;
 use warnings;

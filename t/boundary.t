@@ -1,4 +1,4 @@
-# Unbreakable at the boundary: whatever a callback does, the program gets an exception or an error, never a crash.
+# The boundary is robust: whatever a callback does, the program gets an exception or an error, never a crash.
 
 use strict;
 use warnings;
@@ -10,7 +10,7 @@ use TwoSides qw(client server);
 
 my $PLAIN = "\0fred\0pencil";
 
-# One connection for each place where a callback is called, with the call that leads there.
+# One connection per place where a callback is called, with the call that leads there.
 sub places {
   my ($code) = @_;
   my $later;

@@ -1,4 +1,4 @@
-# What a client's callbacks may be, by which names they are found, and how characters become bytes.
+# Forms and names of a client's callbacks, and the encoding of characters.
 
 use strict;
 use warnings;
@@ -16,7 +16,7 @@ sub hmac_md5_hex {
   return md5_hex(($key ^ "\x5c" x 64) . md5(($key ^ "\x36" x 64) . $data));
 }
 
-# What PLAIN sends: authzid, authcid and password.
+# The message of PLAIN: authzid, authcid and password.
 sub plain { return [split /\0/, scalar client('PLAIN', @_)->client_start, -1] }
 
 subtest 'three types' => sub {

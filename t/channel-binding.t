@@ -22,12 +22,12 @@ sub server_of {
     ->server_new('imap', 'mail.example.org', $options);
 }
 
-# Carries messages; on_path may change them: it gets the sender and the message. Returns all messages.
+# Carries messages; on_path gets the sender and the message, and may change it. Returns all messages.
 sub exchange {
   my ($client, $server, $on_path) = @_;
   $on_path ||= sub { $_[1] };
   my @said = scalar $client->client_start;
-  $server->mechanism($client->mechanism) unless $server->mechanism;     # the client may have chosen anew
+  $server->mechanism($client->mechanism) unless $server->mechanism;     # the client may have chosen again
   while (defined $said[-1] && @said < 6) {
     my $message = $on_path->(@said % 2 ? 'client' : 'server', $said[-1]);
     my $answer
@@ -82,7 +82,7 @@ subtest 'each hash' => sub {
 };
 
 subtest 'the order of preference' => sub {
-  # TLS before 1.3 is known by tls-unique, which TLS 1.3 has not.
+  # TLS before 1.3 is recognized by tls-unique, which TLS 1.3 does not have.
   my %of = (
     'TLS 1.2' => [qw(tls-unique tls-server-end-point tls-exporter another ldap)],
     'TLS 1.3' => [qw(tls-exporter tls-server-end-point another ldap)],
@@ -140,7 +140,7 @@ subtest 'a server that offers no -PLUS takes y, whatever data it has' => sub {
       $picked->(server_of($list, { %$bound, offered_mechanisms => 'SCRAM-SHA-256-PLUS SCRAM-SHA-256' })),
       qr/server-does-support-channel-binding/, qr/SASL_BADBINDING/, "$list: but offered_mechanisms names one");
   }
-  # The same in lower case, which names the same mechanisms.
+  # The same in lower case, which denotes the same mechanisms.
   fails(client_of('scram-sha-256', $bound), $picked->(server_of('scram-sha-256-plus scram-sha-256', $bound)), undef,
     qr/SASL_BADBINDING/, 'a list in lower case');
 };
@@ -307,7 +307,7 @@ subtest 'what is offered (XEP-0474, XEP-0440)' => sub {
 
   succeeds(client_of('SCRAM-SHA-256', { %bound, offered_mechanisms => $LIST }), server_of($LIST, {%bound}), 'n',
     'a client that takes a mechanism without -PLUS knowingly');
-  # No common type: the client says n, and wants the server's word for it.
+  # No common type: the client sends n, and requires the server's confirmation.
   my @other = (offered_mechanisms => $LIST, offered_bindings => 'other');
   succeeds(client_of($LIST, { %bound, @other }), server_of($LIST, { %bound, @other }), 'n', 'no common type, and the hash says so');
   for (['the server sends no hash', [@other], []], ['the client knows no list', [offered_bindings => 'other'], [@other]]) {

@@ -1,4 +1,4 @@
-# Which mechanism is chosen, by order, flags, strength and callbacks, and what is said where none is.
+# The choice of the mechanism, by order, flags, SSF and callbacks, and the error if there is none.
 
 use strict;
 use warnings;
@@ -115,7 +115,7 @@ subtest 'once more at the start' => sub {
   is($conn->mechanism, 'ANONYMOUS', 'ANONYMOUS');
 };
 
-# As with Authen::SASL::Perl. What the callbacks cannot mend is still refused at once.
+# As with Authen::SASL::Perl. Failures that callbacks cannot change are still reported immediately.
 subtest 'callbacks that the connection is given later' => sub {
   my $conn = client('LOGIN PLAIN CRAM-MD5', {});
   is($conn->mechanism, 'CRAM-MD5', 'the strongest, for the time being');

@@ -1,4 +1,4 @@
-# Methods of a connection: checkpass where only getsecret answers, and those that belong to the other side.
+# Methods of a connection: checkpass with only getsecret, and methods of the other side.
 
 use strict;
 use warnings;

@@ -1,4 +1,5 @@
-# Copies of the Authen::SASL object, which holds its last connection: by Storable, and in threads. error and name go on working.
+# Copies of the Authen::SASL object, which holds its last connection, made by Storable and in threads: error and name still
+# work.
 
 use strict;
 use warnings;
@@ -11,7 +12,7 @@ use Storable qw(dclone freeze thaw);
 
 my $dead = qr/no live connection of Authen::SASL::Rust/;
 
-# What there is to copy: an object without connection, one with a new one, one with a failed one.
+# Objects to copy: without a connection, with a new one, and with a failed one.
 sub sasl { return Authen::SASL->new(mechanism => 'plain cram-md5', callback => { user => 'fred', pass => 'pencil' }) }
 sub begun { my $sasl = sasl(); $sasl->client_new('imap', 'h')->client_start; return $sasl }
 
@@ -53,7 +54,7 @@ SKIP: {
   }
 }
 
-# Server side: the copy of one that has not been told the mechanism.
+# Server side: the copy of one whose mechanism is not set yet.
 {
   my $sasl = Authen::SASL->new(mechanism => 'PLAIN LOGIN', callback => { checkpass => 'x' });
   $sasl->server_new('imap', 'h');

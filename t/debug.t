@@ -1,4 +1,4 @@
-# debug of Authen::SASL: choice, messages and failures on standard error, and nothing that is secret.
+# debug of Authen::SASL: choice, messages and failures on standard error, but no secrets.
 
 use strict;
 use warnings;
@@ -8,7 +8,7 @@ use Test::More;
 use Authen::SASL qw(Rust);
 use File::Temp qw(tempfile);
 
-# What is printed to standard error meanwhile.
+# Returns what is printed to standard error meanwhile.
 sub printed(&) {
   my ($code) = @_;
   my ($file) = tempfile(UNLINK => 1);

@@ -1,4 +1,4 @@
-# What an error says, and what no error ever says.
+# The contents of error texts, and what they never contain.
 
 use strict;
 use warnings;
@@ -87,7 +87,7 @@ subtest 'damaged messages of every mechanism' => sub {
   }
 };
 
-# Runs an exchange that fails at its end or succeeds, and gives the messages.
+# Runs an exchange that fails at its end or succeeds, and returns the messages.
 sub transcript {
   my ($mechanism, %callback) = @_;
   my $client = make('client', $mechanism, \%callback);
@@ -107,7 +107,7 @@ sub transcript {
   return @messages;
 }
 
-# Feeds the messages to both sides, whoever they are for, and collects the errors.
+# Passes all messages to both sides, and collects the errors.
 sub replay {
   my ($mechanism, $callback, $messages) = @_;
   my $failures = 0;
@@ -179,7 +179,7 @@ subtest 'no secret in any of them' => sub {
     my @telling = grep { index($_, $hidden) >= 0 } @errors, @warnings;
     is_deeply(\@telling, [], "none holds $hidden");
   }
-  # An exception names its line, and a folder may be named as a digest is.
+  # An exception names its line; the name of a directory may look like a digest.
   my @digest = grep { s/^(.*) at (.+?) line \d+\.?$/-e $2 ? $1 : $&/mer =~ /[0-9a-f]{32}|[A-Za-z0-9+\/]{27,}=/ } @errors;
   is_deeply(\@digest, [], 'nor a digest');
   my @strange = grep { !/^(?:[A-Z0-9_-]+ )?(?:client|server): .+ \(SASL_[A-Z]+\)$/m && !/^\w+: .+ was expected|^scram_verifier: / } @errors;

@@ -1,7 +1,6 @@
 # Runs every example: the programs in the documentation, and those in eg/ that need no outside server.
-#
-# A program in POD follows "=for program"; in README.md it is a fence of perl. It must end with status 0 and
-# without a warning, and print what its "# prints" comments say, in their order.
+# A program in POD follows "=for program"; in README.md it is in a perl code block. It must end with status 0 and without a
+# warning, and print what its "# prints" comments say, in their order.
 
 use strict;
 use warnings;
@@ -26,7 +25,7 @@ sub spew {
   return;
 }
 
-# Runs a program with that standard input; gives its exit status, output and errors.
+# Runs a program with that standard input; returns its exit status, output and errors.
 sub run {
   my ($input, @command) = @_;
   spew("$scratch/in", $input);
@@ -68,7 +67,7 @@ sub check_program {
   return;
 }
 
-# Runs code that must come to its end by itself.
+# Runs code that must end by itself.
 sub in_time {
   my ($code) = @_;
   local $SIG{ALRM} = sub { die "no end after $SECONDS seconds\n" };
@@ -78,7 +77,7 @@ sub in_time {
   return wantarray ? @result : $result[0];
 }
 
-# A mail server of ours on a free port; it ends when it is told to, or with this test: perl waits for it, however the test ends.
+# Starts our mail server on a free port. It ends on request or with this test: perl waits for it, however the test ends.
 my $server;
 END { local $?; kill TERM => $server if $server }
 
@@ -136,7 +135,7 @@ sub with_server {
     is($status >> 8, 1, 'unknown user');
   };
 
-  # What Net::SMTP never does.
+  # Things that Net::SMTP never does.
   subtest 'eg/mail-server and rude clients' => sub {
     my $talk = sub {
       my ($say, $wanted, $why) = @_;

@@ -10,7 +10,7 @@ use Test::More;
 use Authen::SASL qw(Rust);
 use Authen::SASL::Rust;
 
-# A client and a server of DIGEST-MD5 that have agreed on a layer.
+# A DIGEST-MD5 client and server that have negotiated a layer.
 sub agree {
   my (%arg) = @_;
   my $sasl = sub { Authen::SASL->new(mechanism => 'DIGEST-MD5', callback => {@_}) };
@@ -88,7 +88,7 @@ subtest 'one message' => sub {
   is $other->code, -9;
 };
 
-# Handles over a pair of sockets, and the sockets.
+# Handles on a pair of sockets, and the sockets.
 sub handles {
   my ($client, $server) = agree(@_);
   my ($left, $right) = sockets();
@@ -160,7 +160,7 @@ subtest 'many sizes' => sub {
   }
 };
 
-# What goes over the wire when the client writes.
+# The bytes on the wire when the client writes.
 sub wire {
   my ($handle, $socket, $text) = @_;
   syswrite $handle, $text;

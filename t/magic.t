@@ -1,4 +1,5 @@
-# Values whose reading runs Perl code: tied and overloaded ones, also ones that die, or undo what they are read for.
+# Values whose reading runs Perl code: tied and overloaded values, including ones that die or destroy the object that reads
+# them.
 
 use strict;
 use warnings;
@@ -83,7 +84,7 @@ subtest 'a tied array' => sub {
   is(client('PLAIN', user => \@partly, pass => 'x')->client_start, "\0001,two,undef\0x", 'an element that empties its array');
 };
 
-# Everything that may be given a value, each with a value that does something when it is read.
+# Everything that takes a value, each with a value that runs code when it is read.
 sub readers {
   my ($do) = @_;
   my @readers;
@@ -120,7 +121,7 @@ subtest 'reading dies' => sub {
   my $object = bless {}, 'Own::Exception';
   for my $reader (readers(sub { die $object })) {
     my ($name, $conn, $run) = @$reader;
-    next if $name =~ /^overloaded own value|mechanism$/;         # handed on as it is; caught by ourselves
+    next if $name =~ /^overloaded own value|mechanism$/;         # passed on unchanged; caught by ourselves
     ok(!eval { $run->($conn); 1 }, "$name: dies");
     is($@, $object, 'the exception is unchanged');
     ok(!$conn->is_success, 'no success');
@@ -133,7 +134,7 @@ subtest 'reading ends the connection' => sub {
   my $what = 'x';
   for my $reader (readers(sub { undef $conn; $what })) {
     my ($name, undef, $run) = @$reader;
-    next if $name =~ /^overloaded own value/;                    # handed on as it is
+    next if $name =~ /^overloaded own value/;                    # passed on unchanged
     ($conn, $reader->[1]) = ($reader->[1], undef);
     ok(eval { my @r = $run->($conn); 1 } || $@ =~ /no live connection|on an undefined value/, $name) or diag $@;
     is($conn, undef, 'it is gone');

@@ -1,5 +1,5 @@
-# The mechanism's name as the program spelled it. Net::SMTP and AnyEvent::XMPP take the name of a mechanism that failed out of the
-# server's list and try the rest; a name in another case would be tried for ever.
+# The mechanism's name is returned as the program spelled it. Net::SMTP and AnyEvent::XMPP remove the name of a failed mechanism
+# from the server's list and try the rest; with another case they would try it forever.
 
 use strict;
 use warnings;
@@ -50,7 +50,7 @@ subtest 'a server' => sub {
   is_deeply([$conn->listmech], ['SCRAM-SHA-256', 'PLAIN'], 'what is offered are registered names');
 };
 
-# The loop of AnyEvent::XMPP's writer: the list becomes shorter until nothing is left.
+# The loop of AnyEvent::XMPP's writer: the list becomes shorter until it is empty.
 sub tries_of {
   my ($list, %callback) = @_;
   my @left = split / /, $list;

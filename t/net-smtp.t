@@ -1,5 +1,5 @@
-# The stock Net::SMTP on servers that do not know the password. It looks at the server's replies alone, so an
-# impostor that says 235 has its log-in; what the connection says of it, and what dies.
+# The stock Net::SMTP with servers that do not know the password. It looks only at the server's replies, so an impostor that
+# says 235 succeeds; this tests what the connection reports, and what dies.
 
 use strict;
 use warnings;
@@ -25,7 +25,7 @@ sub challenge {
   return decode_base64($line);
 }
 
-# What an impostor has: no password, so a salt and a nonce of its own, and a signature out of the air.
+# An impostor without the password: it has its own salt and nonce, and an invented signature.
 sub impostor {
   my ($last) = @_;
   return sub {
@@ -49,7 +49,7 @@ sub honest {
   return $conn->is_success ? '235 2.7.0 welcome' : '535 5.7.8 no';
 }
 
-# By the name with which the client says hello.
+# The behaviour depends on the name in the client's EHLO.
 my %server = (
   'honest' => \&honest,
   'wrong-signature' => impostor('v=' . encode_base64('thirty-two bytes, out of the air', '')),
@@ -81,7 +81,7 @@ my $listener = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1') or d
 my $child = fork;
 die "fork: $!" unless defined $child;
 if (!$child) {
-  alarm 4 * $SECONDS;                   # should the test be killed
+  alarm 4 * $SECONDS;                   # in case the test is killed
   $SIG{ALRM} = 'DEFAULT';
   $SIG{CHLD} = 'IGNORE';
   while (my $socket = $listener->accept) {
@@ -102,7 +102,7 @@ sub greeted_by {
 
 sub fred { return Authen::SASL->new(mechanism => 'SCRAM-SHA-256', callback => { user => 'fred', pass => 'pencil' }) }
 
-# What auth returned, or died with; what it warned of.
+# The result or exception of auth, and its warnings.
 sub log_in {
   my ($smtp, @who) = @_;
   my @warnings;
@@ -165,7 +165,7 @@ for my $name (sort keys %refusal) {
   };
 }
 
-# Nothing is asked of us after the 235: no failure, but no proof either.
+# After the 235 no further step is taken: no failure, but no proof either.
 for my $name (qw(early at-once)) {
   subtest "an impostor: $name" => sub {
     for my $dies (0, 1) {
@@ -181,7 +181,7 @@ for my $name (qw(early at-once)) {
   };
 }
 
-# The way of Authen::SASL::Rust::Error, "CALLERS THAT IGNORE FAILURES".
+# The method described in Authen::SASL::Rust::Error, "CALLERS THAT IGNORE FAILURES".
 subtest 'a careful program' => sub {
   for my $name (sort keys %server) {
     my ($smtp, $sasl) = (greeted_by($name), fred());

@@ -1,4 +1,4 @@
-# Handles with a layer of characters, as PERL_UNICODE and the pragma open make them: what travels is bytes.
+# Handles with a character layer, as PERL_UNICODE and the pragma open make them, still carry bytes.
 
 use strict;
 use warnings;
@@ -71,7 +71,7 @@ for my $layers (@LAYERS) {
   }
 }
 
-# The whole program under PERL_UNICODE, which no -T and no line of it mentions.
+# The whole program under PERL_UNICODE, without -T and without a line that mentions it.
 subtest 'PERL_UNICODE=SDA' => sub {
   local $ENV{PERL_UNICODE} = 'SDA';
   my $program = tempdir(CLEANUP => 1) . '/program';

@@ -1,5 +1,5 @@
-# Names and passwords beyond ASCII: a server's callbacks, properties and errors have octets, as Authen::SASL::Perl has them, or
-# characters if the option says so. Programs may give either.
+# Names and passwords beyond ASCII: a server's callbacks, properties and errors have octets, as in Authen::SASL::Perl, or
+# characters if the option is set. Programs may pass either.
 
 use strict;
 use warnings;
@@ -19,7 +19,7 @@ sub server {
   return Authen::SASL->new(mechanism => $mechanism, callback => {%callback})->server_new('imap', 'h', $options);
 }
 
-# No flag, and these bytes; or characters.
+# Either these bytes without the flag, or characters.
 sub is_octets { my ($got, $expected, $name) = @_; ok(defined $got && $got eq $expected && !utf8::is_utf8($got), $name) or diag explain $got }
 
 subtest 'a checkpass that hashes' => sub {
@@ -39,7 +39,7 @@ subtest 'a checkpass that hashes' => sub {
   }
 };
 
-# What a server's callbacks were given, by name, in one exchange.
+# The arguments of a server's callbacks in one exchange, by name.
 sub asked {
   my ($options) = @_;
   my %seen;

@@ -1,4 +1,4 @@
-# The third argument of client_new and server_new in all its shapes, and the properties with their ranges.
+# The third argument of client_new and server_new in all its forms, and the properties with their ranges.
 
 use strict;
 use warnings;
@@ -122,7 +122,7 @@ subtest 'arguments that do not exist' => sub {
   }
 };
 
-# What the program has in $" is its own affair, and so is $,.
+# The program's values of $" and $, must not matter.
 subtest 'the list separator of the program' => sub {
   for my $separator ('', ', ', "\n-") {
     local ($", $,) = ($separator, $separator);

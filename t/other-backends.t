@@ -1,4 +1,4 @@
-# Imports that name another backend: in one process with ours, they do not take it out.
+# Imports that name another backend do not deselect ours in the same process.
 
 use strict;
 use warnings;
@@ -8,11 +8,11 @@ use Test::More;
 use Config;
 use File::Spec;
 
-delete $ENV{PERL5OPT};    # each program here says itself what it loads
+delete $ENV{PERL5OPT};    # each program here loads its own modules
 
 my @lib = map { File::Spec->rel2abs($_) } grep { !ref } @INC;
 
-# Runs a program in a perl of its own; what it prints and what perl says of it.
+# Runs a program in its own perl; returns its output and perl's messages.
 sub run {
   my ($program, @switches) = @_;
   local $ENV{PERL5LIB} = join $Config{path_sep}, @lib;
@@ -27,7 +27,7 @@ sub run {
   return $text;
 }
 
-# The backends that are asked, and whose connection it is.
+# The backends in use, and the class of the connection.
 my $tell = q{
   my $sasl = Authen::SASL->new(mechanism => 'PLAIN', callback => { user => 'fred', pass => 'x' });
   my $conn = eval { $sasl->client_new('imap', 'h', $flags || '') };
@@ -95,7 +95,7 @@ is(
   'the password that our policy refuses is not sent by the other one'
 );
 
-# Threads and servers: the list is one for all.
+# Threads and servers: they share one list.
 is(
   run(
     q{use Authen::SASL::Rust; use Authen::SASL qw(Perl);

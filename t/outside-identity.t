@@ -1,4 +1,4 @@
-# EXTERNAL: when it is a candidate, what a client sends, and an empty message that a protocol has dropped.
+# EXTERNAL: when it is a candidate, what a client sends, and an empty message that a protocol drops.
 
 use strict;
 use warnings;
@@ -29,7 +29,7 @@ subtest 'a client with a password gets to it' => sub {
   is(client('EXTERNAL', {%password})->mechanism, 'EXTERNAL', 'the caller names nothing else');
   is(client('EXTERNAL ANONYMOUS', {%password})->mechanism, 'EXTERNAL', 'nothing else takes a password');
 
-  # What cannot be used is no way to get to the password.
+  # Unusable values must not make the client fall back to the password.
   for my $useless (
     ['EXTERNAL PLAIN', {%password}, 'noplaintext'],
     ['EXTERNAL SCRAM-SHA-256-PLUS', {%password}],
@@ -93,7 +93,7 @@ subtest 'a server without external_id has no EXTERNAL' => sub {
   ok($server->is_success, 'and it logs in');
 };
 
-# Net::SMTP and Net::POP3 send no initial response where it would be empty; the server asks for it.
+# Net::SMTP and Net::POP3 do not send an empty initial response; the server asks for it.
 subtest 'an empty message that was dropped' => sub {
   for my $mechanism (qw(EXTERNAL ANONYMOUS)) {
     my $client = client($mechanism, {});

@@ -1,4 +1,4 @@
-# sasl-rust-passwd: each command, from standard input and at a terminal, many at once, and killed on the way.
+# sasl-rust-passwd: each command, from standard input and at a terminal, many at the same time, and killed while running.
 
 use strict;
 use warnings;
@@ -18,14 +18,14 @@ my @tool = (
 
 sub slurp { my ($name) = @_; open my $in, '<:raw', $name or return ''; local $/; return scalar <$in> }
 
-# A blank in its name makes two of a folder for glob.
+# glob splits a directory name at a blank.
 sub files {
   my ($in) = @_;
   opendir my $handle, $in or die "$in: $!";
   return map { "$in/$_" } readdir $handle;
 }
 
-# Starts the tool in a process of its own, with that standard input.
+# Starts the tool in a separate process, with that standard input.
 sub start {
   my ($input, @arg) = @_;
   my $name = "$folder/" . int rand 1e9;
@@ -142,7 +142,7 @@ subtest 'what cannot be done' => sub {
   chmod 0600, $file;
 };
 
-# A terminal by way of script(1): what it shows goes to its output.
+# A terminal made by script(1): its screen contents go to the output.
 subtest 'at a terminal' => sub {
   plan skip_all => 'there is no script(1) of util-linux'
     unless (qx{script --version 2>/dev/null} || '') =~ /util-linux/;
@@ -195,7 +195,7 @@ subtest 'twenty at once' => sub {
   );
 };
 
-# Writers without a pause, killed at any point of their work.
+# Continuous writers, killed at any point of their work.
 subtest 'killed on the way' => sub {
   my $file = "$folder/killed";
   my $accounts = Authen::SASL::Rust::Accounts->new(users => $file);

@@ -1,4 +1,4 @@
-# How a program comes to this backend, and that no other one gets to see what ours has refused.
+# How a program selects this backend, and that no other backend gets data that ours has refused.
 
 use strict;
 use warnings;
@@ -7,9 +7,9 @@ use Isolated;
 use Test::More;
 use Config;
 
-delete $ENV{PERL5OPT};    # each program here says itself what it loads
+delete $ENV{PERL5OPT};    # each program here loads its own modules
 
-# Runs a program in a perl of its own. What it prints is what it has to say.
+# Runs a program in its own perl; returns its output.
 sub run {
   my ($program, @switches) = @_;
   local $ENV{PERL5LIB} = join $Config{path_sep}, map { File::Spec->rel2abs($_) } grep { !ref } @INC;
@@ -62,7 +62,7 @@ is(run("use Authen::SASL qw(Rust Perl); my \$m = 'PLAIN'; $fallback"), 'Authen::
 is(run("use Authen::SASL qw(Perl); use Authen::SASL::Rust (); my \$m = 'PLAIN'; $fallback"), 'Authen::SASL::Perl::PLAIN',
   'loading without import leaves the choice to the program');
 
-# A subclass with methods of its own is asked through them.
+# The methods of a subclass are used.
 {
   package OwnSASL;
   require Authen::SASL::Rust;
@@ -74,7 +74,7 @@ is(run("use Authen::SASL qw(Perl); use Authen::SASL::Rust (); my \$m = 'PLAIN'; 
 Authen::SASL::Rust->import;
 is(OwnSASL->new->client_new('imap', 'h')->client_start, "\0wilma\0y", "a subclass's own methods");
 
-# What Authen::SASL itself offers on top.
+# What Authen::SASL itself adds.
 my $sasl = Authen::SASL->new(mechanism => 'LOGIN', user => 'fred', password => 'x');
 is($sasl->name, 'LOGIN', 'name before');
 my $conn = $sasl->client_new('imap', 'h');

@@ -9,7 +9,7 @@ use File::Spec;
 use Test::More;
 use Authen::SASL qw(Rust);
 
-# Runs a program in a perl of its own, and gives its exit status, signal and what it printed.
+# Runs a program in its own perl; returns its exit status, signal and output.
 sub run {
   my ($program) = @_;
   local $ENV{PERL5LIB} = join $Config{path_sep}, map { File::Spec->rel2abs($_) } grep { !ref } @INC;

@@ -1,4 +1,4 @@
-# What a server tells of a client that has proved nothing: no name, and no difference between users.
+# What a server reveals before a client has proved anything: no name, and no difference between users.
 use strict;
 use warnings;
 use lib 't/lib';
@@ -42,7 +42,7 @@ sub exchange {
   return @said;
 }
 
-# All names that a connection tells.
+# All names that a connection returns.
 sub names {
   my ($conn) = @_;
   my %told = map { $_ => $conn->property($_) } qw(user authcid authuser authzid);
@@ -65,7 +65,7 @@ subtest 'no name before the proof' => sub {
     my ($callbacks, %option) = @{ $sources{$source} };
     for my $mechanism (qw(PLAIN LOGIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-256)) {
       my $make = sub { return eval { server($mechanism, $callbacks, %option) } };
-      $make->() or next;    # the source does not serve it
+      $make->() or next;    # the source does not support it
       for my $case (['fred', 'rubber'], ['nobody', 'pencil'], ['anna', 'pencil']) {
         my ($user, $password) = @$case;
         my $server = $make->();
@@ -140,7 +140,7 @@ subtest 'abandoned exchanges' => sub {
   is("@said", '', 'nothing is said');
 };
 
-# A stored key with another name or other fields.
+# A verifier with another name or other fields.
 sub key_with {
   no warnings 'uninitialized';
   my (%change) = @_;
@@ -190,7 +190,7 @@ subtest 'an unusable secret shows to the operator alone' => sub {
     my @logged;
     my $server = server($mechanism, { getsecret => sub { return $secret }, log => sub { push @logged, $_[2] } });
     my $client = client($mechanism, 'fred', 'pencil');
-    # Random parts apart.
+    # Without the random parts.
     my @said = map { s/r=[^,]+|nonce="[^"]+"|<[^\@]+//r } exchange($server, $client);
     return (join("\n", @said, $server->code), $server->error, "@logged");
   };
@@ -221,7 +221,7 @@ subtest 'an unusable secret shows to the operator alone' => sub {
   }
 };
 
-# A program of its own: in this process the key is made already.
+# A separate program: in this process the key has already been made.
 subtest 'made-up salts are the same in forks that the module was loaded for' => sub {
   my $program = <<'END';
 use Authen::SASL qw(Rust);

@@ -1,4 +1,4 @@
-# What a wrong password looks like from outside: to the stock Net::SMTP, to the user, and in the logs of the servers in eg/.
+# The effects of a wrong password: for the stock Net::SMTP, for the user, and in the logs of the servers in eg/.
 
 use strict;
 use warnings;
@@ -14,7 +14,7 @@ use Net::SMTP;
 
 my @perl = ($^X, map { "-I$_" } grep { !ref } @INC);
 
-# A server of eg/: its process, its log, its port.
+# Starts a server of eg/; returns its process, log and port.
 sub start {
   my ($program) = @_;
   my $pid = open(my $log, '-|', @perl, $program) or die "$program: $!";
@@ -34,7 +34,7 @@ sub stop {
   return $rest;
 }
 
-# One line of a client of ours, and the reply.
+# Sends one line as a client, and returns the reply.
 sub client_of {
   my ($server) = @_;
   my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$server->{port}", Timeout => 20) or die "connect: $@";

@@ -1,4 +1,4 @@
-# A server's callbacks: answers by return value and by continuation, at once, later, twice, too late, never.
+# A server's callbacks: answers by return value and by continuation, immediately, later, twice, too late, never.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
 #!perl -T
-# Under -T, what came from the peer is tainted wherever a program gets it, even if the message itself no longer was (base64
-# decoders lose the mark), and so is what was made of a tainted value of the program's.
+# Under -T, data from the peer is tainted wherever a program gets it, even if the message itself no longer is (base64 decoders
+# lose the taint), and so is data computed from a tainted value of the program.
 
 use strict;
 use warnings;

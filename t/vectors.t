@@ -1,6 +1,6 @@
-# The exchanges of t/vectors (t/vectors/README.md has their format) through the Perl API. The nonces
-# of a mechanism cannot be chosen here: what this side draws is read off its message and put in place of the
-# vector's, and an exchange that must succeed with a proof over nonces runs client against server.
+# The exchanges of t/vectors (t/vectors/README.md has their format) through the Perl API. The nonces of a mechanism cannot be
+# chosen here: this side's nonce is read from its message and replaces the vector's, and an exchange that must succeed with a
+# proof over nonces runs client against server.
 
 use strict;
 use warnings;
@@ -40,7 +40,7 @@ sub vectors_of {
       push @{ $vector->{lines} }, [$key eq 'C' ? 'client' : 'server', unescaped($value, "$name:$.")];
     }
     else {
-      # Names are octets, and UTF-8.
+      # Names are octets in UTF-8.
       $value = unescaped($value, "$name:$.");
       utf8::decode(my $characters = $value) or die "$name:$.: a header is UTF-8\n";
       $vector->{facts}{$key} = $value;
@@ -79,7 +79,7 @@ sub server_callbacks {
       };
     },
   );
-  # What is told apart from the client's password is for getsecret alone.
+  # A secret other than the client's password is only for getsecret.
   $callback{checkpass} = sub { $is_known->($_[1]) && defined $secret && $_[1]{pass} eq $secret }
     unless defined $facts->{secret} || defined $facts->{'stored-key'};
   $callback{authorize} = sub { $facts->{authorize} eq 'yes' } if defined $facts->{authorize};
@@ -89,7 +89,7 @@ sub server_callbacks {
 sub party {
   my ($side, $facts) = @_;
   my %callbacks = $side eq 'client' ? client_callbacks($facts) : server_callbacks($facts);
-  # A server that could not use EXTERNAL would not be made for it alone.
+  # A server that can only use EXTERNAL is not made if it cannot use that.
   my $unproved = $side eq 'server' && $facts->{mechanism} eq 'EXTERNAL' && !length first_defined($facts->{'external-id'}, '');
   my $list = $unproved ? 'EXTERNAL ANONYMOUS' : $facts->{mechanism};
   my $sasl = Authen::SASL->new(mechanism => $list, callback => \%callbacks);
@@ -106,7 +106,7 @@ sub party {
   return $conn;
 }
 
-# One call; the message, or undef if there is none.
+# Makes one call; returns the message, or undef if there is none.
 sub said {
   my ($conn, $call, @arg) = @_;
   my @message = $conn->$call(@arg);
@@ -140,10 +140,10 @@ sub check_end {
   return;
 }
 
-# What covers nonces, and so cannot be foretold: the proofs of CRAM-MD5, DIGEST-MD5 and SCRAM.
+# Values that depend on nonces, and so cannot be predicted: the proofs of CRAM-MD5, DIGEST-MD5 and SCRAM.
 my $PROOF = qr/(?:\bresponse|\brspauth)="?[0-9a-f]{32}|(?<= )[0-9a-f]{32}\z|(?:\A|,)[pv]=[A-Za-z0-9+\/]{26,}=*/;
 
-# Matches a message that differs by proofs, and by one nonce, which is captured.
+# Matches a message that differs in proofs and in one nonce, which is captured.
 sub like_line {
   my ($text, $nonce) = @_;
   my @parts;
@@ -157,8 +157,8 @@ sub like_line {
   return qr/\A$pattern\z/;
 }
 
-# Runs one side against the other side's lines. The vector's nonce of this side gives way to the one that is
-# drawn; the exchange ends before a line that proves something over it.
+# Runs one side against the other side's lines. The actual nonce replaces this side's nonce of the vector; the exchange ends
+# before a line with a proof over it.
 sub scripted {
   my ($vector, $side, $wanted) = @_;
   my ($facts, @lines) = ($vector->{facts}, @{ $vector->{lines} });
@@ -196,7 +196,7 @@ sub scripted {
   return check_end($conn, $side, $wanted, $facts, $at);
 }
 
-# What differs from run to run.
+# Removes what differs between runs.
 sub masked {
   my ($text) = @_;
   s/$PROOF/*/g, s/\b(c?nonce)="[^"]*"/$1="*"/g, s/\A<[^@]*@/<*@/, s/\br=[^,]+/r=*/g for $text;
@@ -224,7 +224,7 @@ sub live {
   return;
 }
 
-# A success, or a refusal that comes after the proofs, needs proofs over the nonces that were drawn.
+# A success, or a refusal after the proofs, needs proofs over the actual nonces.
 sub needs_proofs {
   my ($vector) = @_;
   return 0 unless grep { defined $vector->{facts}{"$_-nonce"} } qw(client server);

@@ -1,5 +1,5 @@
-# The crates that are built in: from crates.io alone, under licenses that go with ours, each in one version. What cargo-deny
-# would say, without it and without a network.
+# The crates that are built in: only from crates.io, under compatible licenses, each in one version. This checks what cargo-deny
+# would, without cargo-deny and without a network.
 
 use strict;
 use warnings;
@@ -13,7 +13,7 @@ my %license = map { $_ => 1 } (
   'Unlicense', 'NCSA', 'Artistic-1.0-Perl'
 );
 
-# In two versions, and why. Whoever takes one out of the tree takes it out here.
+# Crates in two versions, with the reason. If one is removed from the tree, remove it here.
 my %twice = (
   gateway => {
     getrandom => 'ring is still at 0.2',
@@ -24,7 +24,7 @@ my %twice = (
 
 my $registry = 'registry+https://github.com/rust-lang/crates.io-index';
 
-# An expression of SPDX, or of cargo's elder days, with a slash for OR: one alternative of which all parts will do.
+# An SPDX expression, or one in cargo's old format, with a slash for OR: all parts of one alternative must be accepted.
 sub allowed {
   my ($expression) = @_;
   return '' unless defined $expression;
@@ -34,7 +34,7 @@ sub allowed {
     my $word = shift @words;
     return '' unless defined $word;
     if ($word ne '(') {
-      # An exception allows more, never less.
+      # An exception only adds permissions.
       splice @words, 0, 2 if @words && $words[0] eq 'WITH';
       return $license{$word} ? 1 : '';
     }
@@ -56,7 +56,7 @@ sub allowed {
   return $good && !@words;
 }
 
-# What is wrong with a tree of crates.
+# Returns the faults of a tree of crates.
 sub faults {
   my ($packages, $reasons) = @_;
   my (@faults, %versions);
@@ -90,7 +90,7 @@ ok(!allowed($_), (defined $_ ? $_ : 'none') . ' will not')
   is_deeply([faults([$good], { a => 'so' })], ['a is no longer there twice'], 'a reason that has gone');
 }
 
-# The least version of Rust: the papers and the manifests name one, and no locked crate asks for more.
+# The minimum Rust version: documents and manifests name the same one, and no locked crate needs a newer one.
 my $least = qr/(\d+\.\d+)/;
 
 sub first_in {
@@ -106,7 +106,7 @@ sub number {
   return $major * 1000 + $minor;
 }
 
-# The crates of a tree that ask for a newer Rust.
+# The crates of a tree that need a newer Rust.
 sub too_new {
   my ($packages, $rust) = @_;
   my @asks = grep { defined $_->{rust_version} && number($_->{rust_version}) > number($rust) } @$packages;
@@ -127,7 +127,7 @@ is(first_in('README.md', qr{\[Rust\]\(https://rustup\.rs\)\s+$least\s}), $rust, 
 my ($host) = qx{rustc -vV} =~ /^host: (\S+)/m;
 for my $name ('.', grep { -e "$_/Cargo.toml" } qw(gateway fuzz guest)) {
   my $manifest = "$name/Cargo.toml";
-  # The other systems' crates were never fetched here.
+  # Crates for other systems have not been downloaded here.
   my $json =
     qx{cargo metadata --offline --locked --quiet --format-version 1 --filter-platform $host --manifest-path $manifest};
   is($?, 0, "$name: cargo tells its crates") or next;

@@ -1,4 +1,4 @@
-# The documents: correct POD that covers all, and words that agree with the code.
+# The documents: correct and complete POD, and contents that agree with the code.
 
 use strict;
 use warnings;
@@ -26,7 +26,7 @@ my $manual = slurp($module{'Authen::SASL::Rust'});
 
 for my $name (sort keys %module) {
   Test::Pod::pod_file_ok($module{$name});
-  # Storable calls its hooks, as perl calls those of a tie.
+  # Storable calls its hooks itself, as perl calls the methods of a tie.
   Test::Pod::Coverage::pod_coverage_ok($name, { also_private => [qr/\ASTORABLE_/] });
   is(system("podchecker -warnings $module{$name} >/dev/null 2>&1"), 0, "$name: podchecker has no warnings");
 }
@@ -36,7 +36,7 @@ subtest 'the table of mechanisms' => sub {
   my @plain = grep { !/-PLUS\z/ } Authen::SASL::Rust->global_listmech;
   is_deeply([sort keys %rank], [sort @plain], 'has each mechanism');
 
-  # Without a realm nothing of Kerberos can be started: xt/kerberos does.
+  # Kerberos mechanisms need a realm: xt/kerberos tests them.
   for my $name (grep { /\AGS/ } @plain) {
     my ($order) = $sources =~ /mechanism\(\s*"\Q$name\E",\s*(\d+),/;
     is($rank{$name}, $order, "rank of $name");
@@ -62,7 +62,7 @@ for my $page (@pages) {
   is(system("podchecker -warnings $page >/dev/null 2>&1"), 0, "$page: podchecker has no warnings");
 }
 
-# A link leads to a page that is there, and to one of its headings.
+# A link points to an existing page and to one of its headings.
 for my $from (sort values %module, @pages) {
   my $text = slurp($from);
   while ($text =~ m{L<(?:[^|>]*\|)?(?:(Authen::SASL::Rust[\w:]*)?(?:/([^>]+))?)>}g) {
@@ -95,7 +95,7 @@ for my $file (qw(README.md CONTRIBUTING.md SECURITY.md)) {
   my $text = slurp($file);
   my @named = ($text =~ /\]\(([^)#]+)\)/g, $text =~ m{`([a-z]+/[\w./-]*)`}g);
   
-  # What a build makes need not be there.
+  # Build products need not exist.
   ok(-e $_, "$file: $_ exists") for grep { !m{^https?:|NAME|/target/} } @named;
 }
 my %cve = map { $_ => 1 } slurp('SECURITY.md') =~ /CVE-(\d+-\d+)/g;

@@ -1,4 +1,4 @@
-# How the extension is linked: every symbol is resolved when it is loaded, and the tables that this fills cannot be written afterwards.
+# How the extension is linked: every symbol is resolved when it is loaded, and the resulting tables are read-only afterwards.
 
 use strict;
 use warnings;

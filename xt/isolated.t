@@ -1,4 +1,4 @@
-# No test sees what this machine's owner has set up: each loads t/lib/Isolated.pm before anything else, and cargo sets the same.
+# No test depends on this machine's configuration: each loads t/lib/Isolated.pm first, and cargo sets the same.
 
 use strict;
 use warnings;

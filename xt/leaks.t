@@ -1,4 +1,4 @@
-# No call and no failure leaks a scalar, and none leaks memory; and every public method of every class is among the calls.
+# No call and no failure leaks a scalar or memory; and the calls include every public method of every class.
 
 use strict;
 use warnings;
@@ -38,7 +38,7 @@ cmp_ok($control, '>', 0, 'a leak would be seen');
 my $counted = 0;
 for my $call (@all) {
   my ($name, $code) = @$call;
-  $code->() for 1, 2;    # what perl itself keeps from a first call is no leak
+  $code->() for 1, 2;    # what perl itself keeps after a first call is not a leak
   my $leaked = leaked_count { $code->() };
   is($leaked, 0, $name);
   $counted++;

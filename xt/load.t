@@ -1,5 +1,5 @@
-# 1,000 logins at once on eg/event-server, while its directory answers late, twice, too late, never, or dies: each
-# ends as it should, and afterwards neither a connection nor memory is left.
+# 1,000 simultaneous logins on eg/event-server, while its directory answers late, twice, too late, never, or dies: each ends as
+# it should, and afterwards no connection and no memory is leaked.
 
 use strict;
 use warnings;
@@ -23,22 +23,22 @@ use Time::HiRes qw(sleep time);
 
 my @PERL = ($^X, map { "-I$_" } grep { !ref } @INC);
 
-# A process of 1,000 sockets needs more handles than some shells give.
+# A process with 1,000 sockets needs more file handles than some shells allow.
 my $HANDLES = 2_000;
 if (POSIX::sysconf(POSIX::_SC_OPEN_MAX()) < $HANDLES) {
   die "1,000 logins need $HANDLES handles, see ulimit -n\n" if $ENV{LOAD_TEST_HANDLES}++;
   exec 'sh', '-c', 'ulimit -n "$0" && exec "$@"', $HANDLES, @PERL, $0 or die "sh: $!";
 }
 
-my $PATIENCE = 240;                     # seconds for which the server waits, until all others have been answered
-my $HURRY = 0.2;                        # and from then on
-my $SPREAD = 1.5;                       # seconds over which the delays of the answers are spread
+my $PATIENCE = 240;                     # timeout of the server in seconds, until all others have been answered
+my $HURRY = 0.2;                        # timeout after that
+my $SPREAD = 1.5;                       # range of the delays of the answers, in seconds
 my ($OK, $NO, $LATER) = ('+OK welcome', '-ERR [AUTH] no', '-ERR [SYS/TEMP] try again later');
 my $SILENT = '-ERR [SYS/TEMP] no answer, try again later, closed';
 my $EARLY = '-ERR wait for the reply, closed';
 my $GONE = '';                          # the client leaves before any reply
 
-# A kind of login: how many, the client's mechanism and password, how each ends, and what the directory does.
+# The kinds of logins: number, the client's mechanism and password, the result, and the behaviour of the directory.
 my %kind = (
   right => [210, 'SCRAM-SHA-256', 'pencil', $OK, \&answer],
   plain => [140, 'PLAIN', 'pencil', $OK, \&answer],
@@ -64,7 +64,7 @@ my %immediate = map { $_ => 1 } qw(dies dies_plain dropped);
 sub total { my $n = 0; $n += $kind{$_}[0] for @_; return $n }
 my $ALL = total(keys %kind);
 
-# What the directory does: it gets the connection, its continuation, the right answer, a wrong one, and a delay.
+# The behaviours of the directory: arguments are the connection, its continuation, the right answer, a wrong one, and a delay.
 my ($server, @forgotten, %seen);
 sub later { my ($seconds, $code) = @_; $server->later($seconds, $code); return }
 sub answer { my (undef, $answer, $right, undef, $delay) = @_; return later($delay, sub { $answer->($right) }) }
@@ -101,7 +101,7 @@ sub answer_when_gone {
   return $try->();
 }
 
-# The server, in a process of its own, that answers to our commands.
+# The server, in a separate process that takes our commands.
 
 my $live = 0;
 my @hoard;
@@ -120,7 +120,7 @@ sub serve {
   my ($hoards, @waiting) = (0);
   my $expected = $ALL - total(keys %immediate);
 
-  # Nobody is answered before all have asked: so all of them do wait at once.
+  # No query is answered before all clients have sent one: so all of them wait at the same time.
   my $ask = sub {
     my ($conn, $query, $answer, @values) = @_;
     my ($name, $number) = $query->{user} =~ /\A(\w+)-(\d+)\z/ or die "who is $query->{user}?\n";
@@ -148,7 +148,7 @@ sub serve {
   my %command = (
     port => sub { $port },
     state => sub {
-      delete $_->{conn} for values %{ $server->{sasl} };     # Authen::SASL keeps the last one that it made
+      delete $_->{conn} for values %{ $server->{sasl} };     # Authen::SASL keeps the last connection that it made
       my $sessions = keys %{ $server->{session} };
       return { live => $live, sessions => $sessions, forgotten => scalar @forgotten, seen => \%seen };
     },
@@ -191,7 +191,7 @@ sub tell_server {
   return decode_json($line)->[0];
 }
 
-# The clients, all in this process. Each leaves the last reply that it got, or '' if it left before one.
+# The clients, all in this process. Each records its last reply, or '' if it left before one.
 
 my $PORT = tell_server('port');
 
@@ -216,7 +216,7 @@ sub client {
         elsif (!$bye) {
           $result = $line;
           next if $end =~ /, closed\z/;       # by the server
-          # A server that took a second answer for one would have changed its mind by then.
+          # A server that accepts a second answer would have changed the result by then.
           $bye = $name eq 'yes_then_no' ? 1 : 2;
           $bye == 1 ? $loop->watch_time(after => 1, code => sub { $self->write("STAT\r\n") if $self->loop })
             : $self->write("QUIT\r\n");
@@ -246,7 +246,7 @@ sub play_round {
   my ($number, $left, $absent, %result, @start) = (0, $ALL, $ALL);
   my $silent = total(grep { $kind{$_}[3] eq $SILENT } keys %kind);
   my @names = map { ($_) x $kind{$_}[0] } sort keys %kind;
-  # Neighbours are of different kinds. None begins before all are there.
+  # Neighbours are of different kinds. No login begins before all clients are connected.
   my $greeted = sub { $_->() for !--$absent ? splice @start : () };
   for my $name (map { $names[$_ * 7 % $ALL] } 0 .. $ALL - 1) {
     push @start, client($loop, $name, $number++, $greeted, sub {
@@ -259,7 +259,7 @@ sub play_round {
   return \%result;
 }
 
-# The server's state when it has noticed that all are gone, and its directory has answered.
+# The server's state after it has noticed that all clients are gone and its directory has answered.
 sub settled {
   my $end = time + 60;
   while (1) {
@@ -297,7 +297,7 @@ for my $round (1 .. 3) {
 my $bound = 512 * 1024;
 cmp_ok($resident[2] - $resident[0], '<', $bound, 'the memory of the third round is that of the first');
 
-# The control: were the connections kept, it would show, in memory from the round after on.
+# The control: if connections were kept, the memory would grow from the next round on.
 tell_server('hoard');
 for (1, 2) { play_round(); tell_server('next') }
 is(tell_server('state')->{live}, 2 * $ALL, 'a connection that is kept would be counted');

@@ -1,5 +1,5 @@
-# Where the extension cannot be built, Makefile.PL says why, writes no Makefile and exits with 0: CPAN Testers read that as
-# "not applicable", and not as a failure.
+# If the extension cannot be built, Makefile.PL prints the reason, writes no Makefile and exits with 0: CPAN Testers count that
+# as "not applicable", not as a failure.
 
 use strict;
 use warnings;
@@ -14,7 +14,7 @@ my $script = getcwd() . '/Makefile.PL';
 my $bits = 8 * $Config{ptrsize};
 my %good = (cargo => 'cargo 1.85.1', host => 'host: x86_64-unknown-linux-gnu', bits => $bits, system => $^O);
 
-# What Makefile.PL says where cargo and rustc say these things; the rest is good.
+# The output of Makefile.PL if cargo and rustc print these texts; everything else is fine.
 sub said {
   my %case = (%good, @_);
   my $folder = tempdir(CLEANUP => 1);

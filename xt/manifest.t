@@ -1,4 +1,4 @@
-# MANIFEST names every file of the distribution, and none that is not there.
+# MANIFEST lists every file of the distribution, and no missing file.
 
 use strict;
 use warnings;
@@ -22,7 +22,7 @@ ok(exists $files->{$_}, "it names $_") for qw(
 my @made = grep { m{^(?:target|blib)/|\.(?:o|so|a|bs)$|^lib/.*\.c$|^Makefile$|~$} } keys %$files;
 is_deeply(\@made, [], 'and nothing that was built');
 
-# A working copy knows its files, a tarball does not.
+# In a working copy git lists the files; in a tarball it cannot.
 if (-e '.git') {
   my $known = qx{git -c safe.directory='*' ls-files -z};
   is($?, 0, 'git lists its files');

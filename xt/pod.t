@@ -1,4 +1,4 @@
-# Every file that holds POD is correct POD, and every module has some.
+# Every file with POD has correct POD, and every module has POD.
 
 use strict;
 use warnings;

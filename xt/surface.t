@@ -1,4 +1,4 @@
-# The C surfaces: what the header declares is what the core defines, and no function lets a panic out.
+# The C interfaces: the core defines exactly what the header declares, and no panic leaves a function.
 
 use strict;
 use warnings;
@@ -20,7 +20,7 @@ sub functions {
   return %found;
 }
 
-# The calls that catch a panic: shielded itself, and those made of it.
+# The calls that catch a panic: shielded itself, and functions that use it.
 my $SHIELD = qr/\bshielded\(|\b(?:handle|accounts)\.(?:run|say)\(|\bguarded\(/;
 
 sub bare { my (%function) = @_; return sort grep { $function{$_}{body} !~ $SHIELD } keys %function }

@@ -1,4 +1,4 @@
-# Unsafe code stands where docs/unsafe.md lists it, in the number that it lists, and each block has its reason.
+# Unsafe code occurs only where docs/unsafe.md lists it, in the listed number, and each block has a reason.
 
 use strict;
 use warnings;
@@ -9,10 +9,10 @@ use File::Find ();
 use Test::More;
 use RustCode qw(slurp code_of);
 
-# Where there may be any.
+# Files that may have unsafe code.
 my $allowed = qr{\A(?:src/(?:ffi\.rs|ffi/|gssapi/|plugin/)|guest/src/)};
 
-# Blocks, functions, traits that are implemented, and foreign items.
+# Counts blocks, functions, implemented traits, and foreign items.
 sub unsafe_in {
   my ($text) = @_;
   my $code = code_of($text);
@@ -60,7 +60,7 @@ if (@ARGV && $ARGV[0] eq '--write') {
 my ($listed) = $text =~ /($table)/;
 is($listed, join('', map { "$_\n" } @rows), "$document lists what there is (else: perl xt/unsafe.t --write)");
 
-# The gateway has none at all, and the compiler sees to it; the core's sees to it that each block has its reason.
+# The gateway has none, which the compiler enforces; for the core, clippy enforces that each block has a reason.
 for my $said (
   ['gateway/Cargo.toml', 'unsafe_code = "forbid"'], ['Cargo.toml', 'unsafe_code = "deny"'],
   ['Cargo.toml', 'undocumented_unsafe_blocks = "deny"'], ['guest/Cargo.toml', 'unsafe_code = "deny"'],

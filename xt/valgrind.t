@@ -1,5 +1,5 @@
-# Every kind of call, in the main program and in a thread, under valgrind: no wrong access, and nothing lost that was ours.
-# The tests of t/ themselves take minutes: dev/valgrind.
+# Every kind of call, in the main program and in a thread, under valgrind: no invalid access, and no leak in our code. For the
+# tests of t/ themselves, which take minutes, use dev/valgrind.
 
 use strict;
 use warnings;
@@ -9,8 +9,8 @@ use lib 'xt/lib';
 use Test::More;
 use Valgrind::Report ();
 
-# A release perl reads PERL_DESTRUCT_LEVEL not at all, but ends a thread's interpreter by freeing everything, each scalar
-# that is still alive included. So the calls run there too, with connections of all ages left behind.
+# A release perl ignores PERL_DESTRUCT_LEVEL, but at the end of a thread's interpreter it frees everything, including each
+# scalar that is still alive. So the calls run in a thread too, and leave connections in all states behind.
 my $program = <<'PERL';
 use strict;
 use warnings;

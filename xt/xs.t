@@ -1,5 +1,5 @@
 # Each function of the XS part takes the interpreter (pTHX). Whether a function or macro of perl needs it differs between
-# versions: foldEQ does since 5.40 only, so a function without it compiled on the perls before.
+# versions: foldEQ only needs it since 5.40, so a function without it compiled on older perls.
 
 use strict;
 use warnings;
@@ -7,7 +7,7 @@ use lib 't/lib';
 use Isolated;
 use Test::More;
 
-# The functions of a C text that do not take the interpreter as their first argument.
+# The functions in C code that do not take the interpreter as their first argument.
 sub without_interpreter {
   my ($text) = @_;
   $text =~ s{/\*.*?\*/}{}gs;

@@ -1,8 +1,8 @@
 package Isolated;
 
-# Nothing that this machine's owner has set up for SASL, Kerberos, LDAP or himself reaches a test, nor the programs that the test
-# starts: Debian's package sendmail, for one, leaves a file in the folder where libsasl2 looks for its configuration. Every test
-# loads this first. tests/ has the same from .cargo/config.toml.
+# Isolates a test, and the programs that it starts, from this machine's configuration of SASL, Kerberos and LDAP and from the
+# user's own: for example, Debian's package sendmail leaves a file in the directory where libsasl2 looks for its configuration.
+# Every test loads this first. tests/ gets the same from .cargo/config.toml.
 
 use strict;
 use warnings;
@@ -10,7 +10,7 @@ use Cwd            ();
 use File::Basename ();
 
 BEGIN {
-  # Cargo and rustup live in the home folder, unless the environment says where.
+  # Cargo and rustup are in the home directory, unless the environment names another one.
   my $home = defined $ENV{HOME} ? $ENV{HOME} : (getpwuid $>)[7];
   for my $its (['CARGO_HOME', '.cargo'], ['RUSTUP_HOME', '.rustup']) {
     my ($name, $folder) = @$its;

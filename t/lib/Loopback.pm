@@ -1,12 +1,12 @@
 package Loopback;
 
-# Whether this machine lets a test talk to itself by TCP: some build farms and containers have no loopback interface.
+# Whether a test can connect to itself by TCP on this machine: some build farms and containers have no loopback interface.
 
 use strict;
 use warnings;
 use IO::Socket::INET ();
 
-# Why not, or undef.
+# Returns the reason why not, or undef.
 sub missing {
   my $server = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => 0)
     or return "no loopback interface here ($@)";

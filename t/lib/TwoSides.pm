@@ -1,6 +1,6 @@
 package TwoSides;
 
-# A connection of either side, with nothing but a mechanism and callbacks, and an exchange between the two.
+# Makes a connection of either side with only a mechanism and callbacks, and runs an exchange between two of them.
 
 use strict;
 use warnings;
@@ -19,7 +19,7 @@ sub server {
   return Authen::SASL->new(mechanism => $mechanism, callback => {%callback})->server_new('imap', 'mail.example.org');
 }
 
-# Runs both sides to the end and gives them back.
+# Runs both sides to the end and returns them.
 sub exchange {
   my ($client, $server) = @_;
   my $message = $client->client_start;

@@ -1,4 +1,4 @@
-# Configuration files as libsasl2 reads them: the same options of the same text, from the same folder.
+# Configuration files are read as libsasl2 reads them: the same options from the same text, in the same directory.
 
 use strict;
 use warnings;
@@ -22,7 +22,7 @@ sub write_conf {
   return;
 }
 
-# What libsasl2 finds, in the folders of the environment: options, and the outcome.
+# What libsasl2 finds in the directories of the environment: options, and the result.
 sub theirs {
   my ($service) = @_;
   open my $in, '-|', $libsasl2, '-', $service, @OPTIONS or die "cannot run it: $!";
@@ -70,7 +70,7 @@ is_deeply([ours('app')], [0, { a => 'second' }], 'else the second');
 is_deeply([ours('app')], [theirs('app')], 'as for libsasl2');
 is_deeply([ours('other')], [0, {}], 'no file');
 is_deeply([theirs('other')], [0, {}], 'is none for libsasl2');
-# Where both look if nobody says it.
+# Where both look by default.
 sub looked_for {
   my (@command) = @_;
   delete local $ENV{SASL_CONF_PATH};

@@ -1,4 +1,4 @@
-# Users of Cyrus, by its configuration: sasldb by the plugin that Debian has, and the programs in eg/.
+# Users of Cyrus SASL, through its configuration: sasldb with Debian's plugin, and the programs in eg/.
 
 use strict;
 use warnings;
@@ -88,7 +88,7 @@ subtest 'the configuration of a service' => sub {
   is($found{mech_list}, 'PLAIN SCRAM-SHA-256', 'which a program may read');
   is_deeply([Authen::SASL::Rust::Accounts->configuration('smtp')], [], 'none');
 
-  # What libsasl2 takes: names in capitals, a comment in another encoding, nothing but comments.
+  # Configurations that libsasl2 accepts: names in capitals, a comment in another encoding, only comments.
   my $write = sub {
     my ($service, $text) = @_;
     open my $out, '>:raw', "$folder/$service.conf" or die $!;

@@ -1,5 +1,5 @@
-# Servers whose users stand behind Cyrus' saslauthd: the real one, in front of a Dovecot, and false ones. libsasl2's own client
-# tells what has to be sent.
+# Servers with Cyrus SASL's saslauthd as account store: the real one, in front of a Dovecot, and fake ones. libsasl2's own
+# client shows what has to be sent.
 
 use strict;
 use warnings;
@@ -50,7 +50,7 @@ subtest 'the real one' => sub {
   is($accounts->check($_, 'pencil'), 0, 'in a name too') for "fred\0", '', 'x' x 1000;
 };
 
-# A daemon of ours that serves connections with the code, one after the other; gives its process.
+# Starts a fake daemon that serves connections with the code, one after the other; returns its process.
 sub false_daemon {
   my ($path, $serve) = @_;
   my $listener = IO::Socket::UNIX->new(Local => $path, Listen => 5) or die "$path: $!";

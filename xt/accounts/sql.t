@@ -1,4 +1,4 @@
-# The sql plugin on real databases, in each of their modes that say where a text literal ends: MariaDB and PostgreSQL.
+# The sql plugin with real databases, MariaDB and PostgreSQL, in each mode that affects where a text literal ends.
 
 use strict;
 use warnings;
@@ -19,7 +19,7 @@ my %statement = (
   sql_update => q{UPDATE users SET %p = '%v' WHERE name = '%u' AND realm = '%r'},
 );
 
-# By whichever name the plugin is asked, each has a password of its own.
+# Each user has a different password, so that the password shows which name the plugin looked up.
 my %users = (
   q{fred} => 'pencil',
   q{o'hara} => q{quote's},
@@ -28,7 +28,7 @@ my %users = (
   qq{bj\x{f6}rn's} => qq{p\x{e4}ss'},
 );
 
-# What would end a literal, in one mode or another.
+# Characters that would end a literal in some mode.
 my @hostile = (
   q{x' UNION SELECT char(120) #}, q{x' UNION SELECT char(120) -- }, q{x' UNION SELECT chr(120) -- },
   q{x\\' UNION SELECT char(120) #}, q{x\\' UNION SELECT chr(120) -- }, q{x" UNION SELECT char(120) #}, q{x\\" UNION SELECT char(120) #},
@@ -53,7 +53,7 @@ sub login {
 
 sub hex_of { my ($text) = @_; utf8::encode($text); return unpack 'H*', $text }
 
-# In: each user by name and password, nobody else, and nobody by a name that is a piece of SQL.
+# Each user can log in by name and password; nobody else can, and no name that contains SQL can.
 sub logins {
   my ($accounts, $what) = @_;
   for my $user (sort keys %users) {
@@ -67,7 +67,7 @@ sub logins {
       my $server = login($accounts, $mechanism, $name, 'x');
       ok(!$server->is_success && defined $server->error, "$what: $mechanism: $name is refused");
 
-      # Without a realm, the plugin puts the server's host in its place.
+      # Without a realm, the plugin uses the server's host instead.
       $server = login($accounts, $mechanism, 'nobody', 'x', $name, realm => undef);
       ok(!$server->is_success && defined $server->error, "$what: $mechanism: the host $name is refused");
     }
@@ -75,7 +75,7 @@ sub logins {
   return;
 }
 
-# What is stored is what was given, for that user alone.
+# Exactly the given value is stored, only for that user.
 sub changes {
   my ($accounts, $what) = @_;
   my $fred = "fred\@$REALM";
@@ -112,7 +112,7 @@ subtest 'MariaDB' => sub {
     my $values = join ', ',
       map { "(_utf8mb4 x'" . hex_of($_) . "', '$REALM', _utf8mb4 x'" . hex_of($users{$_}) . "')" } sort keys %users;
 
-    # A column of another character set: the name must be compared in the column's.
+    # A column with another character set: the name must be compared in the column's character set.
     $server->sql(<<"SQL");
 USE $Server::Database::NAME;
 DROP TABLE IF EXISTS users;
@@ -123,7 +123,7 @@ SQL
   };
   trial($server, $fill, '', 'ANSI_QUOTES', 'NO_BACKSLASH_ESCAPES', 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES');
 
-  # In ANSI_QUOTES a name in double quotes is a column: name = name finds any row.
+  # In ANSI_QUOTES a name in double quotes is a column: name = name matches any row.
   (my $select = $statement{sql_select}) =~ tr/'/"/;
   my $made = eval { Authen::SASL::Rust::Accounts->new(cyrus => { auxprop_plugin => 'sql', $server->options, sql_select => $select }) };
   ok(!$made, 'a statement with %u in double quotes is refused');

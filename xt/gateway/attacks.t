@@ -1,4 +1,4 @@
-# What clients and backends may do wrong to sasl-gate, by accident or on purpose.
+# Misbehaviour of clients and backends towards sasl-gate, accidental or deliberate.
 
 use strict;
 use warnings;
@@ -60,7 +60,7 @@ trial 'each byte alone' => sub {
     "OK 19\r\nSCRAM-SHA-256 PLAIN\r\nOK\r\nUSING default\r\n", 'is enough';
 };
 
-# Whoever says nothing, or goes on saying too little, is closed in time.
+# A client that sends nothing, or sends too slowly, is disconnected in time.
 trial 'silence and slowness' => sub {
   my @socket = map { connect_to($address) } 1 .. 3;
   my $begin = time;
@@ -85,7 +85,7 @@ trial 'connections that are not authenticated are limited' => sub {
   still_works();
 };
 
-# Noise, the same in each run.
+# Random bytes, the same in each run.
 trial 'garbage' => sub {
   srand 20_001;
   for my $round (1 .. 60) {
@@ -129,7 +129,7 @@ trial 'a backend that dies in the middle' => sub {
   still_works();
 };
 
-# The client is in the middle of a job's body, or waits for a big one.
+# The client is in the middle of sending a job's body, or waits for a big one.
 trial 'a backend that dies while bytes flow' => sub {
   my ($writer) = login(connect_to($address), user => 'fred', pass => 'pencil');
   my ($reader) = login(connect_to($address), user => 'fred', pass => 'pencil');
@@ -181,7 +181,7 @@ trial 'too many failures' => sub {
   still_works();
 };
 
-# Many connections that are all there before the first failure.
+# Many connections that are all open before the first failure.
 trial 'too many failures at once' => sub {
   my @socket = map { connect_to($address) } 1 .. 12;
   for my $socket (@socket) {
@@ -199,7 +199,7 @@ trial 'too many failures at once' => sub {
   is heard_line($socket[11]) . heard_line($socket[11]), "OK\r\nUSING default\r\n", 'but not after the window';
 };
 
-# All of them at once: those that wait for their key derivation are not tried after the last failure either.
+# All of them at the same time: those that wait for their key derivation are not checked after the last failure either.
 trial 'failures side by side' => sub {
   sleep 2.1;
   my $failures = $gate->figure('login_failures_total');

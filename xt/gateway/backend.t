@@ -1,4 +1,4 @@
-# A backend behind TLS, by haproxy in front of a beanstalkd: who it is, is verified.
+# A backend behind TLS, with haproxy in front of a beanstalkd: its identity is verified.
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# Who holds connections of sasl-gate, and at what cost: strangers, and clients that have gone.
+# Clients that hold connections of sasl-gate, and the cost: unauthenticated clients, and clients that have gone.
 
 use strict;
 use warnings;
@@ -17,14 +17,14 @@ use Time::HiRes qw(sleep time);
 my $beanstalkd = Server::Beanstalkd->start;
 my $backend = "127.0.0.1:$beanstalkd->{port}";
 
-# From another address of this machine.
+# Connects from another address of this machine.
 sub connect_from {
   my ($from, $port) = @_;
   return IO::Socket::INET->new(LocalAddr => $from, PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 10)
     || die "$from: $@";
 }
 
-# Those that the gateway has not closed.
+# The connections that the gateway has not closed.
 sub open_ones {
   my (@socket) = @_;
   sleep 0.5;
@@ -85,7 +85,7 @@ trial 'tokens that are never complete' => sub {
   is all_heard($big), "TOO_BIG\r\n", 'longer ones must be configured';
 };
 
-# A backend that says what it is asked, and ends never.
+# A backend that answers requests, and never closes.
 trial 'a client that has gone, and a backend that keeps its side' => sub {
   my $listener = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1') or die "no socket: $@";
   my $gate = Server::SaslGate->start(backend => '127.0.0.1:' . $listener->sockport,

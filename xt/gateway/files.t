@@ -1,4 +1,4 @@
-# The files that sasl-gate reads, and those that it writes: which are refused, and with which words.
+# The files that sasl-gate reads and writes: which are refused, and with which error texts.
 
 use strict;
 use warnings;
@@ -23,7 +23,7 @@ sub slurp {
   return scalar <$file>;
 }
 
-# What --check says with these options.
+# Returns the output of --check with these options.
 sub check {
   my (@option) = @_;
   return eval { $gate->run('timeout', 20, $binary, '--config', "$dir/gate.toml", '--check', @option) } || $@;

@@ -1,4 +1,4 @@
-# What somebody who guesses learns from sasl-gate, and how often they may guess.
+# What a password guesser learns from sasl-gate, and how often one may guess.
 
 use strict;
 use warnings;
@@ -37,7 +37,7 @@ sub start {
   return "auth-start $mechanism " . length($message) . "\r\n$message\r\n";
 }
 
-# All that a client sees who tries this four times.
+# Everything that a client sees who tries this four times.
 sub seen {
   my ($mechanism, $user, $secret) = @_;
   my $socket = connect_to($address);
@@ -82,7 +82,7 @@ trial 'guesses at users without a rule are limited' => sub {
   is $gate->figure('login_failures_total'), $before + 4, '... and counted';
 };
 
-# The first window is over when they guess.
+# The first window has ended when they guess.
 trial 'connections that are older than the window' => sub {
   sleep 2.1;
   my @socket = map { connect_to($address) } 1 .. 10;
@@ -103,7 +103,7 @@ trial 'connections that are older than the window' => sub {
   cmp_ok $judged, '<=', 4 * (1 + int((time - $begin) / 2)), '... and no more';
 };
 
-# The error object of a refused token waits for a dummy answer, which such a client does not send.
+# After the error object of a refused token the gateway waits for a dummy response, which such a client does not send.
 trial 'exchanges that are never ended' => sub {
   sleep 2.1;
   my $before = $gate->figure('login_failures_total');
@@ -125,7 +125,7 @@ trial 'exchanges that are never ended' => sub {
   }
 };
 
-# A session is resumed by openssl's own client, which says whether it was.
+# openssl's own client resumes a session, and reports whether that worked.
 sub resumes {
   my ($which, $version) = @_;
   my $session = $which->dir . '/session';

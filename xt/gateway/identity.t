@@ -1,4 +1,4 @@
-# Who a client is without a stored key: by its certificate, by the Unix socket, by a token, by a password kept as it is.
+# The identity of a client without a verifier: by its certificate, by the Unix socket, by a token, by a password in clear text.
 
 use strict;
 use warnings;
@@ -36,7 +36,7 @@ sub file {
   return $path;
 }
 
-# What `sasl-gate token` prints: the file's line, and the token.
+# The output of `sasl-gate token`: the line for the file, and the token.
 sub new_token {
   my (@argument) = @_;
   my $binary = Server::SaslGate::binary();
@@ -96,7 +96,7 @@ sub jobs_of {
   return all_heard($socket) =~ /^total-jobs: (\d+)/m ? $1 : undef;
 }
 
-# The list of mechanisms, and what a bare EXTERNAL is told.
+# The list of mechanisms, and the reply to EXTERNAL without an authzid.
 sub told {
   my ($socket) = @_;
   print {$socket} "auth-list-mechanisms\r\nauth-start EXTERNAL 0\r\n\r\nquit\r\n";
@@ -139,7 +139,7 @@ trial 'certificates that prove nobody' => sub {
   }
 };
 
-# Another authority is trusted too, and has no list.
+# Another CA is trusted too, but has no CRL.
 trial 'an authority without a list of what it has revoked' => sub {
   my $both = $authority->_write('both.pem', join '', map { slurp($_->certificate) } $authority, $third);
   for my $case (["client_revoked = '$list'\n", qr/\A(?:no list: \z|no TLS)/], ['', qr/\Aoffered, OK/]) {

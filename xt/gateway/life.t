@@ -41,7 +41,7 @@ trial 'rules' => sub {
     is_deeply [map { current_jobs($_) } $first, $second], [$before[0] + $more[0], $before[1] + $more[1]],
       '... at the right backend';
   }
-  # A soft hyphen, which SASLprep takes away: the same user by another spelling.
+  # A soft hyphen, which SASLprep removes: the same user in another spelling.
   my $spelled = connect_to($gate->dir . '/socket');
   my $message = "\0wor\xc2\xadker-1\0stone";
   my @before = map { current_jobs($_) } $first, $second;
@@ -116,7 +116,7 @@ trial '--check' => sub {
   like $gate->run($gate->binary, '--help'), qr/--users.*--listen.*--backend.*--check.*SIGHUP.*^\[limits\]/ms, '--help has all';
 };
 
-# As it is while somebody renews it.
+# The state of a file while it is being renewed.
 trial 'a certificate that is broken, or not of its key' => sub {
   my %good = map { $_ => $gate->run('cat', $gate->dir . "/$_") } 'cert.pem', 'key.pem';
   my $errors = $gate->figure('reload_errors_total');
@@ -153,7 +153,7 @@ trial 'passwords in the file' => sub {
   chmod 0600, $users;
 };
 
-# That it names every option and setting is tested in gateway/src/manual.rs.
+# gateway/src/manual.rs tests that it names every option and setting.
 trial 'the manual' => sub {
   is $gate->run('podchecker', 'docs/sasl-gate.pod'), "docs/sasl-gate.pod pod syntax OK.\n", 'is well formed';
   my $page = $gate->run('pod2man', '--section=1', '--errors=die', 'docs/sasl-gate.pod');
@@ -171,7 +171,7 @@ trial 'several gateways share nothing' => sub {
   like heard_line($socket[1]), qr/\ARESERVED/, 'is reserved through the other';
 };
 
-# Those who are in finish their work, others find the door shut; who does not finish is cut off.
+# Authenticated clients finish their work, new ones cannot connect; a client that does not finish is disconnected.
 trial 'drain' => sub {
   my ($working) = login(connect_to($address), user => 'fred', pass => 'crayon');
   my ($waiting) = login(connect_to($address), user => 'fred', pass => 'crayon');

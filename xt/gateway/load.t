@@ -1,5 +1,5 @@
-# Many at once: 5,000 connections with jobs, 200,000 jobs through the gateway and without it, logins and jobs while it
-# reloads, jobs while it ends.
+# Many clients at the same time: 5,000 connections with jobs, 200,000 jobs with and without the gateway, logins and jobs while
+# it reloads, jobs while it ends.
 
 use strict;
 use warnings;
@@ -19,7 +19,7 @@ my $gate = Server::SaslGate->start(backend => "127.0.0.1:$beanstalkd->{port}",
 my @through = ("address=127.0.0.1:$gate->{port}", 'user=fred', 'password=pencil');
 my @direct = ("address=127.0.0.1:$beanstalkd->{port}");
 
-# The figures that the program prints; it fails at any wrong reply or body.
+# Returns the figures that the program prints; it fails at any wrong reply or body.
 sub load {
   my @arguments = @_;
   alarm 200;
@@ -34,7 +34,7 @@ is $idle->{connections}, 5000, '5,000 connections are in at once, and each relay
 cmp_ok $idle->{bytes_each}, '<', 10 * 1024, 'each costs less than 10 KiB';
 ok $gate->figure_becomes(relaying_connections => 0), 'all of them end';
 
-# The same under TLS, fewer, as it is this process that holds the other ends.
+# The same under TLS, with fewer connections, because this process holds the other ends.
 {
   my $tls = Server::SaslGate->start(backend => "127.0.0.1:$beanstalkd->{port}", tls => 1);
   my $enter = sub {
@@ -62,7 +62,7 @@ my $relayed = load('jobs', @through, 'count=200000', 'size=4096', 'threads=2', '
 is $relayed->{jobs}, 200_000, '200,000 jobs go through, each as it was';
 diag sprintf 'relayed to direct: %.2f', $relayed->{per_second} / $direct->{per_second};
 
-# Logins go on while the configuration is loaded again and again.
+# Logins continue while the configuration is reloaded repeatedly.
 my $pid = fork;
 die "fork: $!" unless defined $pid;
 if (!$pid) {
@@ -76,14 +76,14 @@ is $logins->{logins}, 5000, 'no login fails while the gateway reloads';
 cmp_ok $gate->figure('reloads_total'), '>', 5, 'which it did';
 is $gate->figure('login_failures_total'), 0, 'and none was refused';
 
-# A load of jobs in a process of its own; what it prints comes through the handle.
+# Runs a load of jobs in a separate process; its output comes through the handle.
 sub load_beside {
   my @arguments = @_;
   my $pid = open my $output, '-|', $gate->load, @arguments or die "gate-load: $!";
   return $output;
 }
 
-# Jobs flow while it reloads, then it is told to end while others flow: they are brought to their end.
+# Jobs run while it reloads; then it is told to end while others run: these are completed.
 for my $signal ('HUP', 'TERM') {
   alarm 200;
   my $before = $gate->figure('client_bytes_total');

@@ -1,4 +1,4 @@
-# What the operator of sasl-gate reads: the log, and the figures.
+# The output for the operator of sasl-gate: the log and the metrics.
 
 use strict;
 use warnings;
@@ -24,7 +24,7 @@ sub plain {
   return 'auth-start PLAIN ' . length($message) . "\r\n$message\r\n";
 }
 
-# The lines of the log that hold all of these.
+# The lines of the log that contain all of these.
 sub lines {
   my (@words) = @_;
   return grep { my $line = $_; !grep { index($line, $_) < 0 } @words } split /^/, $gate->log_text;
@@ -88,7 +88,7 @@ trial 'many that are turned away' => sub {
   like $_, qr/turned away: .*peer="127\.0\.0\.1:\d+"/, '... with their peer' for $line[-1];
 };
 
-# Nobody reads this log until the last part.
+# This log is not read until the last part.
 trial 'a log that nobody reads' => sub {
   my $stalled = Server::SaslGate->start(backend => $backend, shell => 'mkfifo "$0/pipe"; exec 2<>"$0/pipe"',
     limits => "failures_per_address = 100000\nfailures_per_connection = 100000\n");

@@ -1,4 +1,4 @@
-# Clients log in through sasl-gate to a beanstalkd, and work there.
+# Clients log in to a beanstalkd through sasl-gate, and work there.
 
 use strict;
 use warnings;
@@ -70,7 +70,7 @@ trial 'another authorization identity' => sub {
   ok $socket, 'one\'s own is not';
 };
 
-# Nothing that a client sees tells an unknown user from a known one with a wrong password, or with keys of another hash.
+# A client cannot distinguish an unknown user from a known one with a wrong password, or with verifiers for another hash.
 trial 'unknown users' => sub {
   my %seen;
   for my $user (qw(fred only-one nobody)) {

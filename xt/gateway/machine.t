@@ -1,4 +1,4 @@
-# sasl-gate and its machine: files that are not what they should be, no files left, a disk that is full, the unit for systemd.
+# sasl-gate and its machine: wrong file types, no file descriptors left, a full disk, the systemd unit.
 
 use strict;
 use warnings;
@@ -26,7 +26,7 @@ sub content {
   return scalar <$file>;
 }
 
-# Processor time that a gateway has used, in hundredths of a second.
+# The processor time that a gateway has used, in hundredths of a second.
 sub ticks {
   my ($which) = @_;
   my ($after_name) = content('/proc/' . $which->pid . '/stat') =~ /.*\) (.*)/s;
@@ -91,7 +91,7 @@ trial 'files of secrets that belong to somebody else' => sub {
   }
 };
 
-# The account of the unit reads its files by their group.
+# The unit's account can read its files through their group.
 trial 'the unit for systemd' => sub {
   my $unit = content('gateway/contrib/sasl-gate.service');
   my $copy = $gate->dir . '/sasl-gate';

@@ -1,4 +1,5 @@
-# No copy of a password or token stays in sasl-gate's memory once the connection has ended: neither on a stack nor in freed memory.
+# No copy of a password or token remains in sasl-gate's memory once the connection has ended, neither on a stack nor in freed
+# memory.
 
 use strict;
 use warnings;
@@ -26,8 +27,8 @@ my $gate = Server::SaslGate->start(
   limits => "failures_per_address = 1000\n",
 );
 
-# What of these stands in the gateway's writable memory, with the names of the mappings. A part of a secret is enough: the rest of a
-# copy may have been written over.
+# Finds these secrets in the gateway's writable memory, with the names of the mappings. A part of a secret is enough: the rest of a
+# copy may have been overwritten.
 sub found {
   my (%secret) = @_;
   my %part;
@@ -46,7 +47,7 @@ sub found {
     for (my $offset = 0; $offset < $size; $offset += 1 << 20) {
       sysseek $memory, $at + $offset, SEEK_SET or last;
 
-      # Pieces overlap, so that nothing hides on a border.
+      # Pieces overlap, so that no secret is missed at a boundary.
       sysread $memory, my $piece, ($size - $offset < (1 << 20) + 256 ? $size - $offset : (1 << 20) + 256) or next;
       for my $what (sort keys %secret) {
         push @found, "$what in " . ($name || 'memory without a name') while $piece =~ /$part{$what}/g;

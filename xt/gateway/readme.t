@@ -1,4 +1,4 @@
-# The lines in README.md that protect a beanstalkd, run as they are printed, and typed to as they say.
+# Runs the lines in README.md that protect a beanstalkd, unchanged, and types what they ask for.
 
 use strict;
 use warnings;
@@ -13,12 +13,13 @@ is scalar(() = $lines =~ /^/mg), 5, 'five lines';
 my ($password) = $lines =~ /type (\w+), twice/;
 my ($before, $last) = $lines =~ /\A((?:.*\n){4})(.*\n)\z/;
 
-# They name a file of this folder.
+# The lines use a file in this directory.
 die "there is a file 'users'\n" if -e 'users';
 my $owner = $$;
 END { unlink 'users', '.users.lock' if defined $owner && $owner == $$ }
 
-# Two ports are theirs: a network of its own has them free. Who reads takes longer than the gateway to start; this script waits.
+# The lines use two fixed ports, which are free in a separate network namespace. A human reader takes longer than the gateway
+# needs to start; this script waits instead.
 my $script = File::Temp->new;
 print {$script} <<"SHELL";
 set -e
@@ -32,12 +33,12 @@ my $typed = File::Temp->new;
 print {$typed} "$password\n$password\n";
 close $typed or die "$typed: $!";
 
-# The program asks at a terminal.
+# The program prompts at a terminal.
 delete $ENV{CARGO_TARGET_DIR};
 alarm 1800;
 my $said = qx{unshare -n script -qec "bash $script" /dev/null < $typed 2>&1};
 is $?, 0, 'they end well';
-# The gateway logs to the same terminal, whenever it likes: its lines begin with the time.
+# The gateway logs to the same terminal at any time: its lines begin with the time.
 $said =~ s/^\d{4}-\d\d-\d\dT.*\n//mg;
 like $said, qr/Password: .*Again: /s, 'the password is asked for';
 like $said, qr/^logged in by SCRAM-SHA-256\r?\nINSERTED (\d+)\r?\nRESERVED \1 5\r?\nDELETED\r?$/m, '... and lets in' or diag $said;

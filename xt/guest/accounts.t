@@ -1,5 +1,5 @@
-# What our guest's servers take for a user's secret: verifiers that it has made, verifiers of others, tokens; and the tables of
-# functions that it can be called with.
+# The secrets that our guest's servers accept: verifiers that it has made, verifiers of others, tokens; and the function tables
+# that it can be called with.
 
 use strict;
 use warnings;
@@ -18,7 +18,7 @@ my $folder = File::Temp->newdir;
 $ENV{PATH} = "$ENV{PATH}:/usr/sbin:/sbin";
 $ENV{SASL_PATH} = Peer::Guest::folder('sasldb');
 
-# Who is in, of right, wrong and unknown, and not without a password.
+# The results for right password, wrong password, unknown user, and no password.
 sub in {
   my ($sasldb, $mechanism) = @_;
   open my $from, '-|', 'timeout', 60, $pair, 'users', $sasldb, $mechanism or die "cannot run $pair: $!\n";
@@ -52,12 +52,12 @@ is in("$folder/verifier", $_), 'right', "and is enough for $_" for qw(SCRAM-SHA-
 saslpasswd2('verifier', '', '-d');
 is_deeply kept('verifier'), [], 'who is deleted has nothing';
 
-# A verifier in the place of the password, as other programs store it.
+# A verifier in place of the password, as other programs store it.
 saslpasswd2('other', Peer::StoredKey->of('SCRAM-SHA-256', 'sesame'), '-c');
 is in("$folder/other", 'SCRAM-SHA-256'), 'right', 'a verifier of another maker';
 is in("$folder/other", 'CRAM-MD5'), '', 'is no password';
 
-# Tokens, where they are asked for: sasl_checkpass says whose they are.
+# Tokens, if requested: sasl_checkpass checks them.
 my $sasldb = Peer::Cyrus::_user_file('fred', 'sesame', 'localhost');
 for my $mechanism (qw(OAUTHBEARER XOAUTH2)) {
   is in($sasldb, $mechanism), '', "$mechanism: a server has it only if it is named";
@@ -68,7 +68,7 @@ for my $mechanism (qw(OAUTHBEARER XOAUTH2)) {
   like $said, qr/^wrong: refused; client: $detail.*; server: SASL\(-13\): /m, 'a bad one: the client answers the error object, and the server ends it';
 }
 
-# Who has failed: a program that logs it by SASL_USERNAME must have the name, whether the client names itself to act as or nobody.
+# A program that logs failures with SASL_USERNAME must get the name, whether the client's authzid is itself or absent.
 for my $mechanism (qw(SCRAM-SHA-256 DIGEST-MD5 PLAIN)) {
   for my $authzid ('', 'fred') {
     local $ENV{AUTHZID} = $authzid;
@@ -78,7 +78,7 @@ for my $mechanism (qw(SCRAM-SHA-256 DIGEST-MD5 PLAIN)) {
   }
 }
 
-# libsasl2 2.1's table of functions, and that of 2.2.
+# The function tables of libsasl2 2.1 and 2.2.
 my $slots = Peer::Compiler->build('cyrus-slots', 'sasl2', 'dl');
 my $said = qx{$slots @{[Peer::Guest::built()]} 2>&1};
 is $?, 0, 'the program ends well' or diag $said;

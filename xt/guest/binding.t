@@ -1,4 +1,4 @@
-# SCRAM-...-PLUS of our guest with data that both sides have, and with data that differ.
+# SCRAM-...-PLUS of our guest with equal and with different data on the two sides.
 
 use strict;
 use warnings;
@@ -17,7 +17,7 @@ my %account = (user => 'fred', password => 'sesame', service => 'imap', host => 
 
 sub data { return encode_base64($_[0] x 32, '') }
 
-# What each side is told of the channel: type and data.
+# The channel binding of each side: type and data.
 sub bound {
   my ($class, $type, $data) = @_;
   return $class eq 'Peer::Gsasl' ? ($type => $data) : (binding => $type, binding_data => $data);
@@ -33,14 +33,14 @@ for my $pair (
   for my $case (
     ['the same data', 'SCRAM-SHA-256-PLUS', data('a'), data('a'), 'p=tls-exporter,', 'done'],
     ['other data', 'SCRAM-SHA-256-PLUS', data('a'), data('b'), 'p=tls-exporter,', 'fail'],
-    # What a client says of a list without -PLUS is libsasl2's decision, and this is it.
+    # libsasl2 decides what a client says about a list without -PLUS; this is its decision.
     ['a name without -PLUS', 'SCRAM-SHA-1', data('a'), data('a'), 'n,', 'done'],
     ['a server without data', 'SCRAM-SHA-256-PLUS', data('a'), undef, 'p=tls-exporter,', 'fail'],
     ['a client without data', 'SCRAM-SHA-1', undef, undef, 'n,', 'done'],
     )
   {
     my ($title, $mechanism, $ours, $theirs, $begins, $ends) = @$case;
-    # libgsasl's client says y where it has data.
+    # libgsasl's client says y if it has data.
     next if $client eq 'Peer::Gsasl' && $title eq 'a name without -PLUS';
     my ($from, $to) = (
       $client->client(%account, mechanism => $mechanism, $ours ? bound($client, 'tls-exporter', $ours) : ()),

@@ -1,4 +1,4 @@
-# libsasl2 with our mechanisms against libsasl2 with its own, and against itself.
+# libsasl2 with our mechanisms against libsasl2 with its own mechanisms, and against itself.
 
 use strict;
 use warnings;
@@ -19,7 +19,7 @@ my %prepares_nothing = map { ("client $_: SASLprep" => {why => 'libsasl2 has no 
 
 try_cells(peer => 'Peer::Cyrus', client => \@mechanisms, server => \@mechanisms, unlike => \%prepares_nothing);
 
-# What only we have, and one of each hash between two of ours.
+# Mechanisms that only we have, and one per hash between two sides of ours.
 try_cells(
   peer   => 'Peer::Guest',
   client => ['SCRAM-SHA3-512', 'DIGEST-MD5'],

@@ -1,4 +1,4 @@
-# The layers of DIGEST-MD5 by our guest, against libsasl2's own, libgsasl's, and the Perl module's.
+# The DIGEST-MD5 layers of our guest against libsasl2's own, libgsasl's, and the Perl module's.
 
 use strict;
 use warnings;
@@ -25,7 +25,7 @@ for my $role (qw(client server)) {
   layer_works('the guest, short frames', 'Peer::Guest', $role, 128, only(128, maxbuf => 1000), {maxssf => 256, maxbuf => 256});
 }
 
-# Both sides after the exchange, each another's program.
+# Both sides after the exchange, each in a program of a different implementation.
 sub agreed {
   my ($client, $server, $theirs, $ours) = @_;
   my %both = (mechanism => 'DIGEST-MD5', service => 'ldap', host => 'localhost', user => 'fred', password => 'pencil');

@@ -1,4 +1,4 @@
-# libsasl2 with our mechanisms against libraries that know nothing of libsasl2.
+# libsasl2 with our mechanisms against libraries that do not use libsasl2.
 
 use strict;
 use warnings;

@@ -1,5 +1,5 @@
-# Our guest in one process with its peer: many logins, threads, forks, prompts, damaged messages, connections that are used
-# again, layers in both directions at once, libsasl2 ended and begun again; and all of it under valgrind.
+# Our guest in one process with its peer: many logins, threads, forks, prompts, damaged messages, reused connections, layers in
+# both directions at the same time, libsasl2 shut down and initialized again; and all of it under valgrind.
 
 use strict;
 use warnings;
@@ -16,7 +16,7 @@ my $pair = Peer::Compiler->build('cyrus-pair', 'sasl2', 'pthread');
 my $sasldb = Peer::Cyrus::_user_file('fred', 'sesame', 'localhost');
 $ENV{SASL_PATH} = Peer::Guest::folder('sasldb');
 
-# What the program prints; the words before it may be valgrind's.
+# Returns the program's output; the arguments before it may run valgrind.
 sub pair {
   my ($deed, @argument) = @_;
   my @before = ref $argument[-1] ? @{ pop @argument } : ();
@@ -54,7 +54,7 @@ for my $mechanism (qw(SCRAM-SHA-256 PLAIN)) {
   is pair('begin again', $mechanism), "first: fred is in, as fred\nlast: fred is in, as fred\n", 'after sasl_done';
 }
 
-# LOGIN's client reads no prompts, so those may say anything.
+# A LOGIN client does not read the prompts, so they may contain anything.
 for my $mechanism (qw(CRAM-MD5 PLAIN SCRAM-SHA-1)) {
   my ($tried, $in) = pair('damages', $mechanism) =~ /\A([0-9]+) tried, ([0-9]+) in\n\z/;
   cmp_ok $tried, '>', 20, "$mechanism: $tried damaged messages";
@@ -75,7 +75,7 @@ for my $case (['PLAIN', 10_000], ['CRAM-MD5', 2000], ['DIGEST-MD5', 2000], ['SCR
   cmp_ok $more, '<', 256 * 1024, "$count logins by $mechanism: no growth ($more bytes)";
 }
 
-# libsasl2 itself keeps a little for ever; ours is what has a frame of ours.
+# libsasl2 itself keeps some memory permanently; a leak is ours if its stack has a frame of ours.
 for my $case (map { ['users', $_] } @mechanisms, ['prompts', 'PLAIN'], ['layers', 'DIGEST-MD5', 128]) {
   my $log = File::Temp->new;
   pair(@$case, ['valgrind', '--leak-check=full', '--num-callers=40', "--log-file=$log"]);
@@ -86,7 +86,7 @@ for my $case (map { ['users', $_] } @mechanisms, ['prompts', 'PLAIN'], ['layers'
   is scalar @ours, 0, "@$case: nothing wrong, and nothing lost" or diag join "\n\n", @ours;
 }
 
-# The administrator's choice.
+# The administrator's settings.
 {
   local $ENV{CHOICE} = 'plain SCRAM-SHA-256 OAUTHBEARER';
   is_deeply [sort split /\n/, pair('list', '-')], [sort qw(PLAIN SCRAM-SHA-256 OAUTHBEARER EXTERNAL)], 'rust_mech_list';

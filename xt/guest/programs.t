@@ -26,7 +26,7 @@ sub write_file {
   return "$folder/$name";
 }
 
-# A program's status and all that it says. None may wait for ever.
+# Returns a program's status and output. No program may wait forever.
 sub run {
   my (@command) = @_;
   my $said = do {
@@ -141,7 +141,7 @@ for thread in threads: thread.start()
 for thread in threads: thread.join()
 for password, said in sorted(set(results)): print(password, said, results.count((password, said)))
 PYTHON
-  # Debian's own, which has the package.
+  # Debian's own library, for which there is a package.
   my ($status, $said) = run('/usr/bin/python3', $program, $uri);
   is $status, 0, 'the program ends well';
   is $said, 'pencil dn:' . $slapd->dn('fred') . " 30\nrubber refused 10\n", 'each log-in ends as it must';

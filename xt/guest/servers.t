@@ -1,4 +1,4 @@
-# Real servers with libsasl2 and our guest in it, and clients that know nothing of us; and a client with our guest on a slapd without.
+# Real servers that use libsasl2 with our guest, and independent clients; and a client with our guest on a slapd without it.
 
 use strict;
 use warnings;
@@ -14,7 +14,7 @@ use Test::More;
 
 my %stock = (cyrus => Peer::Guest::installed('libscram.so') =~ s{/[^/]+\z}{}r, guest => Peer::Guest::folder('sasldb'));
 
-# saslpluginviewer knows us on both sides.
+# saslpluginviewer lists our mechanisms on both sides.
 {
   local $ENV{SASL_PATH} = $stock{guest};
   local $ENV{PATH} = "$ENV{PATH}:/usr/sbin:/sbin";
@@ -31,7 +31,7 @@ my %stock = (cyrus => Peer::Guest::installed('libscram.so') =~ s{/[^/]+\z}{}r, g
   like $names, qr/PLAIN.*LOGIN.*OAUTHBEARER.*XOAUTH2.*ANONYMOUS/, 'and comes after all that is better';
 }
 
-# The folder that comes first is the one whose mechanism is used.
+# The mechanism of the first directory is used.
 for my $first (qw(guest cyrus)) {
   my $second = $first eq 'guest' ? 'cyrus' : 'guest';
   local $ENV{SASL_PATH} = "$stock{$first}:$stock{$second}";
@@ -49,7 +49,7 @@ for my $first (qw(guest cyrus)) {
 my @MECHANISMS = qw(SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 DIGEST-MD5 CRAM-MD5);
 my $users = { fred => 'pencil', "ren\x{e9}" => "p\x{e4}ssw\x{f6}rd" };
 
-# ldapwhoami of the system, with libsasl2's own mechanisms or ours.
+# The system's ldapwhoami, with libsasl2's own mechanisms or ours.
 sub whoami {
   my ($slapd, $whose, $mechanism, $name, $password, @more) = @_;
   local $ENV{SASL_PATH} = $stock{$whose};
@@ -68,7 +68,7 @@ for my $server (qw(guest cyrus)) {
       trial "slapd with $server, ldapwhoami with $client, $mechanism" => sub {
         is whoami($slapd, $client, $mechanism, 'fred', 'pencil'), 'dn:' . $slapd->dn('fred') . "\n", 'logs in';
         like whoami($slapd, $client, $mechanism, 'fred', 'rubber'), qr/\Afailed.*Invalid credentials \(49\)/s, 'a wrong password';
-        # libsasl2's own says more of one.
+        # libsasl2's own plugin says more about one.
         my $said = $server eq 'guest' ? qr{Invalid credentials \(49\)} : qr{};
         like whoami($slapd, $client, $mechanism, 'barney', 'pencil'), qr{\Afailed.*$said}s, 'an unknown user';
       };

@@ -1,5 +1,5 @@
-# A system without a GSS-API library: libraries of the same names that hold nothing stand before the real ones. The
-# mechanisms are refused with the reason, and all that needs no Kerberos is as ever.
+# A system without a GSS-API library: empty libraries of the same names precede the real ones. The mechanisms are refused with
+# the reason, and everything that needs no Kerberos works.
 
 use strict;
 use warnings;
@@ -36,7 +36,7 @@ is_deeply \@said, ["PLAIN\n", "PLAIN\n"], 'the next mechanism is taken';
 my $tests = `prove -b t 2>&1`;
 is $?, 0, 'the tests of the module pass' or diag $tests;
 
-# But for those with Debian's plugins for SQL and LDAP and its slapd, which are linked against the library themselves.
+# Except the tests with Debian's SQL and LDAP plugins and its slapd, which are linked against the library themselves.
 my @programs = grep { !/\Acyrus_/ } map { m{\Atests/(\w+)(?:/main)?\.rs\z} ? $1 : () } glob 'tests/*.rs tests/*/main.rs';
 my @results  = Peer::HiddenLibrary->core_tests($hidden, '--lib', map { ('--test', $_) } @programs);
 is $?, 0, 'the tests of the core pass';

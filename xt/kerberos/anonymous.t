@@ -1,4 +1,4 @@
-# A ticket that names nobody (RFC 8062): MIT's library takes it for a client like any other, a server of ours does not.
+# An anonymous ticket (RFC 8062): MIT's library treats it like any other client, our server does not.
 
 use strict;
 use warnings;
@@ -21,7 +21,7 @@ like $kdc->run($kdc->program('klist'), '-c', $cache{nobody}), qr/principal: WELL
 
 for my $mechanism (qw(GSSAPI GSS-SPNEGO GS2-KRB5)) {
   for my $server ('Peer::OurLayer', 'Peer::Heimdal') {
-    next if $server eq 'Peer::Heimdal' && $mechanism eq 'GS2-KRB5';    # it takes nobody at all
+    next if $server eq 'Peer::Heimdal' && $mechanism eq 'GS2-KRB5';    # it accepts no client at all
     for my $who (sort keys %cache) {
       my $client = Peer::OurLayer->client(mechanism => $mechanism, ccache => $cache{$who});
       my $end = exchange($client, $server->server(mechanism => $mechanism), initial_response => 1, success_data => 1);

@@ -11,7 +11,7 @@ use Server::Kdc ();
 my $kdc = Server::Kdc->start(principals => [qw(fred ldap/localhost)]);
 $ENV{KRB5_KTNAME} = $kdc->keytab('ldap/localhost');
 $ENV{KRB5CCNAME} = $kdc->ccache('fred');
-$ENV{KRB5RCACHENAME} = 'none:';    # thousands of tokens; xt/kerberos/errors.t has the replay
+$ENV{KRB5RCACHENAME} = 'none:';    # thousands of tokens; xt/kerberos/errors.t tests the replay
 
 my $said = `cargo test --quiet --locked --test kerberos -- --ignored 2>&1`;
 is $?, 0, 'cargo test' or diag $said;

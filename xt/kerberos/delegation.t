@@ -1,4 +1,5 @@
-# A server keeps what its client delegates, if it is told to, and goes on as that user: to a slapd of the same realm.
+# A server stores the credentials that its client delegates, if configured, and acts as that user: towards a slapd of the same
+# realm.
 
 use strict;
 use warnings;
@@ -20,13 +21,13 @@ my $slapd = Server::Slapd->start(users => {fred => 'of no use here'});
 (my $uri = $slapd->uri) =~ s/127\.0\.0\.1/localhost/;
 
 my $keytab = $kdc->keytab('http/localhost');
-my $lends  = $kdc->ccache('fred', '-f');    # a ticket that may be forwarded
+my $lends  = $kdc->ccache('fred', '-f');    # a forwardable ticket
 my $keeps  = $kdc->ccache('fred');
 my $number = 0;
 
 sub fresh { return $kdc->dir . '/delegated-' . ++$number }
 
-# What becomes of the server in the middle.
+# The result for the server in the middle.
 sub talk {
   my ($mechanism, $of_client, $of_server, $callback) = @_;
   my $sasl = Authen::SASL->new(mechanism => $mechanism, callback => {authname => delete $of_client->{authzid}});
@@ -109,7 +110,7 @@ subtest 'a cache that cannot be written' => sub {
   like $@, qr/property delegated cannot be set/, 'whether there was something cannot be set';
 };
 
-# A new exchange does not inherit from the one before.
+# A new exchange inherits nothing from the previous one.
 subtest 'again' => sub {
   my $path = fresh();
   my $server = talk('GSSAPI', {%$lending}, {delegated_ccache => "FILE:$path"});

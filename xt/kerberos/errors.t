@@ -1,4 +1,4 @@
-# What goes wrong with Kerberos, cause by cause: each error says who, what, and what to try.
+# Kerberos failures by cause: each error says which side failed, what happened, and what to try.
 
 use strict;
 use warnings;
@@ -20,7 +20,7 @@ sub connection {
   return eval { $sasl->$make($service, $host, \%property) };
 }
 
-# The client's error, as far as the client's own first message.
+# The client's error, up to its own first message.
 sub client_error {
   my ($service, $host, %property) = @_;
   my $conn = connection('client', $service, $host, %property) or return $@;
@@ -110,7 +110,7 @@ subtest 'no KDC' => sub {
   says(client_error('ldap', 'localhost', ccache => $cache), 'unreachable', qr/no KDC of the realm answers/);
 };
 
-# The last one: the service has a new key, and the keytab has not.
+# The last one: the service has a new key, but the keytab does not.
 subtest 'another version of the key' => sub {
   $kdc->admin('change_password -randkey ldap/localhost');
   my $token = first_token(ccache => $kdc->ccache('fred'));

@@ -1,4 +1,4 @@
-# Our side on Heimdal's library against our side on MIT's, in a realm of MIT's KDC: both roles, each layer.
+# Our side with Heimdal's library against our side with MIT's, in a realm of MIT's KDC: both roles, each layer.
 
 use strict;
 use warnings;
@@ -17,7 +17,7 @@ my $kdc = Server::Kdc->start(principals => [qw(fred ldap/localhost)]);
 $ENV{KRB5_KTNAME} = $kdc->keytab('ldap/localhost');
 $ENV{KRB5CCNAME} = $kdc->ccache('fred');
 
-# Which library a process has opened; 'none' before it was asked for one.
+# The library that a process has loaded; 'none' before one was needed.
 sub library_of {
   my ($pid) = @_;
   open my $maps, '<', "/proc/$pid/maps" or die "/proc/$pid/maps: $!";
@@ -58,7 +58,7 @@ for my $mechanism (qw(GSSAPI GSS-SPNEGO GS2-KRB5)) {
   }
 }
 
-# Heimdal's names that SPNEGO gave have no local form, so they stay whole.
+# Heimdal's names from SPNEGO have no local form, so they stay complete.
 for my $case (['GSSAPI', 'fred'], ['GSS-SPNEGO', 'fred@EXAMPLE.TEST']) {
   my ($mechanism, $name) = @$case;
   my $end = exchange(Peer::OurLayer->client(mechanism => $mechanism), Peer::Heimdal->server(mechanism => $mechanism),
@@ -66,11 +66,11 @@ for my $case (['GSSAPI', 'fred'], ['GSS-SPNEGO', 'fred@EXAMPLE.TEST']) {
   is $end->{server}{authcid}, $name, "who it is, $mechanism" or diag explain $end;
 }
 
-# Heimdal 7 cannot tell whether a client has bound anything, so no server of GS2 may use it.
+# Heimdal 7 does not report whether a client used channel binding, so a GS2 server must not use it.
 ok !eval { agree('Peer::Heimdal', 'client', {mechanism => 'GS2-KRB5'}, {}); 1 }, 'a server of GS2-KRB5 on Heimdal 7 refuses';
 like $@, qr/GS2-KRB5 server: token: the library does not confirm .* \(SASL_BADBINDING\)/, 'and says why';
 
-# Nor does it take its places from anywhere but the environment.
+# It takes the names of its files only from the environment.
 for my $case (
   ['client', {ccache => $ENV{KRB5CCNAME}}, qr/knows of no ccache and keytab but its own/],
   ['server', {keytab => $ENV{KRB5_KTNAME}}, qr/knows of no ccache and keytab but its own/],
@@ -82,13 +82,13 @@ for my $case (
   like $@, $reason, 'cannot be had there';
 }
 
-# What goes wrong, in Heimdal's words and numbers.
+# Failures, in Heimdal's texts and codes.
 for my $case (
   ['no ticket', 'server', {}, KRB5CCNAME => 'FILE:/nonexistent', qr/GSSAPI: looking for credentials: .*run kinit/],
   ['no keytab', 'client', {}, KRB5_KTNAME => 'FILE:/nonexistent', qr/GSSAPI: looking for credentials.*: .*klist -k/],
 ) {
   my ($title, $ours, $property, $variable, $value, $reason) = @$case;
-  # Only the other process shall miss it: ours names its own.
+  # Only the other process must lack it: ours names its own.
   my %mine = $ours eq 'client' ? (ccache => $ENV{KRB5CCNAME}) : (keytab => $ENV{KRB5_KTNAME});
   local $ENV{$variable} = $value;
   ok !eval { agree('Peer::Heimdal', $ours, {mechanism => 'GSSAPI', %mine}, $property); 1 }, "Heimdal: $title";

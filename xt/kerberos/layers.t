@@ -1,4 +1,4 @@
-# The security layers of Kerberos between our side and libsasl2's, byte by byte: GSSAPI and GSS-SPNEGO.
+# The Kerberos security layers between our side and libsasl2's, byte by byte: GSSAPI and GSS-SPNEGO.
 
 use strict;
 use warnings;
@@ -14,16 +14,16 @@ use Server::Kdc      ();
 my $kdc = Server::Kdc->start(principals => [qw(fred ldap/localhost)]);
 $ENV{KRB5_KTNAME} = $kdc->keytab('ldap/localhost');
 $ENV{KRB5CCNAME} = $kdc->ccache('fred');
-$ENV{KRB5RCACHENAME} = 'none:';    # hundreds of tokens; xt/kerberos/errors.t has the replay
+$ENV{KRB5RCACHENAME} = 'none:';    # hundreds of tokens; xt/kerberos/errors.t tests the replay
 
 my %strength = (integrity => 1, confidentiality => 256);
 
-# Our limits, libsasl2's, and what libsasl2 makes of its own.
+# Our limits, libsasl2's, and how libsasl2 applies its own.
 sub limits {
   my ($mechanism, $role, $kind) = @_;
   my $ssf = $strength{$kind};
   my %limits = (minssf => $ssf, maxssf => $ssf);
-  # As a client libsasl2 always asks for SPNEGO's flag of confidentiality, and then encrypts whatever maxssf says.
+  # As a client libsasl2 always requests SPNEGO's confidentiality flag, and then encrypts regardless of maxssf.
   my $known = $mechanism eq 'GSS-SPNEGO' && $role eq 'server' ? 256 : $ssf;
   return ({%limits, mechanism => $mechanism}, {%limits}, $known);
 }
@@ -34,18 +34,18 @@ for my $mechanism (qw(GSSAPI GSS-SPNEGO)) {
       my ($ours, $theirs, $known) = limits($mechanism, $role, $kind);
       for my $buffers ([65_536, 65_536], [1000, 1000], [256, 65_536], [65_536, 256], [16_777_215, 8191]) {
         my ($our, $their) = @$buffers;
-        # Nobody tells SPNEGO's sides how much the other receives.
+        # With SPNEGO no side learns how much the other one accepts.
         next if $mechanism eq 'GSS-SPNEGO' && $our > $their;
         layer_works("libsasl2, $mechanism, $kind, we receive $our, they $their", 'Peer::Cyrus', $role,
           $strength{$kind}, {%$ours, maxbuf => $our}, {%$theirs, maxbuf => $their}, $known);
       }
-      # The library behind is one; either role has its turn.
+      # Both use the same library; each role is tested.
       frames_are_guarded($mechanism, $role, $kind) if ($mechanism eq 'GSSAPI') == ($role eq 'client');
     }
   }
 }
 
-# Each byte of a frame changed, a frame cut, repeated, or out of order: refused, and the layer has ended.
+# Each changed byte of a frame, and a truncated, repeated or misplaced frame, is refused, and the layer ends.
 sub frames_are_guarded {
   my ($mechanism, $role, $kind) = @_;
   my ($ours, $theirs) = limits($mechanism, $role, $kind);
@@ -75,7 +75,7 @@ sub frames_are_guarded {
     $refused->('sent again', sub { @_[0, 0] });
     $refused->('out of order', sub { $_[1] });
 
-    # And libsasl2 refuses ours.
+    # libsasl2 refuses ours too.
     my $frame = $we->seal($text)->{message};
     substr($frame, -3, 1) ^= "\1";
     is $they->unseal($frame)->{state}, 'fail', 'libsasl2 refuses a changed frame of ours';
@@ -84,7 +84,7 @@ sub frames_are_guarded {
   return;
 }
 
-# Many messages, both ways in turn, of each length.
+# Many messages of each length, alternating in both directions.
 subtest 'ten thousand messages' => sub {
   for my $mechanism (qw(GSSAPI GSS-SPNEGO)) {
     my ($ours, $theirs) = limits($mechanism, 'client', 'confidentiality');
@@ -103,7 +103,7 @@ subtest 'ten thousand messages' => sub {
   }
 };
 
-# GNU SASL has no layers. The day that it has, this fails, and it belongs into the list above.
+# GNU SASL has no layers. When it gets them, this fails; then add it to the list above.
 my %gsasl = (
   client => [{user => 'fred', authzid => 'fred'}, qr/GSSAPI client: no security layer is left .*\(SASL_TOOWEAK\)/],
   server => [{user => 'fred@EXAMPLE.TEST'}, qr/GSSAPI server: layer selection: .* not one that this side offered/],

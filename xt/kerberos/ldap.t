@@ -1,4 +1,4 @@
-# Net::LDAP on a slapd with Kerberos: each layer, and ten thousand entries over it.
+# Net::LDAP with Kerberos on a slapd: each layer, and ten thousand entries over it.
 
 use strict;
 use warnings;
@@ -20,7 +20,7 @@ $ENV{KRB5_KTNAME} = $kdc->keytab('ldap/localhost');
 my $slapd = Server::Slapd->start(users => {fred => 'of no use here'}, crowd => ENTRIES);
 (my $uri = $slapd->uri) =~ s/127\.0\.0\.1/localhost/;
 
-# The properties go to the connection before Net::LDAP binds with it.
+# The properties are set on the connection before Net::LDAP binds with it.
 sub bind_with {
   my ($mechanism, %property) = @_;
   my $ldap = Net::LDAP->new($uri, timeout => 20) or die "$uri: $@";
@@ -55,7 +55,7 @@ subtest 'another user, from the environment, by default properties' => sub {
   is $ldap->who_am_i->response, 'dn:' . $slapd->dn('wilma'), 'who am I';
 };
 
-# eg/directory-search: its exit status, and what it says.
+# eg/directory-search: its exit status and output.
 sub search_with {
   my (@arg) = @_;
   my $pid = open my $out, '-|';
@@ -89,7 +89,7 @@ subtest 'eg/directory-search' => sub {
   like $said, qr/^directory-search: .*GSSAPI: .*run kinit/, 'it says what lacks';
 };
 
-# As Active Directory wants it: no layer inside TLS, and the context bound to the server's certificate.
+# As Active Directory demands: no layer inside TLS, and the context bound to the server's certificate.
 subtest 'StartTLS' => sub {
   my $certificate = TLS::Certificate->new;
   my $tls = Server::Slapd->start(users => {fred => 'of no use here'}, certificate => $certificate, binding => 'tls-endpoint');

@@ -1,4 +1,4 @@
-# Contexts, names, credentials and buffers of the GSS-API library are given back, on success and on failure.
+# Contexts, names, credentials and buffers of the GSS-API library are released, on success and on failure.
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# Our client and our server in a realm of our own.
+# Our client and our server in a test realm.
 
 use strict;
 use warnings;
@@ -63,7 +63,7 @@ for my $mechanism (qw(GSSAPI GSS-SPNEGO GS2-KRB5)) {
   }
 }
 
-# Each layer, both ways, with long texts.
+# Each layer, in both directions, with long texts.
 for my $mechanism (qw(GSSAPI GSS-SPNEGO)) {
   for my $layer (['none', 0, 0, 0], ['integrity', 1, 1, 1], ['confidentiality', 2, 4096, 256]) {
     my ($name, $least, $most, $ssf) = @$layer;
@@ -130,7 +130,7 @@ subtest 'authorization' => sub {
   }
 };
 
-# The strength is that of the key, whatever the mechanism's best may be.
+# The SSF is that of the key, whatever the mechanism's maximum may be.
 subtest 'AES-128' => sub {
   $kdc->admin('addprinc -randkey -e aes128-cts-hmac-sha1-96:normal http/localhost');
   open my $from, '<', $ENV{KRB5_CONFIG} or die "$ENV{KRB5_CONFIG}: $!";
@@ -153,9 +153,9 @@ subtest 'whose credentials' => sub {
   both_done(talk('GSSAPI', {}, {keytab => $both, principal => 'ldap/localhost'}));
   my $end = talk('GSSAPI', {}, {keytab => $both, principal => 'imap/localhost'});
   is code_of($end->{server}{error} || ''), 'SASL_BADAUTH', 'the key of another service';
-  both_done(talk('GSSAPI', {}, {keytab => $both, host => undef}));    # a server that knows no host takes any key
+  both_done(talk('GSSAPI', {}, {keytab => $both, host => undef}));    # a server without a host name accepts any key
 
-  # Without a ticket, by a keytab.
+  # Without a ticket, with a keytab.
   my %by_key = (keytab => $kdc->keytab('wilma'), principal => 'wilma', ccache => 'FILE:' . $kdc->dir . '/new');
   $end = talk('GSSAPI', {%by_key}, {});
   both_done($end) and is $end->{server}{authcid}, 'wilma', 'a client gets its tickets by a keytab';
@@ -174,7 +174,7 @@ subtest 'channel binding' => sub {
   is $sasl->client_new('ldap', 'localhost', {%with, %{$bound->('a')}})->mechanism, 'GS2-KRB5-PLUS', 'and with binding data';
 };
 
-# Authen::SASL::Perl takes a credential as the password. To ignore it would be to log in as somebody else.
+# Authen::SASL::Perl accepts a credential as the password. Ignoring it would log in as another user.
 for my $mechanism (qw(GSSAPI GSS-SPNEGO GS2-KRB5)) {
   my $credential = bless \(my $handle = 1), 'GSSAPI::Cred';
   for my $pass ($credential, sub { $credential }) {

@@ -1,4 +1,4 @@
-# GSSAPI, GSS-SPNEGO and GS2-KRB5: our client and server against Cyrus libsasl2's and GNU SASL's, in a realm of our own.
+# GSSAPI, GSS-SPNEGO and GS2-KRB5: our client and server against Cyrus libsasl2's and GNU SASL's, in a test realm.
 
 use strict;
 use warnings;
@@ -67,7 +67,7 @@ for my $mechanism (qw(GSSAPI GS2-KRB5)) {
 }
 cell('GS2-KRB5', $_, 'Peer::Cyrus', 'GS2-KRB5', {maxssf => 0}, {}, 0) for qw(client server);
 
-# Channel binding. libsasl2's GSSAPI takes the data as OpenLDAP gives them, with the type in front.
+# Channel binding. libsasl2's GSSAPI uses the data as OpenLDAP passes it, with the type in front.
 my $end_point = 'tls-server-end-point';
 sub bound { return {maxssf => 0, channel_binding => {$end_point => $_[0] x 32}} }
 my %taken = (
@@ -91,7 +91,7 @@ for my $mechanism (sort keys %taken) {
 for my $mechanism (qw(GSSAPI GS2-KRB5)) {
   my %theirs = (client => {user => 'fred@EXAMPLE.TEST'}, server => {user => 'fred', authzid => 'fred'});
   cell($mechanism, $_, 'Peer::Gsasl', $mechanism, {maxssf => 0}, $theirs{$_}, 0) for qw(client server);
-  # It repeats the longest frame that the server has named, although it chooses no layer.
+  # It repeats the server's maximum frame length, although it chooses no layer.
   cell("$mechanism, a layer is offered", 'server', 'Peer::Gsasl', $mechanism, {maxssf => 256}, $theirs{server}, 0);
 }
 

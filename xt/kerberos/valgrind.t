@@ -1,4 +1,4 @@
-# Exchanges by Kerberos, whole and damaged, with a layer, under valgrind: no wrong access, and nothing lost that was ours.
+# Kerberos exchanges, complete and damaged, with a layer, under valgrind: no invalid access, and no leak in our code.
 
 use strict;
 use warnings;

@@ -10,7 +10,7 @@ use Test::More;
 use Peer::Cells qw(try_cells);
 use Peer::Perl  ();
 
-# Our server takes both.
+# Our server accepts both.
 my $hashes_utf8 = {
   why  => 'Authen::SASL::Perl hashes UTF-8 where RFC 2831 wants Latin-1',
   ends => 'fail',

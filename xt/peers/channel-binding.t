@@ -1,4 +1,4 @@
-# SCRAM-...-PLUS over real TLS 1.2 and 1.3 by IO::Socket::SSL, against libsasl2 and libgsasl, and against ourselves.
+# SCRAM-...-PLUS over real TLS 1.2 and 1.3 with IO::Socket::SSL, against libsasl2, libgsasl and ourselves.
 
 use strict;
 use warnings;
@@ -32,7 +32,7 @@ my %peer = (
   },
 );
 
-# The data of the peer's end, which knows nothing of our code.
+# The data of the peer's end, computed without our code.
 sub data_of {
   my ($pair, $type, $of) = @_;
   return $type eq 'tls-server-end-point' ? $of->end_point('sha256') : $pair->theirs->{$type};
@@ -62,7 +62,7 @@ for my $version (qw(TLSv1_2 TLSv1_3)) {
   for my $we_are (qw(client server)) {
     my $pair   = TLS::Pair->new(version => $version, certificate => $certificate, here => $we_are);
     my $theirs = $we_are eq 'client' ? $other : $certificate;
-    # Two connections: a man in the middle ends ours, and opens his own to the peer.
+    # Two connections: a man in the middle terminates ours, and opens another one to the peer.
     my $ours_in_attack = TLS::Pair->new(version => $version, certificate => $other, here => $we_are);
     my $tls = $pair->handle;
     is($tls->get_sslversion, $version, "$version is what is spoken");
@@ -86,7 +86,7 @@ for my $version (qw(TLSv1_2 TLSv1_3)) {
       }
     }
 
-    # What is taken by default.
+    # The default choice.
     if ($we_are eq 'client') {
       my $client = Authen::SASL->new(mechanism => 'PLAIN SCRAM-SHA-256-PLUS', callback => {user => 'fred', pass => 'pencil'})
         ->client_new('imap', 'localhost', {tls => $tls});
@@ -111,7 +111,7 @@ for my $version (qw(TLSv1_2 TLSv1_3)) {
   }
 }
 
-# A stripped -PLUS: the client could bind, and saw a list without it.
+# A stripped -PLUS: the client supports channel binding, but saw a list without it.
 for my $class (sort keys %peer) {
   my $pair = TLS::Pair->new(version => 'TLSv1_3', certificate => $certificate, here => 'client');
   my @bind = $peer{$class}{bind}->('tls-exporter', $pair->theirs->{'tls-exporter'});
@@ -131,7 +131,7 @@ for my $class (sort keys %peer) {
   like($server->server_start($theirs->client_start), qr/\Ar=/, 'and takes the client where it has offered none');
 }
 
-# tls-unique of a resumed session is the server's Finished message, of a new one the client's (RFC 5929 section 3.1).
+# For a resumed session tls-unique is the server's Finished message, for a new one the client's (RFC 5929 section 3.1).
 {
   my $listener = IO::Socket::INET->new(Listen => 2, LocalAddr => '127.0.0.1') or die "listen: $!";
   my $pid = fork;
@@ -170,7 +170,7 @@ for my $class (sort keys %peer) {
   waitpid $pid, 0;
 }
 
-# tls-server-end-point by the hash of the certificate's signature (RFC 5929 section 4.1).
+# tls-server-end-point uses the hash of the certificate's signature (RFC 5929 section 4.1).
 for my $case (
   ['rsa:2048', 'sha1', 'sha256'], ['rsa:2048', 'md5', 'sha256'], ['rsa:2048', 'sha224', 'sha224'],
   ['rsa:2048', 'sha384', 'sha384'], ['rsa:2048', 'sha512', 'sha512'],

@@ -25,7 +25,7 @@ try_cells(
   unlike => {map { ("client $_: SASLprep" => $prepares_nothing) } grep {/SCRAM/} @mechanisms},
 );
 
-# Our server knows no password, but a stored key.
+# Our server has a verifier instead of the password.
 my %computed;
 try_cells(
   peer   => 'Peer::Cyrus',

@@ -1,4 +1,5 @@
-# The gsasl program, by GnuTLS, logs in to our server by IO::Socket::SSL: SMTP with STARTTLS, channel binding of its own.
+# The gsasl program, which uses GnuTLS, logs in to our server, which uses IO::Socket::SSL: SMTP with STARTTLS and gsasl's own
+# channel binding.
 
 use strict;
 use warnings;
@@ -39,7 +40,7 @@ sub line_of {
 
 sub say_to { my ($socket, @lines) = @_; print {$socket} map {"$_\r\n"} @lines; return $socket->flush }
 
-# One session of an SMTP server; returns our connection, undef if there was no AUTH.
+# Runs one session of an SMTP server; returns our connection, or undef if there was no AUTH.
 sub serve {
   my ($socket, $offer) = @_;
   my ($conn, @offers);
@@ -73,8 +74,8 @@ sub serve {
   return $conn;
 }
 
-# A man in the middle: he ends the client's TLS with his own certificate, opens his own to the server, and carries
-# what is said. May change it, too.
+# A man in the middle: it terminates the client's TLS with its own certificate, opens another connection to the server, and
+# relays the data. It may change the data, too.
 sub man_in_the_middle {
   my ($port, $version, $change) = @_;
   my $listener = listener();
@@ -101,7 +102,7 @@ sub man_in_the_middle {
         ($from) = $select->can_read(30) unless $from;
         last unless $from;
         my $got = sysread $from, my $text, 16384;
-        next if !defined $got && $IO::Socket::SSL::SSL_ERROR == SSL_WANT_READ;    # a session ticket is no text
+        next if !defined $got && $IO::Socket::SSL::SSL_ERROR == SSL_WANT_READ;    # a session ticket is not text
         last unless $got;
         $text = $change->($text) if $change;
         syswrite $from == $client ? $server : $client, $text;
@@ -112,7 +113,7 @@ sub man_in_the_middle {
   return ($listener->sockport, $pid);
 }
 
-# The program against our server; returns its exit status, what it wrote, and our connection.
+# Runs the program against our server; returns its exit status, its output, and our connection.
 sub log_in {
   my ($version, $mechanism, %option) = @_;
   my $listener = listener();

@@ -13,7 +13,7 @@ use Peer::GsaslProgram ();
 
 my @mechanisms = qw(ANONYMOUS EXTERNAL PLAIN LOGIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256);
 
-# RFC 2831, section 2.1.2.1, converts name and password, each if it fits. Our server takes both.
+# RFC 2831, section 2.1.2.1, converts name and password separately, each if it fits. Our server accepts both.
 my $not_the_name = 'libgsasl converts the password to Latin-1, the name never';
 my %unlike;
 for my $case (['beyond ASCII', "p\x{e4}ssw\x{f6}rd"],
@@ -38,8 +38,7 @@ try_cells(
   unlike => \%unlike,
 );
 
-# The program's server authorizes everybody and asks about ANONYMOUS and
-# EXTERNAL at the keyboard.
+# The program's server authorizes every user and prompts for ANONYMOUS and EXTERNAL.
 try_cells(
   peer   => 'Peer::GsaslProgram',
   client => \@mechanisms,
@@ -48,7 +47,7 @@ try_cells(
   cases  => qr/\A(?:right|wrong password|beyond ASCII|a trace\z|the proved identity|altered)/,
 );
 
-# Stored keys that another program has made.
+# Verifiers that another program has made.
 my %made;
 try_cells(
   peer   => 'Peer::Gsasl',

@@ -33,7 +33,7 @@ for my $role (qw(client server)) {
   layer_works('libsasl2, whatever both have', 'Peer::Cyrus', $role, 128, {}, $any);
   layer_works('libsasl2, des', 'Peer::Cyrus', $role, 55, only(55), $any);
   frames_are_guarded('libsasl2, des', 'Peer::Cyrus', $role, only(55), $any);
-  # The day that it can, this fails, and 3des belongs into the list above.
+  # When it can, this fails; then add 3des to the list above.
   ok !eval { agree('Peer::Cyrus', $role, only(112), $any); 1 }, "our $role, libsasl2, 3des: it cannot, on OpenSSL 3";
   like $@, qr/init cipher '3des'/, 'and it is libsasl2 that says so';
 
@@ -43,16 +43,15 @@ for my $role (qw(client server)) {
     'Peer::Gsasl', $role, 1, {maxbuf => 1000}, {maxssf => 1, maxout => 900});
 }
 
-# Its client counts the 56 bits of des where others count 55.
+# Its client counts 56 bits for des, others count 55.
 for my $cipher (qw(auth-int rc4-40 rc4-56 rc4 des)) {
   my $ssf = $strength{$cipher};
   layer_works("Authen::SASL::Perl, $cipher", 'Peer::Perl', 'server', $ssf, only($ssf), $any, $cipher eq 'des' ? 56 : $ssf);
   frames_are_guarded("Authen::SASL::Perl, $cipher", 'Peer::Perl', 'server', only($ssf), $any);
 }
 
-# Its server signs and enciphers with the keys of the client's direction, and
-# takes its own cipher where the client has named another. RFC 2831, sections
-# 2.3 and 2.4, is what ours does. The day that it is corrected, this fails.
+# Its server signs and encrypts with the keys of the client's direction, and uses its own cipher if the client has named
+# another. Ours follows RFC 2831, sections 2.3 and 2.4. When it is fixed, this fails.
 for my $ssf (1, 40, 128) {
   my ($we, $they) = agree('Peer::Perl', 'client', only($ssf), {maxssf => 256});
   my $name = "our client, Authen::SASL::Perl's server, strength $ssf";

@@ -1,6 +1,6 @@
-# The accounts behind Debian's auxprop plugins (tests/cyrus_accounts.rs, tests/cyrus_ldapdb.rs) under valgrind: nothing of
-# ours is read before it is written, or lost. What a plugin does with its own memory is its own: sql compares bytes of its
-# buffers before it fills them, and ldapdb loses the result of a search that fails.
+# The account stores through Debian's auxprop plugins (tests/cyrus_accounts.rs, tests/cyrus_ldapdb.rs) under valgrind: our code
+# reads no uninitialized memory and leaks none. Errors of the plugins in their own memory are ignored: sql compares bytes of its
+# buffers before it fills them, and ldapdb leaks the result of a failed search.
 
 use strict;
 use warnings;
@@ -26,7 +26,7 @@ for my $name (qw(cyrus_accounts cyrus_ldapdb)) {
   my @ours;
   for my $block (grep { /^\s+(?:at|by) 0x/m } split /\n\s*\n/, $report) {
     my ($what) = split /Uninitialised value was created/, $block;
-    # The frames from the top: is it ours before it is a plugin's, or the loader's?
+    # The frames from the top: does one of ours come before one of a plugin or of the loader?
     my ($whose) = $what =~ m{(authen_sasl_rust|memfd:sasl-plugin|\(dl-(?:open|object|load)\.c:)};
     push @ours, $block if !$whose || $whose eq 'authen_sasl_rust';
   }

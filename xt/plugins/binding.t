@@ -1,5 +1,5 @@
-# SCRAM-...-PLUS of Debian's plugin in our host, each side of it, against our own mechanism, against itself, and against
-# libsasl2 with the same plugin in another process.
+# SCRAM-...-PLUS of Debian's plugin in our host, on each side, against our own mechanism, against itself, and against libsasl2
+# with the same plugin in another process.
 
 use strict;
 use warnings;
@@ -14,10 +14,10 @@ use Peer::Exchange qw(exchange);
 use Peer::Ours     ();
 
 my @account = (user => 'fred', password => 'pencil', service => 'imap', host => 'localhost');
-my $DATA    = join '', map { chr } 0 .. 31;    # a NUL, and bytes that are no text
+my $DATA    = join '', map { chr } 0 .. 31;    # a NUL, and bytes that are not text
 my %hosted  = (plugins => {load => 'scram', prefer => 'plugins'});
 
-# One side of an exchange: a peer, what it binds to, and whether it has data at all.
+# One side of an exchange: a peer, its channel binding data, and whether it has any.
 my %make = (
   hosted => sub { my ($role, $mechanism, %bind) = @_; return ours($role, $mechanism, %hosted, %bind) },
   own    => sub { my ($role, $mechanism, %bind) = @_; return ours($role, $mechanism, plugins => 0, %bind) },
@@ -36,7 +36,7 @@ sub ours {
 
 sub bound_to { my ($type, $data) = @_; return (channel_binding => {$type => defined $data ? $data : $DATA}) }
 
-# client and server: [peer, mechanism, what it binds to]
+# client and server: [peer, mechanism, channel binding data]
 sub run_pair {
   my ($client, $server) = @_;
   my @sides = map {
@@ -74,7 +74,8 @@ for my $hash (qw(1 256 512)) {
   }
 }
 
-# A list from which somebody has taken the -PLUS: the client could bind, and says so. libsasl2's client does not: it says n.
+# A list from which an attacker has removed -PLUS: the client supports channel binding, and says so. libsasl2's client does not:
+# it says n.
 for my $pair (@pairs) {
   my ($client, $server) = @$pair;
   my $end;
@@ -95,7 +96,7 @@ for my $pair (@pairs) {
   ends($end, 'done', 'and is let in');
 }
 
-# What a plugin's server takes is checked once more: without binding nothing may go on under the name of -PLUS.
+# The host checks again what a plugin's server has accepted: without channel binding no -PLUS exchange may continue.
 for my $policy ('allow', 'require') {
   my $server = ours('server', 'SCRAM-SHA-256-PLUS', %hosted, bound_to('tls-exporter'), channel_binding_policy => $policy);
   my $end = exchange(ours('client', 'SCRAM-SHA-256', plugins => 0), $server, initial_response => 1, success_data => 1);

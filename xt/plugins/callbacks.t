@@ -1,5 +1,5 @@
-# A plugin's questions behave as those of our own mechanisms: callbacks that die, answer later, or not at all; steps from
-# within; canonical names; programs that drop a connection in the middle.
+# A plugin's questions behave like those of our own mechanisms: callbacks that die, answer later or never; recursive steps;
+# canonical names; programs that drop a connection in the middle.
 
 use strict;
 use warnings;
@@ -23,7 +23,7 @@ sub server {
   return Authen::SASL->new(mechanism => $mechanism, callback => \%callback)->server_new('imap', 'localhost');
 }
 
-# The client's message up to the one that makes the server ask.
+# The client's messages up to the one that makes the server ask.
 sub asking {
   my ($server, $mechanism) = @_;
   my $client = client($mechanism);

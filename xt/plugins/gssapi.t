@@ -1,4 +1,4 @@
-# Kerberos' plugins in our host, in a realm of our own: against libsasl2 in another process, and against our own mechanism.
+# The Kerberos plugins in our host, in a test realm: against libsasl2 in another process, and against our own mechanism.
 
 use strict;
 use warnings;
@@ -39,7 +39,7 @@ sub peer {
   return Peer::Cyrus->$role(mechanism => $mechanism, service => 'imap', host => 'localhost', success_data => $data, %theirs);
 }
 
-# Text both ways, where there is a layer.
+# Text in both directions, if there is a layer.
 sub talks {
   my ($mine, $other) = @_;
   for my $length (1, 1000) {
@@ -93,8 +93,8 @@ for my $kind ('libsasl2', 'our own') {
 }
 cell('GS2-KRB5', $_, 'libsasl2', 'GS2-KRB5', {maxssf => 0}, {}, 0) for qw(client server);
 
-# The plugin of GSS-SPNEGO takes encryption where integrity is the most that is wanted. libsasl2 lets it; the day that the
-# plugin is corrected, this fails, and the line above goes.
+# The GSS-SPNEGO plugin negotiates encryption although the maximum is integrity. libsasl2 permits that. When the plugin is
+# fixed, this fails; then remove the line above.
 {
   my %limits = (minssf => 1, maxssf => 1);
   my ($client, $server) = (ours('client', 'GSS-SPNEGO', %limits), ours('server', 'GSS-SPNEGO', %limits));
@@ -103,7 +103,7 @@ cell('GS2-KRB5', $_, 'libsasl2', 'GS2-KRB5', {maxssf => 0}, {}, 0) for qw(client
     'GSS-SPNEGO, integrity: more than was asked for is refused';
 }
 
-# Without a ticket the plugin says why.
+# Without a ticket the plugin reports the reason.
 {
   local $ENV{KRB5CCNAME} = 'FILE:/no/such/cache';
   my $client = ours('client', 'GSSAPI')->{conn};

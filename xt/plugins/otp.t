@@ -1,5 +1,5 @@
-# OTP, which only a plugin has: a secret is made, is used up login by login, and is refused when it is used again; against
-# ourselves and against libsasl2's client. The state stands in a sasldb.
+# OTP, which only a plugin has: a secret is made, each login uses up a password, and a used one is refused; against ourselves
+# and against libsasl2's client. The state is in a sasldb.
 
 use strict;
 use warnings;
@@ -66,7 +66,7 @@ for my $round (['our client', \&client], ["libsasl2's client", \&theirs], ['our 
 }
 is_deeply \@sequence, [$sequence[0], $sequence[0] - 1, $sequence[0] - 2], 'the sequence goes down with each login';
 
-# What somebody has heard of a login does not help in the next.
+# Recorded messages of a login do not help in the next.
 {
   my ($client, $server) = (client($PHRASE)->{conn}, server()->{conn});
   my $first = $client->client_start;
@@ -86,7 +86,8 @@ server()->{conn}->server_start(client($PHRASE)->{conn}->client_start);
 $end = exchange(client($PHRASE), server(), initial_response => 1, success_data => 0);
 is $end->{server}{state}, 'done', 'nor after a client that went away';
 
-# The user has the one-time passwords, on paper or in a device, and the program has not the pass phrase (RFC 2289, RFC 2444).
+# The user has the one-time passwords, on paper or in a device, and the program does not have the pass phrase (RFC 2289,
+# RFC 2444).
 sub one_time_password {
   my ($phrase, $challenge) = @_;
   my ($sequence, $seed) = $challenge =~ /\Aotp-md5 (\d+) (\S+)/ or die "no challenge of OTP: $challenge";

@@ -1,4 +1,4 @@
-# Plugins and the process around them: libsasl2 with the same plugins beside us, threads, forks, and the environment of a
+# Plugins and their process: libsasl2 with the same plugins in the same process, threads, forks, and the environment of a
 # program that has more rights than its user.
 
 use strict;
@@ -15,7 +15,7 @@ use Peer::Packaged    qw(perl_peer why_absent);
 
 my $SYSTEM = (grep { -d } "/usr/lib/$Config{archname}/sasl2", glob '/usr/lib/*/sasl2')[0];
 
-# Runs code in a process of its own; gives what it prints.
+# Runs code in a separate process; returns its output.
 sub in_process {
   my ($code, %env) = @_;
   my $folder = File::Temp->newdir;
@@ -27,13 +27,13 @@ sub in_process {
   return wantarray ? ($text, $?) : $text;
 }
 
-# Authen::SASL::Cyrus brings libsasl2 into the process, which loads all plugins, and so does its successor. Either, libsasl2 or
-# ours, may be the first.
+# Authen::SASL::Cyrus and its successor load libsasl2 into the process, which loads all plugins. Either libsasl2 or our host may
+# be first.
 my $THEIRS = perl_peer('Authen::SASL::Cyrus', 'Authen::SASL::XS');
 my $both = <<'PERL';
 use Boundary::Plugins;
 use THEIRS;
-my @kept;    # its connections look into an object that they do not hold
+my @kept;    # its connections use an object without holding a reference
 sub theirs {
   push @kept, my $sasl = Authen::SASL->new(mechanism => $_[0], callback => {user => 'fred', auth => 'fred', pass => 'pencil'});
   local @Authen::SASL::Plugins = ('THEIRS');
@@ -77,7 +77,7 @@ SKIP: {
   }
 }
 
-# Eight threads at once, with connections and steps of their own.
+# Eight threads at the same time, each with its own connections and steps.
 my ($text, $status) = in_process(<<'PERL');
 use threads;
 use Boundary::Plugins;
@@ -98,7 +98,7 @@ PERL
 is $status, 0, 'eight threads: the program ends well' or diag $text;
 is $text, '8 threads', 'and all have logged in';
 
-# After a fork the plugins begin anew, and an exchange that was under way goes on in both.
+# After a fork the plugins are initialized again, and an exchange in progress continues in both processes.
 ($text, $status) = in_process(<<'PERL');
 use Boundary::Plugins;
 Boundary::Plugins::load();
@@ -130,7 +130,7 @@ PERL
 is $status, 0, 'forks: the program ends well' or diag $text;
 is $text, '3 children, and the parent', 'and all have logged in';
 
-# SASL_PATH names the folders; a program with other rights than its user's ignores it (CVE-2004-0884).
+# SASL_PATH names the directories; a program with more rights than its user ignores it (CVE-2004-0884).
 SKIP: {
   my $folder = File::Temp->newdir;
   chmod 0755, $folder;

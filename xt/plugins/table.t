@@ -1,5 +1,5 @@
-# The mechanisms of Debian's plugins in our host, each side of each, against our own mechanisms, against each other, and
-# against libsasl2 in another process. Ends with the table of what was tried.
+# The mechanisms of Debian's plugins in our host, both sides of each, against our own mechanisms, against each other, and
+# against libsasl2 in another process. Ends with the table of the tested combinations.
 
 use strict;
 use warnings;
@@ -28,7 +28,7 @@ my @rows = (
     qw(ANONYMOUS PLAIN LOGIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-256)),
   (map { {mechanism => "SCRAM-SHA-$_", peers => \@all, cases => $names} } qw(1 224 384 512)),
   {mechanism => 'NTLM', peers => [@all[1, 2]], cases => $names},
-  # What the server keeps is no password: xt/plugins/otp.t has our server.
+  # The server does not store a password: xt/plugins/otp.t tests our server.
   {mechanism => 'OTP', peers => [$all[2]], cases => $names, roles => ['client']},
 );
 
@@ -41,7 +41,7 @@ for my $row (@rows) {
     my $other = $role eq 'client' ? 'server' : 'client';
     for my $peer (@{$row->{peers}}) {
       my @before = Test::More->builder->summary;
-      # Our own client prepares the password (RFC 4013) that a plugin takes as it is.
+      # Our own client prepares the password (RFC 4013); a plugin uses it unchanged.
       my $prepared = $peer eq 'Peer::Own' && $other eq 'client';
       try_cells(
         peer   => $peer,

@@ -1,5 +1,6 @@
-# Every deed with plugins, in the main program and in a thread, under valgrind: no wrong access, and nothing lost that was
-# ours; what a plugin loses is its own (xt/plugins/leaks.t looks for growth). The stacks of the steps are made known to valgrind (corosensei does it), so it needs no option for them.
+# Every operation with plugins, in the main program and in a thread, under valgrind: no invalid access, and no leak in our code; leaks of a
+# plugin are ignored (xt/plugins/leaks.t looks for growth). corosensei registers the stacks of the steps with valgrind, so no option is
+# needed.
 
 use strict;
 use warnings;

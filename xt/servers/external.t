@@ -1,5 +1,5 @@
-# EXTERNAL with the stock Net::POP3 and Net::SMTP on a Dovecot of our own, which knows its clients by their certificates and offers
-# EXTERNAL to everybody.
+# EXTERNAL with the stock Net::POP3 and Net::SMTP on our own Dovecot, which identifies its clients by their certificates and offers
+# EXTERNAL to every client.
 
 use strict;
 use warnings;

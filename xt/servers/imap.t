@@ -1,5 +1,4 @@
-# IMAP on a Dovecot of our own: the AUTHENTICATE command spoken by hand, with
-# and without an initial response, and Mail::IMAPClient.
+# IMAP on our own Dovecot: the AUTHENTICATE command written by hand, with and without an initial response, and Mail::IMAPClient.
 
 use strict;
 use warnings;
@@ -56,7 +55,7 @@ sub authenticate {
   return 'the connection was closed';
 }
 
-# The letter in the inbox tells whose inbox it is.
+# The message in the inbox shows whose inbox it is.
 sub inbox_is {
   my ($socket, $user) = @_;
   print {$socket} "b SELECT INBOX\r\nc FETCH 1 BODY[HEADER.FIELDS (SUBJECT)]\r\nd LOGOUT\r\n";
@@ -67,8 +66,7 @@ sub inbox_is {
   return;
 }
 
-# Dovecot hashes UTF-8 where the standard wants Latin-1: such a user of
-# DIGEST-MD5 stays out, whatever the client.
+# Dovecot hashes UTF-8 where the standard demands Latin-1: such a user cannot log in with DIGEST-MD5, whatever the client.
 sub agreed {
   my ($mechanism, $user) = @_;
   return $mechanism ne 'DIGEST-MD5' || $dovecot->digests_by_the_book($user, $PASSWORD{$user});
@@ -136,7 +134,7 @@ trial 'ANONYMOUS' => sub {
   ok $dovecot->has_logged_in('imap', 'anonymous', 'ANONYMOUS'), 'as anonymous' or diag $dovecot->log_text;
 };
 
-# What this server reports on a token that it does not accept.
+# What this server reports about a token that it does not accept.
 my %STATUS = (OAUTHBEARER => qr/invalid_token/, XOAUTH2 => qr/\b401\b/);
 
 for my $mechanism (sort keys %STATUS) {
@@ -160,8 +158,7 @@ for my $mechanism (sort keys %STATUS) {
   }
 }
 
-# Mail::IMAPClient asks a code reference for each answer, and gives it the
-# challenge, in base64 both.
+# Mail::IMAPClient calls a code reference for each response and passes the challenge; both are in base64.
 sub mail_client {
   my ($mechanism, %callback) = @_;
   my $imap = Mail::IMAPClient->new(Server => '127.0.0.1', Port => $dovecot->{imap}, Timeout => 20, Uid => 0)
@@ -173,7 +170,7 @@ sub mail_client {
     sub {
       my ($challenge) = @_;
 
-      # The client that goes first gets an empty challenge to answer.
+      # A client that sends first gets an empty challenge.
       my $answer = !$begun++ && length $first ? $first : $conn->client_step(decode_base64($challenge));
       return defined $answer ? encode_base64($answer, '') : '*';
     }

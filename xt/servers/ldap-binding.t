@@ -1,5 +1,5 @@
-# Net::LDAP on slapd over StartTLS with channel binding. OpenLDAP 2.5 calls its type `ldap`; the data are a standard
-# type's name, a colon, and that type's data.
+# Net::LDAP on slapd over StartTLS with channel binding. OpenLDAP 2.5 calls its type `ldap`; the data is a standard type's name,
+# a colon, and that type's data.
 
 use strict;
 use warnings;
@@ -17,7 +17,7 @@ use TLS::Pair        ();
 
 my $certificate = TLS::Certificate->new(digest => 'sha384');
 
-# slapd's own words for each of its two kinds, and the standard type.
+# slapd's own name for each of its two kinds, and the standard type.
 my %standard = ('tls-unique' => 'tls-unique', 'tls-endpoint' => 'tls-server-end-point');
 
 sub binding_of {

@@ -1,4 +1,4 @@
-# Net::LDAP over DIGEST-MD5's security layers, on a slapd that demands them.
+# Net::LDAP with DIGEST-MD5's security layers, on a slapd that demands them.
 
 use strict;
 use warnings;
@@ -17,7 +17,7 @@ my $BELOW = $Server::Slapd::CROWD;
 
 my %slapd;
 
-# A server for each demand, kept for the next trial with the same one.
+# One server per demand, kept for the next trial with the same demand.
 sub slapd_with {
   my ($secprops) = @_;
   return $slapd{$secprops}
@@ -41,7 +41,7 @@ sub answered {
   return;
 }
 
-# All that a program does: who, search, add, modify, compare, delete.
+# The operations of a program: who, search, add, modify, compare, delete.
 sub all_works {
   my ($ldap) = @_;
   local $Test::Builder::Level = $Test::Builder::Level + 1;
@@ -78,7 +78,7 @@ sub everyone_is_found {
   return;
 }
 
-# Demand of the server, properties of the client, strength that follows.
+# Demand of the server, properties of the client, resulting SSF.
 my @agreed = (
   ['minssf=128', {}, 128],
   ['none', {}, 128],
@@ -125,7 +125,7 @@ trial 'the server receives little' => sub {
   all_works($ldap);
 };
 
-# Who demands what the other side has not, is told why.
+# A side that demands what the other one does not offer gets the reason.
 my @refused = (
   ['minssf=128', { maxssf => 0 }, qr/maxssf/, 'none where one is demanded'],
   ['minssf=128', { maxssf => 56 }, qr/maxssf/, 'a weaker one than the server demands'],

@@ -1,5 +1,4 @@
-# A program that knows nothing of our backend uses it, by PERL5OPT or by one
-# option of perl.
+# An unchanged program uses our backend, through PERL5OPT or one perl option.
 
 use strict;
 use warnings;
@@ -27,8 +26,8 @@ sub write_file {
   return "$folder/$name";
 }
 
-# The first argument, normally Net::LDAP, is there for CRAM-MD5 alone, with
-# which Net::LDAP cannot speak to libsasl2: LDAP::BareBind tells why.
+# The first argument, normally Net::LDAP, is only needed for CRAM-MD5, with which Net::LDAP cannot log in to libsasl2:
+# LDAP::BareBind explains why.
 my $program = write_file('whoami', <<'PROGRAM');
 use strict;
 use warnings;
@@ -48,7 +47,7 @@ die "bind: ", $bind->error, "\n" if $bind->code;
 print $ldap->who_am_i->response, "\n";
 PROGRAM
 
-# Tells, at the end of a program, which backends it had loaded.
+# Prints, at the end of a program, the backends that it had loaded.
 write_file('Backends.pm', <<'MODULE');
 package Backends;
 END {
@@ -59,7 +58,7 @@ END {
 MODULE
 $ENV{BACKENDS_FILE} = "$folder/backends";
 
-# Runs perl; returns its status, its output, and the backends that it loaded.
+# Runs perl; returns its status, its output, and the loaded backends.
 sub perl {
   my ($options, @arguments) = @_;
   local $ENV{PERL5OPT} = join ' ', @$options, "-I$folder", '-MBackends';
@@ -77,7 +76,7 @@ sub perl {
   return ($status, $output, scalar <$file>);
 }
 
-# Loading the module is enough for ours; the others must be named to Authen::SASL.
+# Ours only needs to be loaded; the others must be named to Authen::SASL.
 my $MODULE = $BACKEND eq 'Rust' ? '-MAuthen::SASL::Rust' : "-MAuthen::SASL=$BACKEND";
 
 # Which one depends on what is installed, and some do not work with Net::LDAP.

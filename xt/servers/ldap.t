@@ -1,4 +1,4 @@
-# Net::LDAP on a slapd of our own, over `use Authen::SASL qw(Rust)`.
+# Net::LDAP on our own slapd, with `use Authen::SASL qw(Rust)`.
 
 use strict;
 use warnings;
@@ -23,7 +23,7 @@ sub bind_as {
   return ($ldap, $ldap->bind('', sasl => $sasl), $sasl);
 }
 
-# Who the server thinks that we are: by its own word, and by what it shows.
+# The identity that the server has for us: as it reports it, and by what it shows.
 sub identity_is {
   my ($ldap, $user) = @_;
   my $dn = utf8($slapd->dn($user));
@@ -105,7 +105,7 @@ trial 'one connection, bound twice' => sub {
   identity_is($ldap, "j\x{f6}rg");
 };
 
-# SCRAM's derived keys are remembered in the Authen::SASL object.
+# The Authen::SASL object caches SCRAM's derived keys.
 trial 'one Authen::SASL object for several connections' => sub {
   my $password = 'pencil';
   my $sasl = Authen::SASL->new(

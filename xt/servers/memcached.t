@@ -1,4 +1,4 @@
-# eg/memcached-client logs in to Debian's memcached, and is told from it by nobody who only pretends to be one.
+# eg/memcached-client logs in to Debian's memcached, and detects servers that only pretend to be one.
 
 use strict;
 use warnings;
@@ -14,7 +14,7 @@ my @MECHANISMS = qw(SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 DIGEST-MD5 CRAM-MD5 
 my $memcached = Server::Memcached->start(users => { fred => 'pencil' }, mechanisms => "@MECHANISMS");
 my $address = "127.0.0.1:$memcached->{port}";
 
-# What the example prints, or the reason for which it fails.
+# Returns what the example prints, or the reason for its failure.
 sub client {
   my (@argument) = @_;
   my $said = eval { $memcached->run($^X, '-Mblib', 'eg/memcached-client', @argument) };
@@ -46,7 +46,7 @@ like client($address, 'fred', 'pencil', 'NTLM'), qr/\Afailed: the server offers 
 }
 like client('127.0.0.1:' . $memcached->free_port, 'fred', 'pencil'), qr/\Afailed: .*refused/, 'no memcached';
 
-# A server that answers each request with what it is told to: a header's fields, or bytes; then it closes.
+# A server that answers each request with given header fields or bytes, and then closes.
 sub impostor {
   my (@answer) = @_;
   my $listener = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die "no socket: $@";
@@ -72,7 +72,7 @@ sub impostor {
       else { syswrite $client, $answer }
     }
 
-    # A socket closed over unread bytes would be reset.
+    # A socket closed with unread bytes would be reset.
     shutdown $client, 1;
     read $client, my $rest, 1_000_000;
     POSIX::_exit(0);

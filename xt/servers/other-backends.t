@@ -1,4 +1,4 @@
-# Programs of Debian that name Authen::SASL's Perl backend, as they are, on ours by PERL5OPT, and with servers that tell the mechanism.
+# Unchanged Debian programs that name Authen::SASL's Perl backend use ours through PERL5OPT, with servers that report the mechanism.
 # Each then uses a mechanism that it does not have otherwise: SCRAM, or Kerberos without the Perl module GSSAPI.
 
 use strict;
@@ -31,7 +31,7 @@ sub write_file {
   return "$folder/$name";
 }
 
-# Runs a program with that input; gives its exit status, and all that it says.
+# Runs a program with that input; returns its exit status and its output.
 sub run {
   my ($input, @command) = @_;
   my $in = write_file('input', $input);
@@ -83,7 +83,7 @@ trial 'sieve-connect' => sub {
   ok $dovecot->has_logged_in('managesieve', 'fred', 'DIGEST-MD5'), 'it has no SCRAM';
 };
 
-# The programs themselves do not run under -T: they use what they read.
+# The programs themselves do not run under -T, because they use tainted input.
 trial 'under -T, where perl ignores PERL5OPT' => sub {
   my @said;
   for my $ours ([], [$OURS]) {
@@ -137,7 +137,7 @@ trial 'git send-email' => sub {
 
 my $prosody = Server::Prosody->start(users => \%users, certificate => TLS::Certificate->new);
 
-# The mechanisms of the log-ins so far.
+# The mechanisms of the logins so far.
 sub mechanisms_of_prosody { return join ' ', $prosody->log_text =~ /Received\[c2s_unauthed\]: <auth [^>]*mechanism='([^']+)'/g }
 
 trial 'sendxmpp' => sub {

@@ -1,4 +1,4 @@
-# Net::POP3 on a Dovecot of our own.
+# Net::POP3 on our own Dovecot.
 
 use strict;
 use warnings;
@@ -19,7 +19,7 @@ sub connect_pop3 {
   return Net::POP3->new('127.0.0.1', Port => $dovecot->{pop3}, Timeout => 20) || die "POP3: $@";
 }
 
-# Logs in, returns the client and whether it is in.
+# Logs in; returns the client and whether it succeeded.
 sub auth_as {
   my ($mechanism, %callback) = @_;
   my $sasl = Authen::SASL->new(mechanism => $mechanism, callback => \%callback);
@@ -28,7 +28,7 @@ sub auth_as {
   return ($pop3, $in, $sasl);
 }
 
-# The letter in the inbox tells whose inbox it is.
+# The message in the inbox shows whose inbox it is.
 sub inbox_is {
   my ($pop3, $user) = @_;
   my ($subject) = grep { /^Subject:/ } @{ $pop3->top(1) || ['nothing'] };
@@ -38,7 +38,7 @@ sub inbox_is {
   return;
 }
 
-# What the server says on a refusal, as the client keeps it.
+# The server's reply to a refused login, as the client keeps it.
 sub refused {
   my ($pop3, $in) = @_;
   ok !$in, 'the log-in is refused';
@@ -49,7 +49,7 @@ sub refused {
   return;
 }
 
-# DIGEST-MD5: this server lists an empty realm, knows users of others, and hashes UTF-8.
+# DIGEST-MD5: this server lists an empty realm, has users of other realms, and hashes UTF-8.
 {
   package WithOptions;
   our @ISA = ('Authen::SASL');
@@ -113,7 +113,7 @@ for my $mechanism (qw(PLAIN LOGIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256)
   };
 }
 
-# Here the server has no password to derive anything from.
+# Here the server has no password from which it could derive keys.
 for my $case (
   ['SCRAM-SHA-1', 'stored1'], ['SCRAM-SHA-256', 'stored256'],
   ['PLAIN', 'stored1'], ['PLAIN', 'stored256']
@@ -138,8 +138,7 @@ trial 'an identity to act for that is not ours' => sub {
   refused(auth_as('PLAIN', user => 'fred', authname => 'stored1', pass => 'pencil'));
 };
 
-# The usual call: Net::POP3 names all the server's mechanisms and gives the
-# name as authname too.
+# The usual call: Net::POP3 names all the server's mechanisms and passes the name as authname too.
 trial 'auth(user, password), mechanism left to us' => sub {
   my $pop3 = connect_pop3();
   ok $pop3->auth('fred', 'pencil'), 'the log-in succeeds' or diag $pop3->message, $dovecot->log_text;
@@ -150,7 +149,7 @@ trial 'auth(user, password), mechanism left to us' => sub {
   refused($pop3, $pop3->auth('fred', 'crayon'));
 };
 
-# The server's whole list, and the callbacks that are needed, no more.
+# The server's whole list, and only the necessary callbacks.
 trial 'the strongest of the mechanisms that the server offers' => sub {
   my ($pop3, $in, $sasl) = auth_as(undef, user => 'fred', pass => 'pencil');
   ok $in, 'the log-in succeeds' or diag $pop3->message;
@@ -158,7 +157,7 @@ trial 'the strongest of the mechanisms that the server offers' => sub {
   inbox_is($pop3, 'fred');
 };
 
-# What this server reports on a token that it does not accept.
+# What this server reports about a token that it does not accept.
 my %STATUS = (OAUTHBEARER => qr/invalid_token/, XOAUTH2 => qr/\b401\b/);
 
 for my $mechanism (sort keys %STATUS) {

@@ -1,5 +1,5 @@
-# Net::SMTP on the submission service of a Dovecot of our own. It would need a
-# further server to relay mail to, but authenticates without one.
+# Net::SMTP on the submission service of our own Dovecot. To relay mail it would need another server, but it authenticates
+# without one.
 
 use strict;
 use warnings;

@@ -1,4 +1,4 @@
-# A log-in to Prosody over STARTTLS with channel binding. Its version 0.12 knows tls-unique alone, and names no types; version 13
+# A login to Prosody over STARTTLS with channel binding. Version 0.12 only supports tls-unique, and lists no types; version 13
 # has tls-exporter for TLS 1.3.
 
 use strict;
@@ -39,7 +39,7 @@ for my $mechanism (qw(SCRAM-SHA-1-PLUS SCRAM-SHA-256-PLUS)) {
     ok !$conn->is_success, 'no success here';
   };
 
-  # The client's TLS ends at him, with his certificate; the server's is his own connection.
+  # The client's TLS ends at the attacker, with its certificate; the server has a separate connection with the attacker.
   trial "TLS 1.2, $mechanism, a man in the middle" => sub {
     my $his    = TLS::Pair->new(version => 'TLSv1_2', certificate => TLS::Certificate->new, here => 'client');
     my $stream = stream('TLSv1_2');
@@ -97,7 +97,7 @@ $binds and trial 'TLS 1.3, where this server offers -PLUS' => sub {
   $conn = client_of('SCRAM-SHA-256-PLUS', 'crayon', tls => $wrong->socket);
   like $wrong->authenticate($conn), qr/\A<failure.*not-authorized/, 'a wrong password is refused';
 
-  # The client's TLS ends at him, with his certificate; the server's is his own connection.
+  # The client's TLS ends at the attacker, with its certificate; the server has a separate connection with the attacker.
   my $his    = TLS::Pair->new(version => 'TLSv1_3', certificate => TLS::Certificate->new, here => 'client');
   my $middle = stream('TLSv1_3');
   $conn = client_of('SCRAM-SHA-256-PLUS', 'pencil', tls => $his->handle);
