@@ -20,6 +20,8 @@ sub all {
     push @l, speed("SCRAM-$hash client, first connection", $least, mech => "SCRAM-$hash", side => 'client');
   }
   push @l, { kind => 'bare', name => "SCRAM-$_->[0] client / bare PBKDF2", hash => $_->[0], most => 1.15 } for @scram;
+  push @l, { kind => 'derivation', name => "bare PBKDF2, $_->[0]", hash => $_->[0], least => $_->[1] }
+    for [ 'SHA-1', 2 ], [ 'SHA-256', 2 ], [ 'SHA-512', 0.9 ];
   for (@scram) {
     my ($hash) = @$_;
     push @l, speed("SCRAM-$hash client, second connection", 100, mech => "SCRAM-$hash", side => 'client', again => 1);

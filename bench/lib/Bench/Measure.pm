@@ -10,7 +10,7 @@ use Bench::Load;
 use Bench::Worker;
 use Server::Slapd;
 
-my %OF = (speed => \&speed, bare => \&bare, memory => \&memory, load => \&load, growth => \&growth, layer => \&layer, sealing => \&sealing, search => \&search,
+my %OF = (speed => \&speed, bare => \&bare, derivation => \&derivation, memory => \&memory, load => \&load, growth => \&growth, layer => \&layer, sealing => \&sealing, search => \&search,
   relay => \&relay, logins => \&logins, idle => \&idle, hosted => \&hosted);
 
 # slice, rounds, quick, verbose, limits (the path of the C program), adapter => { name => object }
@@ -74,14 +74,28 @@ sub hosted {
 sub bare {
   my ($self, $line) = @_;
   my $hash = $line->{hash};
-  my $openssl = sub {
-    my $t = qx($self->{limits} $hash 4096 $self->{slice});
-    $? ? { error => "limits: exit $?" } : { cost => 0 + $t };
-  };
   return (
-    openssl => $openssl,
+    openssl => $self->openssl($hash, 4096),
     ours => $self->worker($self->{slice}, 'ours', type => 'handshakes', mech => "SCRAM-$hash", side => 'client'),
     verifier => $self->worker($self->{slice}, 'ours', type => 'verifier', mech => "SCRAM-$hash"));
+}
+
+# Our key derivation beside OpenSSL's.
+sub derivation {
+  my ($self, $line) = @_;
+  my $hash = $line->{hash};
+  return (
+    openssl => $self->openssl($hash, 4096),
+    ours => $self->worker($self->{slice}, 'ours', type => 'verifier', mech => "SCRAM-$hash"));
+}
+
+# What OpenSSL needs for the mere cryptography.
+sub openssl {
+  my ($self, @job) = @_;
+  return sub {
+    my $t = qx($self->{limits} @job $self->{slice});
+    $? ? { error => "limits: exit $?" } : { cost => 0 + $t };
+  };
 }
 
 sub layer {
@@ -90,15 +104,11 @@ sub layer {
     $self->having({ mech => 'DIGEST-MD5' });
 }
 
-# Beside what OpenSSL needs for the mere cryptography.
+# A layer beside bare HMAC-MD5.
 sub sealing {
   my ($self, $line) = @_;
   my %ours = $self->layer({ %$line, size => 65_536 });
-  my $openssl = sub {
-    my $t = qx($self->{limits} auth-int 65536 $self->{slice});
-    $? ? { error => "limits: exit $?" } : { cost => 0 + $t };
-  };
-  return (ours => $ours{ours}, openssl => $openssl);
+  return (ours => $ours{ours}, openssl => $self->openssl('auth-int', 65_536));
 }
 
 # A process for each round: what one round has freed is used again by the next.
