@@ -222,10 +222,10 @@ for my $mechanism (qw(CRAM-MD5 DIGEST-MD5)) {
 
 trial 'the files are checked' => sub {
   my @check = ($gate->binary, '--config', $gate->dir . '/gate.toml', '--check');
-  like $gate->run(@check), qr/is good/, 'good as they are';
+  like $gate->run(@check), qr/configuration OK/, 'good as they are';
   for my $case (
     [$passwords, 'fred:pencil', 0644, qr/passwords: others can read/], [$passwords, 'pencil', 0600, qr/passwords: line 1/],
-    [$tokens, "fred:SHA-256\$$token", 0600, qr/is good/], [$tokens, "fred:$token", 0600, qr/tokens: line 1/],
+    [$tokens, "fred:SHA-256\$$token", 0600, qr/configuration OK/], [$tokens, "fred:$token", 0600, qr/tokens: line 1/],
     )
   {
     my ($path, $text, $mode, $said) = @$case;

@@ -84,7 +84,7 @@ trial 'files of secrets that belong to somebody else' => sub {
   for my $case (['tokens', $token], ['users', content($gate->dir . '/users')]) {
     my ($option, $text) = @$case;
     my $path = $gate->write_secret("of-another-$option", $text);
-    like $gate->run(@check, "--$option", $path), qr/is good/, "$option: one's own is good";
+    like $gate->run(@check, "--$option", $path), qr/configuration OK/, "$option: one's own is good";
     chown 65_534, -1, $path or die "chown: $!";
     ok !eval { $gate->run(@check, "--$option", $path); 1 }, '... that of another account is refused';
     like $@, qr/belongs neither/, '... and told so';
@@ -109,7 +109,7 @@ trial 'the unit for systemd' => sub {
   my @check = ($copy, '--users', $users, '--check');
   chown 0, 65_533, $users or die "chown: $!";
   chmod 0640, $users or die "chmod: $!";
-  like $gate->run(@as, '--regid=65533', @check), qr/is good/, 'files of root that its group may read are read';
+  like $gate->run(@as, '--regid=65533', @check), qr/configuration OK/, 'files of root that its group may read are read';
   ok !eval { $gate->run(@as, '--regid=65534', @check); 1 }, '... by nobody else';
 };
 
