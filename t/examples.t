@@ -1,4 +1,5 @@
 # Runs every example: the programs in the documentation, and those in eg/ that need no outside server.
+#
 # A program in POD follows "=for program"; in README.md it is in a perl code block. It must end with status 0 and without a
 # warning, and print what its "# prints" comments say, in their order.
 

@@ -1,6 +1,6 @@
 package RustCode;
 
-# The code of a Rust file, for the tests that count and compare what stands in it.
+# The code of a Rust file, for tests that count and compare its contents.
 
 use strict;
 use warnings;
@@ -15,7 +15,7 @@ sub slurp {
   return scalar <$in>;
 }
 
-# The text without comments, strings and characters.
+# Returns the text without comments, strings and character literals.
 sub code_of {
   my ($text) = @_;
   $text =~ s{

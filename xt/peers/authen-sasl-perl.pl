@@ -1,8 +1,6 @@
-# One side of an exchange by Authen::SASL::Perl, driven over stdin and stdout as
-# Peer::Process says. Arguments, each key=value: role (client, server),
-# mechanism, user, password, authzid, trace, service, host, allow (server: the
-# authzid that the user may take, besides its own name), minssf, maxssf, maxbuf
-# (the layer: none if maxssf is not given).
+# One side of an exchange with Authen::SASL::Perl, driven over stdin and stdout as Peer::Process describes. Arguments, each
+# key=value: role (client, server), mechanism, user, password, authzid, trace, service, host, allow (server: the authzid that
+# the user may take, besides its own name), minssf, maxssf, maxbuf (the layer: none if maxssf is not given).
 
 use strict;
 use warnings;
@@ -16,8 +14,8 @@ my $mechanism = $option{mechanism};
 my $client = $option{role} eq 'client';
 my $conn = $client ? new_client() : new_server();
 
-# In these the client's message ends the exchange; the backend's need_step
-# stays true all the same, and its empty string means both "" and nothing.
+# In these mechanisms the client's message ends the exchange; the backend's need_step stays true nevertheless, and its empty
+# string means both an empty and an absent message.
 my %ends_with_client = map { $_ => 1 } qw(ANONYMOUS EXTERNAL PLAIN LOGIN CRAM-MD5);
 my %client_first = map { $_ => 1 } qw(ANONYMOUS EXTERNAL PLAIN);
 
@@ -63,8 +61,8 @@ sub set_layer {
   return;
 }
 
-# The backend deals in bare frames; here they get the lengths that stand before
-# them on the wire, and plaintext is cut to what the peer receives.
+# The backend uses frames without the length; here they get the lengths that precede them on the wire, and plaintext is split to
+# the peer's maximum.
 sub layer {
   my ($task, $word) = @_;
   my $in = $word eq '=' ? '' : decode_base64($word);
@@ -73,7 +71,7 @@ sub layer {
     $out = join ' ', $conn->property('ssf') || 0, $conn->property('maxout') || 0;
   }
   elsif ($task eq 'e') {
-    my $most = $conn->property('maxout') || 4096;    # its server knows none
+    my $most = $conn->property('maxout') || 4096;    # its server does not support one
     $out .= pack 'N/a*', $conn->encode($_) for unpack "(a$most)*", $in;
   }
   else {
@@ -96,7 +94,7 @@ sub client_message {
 
 sub server_message {
   my ($message) = @_;
-  # It has no answer to a missing initial response: the protocol asks for it.
+  # It does not handle an absent initial response: the protocol asks for it.
   return '' if !$steps && $client_first{$mechanism} && !defined $message && !$conn->{waited}++;
   my $sent;
   my $started = $steps && !($client_first{$mechanism} && $steps == 1 && $conn->{waited});
@@ -123,7 +121,7 @@ sub report {
   }
 }
 
-# The backend proves who the peer is; whom it may act for is the application's.
+# The backend authenticates the peer; the application authorizes it.
 sub report_success {
   my ($word) = @_;
   my %answer = map { $_ => $conn->answer($_) } qw(user username authname authzid);

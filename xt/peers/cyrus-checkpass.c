@@ -1,4 +1,4 @@
-/* libsasl2 checks a password by saslauthd. Arguments: path of the socket, service, realm or -, user, password. */
+/* Checks a password with libsasl2 and saslauthd. Arguments: path of the socket, service, realm or -, user, password. */
 #include <sasl/sasl.h>
 #include <stdio.h>
 #include <string.h>

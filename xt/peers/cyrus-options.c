@@ -1,5 +1,5 @@
-/* What libsasl2 reads from a configuration file. Arguments: folder, or - for where it looks by itself; application; names of
- * options. Prints name=value for each that is set, and the outcome of the initialization last. */
+/* Prints what libsasl2 reads from a configuration file. Arguments: directory, or - for its default ones; application; names of
+ * options. Prints name=value for each option that is set, and finally the result of the initialization. */
 #include <sasl/sasl.h>
 #include <sasl/saslplug.h>
 #include <stdio.h>

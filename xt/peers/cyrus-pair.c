@@ -1,5 +1,5 @@
-/* A client and a server of libsasl2 in one process, for what cannot be seen from two: many logins, threads, forks, prompts, damaged
- * messages, connections that are used again, layers in both directions at once. The plugins are those of SASL_PATH.
+/* A client and a server with libsasl2 in one process, for tests that need one process: many logins, threads, forks, prompts,
+ * damaged messages, reused connections, layers in both directions at the same time. The plugins are those of SASL_PATH.
  *
  * Usage: cyrus-pair deed sasldb mechanism [number]. Prints one line for each fact. */
 #define _GNU_SOURCE
@@ -18,7 +18,7 @@
 static const char *sasldb;
 static const char *choice; /* rust_mech_list */
 
-/* What a client says of itself; password NULL: it has no callback for it. */
+/* A client's identity; password NULL: it has no callback for it. */
 struct user {
   const char *name, *password, *realm;
 };
@@ -73,7 +73,7 @@ static void die(const char *what, int code) {
 struct pair {
   sasl_conn_t *client, *server;
   sasl_callback_t callbacks[5];
-  const char *at_client, *at_server; /* why it has failed */
+  const char *at_client, *at_server; /* reason of the failure */
 };
 
 static void open_pair(struct pair *pair, struct user *user, unsigned ssf) {
@@ -99,7 +99,7 @@ static void close_pair(struct pair *pair) {
   sasl_dispose(&pair->server);
 }
 
-/* Something that is done to the message of that number; messages are counted through both sides. */
+/* A change to the message with that number; messages of both sides are counted together. */
 struct damage {
   int message, kind; /* 0: none, 1: a bit is flipped, 2: cut, 3: a byte more, 4: empty */
   unsigned place;
@@ -116,7 +116,7 @@ static const char *damaged(const struct damage *damage, int number, const char *
   return room;
 }
 
-/* 1: both are content; 0: not. lengths: what each message had. */
+/* 1: both sides succeeded; 0: not. lengths: the length of each message. */
 static int login(struct pair *pair, const char *mechanism, const struct damage *damage, unsigned *lengths) {
   static __thread char room[70000];
   const char *out = NULL, *chosen = NULL;
@@ -178,7 +178,7 @@ static void one(const char *title, struct user *user, const char *mechanism) {
   close_pair(&pair);
 }
 
-/* One server connection after another's failure: neither name nor password of the first may be left. */
+/* A server connection after the failure of another: neither name nor password of the first may remain. */
 static void again(const char *mechanism) {
   struct pair first, second;
   open_pair(&first, &wrong, 0);
@@ -197,8 +197,8 @@ static void *worker(void *mechanism) {
   return NULL;
 }
 
-/* What may be changed in a message without a difference that anybody has to see: nothing may succeed that proves the password, but a
- * client's name for itself in the log of ANONYMOUS, or letters' case in a name. So it counts. */
+/* Counts changes to a message that need not be detected: no exchange that proves the password may succeed, but the trace of
+ * ANONYMOUS, or the case of letters in a name, may change. */
 static void damages(const char *mechanism) {
   unsigned lengths[12] = { 0 };
   int tried = 0, got_in = 0, message, kind;
@@ -222,7 +222,7 @@ static void damages(const char *mechanism) {
   printf("%d tried, %d in\n", tried, got_in);
 }
 
-/* The user is asked by prompts. */
+/* The user is asked through prompts. */
 static void prompts(const char *mechanism) {
   struct pair pair;
   sasl_interact_t *asked = NULL, *at;
@@ -260,7 +260,7 @@ static void prompts(const char *mechanism) {
   printf("client %d, server %d, %s, prompts %s\n", client, server, who(pair.server, SASL_AUTHUSER), asked ? "left" : "taken back");
   free(copy);
   close_pair(&pair);
-  /* Prompts that nobody answers are given back with the connection. */
+  /* Unanswered prompts are freed with the connection. */
   open_pair(&pair, NULL, 0);
   asked = NULL;
   printf("unanswered %d\n", sasl_client_start(pair.client, "PLAIN", &asked, &out, &length, &chosen));

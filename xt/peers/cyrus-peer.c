@@ -1,4 +1,4 @@
-/* One side of an exchange by Cyrus libsasl2, driven over stdin and stdout.
+/* One side of an exchange with Cyrus libsasl2, driven over stdin and stdout.
  *
  * Arguments, each key=value: role (client, server), mechanism, user, password
  * (client), authzid, trace, service, host, realm, sasldb (server: the user
@@ -35,7 +35,7 @@ static int get_option(void *context, const char *plugin, const char *name, const
   return SASL_OK;
 }
 
-/* The machine's own configuration must not reach the test. */
+/* The machine's own configuration must not affect the test. */
 static int no_configuration(void *context, char **path) {
   (void)context;
   *path = strdup("/nonexistent");
@@ -167,7 +167,7 @@ static sasl_conn_t *new_connection(int client) {
   return connection;
 }
 
-/* The security layer: frames with their lengths, as they are on the wire. */
+/* The security layer: frames with their lengths, as on the wire. */
 static void layer(sasl_conn_t *connection, const struct message *in) {
   const char *out = NULL;
   unsigned length = 0;
@@ -219,7 +219,7 @@ int main(int argc, char **argv) {
     else if (rc == SASL_OK)
       wire_done(out, length, identity(connection, SASL_AUTHUSER),
                 identity(connection, SASL_USERNAME));
-    else /* what a failed step leaves in out is not for the wire, and not always alive */
+    else /* the output of a failed step must not be sent, and may have been freed */
       wire_fail(NULL, 0, sasl_errdetail(connection));
     free(in.data);
   }

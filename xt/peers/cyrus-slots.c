@@ -1,5 +1,5 @@
-/* What our guest does with a table of functions that is ours: as libsasl2 2.1 has it, and as 2.2 does, without those of MD5.
- * Argument: the plugin's file. One line for each fact. */
+/* Tests our guest with our own function tables: that of libsasl2 2.1, and that of 2.2, which has no MD5 functions. Argument:
+ * the plugin's file. Prints one line per result. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <sasl/sasl.h>
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Found in the program before libsasl2's own: the linker exports what it defines too, once it is needed for anything. */
+/* The program's definition precedes libsasl2's: the linker exports a symbol that the program defines if a library needs it. */
 int sasl_mkchal(sasl_conn_t *connection, char *buffer, unsigned most, unsigned host) {
   (void)connection;
   (void)buffer;

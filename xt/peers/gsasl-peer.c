@@ -71,7 +71,7 @@ static int answer(Gsasl *library, Gsasl_session *session, Gsasl_property propert
                                         : server_answer(session, property);
 }
 
-/* libgsasl proves who the peer is; whom it may act for is the application's. */
+/* libgsasl authenticates the peer; the application authorizes it. */
 static int authorized(Gsasl_session *session) {
   const char *authcid = gsasl_property_fast(session, GSASL_AUTHID);
   const char *authzid = gsasl_property_fast(session, GSASL_AUTHZID);
@@ -89,8 +89,8 @@ static int extend(char **all, size_t *total, char *more, size_t length) {
   return GSASL_OK;
 }
 
-/* The security layer. libgsasl neither cuts what it encodes to the peer's
- * buffer nor decodes more than a frame in a call: both are done here. */
+/* The security layer. libgsasl does not split data to the peer's buffer size, and decodes at most one frame per call: both are
+ * handled here. */
 static void layer(Gsasl_session *session, const struct message *in) {
   const size_t most = option("maxout") ? strtoul(option("maxout"), NULL, 10) : 4096;
   char *all = NULL;

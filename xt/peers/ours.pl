@@ -1,6 +1,5 @@
-# One side of an exchange by this very module, driven over stdin and stdout as
-# Peer::Process says: for a process of its own, with libraries of its own.
-# Arguments, each key=value: role (client, server), mechanism, and properties.
+# One side of an exchange with this module, driven over stdin and stdout as Peer::Process describes: for a separate process with
+# other libraries. Arguments, each key=value: role (client, server), mechanism, and properties.
 
 use strict;
 use warnings;

@@ -1,7 +1,5 @@
-/* One line of text a message, as Peer::Process speaks it: "." is no message,
- * "=" an empty one, anything else base64. Before one that is for the security
- * layer stands what is to be done with it: encode, decode, or tell (what was
- * agreed on). */
+/* One text line per message, as in Peer::Process: "." is an absent message, "=" an empty one, anything else base64. A message
+ * for the security layer is preceded by the operation: encode, decode, or tell (the negotiated parameters). */
 #ifndef PEER_WIRE_H
 #define PEER_WIRE_H
 
@@ -65,7 +63,7 @@ static struct message wire_decode(const char *text) {
   return in;
 }
 
-/* Reads the next line; ends the program quietly when the test has hung up. */
+/* Reads the next line; ends the program quietly when the test has closed the pipe. */
 static struct message wire_get(void) {
   static char *line;
   static size_t size;

@@ -1,6 +1,6 @@
 package Boundary::Accounts;
 
-# Calls of a server's accounts, for Boundary::Calls: each leaves nothing behind.
+# Calls of a server's account store, for Boundary::Calls: none of them leaks.
 
 use strict;
 use warnings;
@@ -10,7 +10,7 @@ use Authen::SASL::Rust::Accounts;
 my $CLASS = 'Authen::SASL::Rust::Accounts';
 my $PLAIN = "\0fred\0pencil";
 
-# File::Temp would run perl's Cwd, in which valgrind finds what is not ours.
+# File::Temp would run perl's Cwd, in which valgrind finds errors that are not ours.
 {
   package Boundary::Accounts::Folder;
   my $count = 0;

@@ -1,7 +1,7 @@
 package Boundary::Calls;
 
-# Every kind of call and every kind of failure at the border between Perl and the core, each as a code reference that
-# leaves nothing behind. What counts leaks and what watches memory run the same ones.
+# Every kind of call and every kind of failure at the border between Perl and the core, each as a code reference that must not
+# leak. The tests that count leaks and those that watch memory run the same calls.
 
 use strict;
 use warnings;
@@ -34,7 +34,7 @@ sub server {
   return Authen::SASL->new(mechanism => $mechanism, callback => {@callback})->server_new('imap', 'h', { external_id => 'fred' });
 }
 
-# Both sides to the end. `change` may spoil a message on its way.
+# Runs both sides to the end. `change` may modify a message on its way.
 sub exchange {
   my ($mechanism, $secret, $change) = @_;
   my $client = client($mechanism, user => sub { 'fred' }, pass => [sub { 'pencil' }, 1], token => 'abc');
@@ -70,7 +70,7 @@ sub exchanges {
   } grep { !/-PLUS\z|\AGS/ } Authen::SASL::Rust->global_listmech;
 }
 
-# One call for each place where a callback is called.
+# One call per place where a callback is called.
 sub places {
   my ($what, $code) = @_;
   my $digest = 'realm="a",realm="b",nonce="OA6MG9tEQGm2hh",qop="auth",algorithm=md5-sess';
@@ -137,7 +137,7 @@ sub continuations {
       $later->(1);
     }],
     ['holds the connection, never answered', sub {
-      local our $later;                 # no lexical: the callback would hold it, and with it the connection
+      local our $later;                 # not a lexical: the callback would hold it, and with it the connection
       my $conn = server('PLAIN', checkpass => sub { $later = $_[2]; return });
       $conn->server_start($PLAIN, sub { $conn->error });
     }],
@@ -253,7 +253,7 @@ sub others {
   );
 }
 
-# All of them, each as [name, code].
+# All calls, each as [name, code].
 sub all {
   my @groups = (
     ['exchange', exchanges()], ['callback', callbacks()], ['continuation', continuations()], ['call', others()],

@@ -1,14 +1,14 @@
 package Boundary::Layers;
 
-# Every kind of call of a security layer and of the handles over a socket, each as a code reference that leaves nothing
-# behind: a part of Boundary::Calls.
+# Every kind of call of a security layer and of the handles on a socket, each as a code reference that must not leak: a part of
+# Boundary::Calls.
 
 use strict;
 use warnings;
 use Authen::SASL qw(Rust);
 use Socket qw(AF_UNIX PF_UNSPEC SOCK_STREAM);
 
-# Both sides of an exchange that has ended with a layer.
+# Returns both sides of an exchange that has ended with a layer.
 sub pair {
   my (%option) = @_;
   my $new = sub {
@@ -23,7 +23,7 @@ sub pair {
   return ($client, $server);
 }
 
-# The same over two sockets: a handle for each side, by securesocket or tiesocket.
+# The same on two sockets: a handle for each side, made by securesocket or tiesocket.
 sub handles {
   my ($method) = @_;
   my ($client, $server) = pair();

@@ -1,7 +1,6 @@
 package Boundary::Lines;
 
-# Every kind of call of the AUTH line protocol, each as a code reference that leaves nothing behind: a part of
-# Boundary::Calls.
+# Every kind of call of the AUTH line protocol, each as a code reference that must not leak: a part of Boundary::Calls.
 
 use strict;
 use warnings;
@@ -100,7 +99,7 @@ sub all {
     [
       'an answer that never comes',
       sub {
-        local our $answer;    # no lexical: the callback would hold it, and with it the connection
+        local our $answer;    # not a lexical: the callback would hold it, and with it the connection
         my $server = end(server => 'PLAIN', { checkpass => sub { $answer = $_[2]; return } }, on_reply => sub { });
         $server->feed($login);
         $server->feed('x' x 70_000);
@@ -110,7 +109,7 @@ sub all {
       'login',
       sub {
         socketpair my $one, my $two, AF_UNIX, SOCK_STREAM, PF_UNSPEC or die "socketpair: $!";
-        # All that the server will say is there already.
+        # Everything that the server will send is already there.
         syswrite $two, "OK 5\r\nPLAIN\r\nOK\r\n";
         client('PLAIN')->login($one, timeout => 5);
         client('PLAIN')->login($one, timeout => 0);

@@ -1,6 +1,6 @@
 package Boundary::Memory;
 
-# How much memory a process has, and whether a loop makes it more.
+# The memory use of a process, and whether a loop increases it.
 
 use strict;
 use warnings;
@@ -9,7 +9,7 @@ use POSIX    ();
 
 our @EXPORT_OK = qw(resident grows);
 
-# Pages of a process that are in memory, in bytes; of this one unless told.
+# The resident memory of a process in bytes; default: this process.
 sub resident {
   my ($process) = @_;
   my $path = '/proc/' . ($process // 'self') . '/statm';
@@ -17,7 +17,7 @@ sub resident {
   return (split ' ', <$statm>)[1] * POSIX::sysconf(POSIX::_SC_PAGESIZE());
 }
 
-# The loop runs once to reach its height, and must stay there: what a second time adds.
+# The loop runs once to reach its maximum, and must stay there: returns what a second run adds.
 sub grows {
   my ($count, $code) = @_;
   $code->() for 1 .. $count;

@@ -6,11 +6,11 @@ use strict;
 use warnings;
 use B ();
 
-# Of perl's own making, or perl's own affair; an AUTOLOAD learns its name in the package where it was compiled, so it
-# cannot be watched from here.
+# Made or called by perl itself. An AUTOLOAD gets its name in the package where it was compiled, so it cannot be watched from
+# here.
 my %not_called = map { $_ => 1 } qw(bootstrap import CLONE CLONE_SKIP AUTOLOAD);
 
-# From now on calls are counted. Some of the modules are loaded when they are needed, so all of them are here.
+# Starts counting calls. Some modules are only loaded when needed, so all of them are loaded here.
 sub watch {
   my ($class, $root) = @_;
   (my $folder = $root) =~ s{::}{/}g;

@@ -1,6 +1,6 @@
 package Boundary::Plugins;
 
-# What a program may do with plugins' mechanisms: whole exchanges, and those that end in every other way.
+# Operations of a program with plugin mechanisms: complete exchanges, and exchanges that end in every other way.
 
 use strict;
 use warnings;
@@ -23,7 +23,7 @@ sub server {
     ->server_new('ldap', 'localhost');
 }
 
-# Carries the messages to the end, or as many as are wanted.
+# Carries the messages to the end, or a given number of them.
 sub carry {
   my ($client, $server, $most) = @_;
   my $message = $client->client_start;
@@ -37,7 +37,7 @@ sub carry {
   return $client->is_success && $server->is_success;
 }
 
-# [name, code] for each deed; the code dies if it does not end as it should.
+# [name, code] for each operation; the code dies if it does not end as expected.
 sub all {
   my @deeds;
   for my $mechanism (@MECHANISMS) {

@@ -1,16 +1,12 @@
 package LDAP::BareBind;
 
-# Net::LDAP that leaves out the credentials field of a bind request where the
-# client has nothing to send yet.
+# A Net::LDAP that omits the credentials field of a bind request if the client has nothing to send yet.
 #
-# RFC 4511 §4.2 makes the field OPTIONAL: absent means that there is no initial
-# response, empty means that there is an empty one. client_start says '' in
-# both cases, and Net::LDAP always sends the field. libsasl2 refuses an initial
-# response, even an empty one, where the server speaks first, so CRAM-MD5 over
-# an unaltered Net::LDAP fails on OpenLDAP whatever the SASL backend. Our
-# connection tells the two apart by the property message_absent; that is all
-# that is asked here. The class of the messages is exchanged by overriding
-# Net::LDAP's own factory method.
+# RFC 4511 §4.2 makes the field OPTIONAL: absent means no initial response, empty means an empty one. client_start returns '' in
+# both cases, and Net::LDAP always sends the field. libsasl2 refuses an initial response, even an empty one, if the server sends
+# first, so CRAM-MD5 with an unmodified Net::LDAP fails on OpenLDAP with every SASL backend. The property message_absent of our
+# connection distinguishes the two cases; this class uses nothing else. It replaces the message class by overriding Net::LDAP's
+# own factory method.
 
 use strict;
 use warnings;

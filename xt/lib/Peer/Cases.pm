@@ -1,7 +1,7 @@
 package Peer::Cases;
 
-# What is tried with each mechanism, as data: who asks for what, what the
-# server knows, and how it must end. Names and passwords are characters.
+# The cases that are tested with each mechanism, as data: what the client sends, what the server knows, and the expected result.
+# Names and passwords are characters.
 
 use strict;
 use warnings;
@@ -9,14 +9,13 @@ use warnings;
 my %ACCOUNT = (user => 'fred', password => 'sesame');
 my %BEYOND_ASCII = (user => "ren\x{e9}", password => "p\x{e4}ssw\x{f6}rd");
 my %BEYOND_LATIN_1 = (user => "\x{17e}ofie", password => "\x{43f}\x{430}\x{440}\x{43e}\x{43b}\x{44c}");
-# RFC 2831, section 2.1.2.1: each of the two is converted by itself.
+# RFC 2831, section 2.1.2.1: each of the two is converted separately.
 my %MIXED = (user => $BEYOND_ASCII{user}, password => $BEYOND_LATIN_1{password});
-# Each character here means something to a mechanism: SCRAM escapes the comma
-# and the equals sign, DIGEST-MD5 the quote and the backslash.
+# Each of these characters is special in some mechanism: SCRAM escapes the comma and the equals sign, DIGEST-MD5 the quote and
+# the backslash.
 my %PUNCTUATION = (user => 'o"brien\\,=3D', password => 'a"b\\c,d=2C');
 
-# authzid: can carry one; verifies: the client can tell a server that does not
-# know the password.
+# authzid: the mechanism can carry one; verifies: the client detects a server that does not know the password.
 my %CARRIES = (
   ANONYMOUS    => {},
   EXTERNAL     => {},

@@ -1,7 +1,6 @@
 package Peer::Cells;
 
-# The table of an interoperability test: mechanisms by direction by manner of
-# the protocol by case, one subtest a cell.
+# The table of an interoperability test: mechanisms by direction, kind of protocol and case, one subtest per cell.
 
 use strict;
 use warnings;
@@ -18,8 +17,7 @@ our @EXPORT_OK = qw(try_cells);
 
 use constant WHERE => (service => 'imap', host => 'localhost');
 
-# As IMAP with SASL-IR or LDAP, and as POP3 or SMTP of old. Our server is
-# called once by each of its two conventions.
+# Like IMAP with SASL-IR or LDAP, and like old POP3 or SMTP. Our server is called with each of its two conventions.
 my @MANNERS = (
   {name => 'first and last message in place', initial_response => 1, success_data => 1,
    convention => 'return value'},
@@ -27,11 +25,9 @@ my @MANNERS = (
    convention => 'continuation'},
 );
 
-# peer: a driver. client, server: the mechanisms that the peer has in that role.
-# unlike: {"$role $mechanism: $case" => a changed case, for what the peer itself
-# cannot do or does otherwise}. cases: a pattern, for a peer that has not all.
-# secret: a sub that makes from mechanism and password what our server is given
-# in the password's place.
+# peer: a driver. client, server: the mechanisms that the peer has in that role. unlike: {"$role $mechanism: $case" => a changed
+# case, for what the peer itself cannot do or does differently}. cases: a pattern, for a peer that does not support all. secret: a
+# sub that makes, from mechanism and password, the value that our server gets instead of the password.
 sub try_cells {
   my (%arg) = @_;
   for my $role (qw(server client)) {

@@ -1,14 +1,13 @@
 package Peer::Child;
 
-# A peer that is a program of its own, with its input and output at our ends of two pipes: what those who speak with one
-# inherit.
+# A peer that is a separate program, with its input and output connected to us by two pipes: the base class for such peers.
 
 use strict;
 use warnings;
 use IO::Handle ();
 use POSIX      ();
 
-# Runs the command: pid, to, from. What it says of errors goes to the handle `errors`, else to where its output goes.
+# Runs the command; sets pid, to, from. Its standard error goes to the handle `errors`, or else to its output.
 sub run {
   my ($self, %arg) = @_;
   pipe my $in, my $to or die "pipe: $!";

@@ -1,7 +1,7 @@
 package Peer::Cyrus;
 
-# Cyrus libsasl2 by a small C program, with a user file of its own: the library
-# is process-wide and keeps what the first caller gave it.
+# Cyrus libsasl2 in a small C program, with its own user file: the library's state is process-wide and keeps the first caller's
+# settings.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 package Peer::Exchange;
 
-# Carries the messages of one exchange between two parties as a protocol would
-# (RFC 4422, section 3), and says how it ended on both sides.
+# Carries the messages of one exchange between two parties as a protocol would (RFC 4422, section 3), and returns the result of
+# both sides.
 #
 # A party has `start` and `step`; each takes a message (undef: there is none)
 # and returns {state => 'more' | 'done' | 'fail', message, error, ...}.
@@ -14,13 +14,12 @@ use POSIX    ();
 
 our @EXPORT_OK = qw(exchange);
 
-use constant TIME_LIMIT => 20;    # seconds for an exchange
+use constant TIME_LIMIT => 20;    # time limit of an exchange, in seconds
 use constant MOST_TURNS => 12;    # no mechanism here needs more than six
 
-# Options: initial_response (false: the protocol has none, the server is
-# started with nothing), success_data (false: the protocol has none, the last
-# message travels as a challenge with an empty answer), on_path (a sub that may
-# alter what the server sends).
+# Options: initial_response (false: the protocol has none, the server is started without one), success_data (false: the protocol
+# has none, the last message is sent as a challenge with an empty response), on_path (a sub that may modify the server's
+# messages).
 sub exchange {
   my ($client, $server, %option) = @_;
   my $end = eval { _within_time(sub { _carry($client, $server, %option) }) };
@@ -61,9 +60,8 @@ sub _carry {
   die "the exchange does not end\n";
 }
 
-# Without success data the protocol sends the last message as a challenge and
-# hands the client's empty answer to the server. A library that has ended
-# before needs no such step; ours must bear it.
+# Without success data the protocol sends the last message as a challenge and passes the client's empty response to the server.
+# A library that has already ended needs no such step; ours must accept it.
 sub _last_message_answered {
   my ($end, $server) = @_;
   return if $end->{server}{state} ne 'done' || !$server->can('bears_empty_answer');

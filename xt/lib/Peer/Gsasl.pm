@@ -1,7 +1,7 @@
 package Peer::Gsasl;
 
-# GNU SASL: libgsasl by a small C program that tells an absent message from an
-# empty one. The `gsasl` program itself is Peer::GsaslProgram.
+# GNU SASL: libgsasl in a small C program that distinguishes an absent message from an empty one. Peer::GsaslProgram is the
+# `gsasl` program itself.
 
 use strict;
 use warnings;

@@ -1,8 +1,7 @@
 package Peer::GsaslProgram;
 
-# The `gsasl` program: base64 lines by hand, as its users type them. It writes
-# an absent and an empty message alike (an empty line), asks nobody whether a
-# user exists, and authorizes everyone.
+# The `gsasl` program: base64 lines, as its users type them. It writes absent and empty messages in the same way (an empty
+# line), does not check whether a user exists, and authorizes every user.
 
 use strict;
 use warnings;
@@ -15,7 +14,7 @@ sub name { 'the gsasl program' }
 
 my %client_first = map { $_ => 1 } qw(ANONYMOUS EXTERNAL PLAIN LOGIN SCRAM-SHA-1 SCRAM-SHA-256);
 
-# Where the exchange ends with the client's message; the first may be none.
+# The mechanisms in which the exchange ends with the client's message; the first message may be absent.
 my %messages_of_client =
   (ANONYMOUS => 1, EXTERNAL => 1, PLAIN => 1, LOGIN => 2, 'CRAM-MD5' => 2);
 

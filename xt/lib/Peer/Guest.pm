@@ -1,6 +1,7 @@
 package Peer::Guest;
 
-# libsasl2 with our mechanisms in it: the plugin of guest/, in a folder where it is alone but for the user database.
+# libsasl2 with our mechanisms: the plugin of guest/, in a directory that contains nothing else except the plugin for the user
+# database.
 
 use strict;
 use warnings;
@@ -13,13 +14,13 @@ use Peer::Cyrus ();
 
 sub name { 'libsasl2 with our guest' }
 
-# Can its error be relied on to name the mechanism? Where it is libsasl2 itself that refuses, it does not.
+# Whether its error always names the mechanism. If libsasl2 itself refuses, it does not.
 sub explains { return 0 }
 
 my ($built, %folder);
 
-# The plugin: the one that SASL_GUEST names, else that of this working copy. Cargo is asked once; it knows whether there is
-# something to do.
+# The plugin: the one that SASL_GUEST names, else that of this working copy. Cargo is called once; it knows whether it must
+# build.
 sub built {
   return $built ||= $ENV{SASL_GUEST} || do {
     my $target = $ENV{CARGO_TARGET_DIR} ? "$ENV{CARGO_TARGET_DIR}/guest" : Cwd::getcwd() . '/guest/target';
@@ -36,7 +37,7 @@ sub installed {
   return $found || die "$name is missing: dev/install test installs it\n";
 }
 
-# A folder of ours and of those plugins of Debian's.
+# A directory with our plugin and those plugins of Debian's.
 sub folder {
   my (@others) = @_;
   my $made = \$folder{join ' ', @others};

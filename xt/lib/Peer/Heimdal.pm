@@ -1,7 +1,6 @@
 package Peer::Heimdal;
 
-# Our own side with Heimdal's GSS-API library, in a process of its own: MIT's is
-# hidden there. Elsewhere MIT's is the one that is taken.
+# Our own side with Heimdal's GSS-API library, in a separate process in which MIT's is hidden. Otherwise MIT's would be used.
 
 use strict;
 use warnings;

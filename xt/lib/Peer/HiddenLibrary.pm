@@ -1,7 +1,7 @@
 package Peer::HiddenLibrary;
 
-# Libraries that hold nothing, under the names of real ones: in LD_LIBRARY_PATH
-# they stand before those, for programs that open a library by its name.
+# Empty libraries with the names of real ones: in LD_LIBRARY_PATH they precede the real ones, for programs that load a library
+# by its name.
 
 use strict;
 use warnings;
@@ -9,7 +9,7 @@ use warnings;
 use Config     qw(%Config);
 use File::Temp ();
 
-# A folder with such libraries; it is removed with the object.
+# A directory with such libraries; it is removed with the object.
 sub folder {
   my ($class, @names) = @_;
   my $folder = File::Temp->newdir;
@@ -23,8 +23,8 @@ sub folder {
   return $folder;
 }
 
-# The core's tests without them: the lines of their results. cargo itself may
-# need the real ones, so only the tests' programs miss them.
+# Runs the core's tests without the real libraries; returns the lines of their results. cargo itself may need the real ones, so
+# they are hidden only from the test programs.
 sub core_tests {
   my ($class, $folder, @which) = @_;
   delete local $ENV{LD_LIBRARY_PATH};

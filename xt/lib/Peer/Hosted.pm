@@ -1,6 +1,6 @@
 package Peer::Hosted;
 
-# A Cyrus plugin in our host, as the peer of another one there.
+# A Cyrus plugin in our host, as the peer of another plugin in our host.
 
 use strict;
 use warnings;

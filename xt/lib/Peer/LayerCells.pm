@@ -1,7 +1,6 @@
 package Peer::LayerCells;
 
-# One security layer between our side and a peer's, as a subtest: data of many
-# lengths both ways, and frames that somebody has changed.
+# One security layer between our side and a peer's, as a subtest: data of many lengths in both directions, and modified frames.
 
 use strict;
 use warnings;
@@ -15,9 +14,8 @@ our @EXPORT_OK = qw(agree layer_works frames_are_guarded);
 
 use constant TIME_LIMIT => 60;
 
-# agree($peer, our role, {ours}, {theirs}): both parties after the exchange;
-# dies with the reason of the side that refuses. Another mechanism than
-# DIGEST-MD5 is named in {ours}.
+# agree($peer, our role, {ours}, {theirs}): both parties after the exchange; dies with the reason of the side that refuses. A
+# mechanism other than DIGEST-MD5 is named in {ours}.
 sub agree {
   my ($peer, $role, $ours, $theirs) = @_;
   my $other = $role eq 'client' ? 'server' : 'client';
@@ -54,7 +52,7 @@ sub _within_time {
   return;
 }
 
-# Text of which a part that got lost or exchanged is noticed.
+# Text in which a lost or exchanged part is noticed.
 sub _text {
   my ($length) = @_;
   my $text = '';
@@ -63,7 +61,7 @@ sub _text {
   return substr $text, 0, $length;
 }
 
-# Where the peer counts the same strength otherwise, $known is what it says.
+# If the peer counts the same strength differently, $known is its value.
 sub layer_works {
   my ($name, $peer, $role, $ssf, $ours, $theirs, $known) = @_;
   $known = $ssf unless defined $known;
@@ -88,7 +86,7 @@ sub layer_works {
   return;
 }
 
-# What somebody on the path makes of two frames; undef stands for the first as it is.
+# What an attacker on the path makes of two frames; undef stands for the first one, unchanged.
 my %deed = (
   'the text changed' => sub { my ($one) = @_; substr($one, 0, 1) ^= "\1"; $one },
   'the code of authentication changed' => sub { my ($one) = @_; substr($one, -7, 1) ^= "\1"; $one },

@@ -1,7 +1,6 @@
 package Peer::OurLayer;
 
-# Our side of an exchange and of the security layer after it. It answers as
-# Peer::Process does.
+# Our side of an exchange and of the security layer after it. It has the interface of Peer::Process.
 
 use strict;
 use warnings;

@@ -1,8 +1,7 @@
 package Peer::Ours;
 
-# Our side of an exchange, by the interface that every program uses. With
-# SASL_BACKEND=Perl, Gsasl or Cyrus that peer stands in for it, which shows
-# whether a failing cell is the other peer's, or the driver's, doing.
+# Our side of an exchange, through the interface that every program uses. With SASL_BACKEND=Perl, Gsasl or Cyrus that peer
+# replaces it, which shows whether a failing cell is caused by the other peer or by the driver.
 
 use strict;
 use warnings;
@@ -19,7 +18,7 @@ else {
   require "Peer/$backend.pm";
 }
 
-# Does its error name mechanism and code?
+# Whether its error names mechanism and code.
 sub explains { return $backend eq 'Rust' }
 
 sub client {
@@ -56,14 +55,14 @@ sub server {
       return $tell->(characters($asked->{user}) eq $arg{user} ? $secret : undef, $continue);
     },
   );
-  # Programs answer the plain mechanisms by either callback; each gets its turn.
+  # Programs may use either callback for the plain text mechanisms; the test alternates between them.
   $callback{checkpass} = sub {
     my ($conn, $asked, $continue) = @_;
     my $right = characters($asked->{user}) eq $arg{user}
       && characters($asked->{pass}) eq $arg{password};
     return $tell->($right ? 1 : 0, $continue);
   } if !$by_return;
-  # Without an identity EXTERNAL alone makes no server; a client may name it all the same.
+  # Without an identity no server can be made with only EXTERNAL; a client may name it nevertheless.
   my $unproved = $arg{mechanism} eq 'EXTERNAL' && !defined $arg{external};
   my $list = $unproved ? 'EXTERNAL ANONYMOUS' : $arg{mechanism};
   my $sasl = Authen::SASL->new(mechanism => $list, callback => \%callback);
@@ -110,7 +109,7 @@ sub _result {
   return \%result;
 }
 
-# What a server does with the client's empty answer to its last message.
+# Passes the client's empty response to the server's last message.
 sub bears_empty_answer {
   my ($self) = @_;
   my @sent;

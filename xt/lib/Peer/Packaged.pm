@@ -1,7 +1,7 @@
 package Peer::Packaged;
 
-# A peer that this release of the system does not have. A test may go without it, and dev/test counts it; one that is merely not
-# installed is a failure.
+# A peer that this release of the system does not have. A test may run without it, and dev/test counts it; a peer that is merely
+# not installed is a failure.
 
 use strict;
 use warnings;
@@ -11,14 +11,14 @@ our @EXPORT_OK = qw(perl_peer why_absent);
 
 my $absent;
 
-# Why there can be no such package here, a name of dev/packages; undef if it is there, or could be.
+# The reason why a package (a name in dev/packages) is not available here; undef if it is installed or can be.
 sub why_absent {
   my ($package) = @_;
   $absent = qx{dev/install absent test} unless defined $absent;
   return $absent =~ /^\Q$package\E$/m ? "$package is not packaged here" : undef;
 }
 
-# The first of these classes that is installed. Nothing is loaded.
+# The first of these classes that is installed. It loads nothing.
 sub perl_peer {
   my (@classes) = @_;
   for my $class (@classes) {

@@ -1,6 +1,6 @@
 package Peer::Perl;
 
-# Authen::SASL::Perl in a perl of its own: a process should have one plugin.
+# Authen::SASL::Perl in a separate perl: a process should have one backend.
 
 use strict;
 use warnings;

@@ -1,10 +1,9 @@
 package Peer::Process;
 
-# One side of a SASL exchange that lives in a child process: a library that is
-# not ours, behind one line of text a message, so that it cannot share a
-# process (and a libsasl2) with what is tested.
+# One side of a SASL exchange in a child process: a foreign library behind a protocol of one text line per message, so that it
+# shares no process (and no libsasl2) with the tested code.
 #
-# A message is written as "." (there is none), "=" (it is empty) or base64.
+# A message is written as "." (absent), "=" (empty) or base64.
 # To the child:    go | <message> | (encode | decode | tell) <message>
 # From the child:  more <message>
 #                  done <message> <authcid> <authzid>
@@ -33,7 +32,7 @@ sub step {
   return $self->_talk(_written($message));
 }
 
-# The security layer, in bytes as they are on the wire; and what it is: "ssf maxout".
+# The security layer, in bytes as on the wire; and its parameters: "ssf maxout".
 sub seal { my ($self, $text) = @_; return $self->_talk('encode ' . _written($text)) }
 sub unseal { my ($self, $frames) = @_; return $self->_talk('decode ' . _written($frames)) }
 sub agreed { my ($self) = @_; return $self->_talk('tell =')->{message} }

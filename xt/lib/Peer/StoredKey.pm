@@ -1,8 +1,7 @@
 package Peer::StoredKey;
 
-# A SCRAM stored key computed apart from ours, over Perl's own Digest::SHA, and
-# written as PostgreSQL and RFC 5803 do. For passwords that SASLprep leaves as
-# they are.
+# A SCRAM verifier computed independently of our code, with Perl's own Digest::SHA, in the format of PostgreSQL and RFC 5803.
+# For passwords that SASLprep does not change.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
 package Server::Beanstalkd;
 
-# A beanstalkd without anything in front of it.
+# A plain beanstalkd.
 
 use strict;
 use warnings;

@@ -1,14 +1,11 @@
 package Server::Daemon;
 
-# One server of somebody else's, in a temporary folder of its own, on free
-# loopback ports, for as long as the object lives. A subclass says how to
-# configure it (`prepare`), which command runs it in the foreground
-# (`command`), and which addresses tell that it is up (`addresses`).
+# A third-party server, in its own temporary directory, on free loopback ports, for the lifetime of the object. A subclass
+# configures it (`prepare`), and defines the command that runs it in the foreground (`command`) and the addresses that show that
+# it is up (`addresses`).
 #
-# The server is stopped by a keeper: a process that waits for the end of a pipe
-# whose other end only the test holds. Whatever ends the test (its last line, a
-# die, an alarm, kill -9), the pipe ends, and the keeper stops the server and
-# removes the folder.
+# A keeper stops the server: a process that waits for the end of a pipe whose other end only the test holds. Whatever ends the
+# test (its last line, a die, an alarm, kill -9), the pipe ends, and the keeper stops the server and removes the directory.
 
 use strict;
 use warnings;
@@ -36,8 +33,8 @@ sub start {
 sub dir { return $_[0]{dir}->dirname }
 sub log { return $_[0]->dir . '/log' }
 
-# A port that nobody listens on, below those that the system gives to outgoing connections. Tests run beside each other:
-# a name in the system's abstract namespace keeps the port for this process and its keepers until all of them have ended.
+# A free port, below those that the system uses for outgoing connections. Tests run in parallel: a name in the system's abstract
+# namespace reserves the port for this process and its keepers until all of them have ended.
 sub free_port {
   for my $try (1 .. 1000) {
     my $port = 10_000 + int rand 22_000;
@@ -49,7 +46,7 @@ sub free_port {
   die "no free port: $@";
 }
 
-# The path of a program of the server's package, which may live outside PATH.
+# The path of a program of the server's package, which may be outside PATH.
 sub program {
   my (undef, $name) = @_;
   for my $dir (split(/:/, $ENV{PATH} || ''), '/usr/sbin', '/usr/lib/dovecot') {
@@ -58,7 +55,7 @@ sub program {
   die "$name is missing: dev/install test installs it\n";
 }
 
-# Writes a file below the folder and returns its path.
+# Writes a file in the directory and returns its path.
 sub write_file {
   my ($self, $name, $text) = @_;
   my $path = $self->dir . "/$name";
@@ -91,7 +88,7 @@ sub launch {
   die "fork: $!" unless defined $keeper;
   if (!$keeper) {
 
-    # The other keepers' pipes must not be held open from here.
+    # This process must not hold the other keepers' pipes open.
     close $_ for values %PIPES, $writer;
     my $kept = eval { keep($reader, $self->log, @command) };
     warn $@ if $@;
@@ -104,9 +101,8 @@ sub launch {
   return;
 }
 
-# The keeper's life: start the server in a process group of its own, wait for
-# the end of the test or of the server, stop what is left. True if the server
-# had lived to the end.
+# Runs the keeper: starts the server in its own process group, waits for the end of the test or of the server, and stops the
+# rest. Returns true if the server was still running at the end.
 sub keep {
   my ($reader, $log, @command) = @_;
   $SIG{$_} = 'IGNORE' for qw(INT TERM HUP PIPE ALRM);
@@ -123,7 +119,7 @@ sub keep {
     POSIX::_exit(127);
   }
 
-  # The test's own output: a keeper that held it would keep prove waiting.
+  # Closes the test's own output: if the keeper held it, prove would wait.
   open STDIN, '<', '/dev/null';
   open STDOUT, '>', '/dev/null';
   open STDERR, '>', '/dev/null';
@@ -178,7 +174,7 @@ sub log_text {
   return scalar <$file>;
 }
 
-# Whether the server's log holds the text; the log may lag behind.
+# Whether the server's log contains the text; the log may lag behind.
 sub logs {
   my ($self, $text) = @_;
   for my $try (1 .. 100) {

@@ -1,8 +1,7 @@
 package Server::Database;
 
-# A database server in a temporary folder, with one table of users. A subclass
-# says how to start it (`prepare`, `command`) and which program takes its
-# statements (`client`).
+# A database server in a temporary directory, with one table of users. A subclass defines how to start it (`prepare`, `command`)
+# and which program runs its statements (`client`).
 
 use strict;
 use warnings;
@@ -11,14 +10,14 @@ use Time::HiRes qw(sleep);
 
 our $NAME = 'accounts';
 
-# What a user, here root, becomes to start a server that refuses to run as root.
+# The user that root switches to for a server that refuses to run as root.
 sub as_user {
   my ($self, $user, @command) = @_;
   return $> == 0 ? ($self->program('setpriv'), "--reuid=$user", "--regid=$user", '--clear-groups', @command) : @command;
 }
 
-# Runs statements, and returns what is printed. The server must accept
-# connections, which may be later than its port does.
+# Runs statements and returns the output. Waits until the server accepts logins, which may be later than its port accepts
+# connections.
 sub sql {
   my ($self, $statements) = @_;
   my $file = $self->write_file('statements.sql', "$statements\n");

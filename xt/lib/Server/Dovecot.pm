@@ -1,8 +1,7 @@
 package Server::Dovecot;
 
-# Dovecot with IMAP, POP3 and submission (SMTP), and one password database for
-# the three. Its processes drop to the users that its package makes, so it is
-# started as root.
+# Dovecot with IMAP, POP3 and submission (SMTP), and one password database for all three. Its processes switch to the users that
+# its package creates, so it is started as root.
 
 use strict;
 use warnings;
@@ -13,7 +12,7 @@ use JSON::PP ();
 use MIME::Base64 qw(encode_base64);
 use Server::Dovecot::Configuration ();
 
-# start(users => { name => password, ... }), both in characters. With sieve => 1 there is ManageSieve too, of Pigeonhole.
+# start(users => { name => password, ... }), both in characters. sieve => 1 adds ManageSieve from Pigeonhole.
 sub prepare {
   my ($self) = @_;
   die "Dovecot is started as root only\n" if $>;
@@ -40,11 +39,11 @@ sub version {
 
 sub is_old { return Server::Dovecot::Configuration::is_old($_[0]->version) }
 
-# Whether a good token of another user is refused with the mechanism's own message. Since 2.4 the token counts as accepted, and
-# the protocol alone refuses the user.
+# Whether a valid token of another user is refused with the mechanism's own message. Since 2.4 the token is accepted, and only
+# the protocol refuses the user.
 sub tells_of_other_users { return $_[0]->is_old }
 
-# One letter in the user's inbox, so that reading it tells whose inbox it is.
+# Puts one message into the user's inbox, so that reading it shows whose inbox it is.
 sub give_mail {
   my ($self, $user) = @_;
   my @path = map { $self->dir . '/mail/' . utf8($user) . $_ } '', qw(/cur /new /tmp);
@@ -58,11 +57,11 @@ sub give_mail {
   return;
 }
 
-# The subject of a user's letter.
+# The subject of a user's message.
 sub letter { return 'letter to ' . unpack 'H*', utf8($_[-1]) }
 
-# Adds a user for whom the server keeps only a key derived from the password,
-# by a scheme of `doveadm pw`. The password is in ASCII.
+# Adds a user for whom the server stores only a key derived from the password, with a scheme of `doveadm pw`. The password is
+# ASCII.
 sub add_stored {
   my ($self, $scheme, $user, $password) = @_;
   chomp(
@@ -79,7 +78,7 @@ sub add_stored {
   return;
 }
 
-# Adds a user with a password in clear, which DIGEST-MD5 needs.
+# Adds a user with a password in clear text, which DIGEST-MD5 needs.
 sub add_user {
   my ($self, $user, $password) = @_;
   $self->give_mail($user);
@@ -89,7 +88,7 @@ sub add_user {
   return;
 }
 
-# Whether the server has logged this log-in. Since 2.4 it says so when the user's own process has taken over.
+# Whether the server has logged this login. Since 2.4 it logs it when the user's own process has taken over.
 sub has_logged_in {
   my ($self, $protocol, $user, $mechanism) = @_;
   my $words = $self->is_old ? 'Login' : 'Logged in';
@@ -108,17 +107,14 @@ sub addresses {
   return map { '127.0.0.1:' . $self->{$_} } grep { $self->{$_} } qw(imap pop3 submission sieve);
 }
 
-# Whether Dovecot's DIGEST-MD5 hashes these strings as RFC 2831 §2.1.2.1 wants.
-# It hashes UTF-8 as it is; the standard wants Latin-1 for each string that
-# fits. They agree on a string in ASCII, and on one with a character beyond
-# Latin-1.
+# Whether Dovecot's DIGEST-MD5 hashes these strings as RFC 2831 §2.1.2.1 demands. It always hashes UTF-8; the standard demands
+# Latin-1 for each string that fits. They agree on an ASCII string, and on one with a character beyond Latin-1.
 sub digests_by_the_book {
   my (undef, @strings) = @_;
   return !grep { /[^\x00-\x7f]/ && !/[^\x00-\xff]/ } @strings;
 }
 
-# A token (RFC 7519) that this server accepts for the user, or not, if other
-# claims or another key is given.
+# A token (RFC 7519) that this server accepts for the user, unless other claims or another key are given.
 sub token {
   my ($self, $user, %claim) = @_;
   my $key = exists $claim{key} ? delete $claim{key} : $self->{key};

@@ -1,6 +1,6 @@
 package Server::Haproxy;
 
-# haproxy as a relay of bytes in front of another server; with `certificate` (a file with its key in it) it ends TLS.
+# haproxy as a relay of bytes in front of another server; with `certificate` (a file that includes the key) it terminates TLS.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
 package Server::JobTalk;
 
-# What the tests of the gateway say to a beanstalkd, and to the gateway before it.
+# The requests that the gateway tests send to a beanstalkd, and to the gateway in front of it.
 
 use strict;
 use warnings;
@@ -20,7 +20,7 @@ sub connect_to {
   return $socket || die "$address: $@";
 }
 
-# The client's end and its handle, authenticated or not.
+# Returns the client side and its handle, authenticated or not.
 sub login {
   my ($socket, %arg) = @_;
   my $options = delete $arg{options} || {};
@@ -31,7 +31,7 @@ sub login {
   return ($in, $auth);
 }
 
-# Whether these get in at this address.
+# Whether these can log in at this address.
 sub logs_in {
   my ($address, %arg) = @_;
   my ($socket) = login(connect_to($address), %arg);
@@ -49,7 +49,7 @@ sub say_raw {
   return 1;
 }
 
-# Exactly so many bytes, or what came until the end or for ten seconds.
+# Reads exactly so many bytes, or what has arrived until the end or within ten seconds.
 sub heard {
   my ($socket, $size) = @_;
   my $all = '';
@@ -59,7 +59,7 @@ sub heard {
   return $all;
 }
 
-# A line with its end, or what came of it.
+# Reads a line with its end, or the part that has arrived.
 sub heard_line {
   my ($socket) = @_;
   my $line = '';
@@ -71,7 +71,7 @@ sub heard_line {
   return $line;
 }
 
-# Everything until the other end closes; undef if it does not within the time.
+# Reads everything until the peer closes; undef if it does not close in time.
 sub all_heard {
   my ($socket, $seconds) = @_;
   my $all = '';
@@ -82,7 +82,7 @@ sub all_heard {
   return undef;
 }
 
-# Puts, reserves and deletes a job; an empty string, or what went wrong.
+# Puts, reserves and deletes a job; returns an empty string, or the error.
 sub job_works {
   my ($socket, $body) = @_;
   $body = "quit\r\n\0\xff" unless defined $body;

@@ -1,8 +1,7 @@
 package Server::Kdc;
 
-# MIT Kerberos' KDC with a realm of its own, EXAMPLE.TEST. Starting it points
-# this process and its children to the realm by KRB5_CONFIG and KRB5_KDC_PROFILE,
-# and away from the machine's own credentials.
+# MIT Kerberos' KDC with its own realm, EXAMPLE.TEST. Starting it makes this process and its children use the realm, through
+# KRB5_CONFIG and KRB5_KDC_PROFILE, and not the machine's own credentials.
 
 use strict;
 use warnings;
@@ -10,8 +9,8 @@ use parent 'Server::Daemon';
 
 our $REALM = 'EXAMPLE.TEST';
 
-# start(principals => [names without realm]): each gets a random key. With
-# certificate => TLS::Certificate it gives tickets to the anonymous, too.
+# start(principals => [names without realm]): each gets a random key. With certificate => TLS::Certificate it also issues
+# anonymous tickets.
 sub prepare {
   my ($self) = @_;
   my $dir = $self->dir;
@@ -64,7 +63,7 @@ CONF
 sub command { my ($self) = @_; return ($self->program('krb5kdc'), '-n', '-P', $self->dir . '/pid') }
 sub addresses { return ('127.0.0.1:' . $_[0]{port}) }
 
-# One command of kadmin. It says what went wrong and ends well all the same.
+# Runs one kadmin command. kadmin prints errors but exits with 0 nevertheless.
 sub admin {
   my ($self, $command) = @_;
   my $said = $self->run($self->program('kadmin.local'), '-r', $REALM, '-q', $command);
@@ -81,7 +80,7 @@ sub keytab {
   return $path;
 }
 
-# A credentials cache with a ticket for the principal, its name as KRB5CCNAME has it.
+# A credential cache with a ticket for the principal; returns its name in the form of KRB5CCNAME.
 sub ccache {
   my ($self, $principal, @option) = @_;
   my $cache = 'FILE:' . $self->dir . '/ccache-' . ++$self->{ccaches};
@@ -90,7 +89,7 @@ sub ccache {
   return $cache;
 }
 
-# The same with a ticket for nobody (RFC 8062).
+# The same with an anonymous ticket (RFC 8062).
 sub anonymous_ccache {
   my ($self) = @_;
   my $cache = 'FILE:' . $self->dir . '/ccache-' . ++$self->{ccaches};

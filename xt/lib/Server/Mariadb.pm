@@ -1,6 +1,6 @@
 package Server::Mariadb;
 
-# MariaDB. Anybody who can connect is root there.
+# MariaDB. Any client that can connect is root there.
 
 use strict;
 use warnings;
@@ -40,7 +40,7 @@ sub options {
     sql_database => $Server::Database::NAME);
 }
 
-# From the next connection on.
+# Takes effect with the next connection.
 sub set_mode { my ($self, $mode) = @_; $self->sql("SET GLOBAL sql_mode = '$mode'"); return }
 
 1;

@@ -1,6 +1,6 @@
 package Server::Memcached;
 
-# Debian's memcached with SASL by Cyrus libsasl2, its users in a sasldb of its own.
+# Debian's memcached with SASL through Cyrus libsasl2, its users in its own sasldb.
 
 use strict;
 use warnings;
@@ -19,7 +19,7 @@ sub prepare {
   );
   my $users = $self->{users};
   for my $user (sort keys %$users) {
-    # The realm is the host's name, in full if the system knows it so.
+    # The realm is the host name, fully qualified if the system knows it.
     my %realm = map { $_ => 1 } hostname, map { $_ || () } (gethostbyname hostname)[0];
     for my $realm (keys %realm) {
       open my $to, '|-', $self->program('saslpasswd2'), '-p', '-c', '-f', $sasldb, '-u', $realm, $user
@@ -34,7 +34,7 @@ sub prepare {
 sub command {
   my ($self) = @_;
   my @sasl = -e $self->dir . '/memcached.conf' ? '-S' : ();
-  # Root is refused unless it is named.
+  # memcached refuses to run as root unless root is named.
   return (
     '/usr/bin/env', 'SASL_CONF_PATH=' . $self->dir, $self->program('memcached'), @sasl, '-U', 0, '-m', 16,
     '-l', '127.0.0.1', '-p', $self->{port}, $> == 0 ? ('-u', 'root') : ()

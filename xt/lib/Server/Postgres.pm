@@ -1,6 +1,7 @@
 package Server::Postgres;
 
-# PostgreSQL, which does not run as root: then it is the user that its package makes. Anybody who can connect is that user there.
+# PostgreSQL, which does not run as root: it then runs as the user that its package creates. Any client that can connect is that
+# user there.
 
 use strict;
 use warnings;
@@ -23,7 +24,7 @@ sub prepare {
   return;
 }
 
-# The newest version's; Debian keeps them outside PATH.
+# The programs of the newest version; Debian keeps them outside PATH.
 sub tool {
   my ($self, $name) = @_;
   my ($path) = sort { version_of($b) <=> version_of($a) } glob "/usr/lib/postgresql/*/bin/$name";
@@ -53,7 +54,7 @@ sub options {
     sql_database => $Server::Database::NAME);
 }
 
-# From the next connection on.
+# Takes effect with the next connection.
 sub set_mode {
   my ($self, $mode) = @_;
   $self->sql("ALTER DATABASE $Server::Database::NAME SET standard_conforming_strings = $mode");

@@ -35,7 +35,7 @@ CONF
   return;
 }
 
-# Whether it has channel bindings of TLS 1.3 (tls-exporter): since version 13, which names them, too.
+# Whether it supports channel binding with TLS 1.3 (tls-exporter): since version 13, which also lists the types.
 sub binds_tls13 {
   my ($self) = @_;
   my ($version) = $self->run('prosodyctl', '--config', $self->{conf}, 'about') =~ /^Prosody (\d+)/m;

@@ -10,7 +10,7 @@ use parent 'Server::Daemon';
 
 my $BUILT;
 
-# The folder of the built programs. Cargo is asked once; it knows whether there is something to do.
+# The directory of the built programs. Cargo is called once; it knows whether it must build.
 sub built {
   $BUILT ||= do {
     my $target = $ENV{CARGO_TARGET_DIR} ? "$ENV{CARGO_TARGET_DIR}/gateway" : Cwd::getcwd() . '/gateway/target';
@@ -44,7 +44,7 @@ sub prepare {
   return;
 }
 
-# Writes the configuration anew, with what the test wants of it: lines of TOML before any table, for [limits] and for [tls], and tables.
+# Writes the configuration again, with the test's settings: TOML lines before any table, for [limits] and for [tls], and tables.
 sub configure {
   my ($self, %change) = @_;
   @$self{ keys %change } = values %change;
@@ -53,7 +53,7 @@ sub configure {
       . "[limits]\n$limits\n$self->{tail}" . ($self->{tls_lines} || '') . ($self->{tables} || ''));
 }
 
-# Users with their passwords, each with the mechanisms that its keys are for.
+# Users with their passwords, and the mechanisms of their verifiers.
 sub write_users {
   my ($self, $users) = @_;
   my $lines = '';
@@ -65,7 +65,7 @@ sub write_users {
   return;
 }
 
-# A file that nobody else may read.
+# Writes a file that other users cannot read.
 sub write_secret {
   my ($self, $name, $text) = @_;
   my $path = $self->write_file($name, $text);
@@ -73,7 +73,7 @@ sub write_secret {
   return $path;
 }
 
-# The line that the program itself makes of a password.
+# The line that the program itself makes for a password.
 sub passwd {
   my ($self, $name, $password, $mechanism) = @_;
   $self->write_file('password', "$password\n");
@@ -88,7 +88,7 @@ sub command {
   my ($self) = @_;
   my @command = ($self->binary, '--config', $self->dir . '/gate.toml');
 
-  # What a shell does before, to which $0 is the folder.
+  # A shell command that runs before, in which $0 is the directory.
   return $self->{shell} ? ('/bin/sh', '-c', "$self->{shell}; exec \"\$@\"", $self->dir, @command) : @command;
 }
 
@@ -111,7 +111,7 @@ sub signal {
   return;
 }
 
-# A figure of the metrics endpoint.
+# A value from the metrics endpoint.
 sub figure {
   my ($self, $name) = @_;
   my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$self->{metrics}", Timeout => 5) or die "metrics: $@";
@@ -122,7 +122,7 @@ sub figure {
   return $value;
 }
 
-# Waits for a figure to become what it must.
+# Waits until a metric has the expected value.
 sub figure_becomes {
   my ($self, $name, $value) = @_;
   for my $try (1 .. 100) {

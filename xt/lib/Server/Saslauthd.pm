@@ -1,6 +1,6 @@
 package Server::Saslauthd;
 
-# Cyrus' saslauthd, which asks an IMAP server for each password: start(imap => port).
+# Cyrus SASL's saslauthd, which checks each password with an IMAP server: start(imap => port).
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 package Server::Slapd;
 
-# OpenLDAP's slapd with Cyrus libsasl2. Users live in its directory with
-# passwords in clear text, which slapd itself hands to libsasl2.
+# OpenLDAP's slapd with Cyrus libsasl2. The users are in its directory with passwords in clear text, which slapd itself passes
+# to libsasl2.
 
 use strict;
 use warnings;
@@ -11,14 +11,12 @@ use MIME::Base64 qw(encode_base64);
 
 our $BASE = 'dc=example,dc=org';
 
-# Where the entries of the option crowd are.
+# The base of the entries of the option crowd.
 our $CROWD = "ou=crowd,$BASE";
 
-# start(users => { name => password, ... }), both in characters. With
-# certificate => TLS::Certificate and binding => tls-unique or tls-endpoint it
-# speaks StartTLS and has channel binding. secprops: what it demands of
-# mechanisms and layers, as slapd.conf(5) has it. crowd: so many entries below
-# $CROWD, which every user may read and change.
+# start(users => { name => password, ... }), both in characters. With certificate => TLS::Certificate and binding => tls-unique
+# or tls-endpoint it supports StartTLS and channel binding. secprops: its requirements for mechanisms and layers, as in
+# slapd.conf(5). crowd: the number of entries below $CROWD, which every user may read and change.
 sub prepare {
   my ($self) = @_;
   my $dir = $self->dir;
@@ -32,7 +30,7 @@ sub prepare {
     'TLSCertificateFile ' . $self->{certificate}->certificate, 'TLSCertificateKeyFile ' . $self->{certificate}->key,
     "sasl-cbinding $self->{binding}" : '';
 
-  # Only the entry's owner reads it, so that a search proves who is logged in.
+  # Only the owner of an entry can read it, so that a search proves who is logged in.
   $self->{conf} = $self->write_file('slapd.conf', <<"CONF");
 include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
@@ -88,8 +86,7 @@ sub ldapi_uri {
   return "ldapi://$path";
 }
 
-# Whether the server has logged an anonymous log-in by the mechanism of that
-# name; to the client it looks like no log-in at all.
+# Whether the server has logged an anonymous login with that mechanism; to the client it looks as if there was no login.
 sub has_anonymous { return $_[0]->logs('BIND dn="<empty>" mech=ANONYMOUS') }
 
 # The name of a user's entry, in characters.

@@ -1,6 +1,6 @@
 package Server::Socat;
 
-# socat as a relay of bytes in front of another server, a process for each connection.
+# socat as a relay of bytes in front of another server, with one process per connection.
 
 use strict;
 use warnings;

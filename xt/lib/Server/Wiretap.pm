@@ -1,8 +1,7 @@
 package Server::Wiretap;
 
-# What travels between a client and a server, byte for byte: a TCP proxy before
-# the server, in a process of its own, that writes both directions to files. It
-# ends with the test, however the test ends.
+# The traffic between a client and a server, byte for byte: a TCP proxy in front of the server, in a separate process, that
+# writes both directions to files. It ends with the test, however the test ends.
 
 use strict;
 use warnings;
@@ -30,7 +29,7 @@ sub before {
 
 sub uri { return "ldap://127.0.0.1:$_[0]{port}" }
 
-# What the client has sent, and what the server has.
+# The bytes that the client has sent, and those that the server has sent.
 sub sent { return $_[0]->_recorded('sent') }
 sub received { return $_[0]->_recorded('received') }
 

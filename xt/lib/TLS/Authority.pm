@@ -1,6 +1,6 @@
 package TLS::Authority;
 
-# A certificate authority in a temporary folder, by openssl.
+# A certificate authority in a temporary directory, made with openssl.
 
 use strict;
 use warnings;
@@ -20,7 +20,7 @@ sub new {
 sub path { return "$_[0]{folder}/$_[1]" }
 sub certificate { return $_[0]->path('ca.pem') }
 
-# Issues a certificate of this subject, with alternative names if given; returns the paths of certificate and key.
+# Issues a certificate for this subject, with alternative names if given; returns the paths of certificate and key.
 sub issue {
   my ($self, $subject, $names) = @_;
   my $serial = $self->{serial}++;
@@ -38,7 +38,7 @@ sub issue {
   return ($certificate, $key);
 }
 
-# The path of a list that revokes the certificate issued last.
+# The path of a CRL that revokes the certificate issued last.
 sub revoke_last {
   my ($self) = @_;
   $self->{revoked} .= sprintf "R\t401231235959Z\t%s\t%02X\tunknown\t/CN=x\n", '250101000000Z', $self->{serial} - 1;

@@ -1,12 +1,12 @@
 package TLS::Certificate;
 
-# A self-signed certificate for localhost, made by openssl in a temporary folder.
+# A self-signed certificate for localhost, made by openssl in a temporary directory.
 
 use strict;
 use warnings;
 use File::Temp ();
 
-# Options: key and digest, in the words of openssl's req.
+# Options: key and digest, as arguments of openssl req.
 sub new {
   my ($class, %option) = @_;
   my $self = bless {folder => File::Temp->newdir(TMPDIR => 1)}, $class;

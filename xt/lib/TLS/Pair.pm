@@ -50,7 +50,7 @@ sub new {
   return $self;
 }
 
-# By Net::SSLeay's functions alone: the handshakes here are full ones.
+# Uses only Net::SSLeay's functions: the handshakes here are full ones.
 sub _data {
   my ($handle, $side) = @_;
   my $ssl      = $handle->_get_ssl_object;

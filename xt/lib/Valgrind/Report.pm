@@ -1,6 +1,6 @@
 package Valgrind::Report;
 
-# A perl program under valgrind, and what valgrind has found.
+# A perl program under valgrind, and valgrind's findings.
 
 use strict;
 use warnings;
@@ -8,8 +8,8 @@ use Config;
 use File::Spec ();
 use File::Temp ();
 
-# Runs perl with these arguments, for so many seconds at most. A release perl reads PERL_DESTRUCT_LEVEL only at the end of
-# a thread's interpreter; a debugging one everywhere.
+# Runs perl with these arguments and a time limit in seconds. A release perl uses PERL_DESTRUCT_LEVEL only at the end of a
+# thread's interpreter; a debugging perl always does.
 sub of {
   my ($class, $seconds, @perl) = @_;
   my $folder = File::Temp->newdir;
@@ -30,7 +30,7 @@ sub of {
   open my $log, '<', "$folder/log" or die "valgrind left no log: $!";
   my $text = <$log>;
   (my $plain = $text) =~ s/^==\d+== ?//mg;
-  # Each block begins with what was found, followed by the stack.
+  # Each block begins with the finding, followed by the stack.
   my @blocks = grep { /^\s+(?:at|by) 0x/m } split /\n\s*\n/, $plain;
   return bless { said => $said, status => $status, text => $text, blocks => \@blocks }, $class;
 }
@@ -39,14 +39,14 @@ sub said { return $_[0]{said} }
 sub status { return $_[0]{status} }
 sub is_whole { return $_[0]{text} =~ /ERROR SUMMARY: / }
 
-# Wrong accesses, wherever they are, but for one: perl 5.36's own Cwd copies a path onto itself.
+# Invalid accesses, wherever they are, except one: Cwd of perl 5.36 copies a path onto itself.
 sub wrong {
   my ($self) = @_;
   my $cwd = qr{\A[^\n]* overlap in memcpy\w*\([^\n]*\n\s+at [^\n]*\n\s+by [^\n]*/auto/Cwd/Cwd\.so\)};
   return grep { !/definitely lost/ && $_ !~ $cwd } @{ $self->{blocks} };
 }
 
-# What is lost, below a frame of ours, or by perl itself.
+# Leaks with a stack frame of ours, or by perl itself.
 sub lost {
   my ($self) = @_;
   return grep { /definitely lost/ } @{ $self->{blocks} };

@@ -1,6 +1,6 @@
 package XMPP::Stream;
 
-# As much of an XMPP client (RFC 6120) as a log-in needs.
+# The part of an XMPP client (RFC 6120) that a login needs.
 
 use strict;
 use warnings;
@@ -41,7 +41,7 @@ sub send {
   return;
 }
 
-# What comes up to the end of the pattern.
+# Reads up to the end of the pattern.
 sub receive {
   my ($self, $pattern) = @_;
   while (1) {

@@ -1,7 +1,7 @@
 package Server::Dovecot::Configuration;
 
-# Dovecot's configuration in the language of 2.3 and in that of 2.4, which has other names for half of the settings. Both say the
-# same: three protocols on loopback without TLS, passwords in a file, tokens that are checked with a key of the test's own.
+# Dovecot's configuration in the syntax of 2.3 and in that of 2.4, which has other names for half of the settings. Both define
+# the same: three protocols on loopback without TLS, passwords in a file, tokens that are checked with the test's own key.
 
 use strict;
 use warnings;
@@ -40,7 +40,7 @@ userdb {
 CONF
 }
 
-# The file that args of passdb oauth2 names.
+# The file that args of passdb oauth2 refers to.
 sub oauth2 {
   my ($dir) = @_;
   return <<"CONF";
@@ -84,7 +84,7 @@ userdb static {
 CONF
 }
 
-# TLS with certificates of clients, whose names log in by EXTERNAL: the authority's, the server's, and its key.
+# TLS with client certificates, whose names log in with EXTERNAL: the CA's certificate, the server's, and its key.
 sub certificates {
   my ($version, $authority, $certificate, $key) = @_;
   my $verifies = is_old($version) ? 'ssl_verify_client_cert' : 'ssl_server_request_client_cert';
@@ -146,7 +146,7 @@ mailbox_list_index = no
 submission_relay_host = 127.0.0.1
 submission_relay_port = 9
 hostname = localhost
-# No growing delay for an address after failed log-ins.
+# No growing delay for an address after failed logins.
 service anvil {
   unix_listener anvil-auth-penalty {
     mode = 0
