@@ -1,7 +1,6 @@
-/* What OpenSSL needs for the mere cryptography: the bare PBKDF2 of a SCRAM client, or the HMAC-MD5 of a
- * DIGEST-MD5 layer.
- * cc -O2 -o limits limits.c -lcrypto; ./limits SHA-256 4096 SECONDS; ./limits auth-int SIZE SECONDS
- * Prints the seconds of CPU time for one key, or for one byte. */
+/* Measures OpenSSL's time for the cryptography alone: the PBKDF2 of a SCRAM client, or the HMAC-MD5 of a DIGEST-MD5 layer. cc
+ * -O2 -o limits limits.c -lcrypto; ./limits SHA-256 4096 SECONDS; ./limits auth-int SIZE SECONDS Prints the seconds of CPU time
+ * for one key, or for one byte. */
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdio.h>

@@ -1,7 +1,6 @@
 #!/usr/bin/perl
-# One backend, one job, in a process of its own, so that a crash, a leak or a global of one
-# cannot touch another. Reads the job as a line of JSON and answers with one, then
-# one answer for each command line; ends with its standard input.
+# Runs one backend and one job in a separate process, so that a crash, a leak or a global variable does not affect another.
+# Reads the job as a line of JSON and answers with one, then with one answer per command line; ends with its standard input.
 use strict;
 use warnings;
 use FindBin;
@@ -14,7 +13,7 @@ use Bench::Adapter;
 use Bench::Handshakes;
 use Bench::Table ();
 
-# What a backend prints belongs to the log, not into the answers.
+# Output of a backend goes to the log, not into the answers.
 open my $OUT, '>&', \*STDOUT or die;
 open STDOUT, '>&', \*STDERR or die;
 $OUT->autoflush(1);
@@ -58,7 +57,7 @@ eval {
   $todo{$job->{type}}->();
   1;
 } or answer({ error => clean($@) });
-# Not through global destruction: the order in which it frees connections is not ours.
+# Exit without global destruction, which frees connections in an undefined order.
 File::Temp::cleanup();
 POSIX::_exit(0);
 
@@ -68,8 +67,8 @@ sub clean {
   substr $e, 0, 200;
 }
 
-# ---- handshakes ------------------------------------------------------------
-# Answers "SECONDS [N]": rounds of at least so much CPU time, N connections in step.
+# ---- handshakes ------------------------------------------------------------ Command "SECONDS [N]": rounds of at least so much
+# CPU time, N connections in step.
 sub handshakes {
   my $spare = $H->parent;
   $A->pin($spare, $H->connection($spare));
@@ -107,8 +106,8 @@ sub verifier {
   }
 }
 
-# ---- a client's security layer ---------------------------------------------------
-# Answers "SECONDS": the seconds for each byte that is encoded, in messages of the job's size.
+# ---- a client's security layer --------------------------------------------------- Command "SECONDS": returns the seconds per
+# encoded byte, in messages of the job's size.
 sub encode {
   my $text = join '', map { chr(33 + $_ % 90) } 1 .. $job->{size};
   my $c = $H->client_with_layer;
@@ -127,8 +126,8 @@ sub encode {
   }
 }
 
-# Answers "SECONDS": the seconds for each byte of plaintext that is decoded. The frames come from our server, which a
-# client that checks their code of authentication would not take for another's; making them is outside the clock.
+# Command "SECONDS": returns the seconds per decoded byte of plaintext. The frames come from our server, as the client checks
+# their MACs; making them is not timed.
 sub decode {
   push @INC, $ENV{BENCH_INSTALLED};
   require Authen::SASL::Rust;
@@ -165,13 +164,13 @@ sub decode {
 
 # ---- memory ------------------------------------------------------------------
 sub rss {
-  # exact, where the kernel has it; statm may lag behind by some pages
+  # exact, if the kernel has it; statm may lag behind by some pages
   if (open my $f, '<', '/proc/self/smaps_rollup') { while (<$f>) { return 1024 * $1 if /^Rss:\s+(\d+)/ } }
   open my $f, '<', '/proc/self/statm' or die "no /proc: $!\n";
   (split ' ', <$f>)[1] * POSIX::sysconf(POSIX::_SC_PAGESIZE());
 }
 
-# Answers "N": bytes for each of N live connections in the middle of their handshake
+# Command "N": returns the bytes per connection for N live connections in the middle of their handshake
 sub memory {
   $H->cast(1);
   my ($begin) = $H->calls;
@@ -184,7 +183,7 @@ sub memory {
   my @keep = map { $make->() } 1 .. 50;
   answer({ ready => 1 });
   while (defined(my $n = <STDIN>)) {
-    # the lists that hold them are the application's: they are there before
+    # the lists that hold them belong to the application: they exist before
     my (@parents, @connections);
     $parents[$_] = $connections[$_] = undef for 0 .. $n;
     my $before = rss();
@@ -192,6 +191,6 @@ sub memory {
       ($parents[$_], $connections[$_]) = $make->();
     }
     answer({ cost => (rss() - $before) / $n });
-    last;    # what was freed is used again: a second count would show less
+    last;    # freed memory is reused: a second count would show less
   }
 }

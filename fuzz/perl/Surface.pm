@@ -1,15 +1,15 @@
 package Surface;
 
-# What Perl programs can do to the extension, and what must hold whatever they do. A program is a tape of records, six
-# numbers each. The first says which call is next; or, from 128 on, what a callback does that is called now. A callback
-# that finds no such record does what is right. So any order of calls comes about, also of calls within callbacks.
+# Operations of Perl programs on the extension, and assertions that must always hold. A program is a tape of records of six
+# numbers. The first number selects the next call, or from 128 on, the behaviour of the callback that is called now. A callback
+# that finds no such record behaves correctly. So calls occur in any order, including calls within callbacks.
 
 use strict;
 use warnings;
 use Authen::SASL qw(Rust);
 use Scalar::Util ();
 
-# What only the application of a server knows, and what a client is given. A tape cannot spell them.
+# A secret that only the server's application knows, and those that a client gets. A tape cannot contain them.
 our ($UNKNOWN, $SECRET, $TOKEN);
 BEGIN { ($UNKNOWN, $SECRET, $TOKEN) = ('granite-Q2', 'pencil-R7', 'token-R7') }
 
@@ -19,16 +19,16 @@ use Surface::Values ();
 
 our ($tape, @texts);    # the program
 our @forged;            # objects that look genuine
-our @watched;           # references to what programs share; their counts of references must not change
-our $found;             # what must not be, to be reported
-our $unfinished;        # the program has left by exit
-our %world;             # slots: what the program has made so far
+our @watched;           # references to objects that programs share; their reference counts must not change
+our $found;             # a violated assertion, to be reported
+our $unfinished;        # the program has called exit
+our %world;             # slots: objects that the program has made so far
 our $destroying;        # a destructor runs
-our $torn;              # it has left by exit: perl itself loses what it was freeing, so nothing can be counted
-our $permitted;         # a callback said yes, or knew the right secret
+our $torn;              # it has called exit: perl itself leaks what it was freeing, so nothing can be counted
+our $permitted;         # a callback returned true, or knew the right secret
 our $depth;
-our $plain;         # so far the program has made connections and exchanges with them, and nothing else
-our $meddled;       # it has called what is private, or left or entered a call where no program should
+our $plain;         # so far the program has only made connections and exchanges
+our $meddled;       # it has called private methods, or left or entered a call in an unsupported way
 my ($at, @born, @lines);
 my (%list, %exchanges);    # a connection's mechanisms; exchanges that servers of an AUTH line have begun, and requests that were refused without one
 my $trace = $ENV{SURFACE_TRACE};
@@ -36,7 +36,7 @@ my $trace = $ENV{SURFACE_TRACE};
 my $RECORD = 6;
 my $MOST_DEPTH = 4;
 
-# Words for careless values: Perl's own, and two of ours. All others are findings.
+# Permitted warnings about careless values: Perl's own, and two of ours. All others are findings.
 my @usual = (
   qr/\AUse of uninitialized value/,         # undef where text or a number is meant
   qr/\AArgument ".*" isn't numeric/s,
@@ -65,7 +65,7 @@ sub trace { print STDERR '  ' x $depth, @_, "\n" if $trace; return }
 
 sub finding { my ($text) = @_; $found = $text unless defined $found; return }
 
-# No text for people tells a secret, and none is perl's own alarm.
+# No text for users contains a secret, and none is an internal error of perl.
 sub examine {
   my ($what, $text) = @_;
   return unless defined $text && !ref $text;
@@ -77,7 +77,7 @@ sub examine {
   return;
 }
 
-# Where the mechanism of one side is another than the other's, a server takes the whole message with the token for a name.
+# If the two sides use different mechanisms, a server may interpret the whole message, including the token, as a name.
 sub is_a_name {
   my ($text) = @_;
   return $text =~ /(?:user=\w+|\bn,.*)(?:.|\\u\{1\})auth=Bearer /s
@@ -103,7 +103,7 @@ sub attempt {
   return;
 }
 
-# A connection that was made, of a list of mechanisms if it is known: looked after until it is gone.
+# Registers a new connection, with its list of mechanisms if known: it is checked until it is destroyed.
 sub born {
   my ($conn, $list) = @_;
   return unless Scalar::Util::blessed($conn) && $conn->isa('Authen::SASL::Rust::Connection');
@@ -114,7 +114,7 @@ sub born {
   return;
 }
 
-# A server of an AUTH line.
+# Registers an AUTH line server.
 sub lined {
   my ($line) = @_;
   push @lines, $line;
@@ -123,12 +123,12 @@ sub lined {
   return;
 }
 
-# What a server of an AUTH line begins and what it refuses is seen on the way.
+# Counts the exchanges that an AUTH line server begins, and the requests that it refuses.
 {
   my %seen = (
     _ask => sub { $_[1] eq 'server_start' ? 1 : 0 },
     _unauthorized => sub { $_[1] =~ /\A\S+ is not offered\z|\Aauth-step: no exchange is under way\z/ ? 1 : 0 },
-    _unavailable => sub { -1 },    # nobody was judged
+    _unavailable => sub { -1 },    # neither accepted nor rejected
   );
   no warnings 'redefine';
   no strict 'refs';
@@ -139,7 +139,7 @@ sub lined {
   }
 }
 
-my %proves_nothing = map { $_ => 1 } qw(ANONYMOUS EXTERNAL);    # the world around the exchange vouches
+my %proves_nothing = map { $_ => 1 } qw(ANONYMOUS EXTERNAL);    # the identity is proved outside the exchange, or not at all
 my $proved_to_client = qr/\A(?:SCRAM-|DIGEST-)/;
 
 sub judge {
@@ -164,7 +164,7 @@ sub judge {
   return;
 }
 
-# A program that takes a name for a success must not be wrong.
+# A program that treats a name as a success must be right.
 sub unproved {
   my ($conn) = @_;
   my @told = grep { defined Authen::SASL::Rust::Connection::_get($conn, $_) } qw(user authuser authcid authzid);
@@ -173,7 +173,7 @@ sub unproved {
   return;
 }
 
-# Each exchange of an AUTH line that has begun has succeeded, or is counted as a failure, once: as soon as the line is closed.
+# Each AUTH line exchange that has begun has succeeded or is counted as one failure, as soon as the line is closed.
 sub count {
   my ($line) = @_;
   for my $gone (0, 1) {
@@ -186,7 +186,7 @@ sub count {
   return;
 }
 
-# As many records as there are, or as many as a callback wants.
+# Runs all records, or as many as a callback wants.
 sub perform {
   my ($most) = @_;
   return if $depth >= $MOST_DEPTH;
@@ -198,7 +198,7 @@ sub perform {
   return;
 }
 
-# Lets go of everything. What holds itself is the program's own circle, and is opened here.
+# Frees everything. Reference cycles that the program itself has made are broken here.
 sub settle {
   $at = length $tape;
   for my $line ($meddled || $torn ? () : grep { defined } @lines) {

@@ -1,7 +1,6 @@
 package Bench::Adapter;
-# How the harness talks to a backend. This class holds the conventions of
-# Authen::SASL::Perl (a server's answers go to a callback); a subclass in
-# Bench/Adapter/NAME.pm overrides what a backend does otherwise.
+# The interface of the harness to a backend. This class implements the conventions of Authen::SASL::Perl (a server's answers go
+# to a callback); a subclass in Bench/Adapter/NAME.pm overrides what a backend does differently.
 use strict;
 use warnings;
 use Bench::Peer;
@@ -17,13 +16,13 @@ sub for_backend {
   bless {}, $pkg;
 }
 
-# What the backend has not got: { 'CRAM-MD5' => { server => 'why' } }
+# What the backend does not support: { 'CRAM-MD5' => { server => 'reason' } }
 sub lacks { {} }
-# Further modules to load, and further folders of modules
+# Additional modules to load, and additional module directories
 sub needs { () }
 sub libs  { () }
 
-# In the worker, before the backend is loaded. $dir is a scratch folder.
+# Runs in the worker, before the backend is loaded. $dir is a scratch directory.
 sub prepare { }
 
 sub load {
@@ -58,11 +57,10 @@ sub server_callbacks {
   return { getsecret => sub { $_[2]->($PASS) } };
 }
 
-# The argument after the host. None for DIGEST-MD5: where a server offers layers
-# too, the hand-made client takes qop=auth.
+# The argument after the host. None for DIGEST-MD5: if a server also offers layers, the hand-made client chooses qop=auth.
 sub server_options { () }
 
-# The four steps are inside the clock: functions of (connection, message), called without a look-up.
+# The four steps are timed: functions of (connection, message), called without a method look-up.
 sub client_start { $_[0]->client_start }
 sub client_step  { $_[0]->client_step($_[1]) }
 
@@ -78,10 +76,10 @@ sub server_step {
   $out;
 }
 
-# What encode gives, without the length that stands before it on the wire.
+# The result of encode, without the length that precedes it on the wire.
 sub frame { $_[1] }
 
-# The layer's own call, and a frame as it wants it
+# The layer's own call, and a frame in the form that it expects
 sub decode   { $_[0]->decode($_[1], length $_[1]) }
 sub arriving { $_[1] }
 

@@ -1,6 +1,6 @@
 package Bench::Gateway;
-# sasl-gate, haproxy and socat in front of one beanstalkd, and that beanstalkd without any of them. Several processes
-# work at once here, so that time is the clock's and not a processor's.
+# sasl-gate, haproxy and socat in front of one beanstalkd, and that beanstalkd without any of them. Several processes work at
+# the same time, so wall-clock time is measured, not processor time.
 use strict;
 use warnings;
 use Server::Beanstalkd;
@@ -19,21 +19,21 @@ sub new {
     haproxy => Server::Haproxy->start(backend => $backend), socat => Server::Socat->start(backend => $backend) }, $class;
 }
 
-# Seconds for a job: put, reserved and deleted, so many commands at once, on two connections.
+# Seconds per job: put, reserved and deleted, so many commands at once, on two connections.
 sub job {
   my ($self, $way, $depth, $count) = @_;
   my $f = $self->load('jobs', $self->{$way}, "count=$count", 'size=4096', 'threads=2', "depth=$depth");
   return $f->{error} ? $f : { cost => $f->{seconds} / $count };
 }
 
-# Seconds for a login with a connection of its own, the client's part included.
+# Seconds per login with its own connection, including the client's part.
 sub login {
   my ($self, $count) = @_;
   my $f = $self->load('logins', $self->{gate}, "count=$count", 'threads=4');
   return $f->{error} ? $f : { cost => $f->{seconds} / $count };
 }
 
-# Bytes of a connection that is in and idle. A gateway of its own: what another has freed would be used again.
+# Bytes per authenticated idle connection. Uses a separate gateway: another one would reuse freed memory.
 sub idle {
   my ($self, $count) = @_;
   my $gate = Server::SaslGate->start(backend => $self->{backend});

@@ -1,6 +1,6 @@
 package Bench::Lines;
-# What dev/bench promises: the lines of the table, each with its target. `least`
-# is a speed against the best peer, `most` a bound on a cost.
+# The targets of dev/bench: the lines of the table, each with its target. `least` is a minimum speed compared with the best
+# peer, `most` a maximum cost.
 use strict;
 use warnings;
 

@@ -1,5 +1,5 @@
 package Bench::Load;
-# A whole process, from exec to exit: one that ends after its first message, or any other.
+# A complete process, from exec to exit: one that ends after its first message, or any other.
 use strict;
 use warnings;
 use Time::HiRes qw(sleep);
@@ -15,8 +15,8 @@ sub command {
   ($^X, (map { "-I$_" } $lib, $adapter->libs), '-MAuthen::SASL=' . $adapter->module, @more, '-e', sprintf $PROGRAM, $mech, $callback);
 }
 
-# Seconds of CPU time. A process that has ended but was not waited for still has its
-# accounts in /proc, global destruction included.
+# Seconds of CPU time. A process that has ended but was not waited for still has its times in /proc, including global
+# destruction.
 sub once {
   my (@command) = @_;
   my $pid = open my $p, '-|', @command or return { error => "cannot start perl: $!" };

@@ -16,7 +16,7 @@ my %OF = (speed => \&speed, bare => \&bare, derivation => \&derivation, memory =
 # slice, rounds, quick, verbose, limits (the path of the C program), adapter => { name => object }
 sub new { my ($class, %o) = @_; bless {%o, workers => []}, $class }
 
-# { name => { cost => [by round], bad => n, error => why } }; lacking backends are left out
+# { name => { cost => [by round], bad => n, error => why } }; missing backends are left out
 sub measure {
   my ($self, $line) = @_;
   my %source = $OF{ $line->{kind} }->($self, $line);
@@ -111,7 +111,7 @@ sub sealing {
   return (ours => $ours{ours}, openssl => $self->openssl('auth-int', 65_536));
 }
 
-# A process for each round: what one round has freed is used again by the next.
+# A separate process per round: the next round would reuse memory that one round has freed.
 sub memory {
   my ($self, $line) = @_;
   my $n = $self->{quick} ? 3000 : 10_000;

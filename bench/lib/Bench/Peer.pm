@@ -1,6 +1,6 @@
 package Bench::Peer;
-# Hand-made SASL clients and servers, independent of every backend, so that one side
-# of a backend can be timed alone and its answers can be checked. Not a SASL library.
+# Hand-made SASL clients and servers, independent of every backend, so that one side of a backend can be timed alone and its
+# messages can be checked. Not a SASL library.
 use strict;
 use warnings;
 use Digest::MD5 qw(md5 md5_hex);
@@ -10,7 +10,7 @@ use MIME::Base64 qw(encode_base64 decode_base64);
 my %H = ('SHA-1' => [\&sha1, \&hmac_sha1, 20], 'SHA-256' => [\&sha256, \&hmac_sha256, 32], 'SHA-512' => [\&sha512, \&hmac_sha512, 64]);
 my $SERIAL = 0;
 my %CACHE;
-our $SALTS = 4;    # how many different salts the hand-made SCRAM server uses
+our $SALTS = 4;    # number of different salts that the hand-made SCRAM server uses
 
 sub b64 { encode_base64($_[0], '') }
 sub nonce { sprintf '%08x%08x%08x', ++$SERIAL, rand 2**32, rand 2**32 }
@@ -47,11 +47,11 @@ sub scram_verifier {
   sprintf 'SCRAM-%s$%d:%s$%s:%s', $h, $iters, b64($salt), b64($stored), b64($server);
 }
 
-# options: mech user pass host service iters; qop, what a DIGEST-MD5 server offers beside auth
+# options: mech user pass host service iters; qop, what a DIGEST-MD5 server offers in addition to auth
 sub client { my ($class, %o) = @_; bless {%o, role => 'client', stage => 0}, $class }
 sub server { my ($class, %o) = @_; bless {%o, role => 'server', stage => 0}, $class }
 
-# What an exchange leaves to be remembered, as a string; an empty one begins a new exchange
+# The state of an exchange, as a string; an empty one begins a new exchange
 my @STATE = qw(stage ok done nonce bare first gs2 salt proved expect got chal);
 sub pause { pack '(w/a)*', map { defined $_ ? $_ : '' } @{ $_[0] }{@STATE} }
 sub resume { @{ $_[0] }{@STATE} = $_[1] eq '' ? (0) : unpack '(w/a)*', $_[1] }
@@ -169,7 +169,7 @@ sub digest_values {
   map { md5_hex("$h1:$p->{nonce}:$p->{nc}:$p->{cnonce}:$qop:" . md5_hex("$_:$p->{'digest-uri'}$body")) } 'AUTHENTICATE', '';
 }
 
-# Is this the client's first frame?
+# Whether this is the client's first frame
 sub first_frame_ok {
   my ($self, $text, $frame) = @_;
   my $key = md5($self->{session} . 'Digest session key to client-to-server signing key magic constant');

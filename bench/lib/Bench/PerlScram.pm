@@ -1,6 +1,6 @@
 package Bench::PerlScram;
-# Authen::SASL::Perl before 2.2100 has no SCRAM: its users add Authen::SCRAM. These thin
-# mechanism classes stand in for that add-on, and do nothing where the mechanism is there.
+# Authen::SASL::Perl before 2.2100 has no SCRAM: its users add Authen::SCRAM. These thin mechanism classes replace that add-on,
+# and do nothing if the mechanism exists.
 use strict;
 use warnings;
 use Authen::SASL::Perl;

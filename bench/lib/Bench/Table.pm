@@ -1,5 +1,5 @@
 package Bench::Table;
-# Medians, and the table's rows: printed one by one, since measuring takes minutes.
+# Medians, and the table's rows, which are printed one by one, because measuring takes minutes.
 use strict;
 use warnings;
 use Exporter 'import';
@@ -13,8 +13,8 @@ sub median {
   @s % 2 ? $s[$#s / 2] : ($s[@s / 2 - 1] + $s[@s / 2]) / 2;
 }
 
-# Two things measured in turn, round by round: a machine that is slow for a
-# while is slow for both, so each round has a ratio of its own.
+# Two values measured in turn, round by round: a machine that is slow for a while is slow for both, so each round has its own
+# ratio.
 sub same_round_ratio {
   my ($above, $below) = @_;
   my $last = @$above < @$below ? $#$above : $#$below;

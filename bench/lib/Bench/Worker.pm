@@ -1,6 +1,6 @@
 package Bench::Worker;
-# The driver's handle of one worker process: a line of JSON each way. A worker that
-# crashes or hangs is an answer too: { error => why }.
+# The driver's handle of one worker process: a line of JSON in each direction. A crash or hang of a worker is also returned as
+# an answer: { error => why }.
 use strict;
 use warnings;
 use IPC::Open2;

@@ -1,6 +1,6 @@
 package Surface::Answers;
 
-# What callbacks do: the right thing while the tape says nothing else, or whatever a program can do there.
+# The behaviours of callbacks: correct unless the tape says otherwise, or anything that a program can do there.
 
 use strict;
 use warnings;
@@ -8,12 +8,12 @@ no warnings 'exiting';
 use Authen::SASL qw(Rust);
 use Scalar::Util ();
 
-# Stored keys: of the unknown secret, and of the client's.
+# Verifiers: of the unknown secret, and of the client's.
 my @verifier =
   map { Authen::SASL::Rust->scram_verifier(password => $_, mechanism => 'SCRAM-SHA-256', salt => 'saltsalt') }
   $Surface::UNKNOWN, $Surface::SECRET;
 
-# Marks what may lead to a success without the right secret.
+# Marks behaviours that may lead to a success without the right secret.
 sub permits {
   my ($name, $answer) = @_;
   return if $name !~ /\A(?:checkpass|getsecret|checktoken)\z/;
@@ -49,7 +49,7 @@ sub right {
   return \$right{$name};
 }
 
-# The behaviours. Each gets the record, the callback's name, and its arguments as they are; it gives a reference to the answer.
+# The behaviours. Each gets the record, the callback's name, and its unchanged arguments; it returns a reference to the answer.
 my @behaviours = (
   ['right', sub { my ($r, $name) = splice @_, 0, 2; return right($name, @_) }],
   ['value', sub { my ($r) = @_; return Surface::Values::value($r->[1]) }],
@@ -184,7 +184,7 @@ sub called {
 
 sub answered { my ($name, $answer) = @_; permits($name, $answer) unless $name eq 'none'; return $answer }
 
-# A value is read: a piece of the program may run there too.
+# A value is read: a part of the program may run there too.
 sub interlude {
   my @record = Surface::record(1) or return;
   my ($what, $do) = @{ $behaviours[$record[0] % @behaviours] };
@@ -211,7 +211,7 @@ sub shared {
   return (map { values %$_ } \(%plain, %lvalue, %with_own)), $own;
 }
 
-# The callbacks of one side; `few` leaves the ones that nobody needs, `form` is how each is given.
+# The callbacks of one side; `few` omits unnecessary ones, `form` is the form of each.
 sub callbacks {
   my ($server, $form, $few, $odd) = @_;
   my @names = $server ? @SERVER : @CLIENT;
@@ -231,7 +231,7 @@ sub callbacks {
   if ($form % 5 == 4) {
     my $name = $names[$odd % @names];
     $given{$name} = ${ Surface::Values::value($odd) };
-    $Surface::permitted = 1 if $name =~ /\A(?:checkpass|getsecret|checktoken)\z/;    # it may be code that says yes
+    $Surface::permitted = 1 if $name =~ /\A(?:checkpass|getsecret|checktoken)\z/;    # it may be code that returns true
   }
   return \%given;
 }

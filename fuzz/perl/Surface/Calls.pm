@@ -1,6 +1,6 @@
 package Surface::Calls;
 
-# Everything that a program can call, also with arguments for which it is not made.
+# Everything that a program can call, including with unsuitable arguments.
 
 use strict;
 use warnings;
@@ -20,7 +20,7 @@ my @mechanisms = (grep { !/\AGS/ } Authen::SASL::Rust->global_listmech);
 my @lists = (@mechanisms, join(' ', @mechanisms), 'SCRAM-SHA-256 PLAIN', 'PLAIN LOGIN ANONYMOUS', '', 'NOSUCH',
   'DIGEST-MD5 CRAM-MD5');
 my ($with_layer) = grep { $lists[$_] eq 'DIGEST-MD5' } 0 .. $#lists;
-# Accounts of nobody, by a daemon that does not run, and the mechanisms that they allow, with and without -PLUS.
+# An account store without users, with a daemon that does not run, and the mechanisms that it allows, with and without -PLUS.
 my @allowed = qw(PLAIN SCRAM-SHA-1 SCRAM-SHA-256 EXTERNAL);
 my $accounts = Authen::SASL::Rust::Accounts->new(
   cyrus => { pwcheck_method => 'saslauthd', saslauthd_path => '/nonexistent/mux', mech_list => "@allowed" });
@@ -36,14 +36,15 @@ my @plain_methods =
   _usable _unbind property answer setpass checkpass global_listmech);
 my %slow = map { $_ => 1 } qw(login scram_verifier _own _make_verifier bootstrap can isa import);
 
-# Every sub of ours, public or not, but those that wait for a peer, take as long as they are told, or alter what programs share.
+# All our subs, public or not, except those that wait for a peer, run for a requested time, or change objects that programs
+# share.
 my @subs = map {
   my $package = $_;
   no strict 'refs';
   map { \&{"${package}::$_"} } grep { !$slow{$_} && defined &{"${package}::$_"} } sort keys %{"${package}::"};
 } map { "Authen::SASL::Rust$_" } '', qw(::Connection ::Layer ::Layer::Handle ::AuthLine ::Error ::ChannelBinding);
 
-# Messages that a peer might send; two of them come close to a log-in.
+# Messages that a peer might send; two of them come close to a login.
 my @messages = (
   "\0fred\0$Surface::SECRET", "\0fred\0rubber", "wilma\0fred\0$Surface::SECRET", 'fred', $Surface::SECRET, '',
   'n,,n=fred,r=abcdef', 'y,,n=fred,r=abcdef',
@@ -56,7 +57,7 @@ my @messages = (
   '{"status":"invalid_token"}',
 );
 
-# What is in a slot. A connection that is wanted and not there yet is made: a client or a server, by the number.
+# The object in a slot. A missing connection is made: a client or a server, depending on the number.
 sub slot {
   my ($kind, $number) = @_;
   my $slot = $number % 4;
@@ -68,14 +69,14 @@ sub slot {
 }
 sub value { return Surface::Values::value($_[0]) }
 
-# A server with these accounts, and a mechanism that they do not allow.
+# A server with this account store, and a mechanism that it does not allow.
 sub is_excluded {
   my ($conn, $name) = @_;
   my $its = $conn->{property} && $conn->{property}{accounts};
   return ref $its && $its == $accounts && !grep { $name =~ /\A\Q$_\E(?:-PLUS)?\z/ } @allowed;
 }
 
-# The numbers of a record choose the message: what came last to a slot, perhaps changed; a usual one; any value.
+# The numbers of a record select the message: the last one for a slot, perhaps changed; a usual one; any value.
 sub message {
   my ($way, $which) = @_;
   my $last = $Surface::world{message}[$which % 4];
@@ -90,7 +91,7 @@ sub message {
     : value($which);
 }
 
-# What a step has returned, for the slot's peer.
+# Stores the result of a step for the slot's peer.
 sub returned {
   my ($slot, @got) = @_;
   Surface::finding('a step returned ' . @got . ' values') if @got > 1;
@@ -116,7 +117,7 @@ sub make {
   my ($slot, $list, $form, $few, $third) = @$r;
   $Surface::world{known} = $few >> 2 & 3;
   $Surface::world{verifier} = $few >> 4 & 1;
-  # A client with these callbacks acts as anna, or says why not.
+  # A client with these callbacks acts as anna, or reports an error.
   $Surface::world{acting} = my $acting = $few >> 7;
   my $parent = $Surface::world{sasl}[$slot % 4];
   if (!$parent || $few & 32) {
@@ -144,7 +145,7 @@ sub make {
   return;
 }
 
-# Both sides to the end; a message may be changed on its way.
+# Runs both sides to the end; a message may be changed on its way.
 sub exchange {
   my ($r) = @_;
   my ($client, $server, $changed, $how, $way) = @$r;
@@ -168,7 +169,7 @@ sub exchange {
   return;
 }
 
-# A client that was to act as another user has not logged in as itself, without a word.
+# A client with an authzid must not silently log in as itself.
 sub acted {
   my ($c, $s) = @_;
   my $name = $c->property('mechname') || '';
@@ -182,11 +183,11 @@ sub acted {
 sub property_value {
   my ($name, $number) = @_;
   my $value = value($number);
-  # The number of iterations is work that the program asks for.
+  # The number of iterations is work that the program itself requests.
   return $name =~ /iterations/ && !ref $$value && ($$value || 0) =~ /\A[0-9e]+\z/ ? \4096 : $value;
 }
 
-# A client and a server with a layer between them, and a handle for each.
+# A client and a server with a security layer, and a handle for each.
 sub connected {
   my ($r) = @_;
   my @pair = (0, 1);
@@ -201,7 +202,7 @@ sub connected {
   return;
 }
 
-# A layer over one end of a pair of sockets, whose other end echoes nothing and waits for nobody.
+# A layer on one end of a socket pair; the other end sends nothing and does not block.
 sub cover {
   my ($r) = @_;
   my $conn = slot(conn => $r->[0]);
@@ -355,7 +356,7 @@ my @calls = (
     'AUTH lines to the end',
     sub {
       my ($client, $server) = @{ $Surface::world{line} }[0, 1];
-      $Surface::meddled = 1 if $Surface::depth > 1;    # a program that goes on within its callback
+      $Surface::meddled = 1 if $Surface::depth > 1;    # a program that continues within its callback
       my $to_server = $client->begin;
       for (1 .. 8) { $to_server = $client->feed($server->feed($to_server)); Surface::born($client->connection) }
     }

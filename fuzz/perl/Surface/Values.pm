@@ -1,6 +1,6 @@
 package Surface::Values;
 
-# Arguments of every kind. Each is handed over as a reference to the scalar itself, so that magic stays on it.
+# Arguments of every kind. Each is passed as a reference to the scalar itself, so that it keeps its magic.
 
 use strict;
 use warnings;
@@ -28,7 +28,7 @@ use Scalar::Util ();
   package Surface::Values::Bare;
 }
 
-# Reading may run a piece of the program.
+# Reading may run a part of the program.
 sub read_by_perl { return Surface::Answers::interlude() }
 
 my $class = 'Authen::SASL::Rust::Connection';
@@ -102,7 +102,7 @@ my @made = (
   }
 }
 
-# What the program has made itself.
+# Objects that the program has made itself.
 my @own = map {
   my $kind = $_;
   map {
@@ -125,7 +125,7 @@ my @all = (
     sub { my $v = $Surface::forged[$n]; \$v }
   } 0 .. 3
 );
-my $TEXTS = 224;    # numbers from here on are the program's texts
+my $TEXTS = 224;    # numbers from here on denote the program's texts
 
 sub value {
   my ($number) = @_;

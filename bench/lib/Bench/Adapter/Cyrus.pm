@@ -54,7 +54,7 @@ sub pin {
   $self->{pin} = [ $parent, $connection ];
 }
 
-# A mechanism in which the server begins must be started without an argument at all.
+# A mechanism in which the server sends first must be started without any argument.
 sub server_start { defined $_[1] && length $_[1] ? $_[0]->server_start($_[1]) : $_[0]->server_start }
 sub server_step  { $_[0]->server_step(defined $_[1] ? $_[1] : '') }
 sub client_step  { $_[0]->client_step(defined $_[1] ? $_[1] : '') }

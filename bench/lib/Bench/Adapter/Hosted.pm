@@ -1,6 +1,6 @@
 package Bench::Adapter::Hosted;
-# Cyrus' plugins in our host: the same shared objects that libsasl2 loads for Bench::Adapter::Cyrus, and on a server the
-# same users behind the same plugin for sasldb.
+# Cyrus SASL plugins in our host: the same shared objects that libsasl2 loads for Bench::Adapter::Cyrus, and on a server the
+# same users through the same sasldb plugin.
 use strict;
 use warnings;
 use parent 'Bench::Adapter::Rust';

@@ -4,14 +4,13 @@ use warnings;
 use parent 'Bench::Adapter';
 
 sub module { 'Authen::SASL::Rust' }
-# The built tree as `make install` lays it out, in one folder: run makes it.
+# The built tree as `make install` lays it out, in one directory: run makes it.
 sub libs   { $ENV{BENCH_INSTALLED} }
 
-# An EXTERNAL server believes what the transport has proved.
+# An EXTERNAL server trusts what the transport has proved.
 sub server_options { $_[1] eq 'EXTERNAL' ? { external_id => $Bench::Adapter::USER } : () }
 
-# Answers by return value, as a program written to Authen::SASL::Cyrus has them: no
-# continuation to make for each step.
+# Answers by return value, as in a program written for Authen::SASL::Cyrus: no continuation has to be made for each step.
 sub server_callbacks {
   my ($self, $mech, $job) = @_;
   my ($user, $pass) = ($Bench::Adapter::USER, $Bench::Adapter::PASS);
@@ -23,7 +22,7 @@ sub server_callbacks {
 sub server_start { $_[0]->server_start($_[1]) }
 sub server_step  { $_[0]->server_step($_[1]) }
 
-# One PBKDF2 and the two HMACs that turn it into stored keys, no handshake around it
+# One PBKDF2 and the two HMACs that turn it into a verifier, without a handshake
 sub verifier {
   my ($self, $hash, $pass, $iters) = @_;
   Authen::SASL::Rust->scram_verifier(mechanism => "SCRAM-$hash", password => $pass, iterations => $iters);
