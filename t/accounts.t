@@ -137,7 +137,7 @@ subtest 'changes' => sub {
   is($server->checkpass('eve', 'paint'), 0, 'indeed');
   for my $flags (4, 8, -1) {
     is(eval { $server->setpass('eve', 'x', $flags) }, undef, "flags '$flags'");
-    like($@, qr/^setpass: accounts know the flags 1 and 2/, 'are refused');
+    like($@, qr/^setpass: account stores support the flags 1 and 2/, 'are refused');
   }
 };
 
@@ -167,7 +167,7 @@ subtest 'what cannot be done dies with the reason' => sub {
     }
   }
   refused(qr/^the password is empty/, sub { $accounts->setpass('fred', '') });
-  refused(qr/a password is needed/, sub { $accounts->setpass('fred') });
+  refused(qr/a password is required/, sub { $accounts->setpass('fred') });
   refused(qr/^the password holds/, sub { $accounts->setpass('fred', "\a") });
   refused(qr/^mechanism: names of SCRAM/, sub { $accounts->setpass('fred', 'x', mechanism => 'PLAIN') });
   for my $number (0, 4095, -1, 'x', 100_000_001, 1e12) {
@@ -194,7 +194,7 @@ subtest 'what cannot be done dies with the reason' => sub {
     refused(qr/no live accounts/, sub { server('PLAIN', { accounts => $other }) });
   }
   my $client = Authen::SASL->new(mechanism => 'ANONYMOUS');
-  refused(qr/only a server has accounts/, sub { $client->client_new('x', 'y', { users => '/x' }) });
+  refused(qr/only a server has an account store/, sub { $client->client_new('x', 'y', { users => '/x' }) });
   refused(qr/a new object was expected/, sub { $accounts->_users('/x') });
   refused(qr/no live accounts/, sub { Authen::SASL::Rust::Accounts::_list(1) });
   is($accounts->check('fred', 'pencil'), 1, 'and nothing has changed');

@@ -171,7 +171,7 @@ for my $line ('auth-start plain 5', 'auth-start PL:AIN 99999999', 'auth-start ' 
 # How a client handles faulty servers.
 my $OFFER = "OK 13\r\nSCRAM-SHA-256\r\n";
 for my $case (
-  ["UNKNOWN_COMMAND\r\n", qr/does not know AUTH.*plain beanstalkd/],
+  ["UNKNOWN_COMMAND\r\n", qr/does not support AUTH.*plain beanstalkd/],
   ["OK\r\n", qr/unexpected reply from the server: 'OK'/],
   ["OK 5\r\nPLAIN\r\n", qr/the server offers PLAIN, and SCRAM-SHA-256 is wanted/],
   ["OK 0\r\n\r\n", qr/the server offers none/],

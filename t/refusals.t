@@ -125,7 +125,7 @@ subtest 'eg/event-server' => sub {
   like($say->(''), qr/^\+OK/, 'the next one');
   my $log = stop($server);
   is(scalar(() = $log =~ /^refused: SCRAM-SHA-256 server: authentication failed/mg), 3, 'each refusal is in the log');
-  is(scalar(() = $log =~ /^refused: the log-in was not finished$/mg), 1, 'and a client that hangs up in the middle');
+  is(scalar(() = $log =~ /^refused: the login was not finished$/mg), 1, 'and a client that hangs up in the middle');
 };
 
 subtest 'eg/event-server, and a directory that is away' => sub {
