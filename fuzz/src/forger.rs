@@ -16,7 +16,7 @@ const MAX_ITERATIONS: u32 = 8;
 pub fn client_final(facts: &ExchangeFacts, server: &Run, message: &[u8]) -> Option<Vec<u8>> {
     let proof = message.windows(3).rposition(|window| window == b",p=")?;
     let without_proof = &message[..proof];
-    let (first, server_first) = (server.fed.first()?, server.said.last()?);
+    let (first, server_first) = (server.received.first()?, server.sent.last()?);
     let auth_message: &[&[u8]] = &[bare(first)?, b",", server_first, b",", without_proof];
     let (hash, _) = family(facts.mechanism)?;
     let keys = keys(facts, &facts.client_secret(), server_first)?;
@@ -29,9 +29,9 @@ pub fn client_final(facts: &ExchangeFacts, server: &Run, message: &[u8]) -> Opti
 /// The `server-final-message` with a signature that the client must find valid, over the messages that the client has received and
 /// sent.
 pub fn server_final(facts: &ExchangeFacts, client: &Run) -> Option<Vec<u8>> {
-    let [first, .., last] = &client.said[..] else { return None };
+    let [first, .., last] = &client.sent[..] else { return None };
     let without_proof = &last[..last.windows(3).rposition(|window| window == b",p=")?];
-    let server_first = client.fed.last()?;
+    let server_first = client.received.last()?;
     let auth_message: &[&[u8]] = &[bare(first)?, b",", server_first, b",", without_proof];
     let (hash, _) = family(facts.mechanism)?;
     let keys = keys(facts, &facts.secret(), server_first)?;

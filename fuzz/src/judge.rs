@@ -48,7 +48,7 @@ pub fn end(evidence: &Evidence) {
     }
     if server.session.need_step() {
         assert!(
-            client.run.failed && !client.run.last_word,
+            client.run.failed && !client.run.failed_with_message,
             "the server still waits, but the client has nothing more to send"
         );
     }
@@ -56,7 +56,7 @@ pub fn end(evidence: &Evidence) {
         assert!(!client.session.need_step(), "the client still waits, but the server has succeeded");
     }
     // The name in a log of failed logins.
-    if server.run.failed && server.run.asked {
+    if server.run.failed && server.run.asked_about_user {
         let tried = server.session.claimed_user();
         let named = [Some(evidence.client.facts.name), evidence.client.facts.acts_as()];
         assert!(named.contains(&tried), "{tried:?} is logged as failed, but it was {named:?}");
@@ -113,7 +113,7 @@ fn server(evidence: &Evidence, facts: &ExchangeFacts) {
 fn scram_server(evidence: &Evidence, facts: &ExchangeFacts) {
     let server = &evidence.server;
     // An empty message may follow, if the protocol cannot send data with its success.
-    let [first, last, ..] = &server.run.fed[..] else { panic!("a success after one message") };
+    let [first, last, ..] = &server.run.received[..] else { panic!("a success after one message") };
     let (first, last) = (String::from_utf8_lossy(first), String::from_utf8_lossy(last));
     let header = first.match_indices(',').nth(1).map(|(at, _)| &first[..=at]).expect("a GS2 header");
     let ours = attribute(&first[header.len()..], 'r').expect("the client's nonce").to_owned()
@@ -143,7 +143,9 @@ fn client(evidence: &Evidence, facts: &ExchangeFacts) {
         assert!(proved, "the client trusts a server that has not proved its identity");
     }
     if facts.mechanism.starts_with("SCRAM-") {
-        let [first, _] = &client.run.fed[..] else { panic!("a success that took more or fewer than two messages") };
+        let [first, _] = &client.run.received[..] else {
+            panic!("a success that took more or fewer than two messages")
+        };
         let first = String::from_utf8_lossy(first);
         let theirs = attribute(&first, 'r').expect("a nonce");
         assert!(theirs.len() > nonce.len() && theirs.starts_with(nonce.as_str()), "a success with the nonce {theirs}");
@@ -186,7 +188,7 @@ fn agreement(evidence: &Evidence) {
 }
 
 fn has_received(run: &Run, nonce: &str) -> bool {
-    run.fed.iter().any(|message| message.windows(nonce.len()).any(|window| window == nonce.as_bytes()))
+    run.received.iter().any(|message| message.windows(nonce.len()).any(|window| window == nonce.as_bytes()))
 }
 
 /// The value of the first attribute with that name.

@@ -249,7 +249,7 @@ impl Call {
                 return None;
             }
         };
-        let message = server.run.said.last().filter(|_| matches!(outcome, Outcome::Send | Outcome::FailedWithMessage));
+        let message = server.run.sent.last().filter(|_| matches!(outcome, Outcome::Send | Outcome::FailedWithMessage));
         Some((outcome, format!("{outcome:?} {}", message.map(|message| shape(message)).unwrap_or_default())))
     }
 }

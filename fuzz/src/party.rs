@@ -45,17 +45,17 @@ pub fn world(side: Side, facts: &ExchangeFacts, nonces: Rc<RefCell<Vec<String>>>
 #[derive(Default)]
 pub struct Run {
     /// The messages that it has received.
-    pub fed: Vec<Vec<u8>>,
+    pub received: Vec<Vec<u8>>,
     /// The messages that it has sent.
-    pub said: Vec<Vec<u8>>,
+    pub sent: Vec<Vec<u8>>,
     /// The nonces that it has generated.
     pub nonces: Vec<String>,
     /// It has failed.
     pub failed: bool,
     /// Its application was asked about a user.
-    pub asked: bool,
+    pub asked_about_user: bool,
     /// It has failed with a message for the peer.
-    pub last_word: bool,
+    pub failed_with_message: bool,
     /// It has succeeded.
     pub succeeded: bool,
 }
@@ -104,7 +104,7 @@ impl Party {
     pub fn start(&mut self, initial: Option<&[u8]>) -> Outcome {
         self.nonces.borrow_mut().clear();
         self.earlier_runs.push(std::mem::take(&mut self.run));
-        self.run.fed.extend(initial.map(<[u8]>::to_vec));
+        self.run.received.extend(initial.map(<[u8]>::to_vec));
         let outcome = self.session.start(initial, &mut self.world.lend());
         self.answer_all(outcome)
     }
@@ -113,7 +113,7 @@ impl Party {
     pub fn step(&mut self, message: &[u8]) -> Outcome {
         let outcome = self.session.step(message, &mut self.world.lend());
         if !matches!(outcome, Outcome::Over | Outcome::Busy) {
-            self.run.fed.push(message.to_vec());
+            self.run.received.push(message.to_vec());
         }
         self.answer_all(outcome)
     }
@@ -128,14 +128,14 @@ impl Party {
             let question = self.session.question().expect("a question");
             if let Question::CheckPassword { authcid, .. } | Question::Credentials { authcid, .. } = question {
                 assert!(self.session.claimed_user().is_some(), "{authcid} is looked up, but a log could not name it");
-                self.run.asked = true;
+                self.run.asked_about_user = true;
             }
             outcome = self.reply();
             self.check(outcome);
         }
         self.run.nonces.clone_from(&self.nonces.borrow());
         if matches!(outcome, Outcome::Send | Outcome::FailedWithMessage) {
-            self.run.said.push(self.session.message().to_vec());
+            self.run.sent.push(self.session.message().to_vec());
         }
         outcome
     }
@@ -203,7 +203,7 @@ impl Party {
         }
         let session = &self.session;
         self.run.failed |= failed;
-        self.run.last_word |= outcome == Outcome::FailedWithMessage;
+        self.run.failed_with_message |= outcome == Outcome::FailedWithMessage;
         self.run.succeeded |= session.is_success();
         assert_eq!(session.failure().is_some(), self.run.failed, "{outcome:?}");
         if self.run.failed {
