@@ -267,8 +267,8 @@ impl User {
         // SAFETY: the parameters are libsasl2's.
         let (canon, conn) = unsafe { ((*self.params).canon_user, (*self.host.utils()).conn) };
         let canon = canon.ok_or_else(|| Error::outside(Code::BadParam, "libsasl2 provides no canon_user"))?;
-        let name = CString::new(name)
-            .map_err(|_| Application::Unusable { what: "name", reason: "holds a NUL character" })?;
+        let name =
+            CString::new(name).map_err(|_| Application::Unusable { what: "name", reason: "holds a NUL character" })?;
         // SAFETY: the name ends in a NUL after its length; the out-parameters are libsasl2's.
         match unsafe { canon(conn, name.as_ptr(), name.as_bytes().len() as c_uint, flags, self.out) } {
             code::OK => Ok(()),
