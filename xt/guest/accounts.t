@@ -55,7 +55,7 @@ is_deeply kept('verifier'), [], 'who is deleted has nothing';
 # A verifier in place of the password, as other programs store it.
 saslpasswd2('other', Peer::StoredKey->of('SCRAM-SHA-256', 'sesame'), '-c');
 is in("$folder/other", 'SCRAM-SHA-256'), 'right', 'a verifier of another maker';
-is in("$folder/other", 'CRAM-MD5'), '', 'is no password';
+is in("$folder/other", 'CRAM-MD5'), '', 'is not a password';
 
 # Tokens, if requested: sasl_checkpass checks them.
 my $sasldb = Peer::Cyrus::_user_file('fred', 'sesame', 'localhost');
