@@ -254,8 +254,8 @@ User properties come from the same plugins:
     # ... the exchange ...
     my @mail = $server->property('auxprop:mail');
 
-A name with a star is a property of the authcid. A name without a star is a property of the authzid, if there
-is one.
+A name with a star is a property of the user who has logged in (authcid). A name without a star is a property of the
+identity to act as (authzid), which is the same user if the client named no other.
 
 If a user has both a verifier (C<authPassword>) and a password, SCRAM uses the matching verifier, and CRAM-MD5, DIGEST-MD5 and NTLM use
 the password.
