@@ -13,8 +13,11 @@ use std::hint::black_box;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::parent_id;
 
+use authen_sasl_rust::accounts::Accounts;
 use authen_sasl_rust::config::ChannelBinding;
-use authen_sasl_rust::contract::{Abilities, Accounts, Answer, Property, Question, Random, Side, TokenVerdict, Values};
+use authen_sasl_rust::contract::{
+    Abilities, Answer, CredentialKind, Property, Question, Random, Side, TokenVerdict, Values,
+};
 use authen_sasl_rust::crypto::hash::Hash;
 use authen_sasl_rust::crypto::pbkdf2;
 use authen_sasl_rust::error::Error;
@@ -156,7 +159,7 @@ impl Login {
     }
 
     fn session(&self, side: Side) -> Session {
-        let mut session = Session::new(side);
+        let mut session = Session::new(side, authen_sasl_rust::mechanism::registry());
         let config = &mut session.config;
         config.service = "imap".into();
         config.host = "localhost".into();
@@ -308,12 +311,16 @@ fn users_file() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("permissions for us alone");
 
     let session = Login::new("SCRAM-SHA-256").session(Side::Server);
-    let mechanism = session.mechanism().expect("a mechanism");
     let file = UsersFile::new(&path).expect("an absolute name");
     for (who, authcid) in [("known", "user500"), ("unknown", "nobody")] {
-        let question = Question::Credentials { authcid: authcid.into(), authzid: None, realm: None };
+        let question = Question::Credentials {
+            kind: CredentialKind::Scram(Hash::Sha256),
+            authcid: authcid.into(),
+            authzid: None,
+            realm: None,
+        };
         count(&format!("users' file, {who} user"), "look-up", 1, TIMES, || {
-            file.answer(&question, mechanism, &session.config).expect("an answer")
+            file.answer(&question, &session.config).expect("an answer")
         });
     }
     let text = Secret::from(text);

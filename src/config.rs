@@ -5,11 +5,9 @@ mod kerberos;
 mod names;
 mod server;
 
-use std::sync::Arc;
-
-use crate::contract::{Abilities, SecurityFlags};
 use crate::error::{Application, Error};
-use crate::plugin::Plugins;
+use crate::vocabulary::{Abilities, SecurityFlags};
+use crate::wire::names::words;
 
 pub use binding::{BindingPolicy, ChannelBinding};
 pub use names::{nearest, Closeness, OPTIONS};
@@ -90,7 +88,6 @@ struct Rare {
     tls_ssf: u32,
     tls_certificate: bool,
     unix_peer: bool,
-    plugins: Option<Arc<Plugins>>,
     local: Option<Box<str>>,
     remote: Option<Box<str>>,
 }
@@ -125,18 +122,6 @@ impl Config {
     /// A server's default realm.
     pub fn realm(&self) -> Option<&str> {
         self.rare.as_ref()?.realm.as_deref()
-    }
-
-    /// The plugins whose mechanisms may be used.
-    pub fn plugins(&self) -> Option<&Arc<Plugins>> {
-        self.rare.as_ref()?.plugins.as_ref()
-    }
-
-    /// Sets or takes away the plugins.
-    pub fn set_plugins(&mut self, plugins: Option<Arc<Plugins>>) {
-        if plugins.is_some() || self.rare.is_some() {
-            self.rare().plugins = plugins;
-        }
     }
 
     /// The address and port of this side, `ip;port`.
@@ -311,11 +296,6 @@ impl Config {
             _ => return self.get_kerberos(name).or_else(|| self.get_server(name)),
         })
     }
-}
-
-/// The names in a list of offers.
-pub fn words(list: &str) -> impl Iterator<Item = &str> {
-    list.split(|c: char| c.is_ascii_whitespace() || c == ',').filter(|word| !word.is_empty())
 }
 
 fn option(name: &'static str, range: &'static str) -> Error {

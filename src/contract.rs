@@ -1,6 +1,6 @@
-//! Everything that the author of a mechanism must read: this file, and what is in its folder.
+//! Everything that the author of a mechanism must read: this file, and the words of [`crate::vocabulary`].
 //!
-//! A [`Mechanism`] is a static description with two constructors, one a side. A constructor
+//! A [`Mechanism`] is a [`Description`] with two constructors, one per side. A constructor
 //! returns the first [`State`]. The session feeds it [`Event`]s; each state is consumed by the
 //! event that it waits for and answers with a [`Step`]: bytes for the peer, a [`Question`] for
 //! the application, or the end. Nothing here opens a socket, reads a clock or knows Perl: what a
@@ -16,85 +16,118 @@
 //! - a message after the end, a step while an answer is owed, a message above [`MESSAGE_LIMIT`];
 //! - the `canonuser`, `authorize` and `checkpass`-or-`getsecret` decisions of a server.
 
-mod accounts;
-mod sets;
-mod values;
-
 use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
-use base64::engine::general_purpose::STANDARD;
-use base64::Engine;
-
+use crate::accounts::Accounts;
 use crate::config::Config;
-use crate::error::{Application, Error, Malformed};
+use crate::error::{Application, Code, Error, Malformed};
 use crate::secret::Secret;
 
-pub use accounts::{Account, Accounts, Properties};
-pub use sets::{Abilities, SecurityFlags};
-pub use values::{Property, Values};
+pub use crate::error::Side;
+pub use crate::limits::{MESSAGE_LIMIT, NAME_LIMIT, SECRET_LIMIT};
+pub use crate::vocabulary::{
+    Abilities, Answer, CredentialKind, Description, Property, Question, SecurityFlags, TokenVerdict, Values,
+};
+pub use crate::world::{DerivedKeys, KeyId, Lookups, Random, World};
 
-/// Longest message that is read from a peer, in bytes. Tickets with a Windows authorization are the longest
-/// that there are, some hundred kilobytes.
-pub const MESSAGE_LIMIT: usize = 1 << 20;
+/// A mechanism: what it is, and how an exchange of each side begins. It owns its data, so a program can bring its own;
+/// it is a static, or it stays for as long as the process.
+///
+/// A mechanism can be read as its [`Description`]: `mechanism.name`.
+pub trait Mechanism: Send + Sync {
+    /// What it is.
+    fn description(&self) -> &Description;
 
-/// Longest name (authentication or authorization identity, host, port), in bytes, from a peer or from the
-/// application. The longest that a standard allows is XMPP's address of 3071 bytes (RFC 7622 §3.1).
-pub const NAME_LIMIT: usize = 4096;
+    /// A client's first state.
+    fn client(&'static self) -> Next;
 
-/// Longest password, token or stored key that the application gives, in bytes.
-pub const SECRET_LIMIT: usize = 1 << 16;
+    /// A server's first state.
+    fn server(&'static self) -> Next;
 
-/// One of the two sides of an exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The side that authenticates itself.
-    Client,
-    /// The side that verifies.
-    Server,
-}
+    /// Why it cannot be used here on that side, beyond what its description says: the machine lacks a library, for instance.
+    fn unavailable_reason(&'static self, _side: Side, _setup: Setup<'_>) -> Option<String> {
+        None
+    }
 
-impl fmt::Display for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Side::Client => "client",
-            Side::Server => "server",
-        })
+    /// True if its server keeps secrets of its own, beside those of the accounts.
+    fn keeps_secrets(&'static self) -> bool {
+        false
+    }
+
+    /// Sets the secret that its server keeps of a user, or takes it away without a password. `flags` are `SASL_SET_*` of sasl.h.
+    ///
+    /// # Errors
+    /// [`Error::Outside`] if it keeps none, or it cannot be stored.
+    fn set_secret(
+        &'static self,
+        _setup: Setup<'_>,
+        _user: &str,
+        _password: Option<&Secret>,
+        _flags: u32,
+    ) -> Result<(), Error> {
+        Err(Error::outside(Code::NoMech, "this mechanism keeps no secrets"))
     }
 }
 
-/// One mechanism under its IANA name. All of them are listed in [`crate::mechanism::ALL`].
-#[derive(Debug)]
-pub struct Mechanism {
-    /// The registered name, 1 to 20 characters of A-Z, 0-9, hyphen and underscore.
-    pub name: &'static str,
-    /// Who sends the first message (RFC 4422 §5, item 2a).
-    pub first: Side,
-    /// Preference among mechanisms: higher is stronger. See [`crate::mechanism`] for the scale.
-    pub rank: u8,
-    /// Strength of the best security layer it can negotiate; 0 for none.
-    pub max_ssf: u32,
-    /// Security flags that it satisfies.
-    pub security: SecurityFlags,
-    /// What a client's application must be able to answer: all of these.
-    pub client_needs: Abilities,
-    /// What a server's application must be able to answer: one of these; empty for nothing.
-    pub server_needs: Abilities,
-    /// Client: it can ask to act as another identity than the one that authenticates (ANONYMOUS: its trace).
-    pub carries_authzid: bool,
-    /// True if a client derives keys that are worth remembering ([`DerivedKeys`]).
-    pub derives_keys: bool,
-    /// Why this machine does not have it for that side of a connection; `None` if it does. Those that need nothing of
-    /// the machine say [`available`].
-    pub unavailable: fn(&'static Mechanism, Side, &Config) -> Option<String>,
+impl Deref for dyn Mechanism {
+    type Target = Description;
+
+    fn deref(&self) -> &Description {
+        self.description()
+    }
+}
+
+impl fmt::Debug for dyn Mechanism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// A mechanism whose states need nothing but their [`Context`].
+pub struct Stateless {
+    /// What it is.
+    pub description: Description,
     /// Makes a client's first state.
     pub client: fn() -> Next,
     /// Makes a server's first state.
     pub server: fn() -> Next,
 }
 
-/// The [`Mechanism::unavailable`] of a mechanism that is there on every machine.
-pub fn available(_: &'static Mechanism, _: Side, _: &Config) -> Option<String> {
-    None
+impl Mechanism for Stateless {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn client(&'static self) -> Next {
+        (self.client)()
+    }
+
+    fn server(&'static self) -> Next {
+        (self.server)()
+    }
+}
+
+/// How one side of a connection is set up.
+#[derive(Clone, Copy)]
+pub struct Setup<'a> {
+    /// Options and properties.
+    pub config: &'a Config,
+    /// A server's accounts: they answer the questions that its application has no callback for.
+    pub accounts: Option<&'a Arc<dyn Accounts>>,
+}
+
+impl<'a> Setup<'a> {
+    /// Options alone, without accounts.
+    pub fn of(config: &'a Config) -> Self {
+        Setup { config, accounts: None }
+    }
+
+    /// What is answered at all, by the application or by the accounts.
+    pub fn answered(&self) -> Abilities {
+        self.accounts.map_or(self.config.abilities, |accounts| self.config.abilities.and(accounts.abilities()))
+    }
 }
 
 /// A state of one side, named for what it waits for: `AwaitServerFirst`, `AwaitVerdict`.
@@ -204,187 +237,21 @@ pub trait SecurityLayer: Send {
 
 /// What a mechanism may look at besides its own state.
 pub struct Context<'a, 'w> {
-    /// The mechanism itself: states that serve a family read its name here.
-    pub mechanism: &'static Mechanism,
+    /// The mechanism itself: states that serve a family read its hash here.
+    pub mechanism: &'static dyn Mechanism,
     /// Options and properties of the connection.
     pub config: &'a Config,
+    /// A server's accounts. The session asks them; a mechanism that looks up more than a credential may do so itself.
+    pub accounts: Option<&'a Arc<dyn Accounts>>,
     /// What the world lends.
     pub world: &'a mut World<'w>,
 }
 
-/// What stands outside the core and is lent to it for the time of one call.
-pub struct World<'w> {
-    /// Random bytes for nonces.
-    pub random: &'w mut dyn Random,
-    /// A client's memory of derived keys, if the application keeps one.
-    pub keys: Option<&'w dyn DerivedKeys>,
-    /// What a server derives the salts of users without a stored salt from, unknown ones included.
-    pub salt_key: &'w [u8],
-    /// What a server has learned about the look-ups that its application answers.
-    pub lookups: &'w dyn Lookups,
-}
-
-/// A source of random bytes fit for nonces.
-pub trait Random {
-    /// Fills the whole of `buffer`.
-    ///
-    /// # Errors
-    /// [`Error::System`] if the operating system has none; never a weaker source instead.
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Error>;
-
-    /// A nonce: printable, without comma, never empty. A source that repeats a published exchange
-    /// gives that exchange's nonces here.
-    ///
-    /// # Errors
-    /// As [`Random::fill`].
-    fn nonce(&mut self) -> Result<String, Error> {
-        let mut bytes = [0; 24];
-        self.fill(&mut bytes)?;
-        Ok(STANDARD.encode(bytes))
+impl<'a> Context<'a, '_> {
+    /// How the connection is set up.
+    pub fn setup(&self) -> Setup<'a> {
+        Setup { config: self.config, accounts: self.accounts }
     }
-}
-
-/// A client's memory of keys that were expensive to derive.
-pub trait DerivedKeys {
-    /// The keys remembered for exactly these inputs, the password among them.
-    fn find(&self, id: &KeyId<'_>) -> Option<Secret>;
-    /// Remembers keys. Call it only after the server has proved that they are right.
-    fn remember(&self, id: &KeyId<'_>, keys: Secret);
-}
-
-/// The inputs of a key derivation.
-pub struct KeyId<'a> {
-    /// The hash's name, for instance `SHA-256`.
-    pub hash: &'static str,
-    /// The user name as sent.
-    pub authcid: &'a str,
-    /// The prepared password.
-    pub password: &'a Secret,
-    /// The salt.
-    pub salt: &'a [u8],
-    /// The iteration count.
-    pub iterations: u32,
-}
-
-/// What a server remembers of its application's `getsecret` answers, so that unknown users cost as much time as
-/// known ones with a wrong password.
-///
-/// A stored key costs PLAIN a key derivation and SCRAM none; a plain password costs SCRAM one and PLAIN none. So every
-/// login does the work of all kinds that were seen before it, whatever its own kind is. As long as nothing was seen,
-/// both kinds are expected: a process that serves one connection cannot know better.
-pub trait Lookups {
-    /// A known user's credential was seen: was it a stored key?
-    fn saw(&self, stored_key: bool);
-    /// True if users may have stored keys.
-    fn expects_stored_keys(&self) -> bool;
-    /// True if users may have plain passwords.
-    fn expects_passwords(&self) -> bool;
-}
-
-/// A question to the application. Adding a kind touches this file and the boundary, on purpose.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Question {
-    /// Client: these values, in one batch. Answered by [`Answer::Values`].
-    Values(&'static [Property]),
-    /// Client: which of the offered realms? Answered by [`Answer::Text`].
-    Realm {
-        /// What the server offers, in its order; may be empty.
-        offered: Vec<String>,
-    },
-    /// Server: is this the password? Answered by [`Answer::Verdict`]. The session turns it into
-    /// `Credentials` where the application has no `checkpass`.
-    CheckPassword {
-        /// Authentication identity.
-        authcid: String,
-        /// Authorization identity, if the client named one.
-        authzid: Option<String>,
-        /// The password as received.
-        password: Secret,
-    },
-    /// Server: the password or stored key of this user. Answered by [`Answer::Credential`].
-    Credentials {
-        /// Authentication identity.
-        authcid: String,
-        /// Authorization identity, if the client named one already.
-        authzid: Option<String>,
-        /// The realm, where the mechanism has one.
-        realm: Option<String>,
-    },
-    /// Server: may `authcid` act as `authzid`? Asked by the session. Answered by [`Answer::Verdict`].
-    Authorize {
-        /// Authentication identity, canonical.
-        authcid: String,
-        /// Authorization identity, canonical.
-        authzid: String,
-        /// The realm, where the mechanism has one.
-        realm: Option<String>,
-    },
-    /// Server: whose is this OAuth token? Answered by [`Answer::Token`].
-    Token {
-        /// The bearer token.
-        token: Secret,
-        /// The identity named beside the token: OAUTHBEARER's `a=`, XOAUTH2's `user=`.
-        user: Option<String>,
-        /// OAUTHBEARER's host key.
-        host: Option<String>,
-        /// OAUTHBEARER's port key.
-        port: Option<String>,
-    },
-    /// Client: what does the user answer to this challenge (a one-time password)? Answered by [`Answer::Credential`].
-    Challenge {
-        /// The server's challenge.
-        challenge: String,
-        /// What the user is to be asked, in words.
-        prompt: String,
-        /// True if what the user types may be seen.
-        echo: bool,
-    },
-    /// Server: the canonical form of a name. Asked by the session. Answered by [`Answer::Text`].
-    Canonicalize {
-        /// True for the authorization identity.
-        authzid: bool,
-        /// The name as received.
-        name: String,
-        /// The realm, where the mechanism has one.
-        realm: Option<String>,
-    },
-}
-
-/// The application's answer to a [`Question`].
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Answer {
-    /// To [`Question::Values`].
-    Values(Values),
-    /// To [`Question::Realm`] and [`Question::Canonicalize`]; `None` declines.
-    Text(Option<String>),
-    /// To [`Question::CheckPassword`] and [`Question::Authorize`].
-    Verdict(bool),
-    /// To [`Question::Credentials`]: a password or a stored key as text (see
-    /// [`crate::store::verifier`]); `None` for an unknown user. To [`Question::Challenge`]: what the user says.
-    Credential(Option<Secret>),
-    /// To [`Question::Token`].
-    Token(TokenVerdict),
-}
-
-/// Whose a token is, or why it is refused (RFC 7628 §3.2.2).
-#[derive(Debug)]
-pub enum TokenVerdict {
-    /// It is good, and authenticates this identity.
-    Accepted {
-        /// The identity.
-        authcid: String,
-    },
-    /// It is refused.
-    Rejected {
-        /// For instance `invalid_token`.
-        status: String,
-        /// Scope that would be needed.
-        scope: Option<String>,
-        /// URL of the OpenID configuration.
-        openid_configuration: Option<String>,
-    },
 }
 
 impl<'a> Event<'a> {

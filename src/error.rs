@@ -5,12 +5,16 @@
 //! digest or unprinted bytes of the peer.
 
 mod code;
+mod gss;
+mod side;
 
 use std::fmt;
 
 use thiserror::Error;
 
 pub use code::Code;
+pub use gss::GssFailure;
+pub use side::Side;
 
 /// Why an exchange failed: who is to blame, in which message, by which rule.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -49,7 +53,7 @@ pub enum Error {
     System(&'static str),
     /// The GSS-API library refused.
     #[error("{0}")]
-    Gss(Box<crate::gssapi::GssFailure>),
+    Gss(Box<GssFailure>),
     /// What was called on behalf of the exchange failed: an account store, a daemon, a plugin.
     #[error("{text}")]
     Outside {
@@ -380,7 +384,7 @@ impl From<Policy> for Error {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// Which side noticed it: `client` or `server`.
-    pub side: crate::contract::Side,
+    pub side: Side,
     /// The mechanism's name, if one was chosen already.
     pub mechanism: Option<&'static str>,
     /// What happened.

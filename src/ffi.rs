@@ -137,11 +137,10 @@ pub unsafe extern "C" fn asr_new(side: i32, service: Slice, host: Slice, abiliti
     shielded(std::ptr::null_mut(), || {
         // SAFETY: the module's rules.
         let (service, host) = unsafe { (service.text(), host.text()) };
-        let mut session = Session::new(if side == 0 { Side::Client } else { Side::Server });
+        let mut session = Session::new(if side == 0 { Side::Client } else { Side::Server }, plugins::registry());
         session.config.service = service.unwrap_or_default().into();
         session.config.host = host.unwrap_or_default().into();
         session.config.abilities = Abilities(abilities);
-        session.config.set_plugins(plugins::default());
         Box::into_raw(Box::new(Handle {
             session,
             list: "".into(),

@@ -1,16 +1,22 @@
 //! SASL mechanisms (RFC 4422), client and server, without I/O.
 //!
-//! This crate is the core of Perl's `Authen::SASL::Rust`. Imports only point down:
+//! This crate is the core of Perl's `Authen::SASL::Rust`. Each file imports only files of lower floors; a test
+//! (`xt/imports.t`) compares the imports with this table:
 //!
-//! - [`contract`], [`config`], [`error`], [`secret`]: what everything else is written against;
-//! - [`wire`], [`crypto`], [`store`], [`layer`]: parsing and printing, hashes, stored keys, the framing of security layers;
-//! - [`gssapi`]: the system's Kerberos, opened at run time;
-//! - [`mechanism`]: one file a mechanism, and the registry;
-//! - [`plugin`]: mechanisms that live in the shared objects of Cyrus SASL;
-//! - [`negotiate`]: which mechanism, and the reason for each one refused;
-//! - [`session`]: drives one exchange of one side;
-//! - [`authline`]: a protocol that carries exchanges over a stream of lines, both ends;
-//! - `ffi`: the C surface that the Perl extension links.
+//! | floor | files | what |
+//! |---|---|---|
+//! | 12 | `ffi.rs` | the C surface that the Perl extension links |
+//! | 11 | `plugin/` | mechanisms and accounts in the shared objects of Cyrus SASL |
+//! | 10 | `mechanism/`, `authline/` | one file or folder per mechanism; the AUTH line protocol, both ends |
+//! | 9 | `session/` | drives one exchange of one side |
+//! | 8 | `negotiate.rs` | which mechanism, and the reason for each one refused |
+//! | 7 | `registry.rs`, `layer/`, `store/`, `gssapi/` | mechanisms that a program has put together; framing; stored verifiers; the system's Kerberos, opened at run time |
+//! | 6 | `contract.rs` | all that the author of a mechanism must read |
+//! | 5 | `accounts.rs` | all that the author of an account store must read |
+//! | 4 | `config/`, `world/` | options of a connection; what a program lends for one call |
+//! | 3 | `vocabulary/` | properties, questions, answers, descriptions of mechanisms |
+//! | 2 | `wire/` | parsing and printing |
+//! | 1 | `error/`, `crypto/`, `secret.rs`, `limits.rs` | import nothing of ours |
 //!
 //! ```
 //! use authen_sasl_rust::contract::{Abilities, Answer, Property, Side, Values};
@@ -18,7 +24,7 @@
 //! use authen_sasl_rust::world::LocalWorld;
 //!
 //! let mut world = LocalWorld::default();
-//! let mut client = Session::new(Side::Client);
+//! let mut client = Session::new(Side::Client, authen_sasl_rust::mechanism::registry());
 //! client.config.abilities = Abilities::AUTHCID.and(Abilities::PASSWORD);
 //! client.pick("PLAIN")?;
 //! assert_eq!(client.start(None, &mut world.lend()), Outcome::Ask);
@@ -32,6 +38,7 @@
 //! # Ok::<(), authen_sasl_rust::error::Error>(())
 //! ```
 
+pub mod accounts;
 pub mod authline;
 pub mod config;
 pub mod contract;
@@ -40,11 +47,14 @@ pub mod error;
 pub mod ffi;
 pub mod gssapi;
 pub mod layer;
+pub mod limits;
 pub mod mechanism;
 pub mod negotiate;
 pub mod plugin;
+pub mod registry;
 pub mod secret;
 pub mod session;
 pub mod store;
+pub mod vocabulary;
 pub mod wire;
 pub mod world;

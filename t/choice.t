@@ -60,10 +60,10 @@ subtest 'reasons' => sub {
   like($text, qr/CRAM-MD5: there is no callback pass/, 'for each mechanism');
   like($text, qr/XOAUTH2: there is no callback token/, 'token');
   like($text, qr/SCRAM-SHA-256-PLUS: there is no channel binding data/, 'channel binding');
-  like($text, qr/NOSUCH: it is unknown here/, 'unknown');
+  like($text, qr/NOSUCH: not supported/, 'unknown');
   like(refusal('PLAIN', { realm => 'x' }), qr/no callback user, no callback pass/, 'all that miss');
   like(refusal('PLAIN', undef, 'noplaintext'), qr/PLAIN: it does not satisfy the security flag noplaintext/, 'a flag');
-  like(refusal('PLAIN', undef, { minssf => 56 }), qr/PLAIN: minssf 56 is out of its reach/, 'strength');
+  like(refusal('PLAIN', undef, { minssf => 56 }), qr/PLAIN: minssf is 56; this mechanism offers at most/, 'strength');
   like(refusal('PLAIN EXTERNAL', undef, { channel_binding_policy => 'require' }), qr/PLAIN: channel binding is required/, 'binding');
 };
 
@@ -92,7 +92,7 @@ subtest 'flags' => sub {
 
 subtest 'strength' => sub {
   is(choice('PLAIN', undef, { minssf => 128, externalssf => 128 }), 'PLAIN', 'the strength outside counts');
-  like(refusal('PLAIN SCRAM-SHA-256', undef, { minssf => 1 }), qr/SCRAM-SHA-256: minssf 1 is out of its reach/, 'no layer here');
+  like(refusal('PLAIN SCRAM-SHA-256', undef, { minssf => 1 }), qr/SCRAM-SHA-256: minssf is 1; this mechanism offers at most/, 'no layer here');
   is(choice('PLAIN', undef, { maxssf => 0 }), 'PLAIN', 'no layer is asked for');
 };
 
@@ -106,7 +106,7 @@ subtest 'once more at the start' => sub {
   is($conn->mechanism, 'ANONYMOUS', 'ANONYMOUS');
   $conn->property(minssf => 56);
   is_deeply([$conn->client_start], [], 'none is left');
-  like($conn->error, qr/ANONYMOUS: minssf 56 is out of its reach/, 'with the reasons');
+  like($conn->error, qr/ANONYMOUS: minssf is 56; this mechanism offers at most/, 'with the reasons');
   is($conn->code, -4, 'SASL_NOMECH');
   $conn->property(externalssf => 256);
   is($conn->client_start, "\0fred\0pencil", 'TLS was declared: PLAIN again');
@@ -128,13 +128,13 @@ subtest 'callbacks that the connection is given later' => sub {
   is($conn->client_start, "\0fred\0pencil", 'at the first start');
   is(client('PLAIN ANONYMOUS', {})->mechanism, 'ANONYMOUS', 'a mechanism that needs none is chosen before');
   like(refusal('PLAIN', {}, 'noplaintext'), qr/PLAIN: it does not satisfy the security flag noplaintext/, 'a flag');
-  like(refusal('NOSUCH', {}), qr/NOSUCH: it is unknown here/, 'an unknown name');
+  like(refusal('NOSUCH', {}), qr/NOSUCH: not supported/, 'an unknown name');
   like(refusal('PLAIN', { user => 'fred' }), qr/PLAIN: there is no callback pass/, 'a program that gives some gives all');
 };
 
 subtest "a mail server's list, as Net::SMTP hands it over" => sub {
   my $list = 'XOAUTH2 PLAIN LOGIN OAUTHBEARER CRAM-MD5';
-  is(choice($list, { user => 'fred', pass => 'pencil' }), 'CRAM-MD5', 'a password is not a token');
+  is(choice($list, { user => 'fred', pass => 'pencil' }), 'CRAM-MD5', 'a password is no token');
   is(choice('XOAUTH2 PLAIN-CLIENTTOKEN OAUTHBEARER PLAIN', { user => 'fred', pass => 'pencil' }), 'PLAIN', 'Gmail');
   unlike(client($list, { user => 'fred', pass => 'pencil' })->client_start, qr/Bearer/, 'and is not sent as one');
   my $conn = Authen::SASL->new(mechanism => $list, callback => { user => 'fred', pass => 'x', authname => 'fred' })
@@ -156,11 +156,11 @@ subtest 'a server' => sub {
   $conn->property(externalssf => 128);
   is_deeply([$conn->server_start("\0fred\0pencil")], [''], 'and stays when a property changes');
   is(eval { $conn->mechanism('CRAM-MD5'); 1 }, undef, 'a mechanism that was not named');
-  like($@, qr/not in the list of mechanisms/, 'is refused');
+  like($@, qr/none of the mechanisms that were named/, 'is refused');
   is($conn->mechanism, 'PLAIN', 'and changes nothing');
   $conn->property(minssf => 256);
   is_deeply([$conn->server_start("\0fred\0pencil")], [], 'policy holds for the one that was picked');
-  like($conn->error, qr/PLAIN: minssf 256/, 'with its reason');
+  like($conn->error, qr/PLAIN: minssf is 256/, 'with its reason');
 
   is($server->('PLAIN', checkpass => sub { 1 })->mechanism, 'PLAIN', 'one is the choice');
   for my $case (['PLAIN', 'checkpass or getsecret'], ['SCRAM-SHA-256', 'getsecret'], ['OAUTHBEARER', 'checktoken']) {

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
+use authen_sasl_rust::accounts::{Account, Accounts, Properties};
 use authen_sasl_rust::authline::server::{Event, Server};
 use authen_sasl_rust::config::Config;
-use authen_sasl_rust::contract::{
-    Abilities, Account, Accounts, Answer, Mechanism, Properties, Property, Question, Side, Values,
-};
+use authen_sasl_rust::contract::{Abilities, Answer, CredentialKind, Description, Property, Question, Side, Values};
 use authen_sasl_rust::error::{Code, Error};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::{Outcome, Session};
@@ -24,14 +23,14 @@ impl Accounts for Fred {
         self.abilities
     }
 
-    fn answer(&self, question: &Question, mechanism: &'static Mechanism, _config: &Config) -> Result<Answer, Error> {
+    fn answer(&self, question: &Question, _config: &Config) -> Result<Answer, Error> {
         if let Some(code) = self.broken {
             return Err(Error::outside(code, "accounts of the test: no disk"));
         }
         Ok(match question {
             Question::Canonicalize { name, .. } => Answer::Text(Some(name.to_lowercase())),
-            Question::Credentials { authcid, .. } => {
-                assert!(mechanism.server_needs.contains(Abilities::CREDENTIALS));
+            Question::Credentials { kind, authcid, .. } => {
+                assert_ne!(*kind, CredentialKind::None);
                 Answer::Credential((authcid == "fred").then(|| Secret::new(b"pencil")))
             }
             Question::CheckPassword { authcid, password, .. } => {
@@ -42,7 +41,7 @@ impl Accounts for Fred {
         })
     }
 
-    fn unfit(&self, mechanism: &'static Mechanism) -> Option<String> {
+    fn unfit_reason(&self, mechanism: &Description) -> Option<String> {
         (mechanism.name == "DIGEST-MD5").then(|| "the accounts of the test refuse it".into())
     }
 
@@ -60,9 +59,9 @@ const ALL: Abilities =
     Abilities::CREDENTIALS.and(Abilities::CHECK_PASSWORD).and(Abilities::CANONICALIZE).and(Abilities::AUTHORIZE);
 
 fn server(abilities: Abilities, broken: bool) -> Session {
-    let mut server = Session::new(Side::Server);
+    let mut server = Session::new(Side::Server, authen_sasl_rust::mechanism::registry());
     let broken = broken.then_some(Code::Unavail);
-    server.config.set_accounts(Some(Arc::new(Fred { abilities, broken })));
+    server.accounts = Some(Arc::new(Fred { abilities, broken }));
     server.config.set("auxprop", Some("mail homeDirectory")).expect("an option");
     server
 }
@@ -70,7 +69,7 @@ fn server(abilities: Abilities, broken: bool) -> Session {
 /// A whole exchange with the server; its application is never asked.
 fn login(mechanism: &str, server: &mut Session, values: &[(Property, &str)]) -> Outcome {
     let mut world = LocalWorld::default();
-    let mut client = Session::new(Side::Client);
+    let mut client = Session::new(Side::Client, authen_sasl_rust::mechanism::registry());
     client.config.abilities = Abilities::AUTHCID.and(Abilities::PASSWORD).and(Abilities::AUTHZID);
     client.negotiate(mechanism).expect("a client");
     server.negotiate(mechanism).expect("a server that its accounts answer for");
@@ -200,8 +199,8 @@ fn accounts_that_cannot_be_asked_are_no_failure_of_the_client() {
         (Code::BadParam, "UNAUTHORIZED\r\n"),
     ] {
         for mechanism in ["PLAIN", "SCRAM-SHA-256"] {
-            let mut server = Server::new(mechanism);
-            server.session.config.set_accounts(Some(Arc::new(Fred { abilities: ALL, broken: Some(code) })));
+            let mut server = Server::new(mechanism, authen_sasl_rust::mechanism::registry());
+            server.session.accounts = Some(Arc::new(Fred { abilities: ALL, broken: Some(code) }));
             let message = if mechanism == "PLAIN" { "\0fred\0pencil" } else { "n,,n=fred,r=nonce" };
             let request = format!("auth-start {mechanism} {}\r\n{message}\r\n", message.len());
             let mut input = request.as_bytes();

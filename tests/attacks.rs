@@ -36,7 +36,7 @@ fn run<'f>(mechanism: &str, facts: &'f Facts) -> (Party<'f>, Party<'f>) {
 }
 
 fn able(side: Side) -> Session {
-    let mut session = Session::new(side);
+    let mut session = Session::new(side, authen_sasl_rust::mechanism::registry());
     session.config.abilities = Abilities(!Abilities::ACTS_AS_OTHER.0);
     session
 }

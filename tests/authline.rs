@@ -206,9 +206,9 @@ struct Line<'f> {
 
 impl<'f> Line<'f> {
     fn new(mechanism: &str, client_facts: &'f Facts, server_facts: &'f Facts) -> Self {
-        let mut client = Client::new(mechanism);
+        let mut client = Client::new(mechanism, authen_sasl_rust::mechanism::registry());
         client.session = session(Side::Client, client_facts);
-        let mut server = Server::new(mechanism);
+        let mut server = Server::new(mechanism, authen_sasl_rust::mechanism::registry());
         server.session = session(Side::Server, server_facts);
         client.begin();
         Line {
@@ -310,7 +310,7 @@ fn a_server_takes_a_client_for_what_it_was_offered() {
         ("SCRAM-SHA-256-PLUS SCRAM-SHA-256", "SCRAM-SHA-256", false),
     ] {
         let mut line = Line::new("SCRAM-SHA-256-PLUS SCRAM-SHA-256", &facts, &facts);
-        line.server = Server::new(offered);
+        line.server = Server::new(offered, authen_sasl_rust::mechanism::registry());
         line.server.session = session(Side::Server, &facts);
         line.run(4096, |bytes| {
             if bytes.starts_with(b"OK ") && bytes.ends_with(b"SCRAM-SHA-256\r\n") {
@@ -355,7 +355,7 @@ fn what_follows_is_not_lost() {
     let login = b"auth-start PLAIN 12\r\n\0fred\0pencil\r\n";
     let stream = [&login[..], b"put 0 0 60 5\r\nhello\r\nquit\r\n"].concat();
     for cut in 0..=stream.len() {
-        let mut server = Server::new("PLAIN");
+        let mut server = Server::new("PLAIN", authen_sasl_rust::mechanism::registry());
         server.session = session(Side::Server, &facts);
         let mut world = LocalWorld::default();
         let mut rest = &stream[..cut];
@@ -626,7 +626,7 @@ fn unescaped(line: &str) -> Vec<u8> {
 fn a_refused_client_sees_a_wrong_password() {
     let talk = |password: &str| {
         let facts = Facts::of(&[("authcid", "fred"), ("password", "pencil")]);
-        let mut server = Server::new("PLAIN");
+        let mut server = Server::new("PLAIN", authen_sasl_rust::mechanism::registry());
         server.session = session(Side::Server, &facts);
         let mut world = LocalWorld::default();
         let (mut said, mut authenticated) = (Vec::new(), 0);

@@ -5,8 +5,9 @@ mod cyrus;
 
 use std::sync::{Arc, Mutex};
 
+use authen_sasl_rust::accounts::{Account, Accounts};
 use authen_sasl_rust::config::Config;
-use authen_sasl_rust::contract::{Abilities, Account, Accounts, Answer};
+use authen_sasl_rust::contract::{Abilities, Answer};
 use authen_sasl_rust::error::Code;
 use authen_sasl_rust::plugin::{folders, CyrusAccounts, Log, Options};
 use authen_sasl_rust::secret::Secret;

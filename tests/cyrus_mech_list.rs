@@ -4,8 +4,7 @@
 mod cyrus;
 
 use authen_sasl_rust::config::ChannelBinding;
-use authen_sasl_rust::contract::{Abilities, Side};
-use authen_sasl_rust::negotiate::usable;
+use authen_sasl_rust::contract::Abilities;
 use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::world::LocalWorld;
 use cyrus::{accounts, sasldb, server, Folder};
@@ -16,7 +15,7 @@ fn listing(folder: &Folder, list: &str) -> Session {
 }
 
 fn offered(all: &str, server: &Session) -> Vec<&'static str> {
-    usable(all, Side::Server, &server.config).iter().map(|mechanism| mechanism.name).collect()
+    server.negotiation().usable(all).iter().map(|mechanism| mechanism.name).collect()
 }
 
 /// A name is that of a mechanism with and without channel binding: else a client that can bind would be refused, as one whose list was

@@ -15,7 +15,7 @@ use authen_sasl_rust::world::LocalWorld;
 const WITHOUT_BINDING: [&str; 3] = ["GSSAPI", "GSS-SPNEGO", "GS2-KRB5"];
 
 fn session(side: Side, mechanism: &str, binding: Option<u8>) -> Session {
-    let mut session = Session::new(side);
+    let mut session = Session::new(side, authen_sasl_rust::mechanism::registry());
     session.config.abilities = Abilities(!Abilities::CANONICALIZE.and(Abilities::ACTS_AS_OTHER).0);
     session.config.service = "ldap".into();
     session.config.host = "localhost".into();

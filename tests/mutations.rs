@@ -5,7 +5,7 @@ mod dialogue;
 
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-use authen_sasl_rust::contract::{Mechanism, Side};
+use authen_sasl_rust::contract::{Description, Side};
 use authen_sasl_rust::mechanism;
 use authen_sasl_rust::session::Outcome;
 
@@ -41,7 +41,7 @@ struct End {
 type Damage<'d> = &'d dyn Fn(&[u8]) -> Option<Vec<u8>>;
 
 /// Runs an exchange; `damage` is done to the message of that number.
-fn run(mechanism: &'static Mechanism, facts: &Facts, at: usize, damage: Damage<'_>) -> End {
+fn run(mechanism: &Description, facts: &Facts, at: usize, damage: Damage<'_>) -> End {
     let mut client = Party::new(Side::Client, mechanism.name, facts, Box::new(Seeded(1))).remembering();
     let mut server = Party::new(Side::Server, mechanism.name, facts, Box::new(Seeded(2))).remembering();
     let mut messages: Vec<(Side, Vec<u8>)> = Vec::new();
@@ -154,6 +154,6 @@ fn no_damage_panics_or_changes_who_is_let_in() {
 }
 
 /// SCRAM: both sides prove knowledge of all messages.
-fn mutual(mechanism: &Mechanism) -> bool {
+fn mutual(mechanism: &Description) -> bool {
     mechanism.name.starts_with("SCRAM-")
 }

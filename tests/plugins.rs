@@ -6,11 +6,13 @@ mod dialogue;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
+use authen_sasl_rust::accounts::{Account, Accounts, Properties};
 use authen_sasl_rust::config::Config;
-use authen_sasl_rust::contract::{Abilities, Account, Accounts, Answer, Mechanism, Properties, Question, Side};
+use authen_sasl_rust::contract::{Abilities, Answer, Question, Setup, Side};
 use authen_sasl_rust::error::{Code, Error};
 use authen_sasl_rust::layer::lock;
-use authen_sasl_rust::plugin::{set_password, Plugins, Wish};
+use authen_sasl_rust::mechanism;
+use authen_sasl_rust::plugin::{Plugins, Wish};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::{Outcome, Session};
 use dialogue::{session, Facts, Party};
@@ -18,7 +20,8 @@ use dialogue::{session, Facts, Party};
 /// All plugins with mechanisms that this machine has.
 fn plugins() -> Arc<Plugins> {
     static PLUGINS: OnceLock<Arc<Plugins>> = OnceLock::new();
-    let all = || Arc::new(Plugins::load(&Wish { prefer: true, ..Wish::default() }).expect("plugins"));
+    let all =
+        || Arc::new(Plugins::load(&Wish { prefer: true, ..Wish::default() }, &mechanism::registry()).expect("plugins"));
     Arc::clone(PLUGINS.get_or_init(all))
 }
 
@@ -38,7 +41,7 @@ impl Accounts for Memory {
         Abilities::NONE
     }
 
-    fn answer(&self, question: &Question, _: &'static Mechanism, _: &Config) -> Result<Answer, Error> {
+    fn answer(&self, question: &Question, _: &Config) -> Result<Answer, Error> {
         panic!("{question:?} is not for these accounts")
     }
 
@@ -68,7 +71,7 @@ impl Accounts for Memory {
 fn side(by: By, side: Side, mechanism: &str, facts: &Facts) -> Session {
     let mut session = session(side, facts);
     if by == By::Plugin {
-        session.config.set_plugins(Some(plugins()));
+        session.set_registry(Arc::new(plugins().registry(&mechanism::registry())));
     }
     let chosen = session.negotiate(mechanism).unwrap_or_else(|error| panic!("{mechanism} {side}: {error}"));
     assert_eq!(chosen.name, mechanism);
@@ -172,8 +175,8 @@ fn layers() {
 fn otp(accounts: &Arc<Memory>, facts: &'static Facts) -> (Party<'static>, Party<'static>) {
     let client = side(By::Plugin, Side::Client, "OTP", facts);
     let mut server = session(Side::Server, facts);
-    server.config.set_plugins(Some(plugins()));
-    server.config.set_accounts(Some(Arc::clone(accounts) as _));
+    server.set_registry(Arc::new(plugins().registry(&mechanism::registry())));
+    server.accounts = Some(Arc::clone(accounts) as _);
     server.config.abilities = Abilities::NONE;
     server.negotiate("OTP").expect("OTP");
     between(Party::with(client, facts), Party::with(server, facts))
@@ -185,12 +188,13 @@ fn one_time_passwords() {
     let facts = FRED.get_or_init(|| fred().with("password", "a pass phrase of fred"));
     let accounts = Arc::new(Memory::default());
     let mechanism = plugins().find("OTP", Side::Server).expect("OTP");
-    let mut config = Config::default();
+    let config = Config::default();
     let password = Secret::new(facts.bytes("password").expect("a password"));
-    let error = set_password(mechanism, &config, "fred", Some(&password), 1).expect_err("nowhere to store it");
+    let error = mechanism.set_secret(Setup::of(&config), "fred", Some(&password), 1).expect_err("nowhere to store it");
     assert!(matches!(error, Error::Outside { code: Code::NoMech, .. }), "{error}");
-    config.set_accounts(Some(Arc::clone(&accounts) as _));
-    set_password(mechanism, &config, "fred", Some(&password), 1).expect("a secret");
+    let store = Arc::clone(&accounts) as Arc<dyn Accounts>;
+    let setup = Setup { config: &config, accounts: Some(&store) };
+    mechanism.set_secret(setup, "fred", Some(&password), 1).expect("a secret");
 
     let secret = || accounts.0.lock().expect("no panic").values().next().expect("a secret").clone();
     let mut seen = vec![secret()];

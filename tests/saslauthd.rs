@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use authen_sasl_rust::accounts::Accounts;
 use authen_sasl_rust::config::Config;
-use authen_sasl_rust::contract::{Accounts, Answer, Question};
+use authen_sasl_rust::contract::{Answer, Question};
 use authen_sasl_rust::error::{Code, Error};
-use authen_sasl_rust::mechanism::find;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::saslauthd::{Login, Reply, Saslauthd};
 
@@ -93,12 +93,11 @@ fn only_ok_is_yes() {
 fn a_name_of_another_domain_is_not_asked_for() {
     let socket = Socket::new();
     let accounts = Saslauthd::new(&socket.0, LIMIT).expect("a limit");
-    let mechanism = find("PLAIN").expect("a mechanism");
     let verdict = |user: &str, realm: Option<&str>| {
         let mut config = Config::default();
         config.set("realm", realm).expect("a realm");
         let (authcid, password) = (user.to_owned(), Secret::new(b"pencil"));
-        accounts.answer(&Question::CheckPassword { authcid, authzid: None, password }, mechanism, &config)
+        accounts.answer(&Question::CheckPassword { authcid, authzid: None, password }, &config)
     };
     // Nobody listens there, so an answer is one without the daemon.
     for (user, realm) in [

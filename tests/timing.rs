@@ -245,7 +245,7 @@ impl Tried {
 
     /// The time that one answer takes.
     fn sample(&mut self, known: bool, abilities: Abilities, application: Application) -> f64 {
-        let mut session = Session::new(Side::Server);
+        let mut session = Session::new(Side::Server, authen_sasl_rust::mechanism::registry());
         session.config.abilities = abilities;
         session.config.iterations = self.iterations;
         session.config.host = "localhost".into();

@@ -15,7 +15,10 @@ use dialogue::{answer, session, Facts};
 
 /// What both sides of a section's transcripts know, and the nonces that they draw.
 const SECTIONS: &[(&str, &[(&str, &str)])] = &[
-    ("SCRAM (RFC 5802, RFC 7677): the server speaks last", &[SCRAM_USER, SCRAM_PASSWORD, SCRAM_KEY, SCRAM_C, SCRAM_S]),
+    (
+        "SCRAM (RFC 5802, RFC 7677): the server sends the last message",
+        &[SCRAM_USER, SCRAM_PASSWORD, SCRAM_KEY, SCRAM_C, SCRAM_S],
+    ),
     (
         "SCRAM with channel binding",
         &[
@@ -28,7 +31,7 @@ const SECTIONS: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("PLAIN (RFC 4616)", &[TIM, TIMS_PASSWORD]),
-    ("LOGIN: the server speaks first", &[TIM, TIMS_PASSWORD]),
+    ("LOGIN: the server sends first", &[TIM, TIMS_PASSWORD]),
     (
         "CRAM-MD5 (RFC 2195)",
         &[TIM, TIMS_PASSWORD, ("host", "postoffice.reston.mci.net"), ("server-nonce", "1896.697170952")],
@@ -98,7 +101,7 @@ fn stream(block: &str, side: &str) -> Vec<u8> {
 
 /// What the server says to these bytes, and how often it let somebody in.
 fn served(mechanisms: &str, facts: &Facts, said: &[u8]) -> (Vec<u8>, usize) {
-    let mut server = Server::new(mechanisms);
+    let mut server = Server::new(mechanisms, authen_sasl_rust::mechanism::registry());
     server.session = session(Side::Server, facts);
     let mut world = world(Side::Server, facts);
     let (mut output, mut opened, mut rest) = (Vec::new(), 0, said);
@@ -128,7 +131,7 @@ fn served(mechanisms: &str, facts: &Facts, said: &[u8]) -> (Vec<u8>, usize) {
 
 /// What the client says to these bytes, and how it ends.
 fn told(mechanisms: &str, facts: &Facts, said: &[u8]) -> (Vec<u8>, ClientEvent) {
-    let mut client = Client::new(mechanisms);
+    let mut client = Client::new(mechanisms, authen_sasl_rust::mechanism::registry());
     client.session = session(Side::Client, facts);
     let mut world = world(Side::Client, facts);
     client.begin();

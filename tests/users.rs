@@ -57,10 +57,13 @@ fn mode(path: &Path, mode: u32) {
 /// A whole exchange; its server's application has no callbacks. Gives the server.
 fn login(users: &Arc<UsersFile>, mechanism: &str, name: &str, password: &str) -> Session {
     let (mut ours, mut theirs) = (LocalWorld::default(), LocalWorld::default());
-    let (mut client, mut server) = (Session::new(Side::Client), Session::new(Side::Server));
+    let (mut client, mut server) = (
+        Session::new(Side::Client, authen_sasl_rust::mechanism::registry()),
+        Session::new(Side::Server, authen_sasl_rust::mechanism::registry()),
+    );
     client.config.abilities = Abilities::AUTHCID.and(Abilities::PASSWORD);
     client.negotiate(mechanism).expect("a client");
-    server.config.set_accounts(Some(users.clone()));
+    server.accounts = Some(users.clone());
     server.negotiate(mechanism).expect("a server");
     assert_eq!(client.start(None, &mut theirs.lend()), Outcome::Ask);
     let mut values = Values::default();
@@ -118,8 +121,8 @@ fn servers_see_each_change() {
     assert!(!login(&users, "SCRAM-SHA-256", "fred", "one").is_success());
     assert!(login(&users, "SCRAM-SHA-256", "anna", "one").is_success());
     other.delete("anna").expect("it is there");
-    let mut server = Session::new(Side::Server);
-    server.config.set_accounts(Some(users));
+    let mut server = Session::new(Side::Server, authen_sasl_rust::mechanism::registry());
+    server.accounts = Some(users);
     let none = server.negotiate("SCRAM-SHA-256").expect_err("nobody is left").to_string();
     assert!(none.contains("SCRAM-SHA-256: no user has a stored key of SHA-256"), "{none}");
 }

@@ -1,4 +1,4 @@
-//! Options by name, mechanism lists, and negotiation.
+//! Options by name, lists of mechanisms, and the choice among them.
 #![no_main]
 #![allow(missing_docs)]
 
@@ -10,7 +10,7 @@ use authen_sasl_rust::negotiate;
 use authen_sasl_rust::session::Session;
 use authen_sasl_rust_fuzz::input::Input;
 
-/// All options, and some unknown ones.
+/// Every option, and some that are none.
 const OPTIONS: [&str; 30] = [
     "service",
     "serverfqdn",
@@ -44,7 +44,7 @@ const OPTIONS: [&str; 30] = [
     "delegated_ccache",
 ];
 
-/// Sets an option. Reading must return the value, and a refused value must not change anything.
+/// Sets an option and checks that reading inverts it, and that a refusal changes nothing.
 fn set(config: &mut Config, name: &str, value: Option<&str>) {
     let before = all(config);
     match config.set(name, value) {
@@ -53,11 +53,11 @@ fn set(config: &mut Config, name: &str, value: Option<&str>) {
             assert_eq!(all(config), before, "{name}: a refused value has changed something");
         }
         Ok(()) => {
-            assert!(config::OPTIONS.contains(&name), "{name}: an unknown option is accepted");
+            assert!(config::OPTIONS.contains(&name), "{name}: no such option, and it is taken");
             let read = config.get(name);
-            assert!(!name.ends_with("salt_key") || read.is_none(), "a secret can be read");
+            assert!(!name.ends_with("salt_key") || read.is_none(), "a secret is given back");
             if let (Some(text), Some(_)) = (&read, value) {
-                assert_eq!(config.set(name, Some(text)), Ok(()), "{name}: {text} is not accepted again");
+                assert_eq!(config.set(name, Some(text)), Ok(()), "{name}: {text} is not taken back");
                 assert_eq!(config.get(name), read, "{name}");
             }
         }
@@ -68,11 +68,12 @@ fn all(config: &Config) -> Vec<Option<String>> {
     OPTIONS.iter().map(|name| config.get(name)).collect()
 }
 
-fn choose(side: Side, config: &Config, list: &str) {
-    let usable = negotiate::usable(list, side, config);
+fn choose(session: &Session, list: &str) {
+    let (config, negotiation) = (&session.config, session.negotiation());
+    let usable = negotiation.usable(list);
     let named = |name: &str| negotiate::names(list).any(|one| one.eq_ignore_ascii_case(name));
     for mechanism in &usable {
-        assert!(named(mechanism.name) && negotiate::refusal(mechanism, side, config).is_none());
+        assert!(named(mechanism.name) && negotiation.rejection_reason(*mechanism).is_none());
         let plain = ["PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"].contains(&mechanism.name);
         let forbidden = config.secflags.contains(SecurityFlags::NOPLAINTEXT) && config.external_ssf == 0;
         assert!(!(plain && forbidden), "{} without TLS, against noplaintext", mechanism.name);
@@ -81,11 +82,11 @@ fn choose(side: Side, config: &Config, list: &str) {
         assert!(config.min_ssf <= config.external_ssf.saturating_add(mechanism.max_ssf));
     }
     assert!(usable.windows(2).all(|pair| pair[0].rank >= pair[1].rank && pair[0].name != pair[1].name));
-    match negotiate::choose(list, side, config) {
+    match negotiation.choose(list) {
         Ok(chosen) => assert_eq!(Some(chosen.name), usable.first().map(|first| first.name)),
         Err(error) => {
-            assert!(usable.is_empty(), "no mechanism is chosen of {} usable ones", usable.len());
-            // One clause per name, for at most 32 names, so a long list does not make an endless text.
+            assert!(usable.is_empty(), "none is chosen of {}", usable.len());
+            // One clause for a name, of at most 32 names: a long list makes no endless text.
             assert!(error.to_string().len() < 32 * 400);
         }
     }
@@ -95,7 +96,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut input = Input::new(data);
     let what = input.byte();
     let side = if what & 1 == 0 { Side::Client } else { Side::Server };
-    let mut session = Session::new(side);
+    let mut session = Session::new(side, authen_sasl_rust::mechanism::registry());
     session.config.abilities = Abilities(u32::from(input.byte()) | u32::from(input.byte()) << 16);
     for _ in 0..what >> 4 {
         let name = input.byte();
@@ -119,12 +120,12 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         }
     }
     let list = String::from_utf8_lossy(input.rest()).into_owned();
-    // Whether Kerberos is usable depends on the machine, and is slow to find out.
+    // Whether Kerberos is usable is the machine's to know, and to find out slow.
     let kerberos = |name: &str| KERBEROS.iter().any(|mechanism| mechanism.name.eq_ignore_ascii_case(name));
     if negotiate::names(&list).any(kerberos) {
         return;
     }
-    choose(side, &session.config, &list);
+    choose(&session, &list);
     match session.negotiate(&list) {
         Ok(chosen) => assert!(mechanism::find(chosen.name).is_some_and(|found| found.name == chosen.name)),
         Err(_) => assert!(session.mechanism().is_none()),

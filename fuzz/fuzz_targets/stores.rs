@@ -1,4 +1,5 @@
-//! Parsers of configuration files, users' files, saslauthd replies and plugin files. The first byte chooses one.
+//! What a machine's owner gives to read: configurations, users' files, a saslauthd's reply, a plugin's file; the
+//! first byte chooses it.
 #![no_main]
 #![allow(missing_docs)]
 
@@ -7,6 +8,6 @@ use authen_sasl_rust_fuzz::{memory, stores::READERS};
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((&first, bytes)) = data.split_first() else { return };
     let (_, read) = READERS[usize::from(first) % READERS.len()];
-    // A line may have only two bytes, but is stored with name, value and position. Users are parsed several times.
+    // A line of a file may be of two bytes, and is kept with its name, its value and its place. Users are parsed several times.
     memory::bounded(65_536 + 8192 * bytes.len(), || read(bytes));
 });

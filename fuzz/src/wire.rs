@@ -1,8 +1,7 @@
-//! All message parsers: what parses can be printed, and printing gives the same message back.
+//! Every parser of messages: what parses prints, what prints parses, and to the same.
 
 use std::borrow::Cow;
 
-use authen_sasl_rust::config::words;
 use authen_sasl_rust::error::printable;
 use authen_sasl_rust::mechanism::fuzzing as digest_md5;
 use authen_sasl_rust::negotiate;
@@ -11,13 +10,14 @@ use authen_sasl_rust::store::users::Users;
 use authen_sasl_rust::store::verifier::{Spelling, Verifier};
 use authen_sasl_rust::wire::digest::{self, Directives, Printer};
 use authen_sasl_rust::wire::gs2::Header;
+use authen_sasl_rust::wire::names::words;
 use authen_sasl_rust::wire::scram::{self, ClientFinal, ClientFirst, ServerFinal, ServerFirst};
 use authen_sasl_rust::wire::{hex, json, kvpairs, saslname, saslprep};
 
-/// Tests one parser, and panics if parser and printer disagree.
+/// One parser under test: it panics where parser and printer disagree.
 pub type Parser = fn(&[u8]);
 
-/// All parsers. The first byte of the input chooses one. New ones are added at the end, so that the corpus stays valid.
+/// All of them; the input's first byte chooses. New ones come last, so that the corpus keeps its meaning.
 pub const PARSERS: &[(&str, Parser)] = &[
     ("gs2", gs2),
     ("saslname", name),
@@ -32,7 +32,7 @@ pub const PARSERS: &[(&str, Parser)] = &[
     ("kvpairs", pairs),
     ("json", json_member),
     ("saslprep", prepared),
-    ("verifier", verifier),
+    ("verifier", stored_key),
     ("numbers", numbers),
     ("lists", lists),
     ("users", users),
@@ -49,7 +49,7 @@ fn printed(print: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     out
 }
 
-/// Printing gives the header back, and no prefix of a header is a header.
+/// A header is printed as it stood, and no shorter text is one.
 fn gs2(bytes: &[u8]) {
     let text = text(bytes);
     let Ok((header, rest)) = Header::parse(&text) else { return };
@@ -65,7 +65,7 @@ fn name(bytes: &[u8]) {
     if let Ok(name) = saslname::unescape(&text, "it") {
         assert_eq!(printed(|out| saslname::escape(&name, out)), text.as_bytes());
     }
-    // Any non-empty name without NUL can be transmitted.
+    // Any name without NUL that is not empty can be carried.
     let escaped = printed(|out| saslname::escape(&text, out));
     assert!(!escaped.contains(&b','));
     let back = saslname::unescape(std::str::from_utf8(&escaped).expect("UTF-8 stays UTF-8"), "it");
@@ -75,7 +75,7 @@ fn name(bytes: &[u8]) {
 fn client_first(bytes: &[u8]) {
     let Ok(first) = ClientFirst::parse(bytes) else { return };
     let out = printed(|out| first.print(out));
-    // Extensions are ignored; everything else is printed unchanged.
+    // Extensions are ignored, all else stands as it was.
     assert!(bytes.starts_with(&out) && matches!(bytes.get(out.len()), None | Some(b',')), "{}", out.escape_ascii());
     assert_eq!(ClientFirst::parse(&out).as_ref(), Ok(&first));
     assert_eq!(printed(|out| first.header.print(out)), bytes[..first.header_len]);
@@ -136,7 +136,7 @@ fn directives(bytes: &[u8]) {
         .map(|directive| (directive.name.to_owned(), directive.value.into_owned(), directive.quoted))
         .collect();
     assert_eq!(again, all);
-    // Any bytes are ISO 8859-1, and are encoded back unchanged.
+    // Latin-1 takes any bytes, and gives them back.
     let decoded = digest::decode(bytes, false, "it").expect("any bytes are ISO 8859-1");
     assert_eq!(digest::encode(&decoded, false).expect("they still are"), bytes);
 }
@@ -152,7 +152,7 @@ fn pairs(bytes: &[u8]) {
     assert_eq!(text(&out), text(bytes));
 }
 
-/// The values of an object are read back unchanged.
+/// Whatever stands in an object's values is read back out of it.
 fn json_member(bytes: &[u8]) {
     let text = text(bytes);
     let (name, value) = text.split_once('=').unwrap_or(("status", &text));
@@ -176,17 +176,17 @@ fn prepared(bytes: &[u8]) {
     }
     if let Ok(once) = &query {
         assert!(!once.is_empty() && !once.contains('\0') && !once.chars().any(|c| c.is_control()));
-        // Preparing a name twice changes nothing: client and server both do it.
+        // A name is prepared by the client and by the server.
         assert_eq!(saslprep::query(once).as_deref(), Ok(&**once));
     }
 }
 
-fn verifier(bytes: &[u8]) {
+fn stored_key(bytes: &[u8]) {
     let Ok(Some(verifier)) = Verifier::read(&Secret::new(bytes)) else { return };
     assert_eq!(verifier.keys.expose().len(), 2 * verifier.hash.size());
     for spelling in [Spelling::Rfc5803, Spelling::Dovecot] {
         let text = verifier.print(spelling);
-        let again = Verifier::read(&Secret::new(text.as_bytes())).expect("what was printed").expect("a verifier");
+        let again = Verifier::read(&Secret::new(text.as_bytes())).expect("what was printed").expect("a stored key");
         assert_eq!(again.print(spelling), text);
         assert!(again.keys.ct_eq(verifier.keys.expose()) && again.hash == verifier.hash);
         assert_eq!((&again.salt, again.iterations), (&verifier.salt, verifier.iterations));
@@ -221,10 +221,10 @@ fn lists(bytes: &[u8]) {
     let plus = |name: &&str| name.len() > 5 && name.to_ascii_uppercase().ends_with("-PLUS");
     assert_eq!(negotiate::offers_binding(&text), names.iter().any(plus));
     let words: Vec<&str> = words(&text).collect();
-    assert_eq!(authen_sasl_rust::config::words(&words.join(",")).collect::<Vec<_>>(), words);
+    assert_eq!(authen_sasl_rust::wire::names::words(&words.join(",")).collect::<Vec<_>>(), words);
 }
 
-/// A users' file: a change of one user leaves the rest unchanged.
+/// A users' file: what a change leaves alone stays as it is.
 fn users(bytes: &[u8]) {
     let Ok(users) = Users::parse(&Secret::new(bytes)) else { return };
     let printed = users.print();

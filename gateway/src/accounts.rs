@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use authen_sasl_rust::contract::{Answer, Question};
-use authen_sasl_rust::mechanism;
+use authen_sasl_rust::contract::{Answer, CredentialKind, Description, Question};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::users::{Users, UsersFile};
 use authen_sasl_rust::wire::saslprep;
 
 use crate::lines;
-use crate::need::{need, Need};
+use crate::need::supported;
 use crate::passwords::Passwords;
 use crate::settings::Settings;
 use crate::tokens::Tokens;
@@ -52,26 +51,27 @@ impl Accounts {
 
     /// The mechanisms of the list that at least one account can use.
     pub fn usable(&self, mechanisms: &str) -> String {
-        let fits = |name: &&str| match need(name) {
-            Some(Need::Verifier) => self.has_verifier_for(name),
-            Some(Need::Password) => self.passwords.is_some(),
-            Some(Need::Token) => self.tokens.is_some(),
-            Some(Need::TransportIdentity) => self.has_transport_identities,
-            Some(Need::Nothing) => true,
-            None => false,
-        };
+        let fits = |name: &&str| supported(name).is_some_and(|mechanism| self.can_serve(mechanism));
         mechanisms.split_whitespace().filter(fits).collect::<Vec<_>>().join(" ")
     }
 
-    fn has_verifier_for(&self, name: &str) -> bool {
-        let users = self.users.as_ref().filter(|users| users.count() > 0);
-        mechanism::find(name).is_some_and(|mechanism| users.is_some_and(|users| users.unfit(mechanism).is_none()))
+    fn can_serve(&self, mechanism: &Description) -> bool {
+        match mechanism.credential {
+            CredentialKind::Scram(_) | CredentialKind::Comparable => {
+                let users = self.users.as_ref().filter(|users| users.count() > 0);
+                users.is_some_and(|users| users.unfit_reason(mechanism).is_none())
+            }
+            CredentialKind::Password => self.passwords.is_some(),
+            CredentialKind::Token => self.tokens.is_some(),
+            CredentialKind::Outside => self.has_transport_identities,
+            CredentialKind::None => true,
+        }
     }
 
     /// Answers a question of the core; `None` to a question that a gateway does not expect.
-    pub fn answer(&self, question: &Question, mechanism: &str) -> Option<Answer> {
+    pub fn answer(&self, question: &Question) -> Option<Answer> {
         match question {
-            Question::Credentials { authcid, .. } => Some(Answer::Credential(self.credential(authcid, mechanism))),
+            Question::Credentials { kind, authcid, .. } => Some(Answer::Credential(self.credential(authcid, *kind))),
             Question::Token { token, .. } => {
                 Some(Answer::Token(self.tokens.as_ref()?.verify(token, SystemTime::now())))
             }
@@ -81,14 +81,14 @@ impl Accounts {
         }
     }
 
-    /// The secret of a user for a mechanism: a verifier or a password. An unknown user gets a mock verifier, which no password
+    /// The secret of a user that is of this kind: a verifier or a password. An unknown user gets a mock verifier, which no password
     /// matches.
-    fn credential(&self, name: &str, mechanism: &str) -> Option<Secret> {
-        match need(mechanism)? {
-            Need::Verifier => {
-                Some(self.users.as_ref()?.credential(name, mechanism, self.salt_key.as_ref(), ITERATIONS))
+    fn credential(&self, name: &str, kind: CredentialKind) -> Option<Secret> {
+        match kind {
+            CredentialKind::Scram(_) | CredentialKind::Comparable => {
+                Some(self.users.as_ref()?.credential(name, kind, self.salt_key.as_ref(), ITERATIONS))
             }
-            Need::Password => self.passwords.as_ref()?.find(name),
+            CredentialKind::Password => self.passwords.as_ref()?.find(name),
             _ => None,
         }
     }

@@ -8,6 +8,7 @@ use authen_sasl_rust::authline::server::{Event, Server};
 use authen_sasl_rust::config::ChannelBinding;
 use authen_sasl_rust::contract::{Abilities, Answer, Question, SecurityFlags, TokenVerdict};
 use authen_sasl_rust::error::Failure;
+use authen_sasl_rust::mechanism;
 use authen_sasl_rust::secret::wiping_stack;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracing::field::{debug, DebugValue};
@@ -77,8 +78,10 @@ impl<'g> Login<'g> {
     ) -> Self {
         let settings = &live.settings;
         let offered = live.mechanisms.split(' ').filter(|name| *name != "EXTERNAL" || security.user.is_some());
-        let mut server =
-            Box::new(Server::new(&offered.collect::<Vec<_>>().join(" ")).with_token_limit(settings.limits.token_bytes));
+        let mut server = Box::new(
+            Server::new(&offered.collect::<Vec<_>>().join(" "), mechanism::registry())
+                .with_token_limit(settings.limits.token_bytes),
+        );
         let config = &mut server.session.config;
         config.service = settings.service.as_str().into();
         config.host = settings.host.as_str().into();
@@ -183,7 +186,7 @@ impl<'g> Login<'g> {
             }
             _ => {}
         }
-        let Some(mut answer) = wiping_stack(|| self.live.accounts.answer(question, mechanism)) else {
+        let Some(mut answer) = wiping_stack(|| self.live.accounts.answer(question)) else {
             warn!(peer = self.peer.text, "unexpected question from the core");
             return None;
         };
@@ -194,7 +197,7 @@ impl<'g> Login<'g> {
                 answer = Answer::Token(tokens::rejected());
             }
         }
-        if !(derives_key(mechanism) && matches!(question, Question::Credentials { .. })) {
+        if !matches!(question, Question::Credentials { kind, .. } if derives_key(*kind)) {
             return Some(self.live.with_world(|world| server.answer(answer, world)));
         }
         let permit = self.slot.gate.derivations.clone().acquire_owned().await.ok()?;

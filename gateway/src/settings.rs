@@ -230,7 +230,7 @@ impl Settings {
             }
         }
         for name in self.mechanisms.split_whitespace() {
-            if !need::is_supported(name) {
+            if need::supported(name).is_none() {
                 return Err(format!("mechanisms: {name} is not supported"));
             }
             let missing = match name {

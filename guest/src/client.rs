@@ -83,7 +83,7 @@ pub unsafe extern "C" fn mech_step(
             while outcome == Outcome::Ask {
                 let Some(question) = exchange.session.question() else { return Err(Code::Fail as c_int) };
                 let mechanism = exchange.session.mechanism();
-                outcome = match user.answer(question, mechanism, &mut given) {
+                outcome = match user.answer(question, mechanism.map(|one| one.description()), &mut given) {
                     UserReply::Answer(answer) => exchange.run(|session, world| session.answer(answer, world)),
                     UserReply::Ask(wanted) => {
                         exchange.own.ask(host, wanted, prompts)?;

@@ -6,7 +6,7 @@ use std::slice;
 use zeroize::Zeroizing;
 
 use authen_sasl_rust::config::{ChannelBinding, FRAME_LIMIT};
-use authen_sasl_rust::contract::{Side, World};
+use authen_sasl_rust::contract::{CredentialKind, Side, World};
 use authen_sasl_rust::error::Error;
 use authen_sasl_rust::plugin::abi::{disposition, Binding};
 use authen_sasl_rust::session::{Outcome, Session};
@@ -34,7 +34,7 @@ impl<T> Exchange<T> {
     /// # Safety
     /// The texts are null or end in a NUL.
     pub unsafe fn new(side: Side, offer: &Offer, params: &CommonParams<'_>, own: T) -> Result<Self, Error> {
-        let mut session = Session::new(side);
+        let mut session = Session::new(side, authen_sasl_rust::mechanism::registry());
         let config = &mut session.config;
         // SAFETY: the caller's promise.
         let [service, host, local, remote] =
@@ -112,11 +112,7 @@ impl<T> Exchange<T> {
 
     /// Whether this is a client that sends a token. Sending it does not complete the exchange: a server that refuses it answers.
     pub fn sends_token(&self) -> bool {
-        let bearer = self.session.mechanism().is_some_and(|mechanism| is_bearer(mechanism.name));
+        let bearer = self.session.mechanism().is_some_and(|mechanism| mechanism.credential == CredentialKind::Token);
         bearer && self.session.side() == Side::Client
     }
-}
-
-fn is_bearer(name: &str) -> bool {
-    matches!(name, "OAUTHBEARER" | "XOAUTH2")
 }

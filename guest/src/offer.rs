@@ -29,6 +29,9 @@ struct Row {
     on_server: Offered,
     /// `setpass` stores a verifier of this mechanism.
     makes_verifiers: bool,
+    /// A server must not compare the host that the client names: few programs tell libsasl2 the name that clients know them by. It
+    /// takes the machine's name then, and does not compare it with the digest-uri.
+    ignores_host: bool,
 }
 
 const NAME_AND_PASSWORD: &[c_ulong] = &[callback::AUTHNAME, callback::PASS, callback::LIST_END];
@@ -51,6 +54,7 @@ const fn row(name: &'static str, security: c_uint, client: c_uint, server: c_uin
         prompts: NAME_AND_PASSWORD,
         on_server: Offered::ByDefault,
         makes_verifiers: false,
+        ignores_host: false,
     }
 }
 
@@ -77,7 +81,7 @@ static ROWS: [Row; 13] = {
         scram("SCRAM-SHA-256", 256),
         scram("SCRAM-SHA-224", 224),
         scram("SCRAM-SHA-1", 160),
-        row("DIGEST-MD5", 0, NEEDS_SERVER_FQDN | ALLOWS_PROXY, ALLOWS_PROXY),
+        Row { ignores_host: true, ..row("DIGEST-MD5", 0, NEEDS_SERVER_FQDN | ALLOWS_PROXY, ALLOWS_PROXY) },
         row("CRAM-MD5", 0, SERVER_FIRST, SERVER_FIRST),
         row("PLAIN", PASS_CREDENTIALS, WANT_CLIENT_FIRST | ALLOWS_PROXY, WANT_CLIENT_FIRST | ALLOWS_PROXY),
         // A client of LOGIN may send the name as its initial response.
@@ -92,9 +96,9 @@ static ROWS: [Row; 13] = {
 #[derive(Debug)]
 pub struct Offer {
     /// Without channel binding.
-    pub mechanism: &'static Mechanism,
+    pub mechanism: &'static dyn Mechanism,
     /// With channel binding, if the mechanism has it.
-    pub plus: Option<&'static Mechanism>,
+    pub plus: Option<&'static dyn Mechanism>,
     name: CString,
     row: &'static Row,
 }
@@ -139,6 +143,11 @@ impl Offer {
     /// Whether a side offers it without being asked to.
     pub fn is_default(&self, side: Side) -> bool {
         side == Side::Client || self.row.on_server == Offered::ByDefault
+    }
+
+    /// Whether a server must not compare the host that the client names.
+    pub fn ignores_host(&self) -> bool {
+        self.row.ignores_host
     }
 
     /// Whether `setpass` stores a verifier of this mechanism.

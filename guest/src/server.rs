@@ -22,8 +22,8 @@ const ITERATIONS: &std::ffi::CStr = c"scram_iteration_counter";
 pub struct ServerState {
     offer: *const Offer,
     started: bool,
-    /// The flags of the identities that were canonicalized, see [`Users`].
-    canonicalized: c_uint,
+    /// The identities with canonical names, see [`Users`].
+    named: c_uint,
 }
 
 /// `mech_new` of a server.
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn mech_new(
 /// # Safety
 /// As [`mech_new`].
 unsafe fn exchange(offer: &Offer, params: &ServerParams, host: Host) -> Result<Exchange<ServerState>, Error> {
-    let state = ServerState { offer, started: false, canonicalized: 0 };
+    let state = ServerState { offer, started: false, named: 0 };
     // SAFETY: the caller's promise.
     let mut exchange = unsafe { Exchange::new(Side::Server, offer, &params.common(), state) }?;
     let config = &mut exchange.session.config;
@@ -63,9 +63,7 @@ unsafe fn exchange(offer: &Offer, params: &ServerParams, host: Host) -> Result<E
         let host = config.host.to_string();
         config.set("realm", Some(&host))?;
     }
-    if offer.mechanism.name == "DIGEST-MD5" {
-        // Few programs tell libsasl2 the name that clients know them by. It uses the machine's name then, and does not compare it with
-        // the digest-uri.
+    if offer.ignores_host() {
         config.host = "".into();
     }
     if let Some(count) = host.option(ITERATIONS) {
@@ -115,8 +113,8 @@ pub unsafe extern "C" fn mech_step(
         let output = Output { text, length };
         Connection::<ServerState>::step(context, params, (received, count), output, out, |host, exchange, received| {
             let name = exchange.session.mechanism().map_or("", |mechanism| mechanism.name);
-            let mut canonicalized = exchange.own.canonicalized;
-            let mut users = Users::new(host, params, out, name, &mut canonicalized);
+            let mut named = exchange.own.named;
+            let mut users = Users::new(host, params, out, name, &mut named);
             let mut outcome = if exchange.own.started {
                 exchange.run(|session, world| session.step(received.unwrap_or_default(), world))
             } else {
@@ -134,12 +132,12 @@ pub unsafe extern "C" fn mech_step(
                 };
             }
             if matches!(outcome, Outcome::Send | Outcome::Absent) && exchange.session.is_success() {
-                if let Err(failure) = users.set_names(exchange.session.identity()) {
+                if let Err(failure) = users.name(exchange.session.identity()) {
                     host.set_error(&failure.to_string());
                     return Err(failure.code() as c_int);
                 }
             }
-            exchange.own.canonicalized = canonicalized;
+            exchange.own.named = named;
             Ok(outcome)
         })
     }

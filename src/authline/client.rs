@@ -1,5 +1,7 @@
 //! The client's end of a connection.
 
+use std::sync::Arc;
+
 use thiserror::Error as ThisError;
 
 use super::decoder::{Decoder, Message};
@@ -9,6 +11,7 @@ use super::{without_layer, Fault, TOKEN_LIMIT};
 use crate::contract::{Answer, Question, Side, World};
 use crate::error::{Error, Failure, Refused};
 use crate::negotiate;
+use crate::registry::Registry;
 use crate::secret::Secret;
 use crate::session::{Outcome, Session};
 
@@ -70,12 +73,12 @@ pub struct Client {
 }
 
 impl Client {
-    /// Accepts these mechanisms (names separated by spaces); of those that the server offers the
+    /// Accepts these mechanisms of the registry (names separated by spaces); of those that the server offers the
     /// strongest is taken.
-    pub fn new(wanted: &str) -> Self {
+    pub fn new(wanted: &str, registry: Arc<Registry>) -> Self {
         Client {
             decoder: Decoder::new(TOKEN_LIMIT),
-            session: Session::new(Side::Client),
+            session: Session::new(Side::Client, registry),
             wanted: wanted.into(),
             output: Vec::new(),
             phase: Phase::New,

@@ -1,12 +1,15 @@
 //! The server's end of a connection.
 
+use std::sync::Arc;
+
 use super::decoder::{Decoder, Message};
 use super::reply::{Reply, Word};
 use super::request::Request;
 use super::{without_layer, Fault, TOKEN_LIMIT};
 use crate::contract::{Answer, Question, Side, World};
 use crate::error::{Error, Failure, Misuse, Policy};
-use crate::negotiate;
+use crate::negotiate::lists;
+use crate::registry::Registry;
 use crate::secret::Secret;
 use crate::session::{Identity, Outcome, Session};
 
@@ -58,11 +61,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Offers these mechanisms (names separated by spaces), as far as the session's options allow.
-    pub fn new(mechanisms: &str) -> Self {
+    /// Offers these mechanisms of the registry (names separated by spaces), as far as the session's options allow.
+    pub fn new(mechanisms: &str, registry: Arc<Registry>) -> Self {
         Server {
             decoder: Decoder::new(TOKEN_LIMIT),
-            session: Session::new(Side::Server),
+            session: Session::new(Side::Server, registry),
             mechanisms: mechanisms.into(),
             output: Vec::new(),
             phase: Phase::Request(false),
@@ -111,7 +114,7 @@ impl Server {
     fn request(&mut self, request: Request, exchanging: bool, world: &mut World<'_>) -> Option<Event> {
         match request {
             Request::List => {
-                let usable = negotiate::usable(&self.mechanisms, Side::Server, &self.session.config);
+                let usable = self.session.negotiation().usable(&self.mechanisms);
                 let names: Vec<&str> = usable.iter().map(|mechanism| mechanism.name).collect();
                 self.reply(&Reply::Ok(Some(Secret::from(names.join(" ")))));
                 None
@@ -119,7 +122,7 @@ impl Server {
             Request::Start { mechanism, initial } => {
                 self.session.unpick();
                 self.session.reset();
-                if !negotiate::lists(&self.mechanisms, &mechanism) {
+                if !lists(&self.mechanisms, &mechanism) {
                     let reason = format!("{mechanism} is not offered");
                     return Some(self.failed(Policy::NoMechanism(reason).into()));
                 }

@@ -1,9 +1,9 @@
 //! Channel binding: the data, which of it may be used, and whether it must be.
 
 use crate::error::Error;
-use crate::negotiate;
+use crate::wire::names::{offers_binding, words};
 
-use super::{option, words, Config, BINDINGS_LIMIT, VALUE_LIMIT};
+use super::{option, Config, BINDINGS_LIMIT, VALUE_LIMIT};
 
 /// Whether channel binding is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -71,7 +71,7 @@ impl Config {
     /// Server: true if clients were offered a -PLUS variant, so that one which says that it was offered none
     /// (`y`) has read a list that was changed on the way (RFC 5802 §6).
     pub fn offers_binding(&self) -> bool {
-        self.offered_mechanisms().map_or(self.lists_binding, negotiate::offers_binding)
+        self.offered_mechanisms().map_or(self.lists_binding, offers_binding)
     }
 
     /// The data of the binding of that type.

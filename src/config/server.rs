@@ -1,19 +1,16 @@
 //! A server's own options: who its users are, and what is known of them.
 
-use std::sync::Arc;
-
-use crate::contract::{Abilities, Accounts};
 use crate::error::Error;
 use crate::secret::Secret;
+use crate::wire::names::words;
 
-use super::{option, words, Config};
+use super::{option, Config};
 
 /// The options of a connection that has set any.
 #[derive(Debug, Default)]
 pub(super) struct Server {
     external_id: Option<String>,
     salt_key: Option<Secret>,
-    accounts: Option<Arc<dyn Accounts>>,
     auxprop: Vec<Box<str>>,
 }
 
@@ -28,35 +25,18 @@ impl Config {
         self.rare.as_ref()?.server.salt_key.as_ref()
     }
 
-    /// Who answers a server's questions where its application has no callback.
-    pub fn accounts(&self) -> Option<&Arc<dyn Accounts>> {
-        self.rare.as_ref()?.server.accounts.as_ref()
-    }
-
-    /// Sets or takes away the accounts of a server.
-    pub fn set_accounts(&mut self, accounts: Option<Arc<dyn Accounts>>) {
-        self.rare().server.accounts = accounts;
-    }
-
     /// The properties of a user that a server's application wants to know after success.
     pub fn auxprop(&self) -> &[Box<str>] {
         self.rare.as_ref().map_or(&[], |rare| &*rare.server.auxprop)
     }
 
-    /// What is left of the options when the exchange is over, for a plugin that stores something at its disposal: names and
-    /// accounts. `None` without accounts.
-    #[cfg(hosts_plugins)]
-    pub(crate) fn parting(&self) -> Option<Config> {
-        let accounts = self.accounts()?.clone();
+    /// A copy of what tells whose accounts a server has: its service, host and realm.
+    pub fn names(&self) -> Config {
         let mut config = Config { service: self.service.clone(), host: self.host.clone(), ..Config::default() };
-        config.rare().realm = self.realm().map(str::to_owned);
-        config.set_accounts(Some(accounts));
-        Some(config)
-    }
-
-    /// What is answered at all, by the application or by the accounts.
-    pub fn answered(&self) -> Abilities {
-        self.accounts().map_or(self.abilities, |accounts| self.abilities.and(accounts.abilities()))
+        if let Some(realm) = self.realm() {
+            config.rare().realm = Some(realm.to_owned());
+        }
+        config
     }
 
     /// Sets one of these options; false for a name that is none of them.

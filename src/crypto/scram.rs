@@ -4,7 +4,7 @@ use super::hash::{Digest, Hash};
 use super::pbkdf2;
 
 /// The hash of a SCRAM mechanism's name, and whether the name is that of a -PLUS variant.
-pub fn family(name: &str) -> Option<(Hash, bool)> {
+pub fn parse_mechanism_name(name: &str) -> Option<(Hash, bool)> {
     let name = name.strip_prefix("SCRAM-")?;
     match name.strip_suffix("-PLUS") {
         Some(name) => Some((Hash::find(name)?, true)),

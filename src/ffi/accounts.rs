@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::accounts::{Account, Accounts};
 use crate::config::Config;
-use crate::contract::{Abilities, Account, Accounts};
+use crate::contract::Abilities;
 use crate::error::{Application, Code, Error};
 use crate::secret::Secret;
-use crate::store::check::check;
+use crate::session::check::check;
 use crate::store::saslauthd::Saslauthd;
 use crate::store::users::{Expected, NewPassword, UsersFile};
 use crate::world::process_lookups;
@@ -154,7 +155,7 @@ pub unsafe extern "C" fn asr_use_accounts(handle: *mut Handle, accounts: *const 
         // SAFETY: the module's rules.
         let (handle, accounts) = unsafe { (&mut *handle, accounts.as_ref()) };
         handle.stale = true;
-        handle.session.config.set_accounts(accounts.map(|accounts| accounts.accounts.clone()));
+        handle.session.accounts = accounts.map(|accounts| accounts.accounts.clone());
     });
 }
 

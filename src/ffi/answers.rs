@@ -69,7 +69,7 @@ pub unsafe extern "C" fn asr_question_get(handle: *const Handle, out: *mut FlatQ
                 flat.secret = Slice::of(password.expose());
                 flat.realm = Slice::of_text(session.config.realm());
             }
-            Question::Credentials { authcid, authzid, realm } => {
+            Question::Credentials { authcid, authzid, realm, .. } => {
                 flat.kind = 4;
                 flat.name = Slice::of(authcid.as_bytes());
                 flat.authzid = Slice::of_text(authzid.as_deref());

@@ -30,7 +30,7 @@ pub(super) fn choose(handle: &mut Handle) -> Result<(), Error> {
     let Handle { session, list, .. } = handle;
     session.negotiate(list)?;
     let several = session.side() == Side::Server && negotiate::names(list).nth(1).is_some();
-    if several && negotiate::usable(list, Side::Server, &session.config).len() > 1 {
+    if several && session.negotiation().usable(list).len() > 1 {
         session.unpick();
     }
     Ok(())
@@ -88,17 +88,16 @@ pub unsafe extern "C" fn asr_usable(handle: *const Handle, out: *mut Slice) -> *
     let names: Vec<&str> = shielded(Vec::new(), || match handle {
         None => {
             let mut names: Vec<&str> = mechanism::present().map(|m| m.name).collect();
-            let plugins = super::plugins::default();
-            for (hosted, _) in plugins.iter().flat_map(|plugins| plugins.mechanisms()) {
-                if !names.contains(&hosted.mechanism.name) {
-                    names.push(hosted.mechanism.name);
+            for (hosted, _) in super::plugins::default().plugins.iter().flat_map(|plugins| plugins.mechanisms()) {
+                if !names.contains(&hosted.name()) {
+                    names.push(hosted.name());
                 }
             }
             names
         }
         Some(handle) => {
             let session = &handle.session;
-            negotiate::usable(&handle.list, session.side(), &session.config).iter().map(|m| m.name).collect()
+            session.negotiation().usable(&handle.list).iter().map(|m| m.name).collect()
         }
     });
     let text = Box::new(names.join(" "));

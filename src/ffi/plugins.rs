@@ -4,21 +4,43 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::contract::Side;
 use crate::error::{Application, Error};
+use crate::mechanism;
 use crate::plugin::{self, Plugins, Wish};
+use crate::registry::Registry;
 use crate::secret::Secret;
 
 use super::{shielded, Handle, Slice, DEFECT};
 
-/// What new connections may use: `None` until somebody has asked for the first time.
-static DEFAULT: RwLock<Option<Option<Arc<Plugins>>>> = RwLock::new(None);
+/// What connections may use: our mechanisms, and those of plugins.
+#[derive(Clone)]
+pub(super) struct Usable {
+    pub plugins: Option<Arc<Plugins>>,
+    pub registry: Arc<Registry>,
+}
 
-/// The plugins that a new connection may use: those that the program has asked for, else those of the environment.
-pub(super) fn default() -> Option<Arc<Plugins>> {
+impl Usable {
+    fn of(plugins: Option<Plugins>) -> Self {
+        let own = mechanism::registry();
+        let registry = plugins.as_ref().map_or_else(|| Arc::clone(&own), |plugins| Arc::new(plugins.registry(&own)));
+        Usable { plugins: plugins.map(Arc::new), registry }
+    }
+}
+
+/// What new connections may use: `None` until somebody has asked for the first time.
+static DEFAULT: RwLock<Option<Usable>> = RwLock::new(None);
+
+/// What a new connection may use: the plugins that the program has asked for, else those of the environment.
+pub(super) fn default() -> Usable {
     if let Some(known) = &*DEFAULT.read().unwrap_or_else(PoisonError::into_inner) {
         return known.clone();
     }
-    let found = shielded(None, || plugin::from_environment().map(Arc::new));
+    let found = Usable::of(shielded(None, || plugin::from_environment(&mechanism::registry())));
     DEFAULT.write().unwrap_or_else(PoisonError::into_inner).get_or_insert(found).clone()
+}
+
+/// The mechanisms of a new connection.
+pub(super) fn registry() -> Arc<Registry> {
+    default().registry
 }
 
 /// Opens plugins, for a connection or, without a handle, for all new ones. `load` has names with blanks between them and is absent for all; `options`
@@ -49,14 +71,14 @@ pub unsafe extern "C" fn asr_plugins_load(
             pairs.push((name.to_owned(), value.to_owned()));
         }
         let load = load.is_some().then(|| names.clone());
-        Plugins::load(&Wish { path, load, prefer: prefer != 0, options: pairs })
+        Plugins::load(&Wish { path, load, prefer: prefer != 0, options: pairs }, &mechanism::registry())
     });
     let (ok, text) = match loaded {
         Ok(plugins) => {
             let text = report(&plugins);
             // If one that was named cannot be had, that is the caller's to tell, and all stays as it was.
             if names.iter().all(|name| plugins.mechanisms().any(|(_, file)| *file.name == **name)) {
-                set(handle, Some(Arc::new(plugins)));
+                set(handle, Some(plugins));
             }
             (1, text)
         }
@@ -71,11 +93,12 @@ pub unsafe extern "C" fn asr_plugins_load(
     ok
 }
 
-fn set(handle: Option<&mut Handle>, plugins: Option<Arc<Plugins>>) {
+fn set(handle: Option<&mut Handle>, plugins: Option<Plugins>) {
+    let usable = Usable::of(plugins);
     match handle {
-        None => *DEFAULT.write().unwrap_or_else(PoisonError::into_inner) = Some(plugins),
+        None => *DEFAULT.write().unwrap_or_else(PoisonError::into_inner) = Some(usable),
         Some(handle) => {
-            handle.session.config.set_plugins(plugins);
+            handle.session.set_registry(usable.registry);
             handle.stale = true;
         }
     }
@@ -100,7 +123,8 @@ pub unsafe extern "C" fn asr_plugins_none(handle: *mut Handle) {
 /// The module's rules. The text is lent through `out` and freed by [`super::slice::asr_text_free`].
 #[no_mangle]
 pub unsafe extern "C" fn asr_plugins_report(out: *mut Slice) -> *mut String {
-    let text = Box::new(shielded(String::new(), || default().map(|plugins| report(&plugins)).unwrap_or_default()));
+    let text =
+        Box::new(shielded(String::new(), || default().plugins.map(|plugins| report(&plugins)).unwrap_or_default()));
     // SAFETY: the module's rules.
     unsafe { out.write(Slice::of(text.as_bytes())) };
     Box::into_raw(text)
@@ -115,8 +139,8 @@ fn report(plugins: &Plugins) -> String {
         }
     };
     for (hosted, file) in plugins.mechanisms() {
-        let side = if hosted.side == Side::Client { "client" } else { "server" };
-        line([&file.name, &file.path.to_string_lossy(), side, hosted.mechanism.name]);
+        let side = if hosted.side() == Side::Client { "client" } else { "server" };
+        line([&file.name, &file.path.to_string_lossy(), side, hosted.name()]);
     }
     for refused in plugins.refused() {
         line([&refused.name, &refused.path.to_string_lossy(), "refused", &refused.reason]);
@@ -134,13 +158,12 @@ pub unsafe extern "C" fn asr_setpass(handle: *mut Handle, user: Slice, password:
     // SAFETY: the module's rules.
     let (handle, user, password) = unsafe { (&mut *handle, user.name(), password.bytes().map(Secret::new)) };
     let session = &handle.session;
-    let Some(mechanism) = session.mechanism().filter(|m| session.side() == Side::Server && plugin::sets_passwords(m))
-    else {
+    let Some(mechanism) = session.mechanism().filter(|m| session.side() == Side::Server && m.keeps_secrets()) else {
         return -1;
     };
     let done = shielded(Err(Error::System(DEFECT)), || {
         let user = user?.filter(|name| !name.is_empty()).ok_or(Application::Empty("user name"))?;
-        plugin::set_password(mechanism, &session.config, &user, password.as_ref(), flags)
+        mechanism.set_secret(session.negotiation().setup, &user, password.as_ref(), flags)
     });
     handle.notice = done.err();
     i32::from(handle.notice.is_none())

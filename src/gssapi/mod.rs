@@ -7,20 +7,18 @@
 mod context;
 mod credentials;
 mod raw;
-mod status;
 
 use std::ffi::c_int;
 use std::ptr;
 use std::sync::OnceLock;
 
 use crate::contract::Side;
-use crate::error::{printable, Application, Error};
+use crate::error::{printable, Application, Error, GssFailure};
 
 use raw::{Buffer, Functions, Handle, Oid, Word};
 
 pub use context::{Acceptor, Client, Initiator, Progress, SecurityContext};
 pub use credentials::{Credentials, Store};
-pub use status::GssFailure;
 
 /// Flags of a context (RFC 2744 §5.19, RFC 4121; the last one of MIT and RFC draft kitten).
 pub mod flag {

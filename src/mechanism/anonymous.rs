@@ -1,21 +1,16 @@
 //! ANONYMOUS (RFC 4505): one message, the trace, which may be empty.
 
 use crate::contract::{
-    available, Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
+    Context, Description, Established, Event, Property, Question, SecurityFlags, State, Stateless, Step,
 };
 use crate::error::{Application, Error, Malformed};
 
-pub static MECHANISM: Mechanism = Mechanism {
-    name: "ANONYMOUS",
-    first: Side::Client,
-    rank: 0,
-    max_ssf: 0,
-    security: SecurityFlags::NOPLAINTEXT,
-    client_needs: Abilities::NONE,
-    server_needs: Abilities::NONE,
-    carries_authzid: true,
-    derives_keys: false,
-    unavailable: available,
+pub static MECHANISM: Stateless = Stateless {
+    description: Description {
+        security: SecurityFlags::NOPLAINTEXT,
+        carries_authzid: true,
+        ..Description::new("ANONYMOUS")
+    },
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitTrace),
 };

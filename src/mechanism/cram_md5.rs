@@ -9,24 +9,24 @@ use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 
 use crate::contract::{
-    available, Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
+    Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags, Side,
+    State, Stateless, Step,
 };
 use crate::error::{Application, Error, Malformed, Refused};
 use crate::secret::{ct_eq, Secret};
-use crate::store::verifier;
+use crate::store::check::password_or_mock;
 use crate::wire::{hex, saslprep};
 
-pub static MECHANISM: Mechanism = Mechanism {
-    name: "CRAM-MD5",
-    first: Side::Server,
-    rank: 20,
-    max_ssf: 0,
-    security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NOANONYMOUS),
-    client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
-    server_needs: Abilities::CREDENTIALS,
-    carries_authzid: false,
-    derives_keys: false,
-    unavailable: available,
+pub static MECHANISM: Stateless = Stateless {
+    description: Description {
+        first: Side::Server,
+        rank: 20,
+        security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NOANONYMOUS),
+        credential: CredentialKind::Password,
+        client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
+        server_needs: Abilities::CREDENTIALS,
+        ..Description::new("CRAM-MD5")
+    },
     client: || Box::new(AwaitChallenge),
     server: || Box::new(AwaitBegin),
 };
@@ -103,7 +103,7 @@ impl State for AwaitBegin {
 
 impl State for AwaitResponse {
     /// Read from the right: a name may hold spaces, a digest cannot.
-    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+    fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let response = event.received("response")?;
         let malformed = |reason| Error::malformed("response", reason);
         let space =
@@ -117,7 +117,12 @@ impl State for AwaitResponse {
         // A name that cannot be prepared is nobody's.
         let authcid = saslprep::query(name).map_err(|_| Refused::Credentials)?.into_owned();
         Ok(Step::Ask(
-            Question::Credentials { authcid: authcid.clone(), authzid: None, realm: None },
+            Question::Credentials {
+                kind: cx.mechanism.credential,
+                authcid: authcid.clone(),
+                authzid: None,
+                realm: None,
+            },
             Box::new(AwaitCredential { challenge: self.challenge, authcid, digest }),
         ))
     }
@@ -126,7 +131,7 @@ impl State for AwaitResponse {
 impl State for AwaitCredential {
     /// An unknown user, or one without a password, costs the same work and hears the same refusal.
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
-        let (password, known) = verifier::password_or_nobodys(event.credential()?, cx.world.lookups);
+        let (password, known) = password_or_mock(event.credential()?, cx.world.lookups);
         let expected = digest(&self.challenge, &password)?;
         if !(ct_eq(&expected, &self.digest) & known) {
             return Err(Refused::Credentials.into());
@@ -151,7 +156,7 @@ fn digest(challenge: &[u8], password: &Secret) -> Result<[u8; 32], Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mechanism::pair::{run, Peer};
+    use crate::session::pair::{run, Peer};
     use crate::session::Outcome;
 
     const CHALLENGE: &[u8] = b"<1896.697170952@postoffice.reston.mci.net>";
@@ -265,9 +270,9 @@ mod tests {
 
     #[test]
     fn nobody_has_no_password() {
-        let nobodys = digest(CHALLENGE, &Secret::new(verifier::NOBODYS_PASSWORD)).unwrap();
+        let mock = digest(CHALLENGE, &Secret::new(crate::store::mock::MOCK_PASSWORD)).unwrap();
         let mut server = server(None);
-        assert_eq!(server.step(&[b"tim ", &nobodys[..]].concat()), Outcome::Failed);
+        assert_eq!(server.step(&[b"tim ", &mock[..]].concat()), Outcome::Failed);
         assert_eq!(*server.error(), Refused::Credentials.into());
     }
 

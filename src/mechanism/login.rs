@@ -2,23 +2,23 @@
 //! below TLS. Superseded by PLAIN; many SMTP servers know nothing else.
 
 use crate::contract::{
-    available, Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
+    Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags, Side,
+    State, Stateless, Step,
 };
 use crate::error::{Application, Error, Malformed, Refused};
 use crate::secret::Secret;
 use crate::wire::saslprep;
 
-pub static MECHANISM: Mechanism = Mechanism {
-    name: "LOGIN",
-    first: Side::Server,
-    rank: 10,
-    max_ssf: 0,
-    security: SecurityFlags::NOANONYMOUS,
-    client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
-    server_needs: Abilities::CHECK_PASSWORD.and(Abilities::CREDENTIALS),
-    carries_authzid: false,
-    derives_keys: false,
-    unavailable: available,
+pub static MECHANISM: Stateless = Stateless {
+    description: Description {
+        first: Side::Server,
+        rank: 10,
+        security: SecurityFlags::NOANONYMOUS,
+        credential: CredentialKind::Comparable,
+        client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
+        server_needs: Abilities::CHECK_PASSWORD.and(Abilities::CREDENTIALS),
+        ..Description::new("LOGIN")
+    },
     client: || Box::new(AwaitNamePrompt),
     server: || Box::new(AwaitBegin),
 };
@@ -142,8 +142,8 @@ mod tests {
 
     fn client(name: &str, password: &str, prompts: &[&[u8]]) -> (Session, Vec<Vec<u8>>, Outcome) {
         let mut world = LocalWorld::default();
-        let mut session = Session::new(Side::Client);
-        session.config.abilities = MECHANISM.client_needs;
+        let mut session = Session::new(Side::Client, crate::mechanism::registry());
+        session.config.abilities = MECHANISM.description.client_needs;
         session.pick("LOGIN").unwrap();
         let mut outcome = session.start(None, &mut world.lend());
         assert_eq!(outcome, Outcome::Absent);
@@ -165,7 +165,7 @@ mod tests {
 
     fn server(initial: Option<&[u8]>, messages: &[&[u8]]) -> (Session, Vec<Vec<u8>>, Outcome) {
         let mut world = LocalWorld::default();
-        let mut session = Session::new(Side::Server);
+        let mut session = Session::new(Side::Server, crate::mechanism::registry());
         session.config.abilities = Abilities::CHECK_PASSWORD;
         session.pick("LOGIN").unwrap();
         let mut outcome = session.start(initial, &mut world.lend());

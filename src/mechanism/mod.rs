@@ -1,4 +1,4 @@
-//! The mechanisms, one file each, and their registry.
+//! The mechanisms, one file each, and the registry of all of them.
 //!
 //! Ranks, the scale of preference: Kerberos from 80, SCRAM with channel binding from 70, SCRAM by strength of hash
 //! from 50, DIGEST-MD5 30, CRAM-MD5 and EXTERNAL 20, OAUTHBEARER 13, XOAUTH2 12, PLAIN and
@@ -14,16 +14,17 @@ pub mod fuzzing;
 mod gss;
 mod login;
 mod oauthbearer;
-#[cfg(test)]
-mod pair;
 mod plain;
 mod scram;
 mod xoauth2;
 
+use std::sync::{Arc, OnceLock};
+
 use crate::contract::Mechanism;
+use crate::registry::Registry;
 
 /// All mechanisms that need nothing of the system, one line each.
-pub static ALL: &[&Mechanism] = &[
+pub static ALL: &[&dyn Mechanism] = &[
     &scram::SHA3_512_PLUS,
     &scram::SHA_512_PLUS,
     &scram::SHA_384_PLUS,
@@ -46,16 +47,22 @@ pub static ALL: &[&Mechanism] = &[
     &anonymous::MECHANISM,
 ];
 
-/// Those of the system's Kerberos; [`Mechanism::unavailable`] tells whether there is one.
-pub static KERBEROS: &[&Mechanism] = &[&gss::GS2_KRB5_PLUS, &gss::GSSAPI, &gss::GSS_SPNEGO, &gss::GS2_KRB5];
+/// Those of the system's Kerberos; [`Mechanism::unavailable_reason`] tells whether there is one.
+pub static KERBEROS: &[&dyn Mechanism] = &[&gss::GS2_KRB5_PLUS, &gss::GSSAPI, &gss::GSS_SPNEGO, &gss::GS2_KRB5];
+
+/// All of them.
+pub fn registry() -> Arc<Registry> {
+    static REGISTRY: OnceLock<Arc<Registry>> = OnceLock::new();
+    Arc::clone(REGISTRY.get_or_init(|| Arc::new(Registry::new(ALL.iter().chain(KERBEROS).copied()))))
+}
 
 /// All that this machine has.
-pub fn present() -> impl Iterator<Item = &'static Mechanism> {
-    let kerberos: &[&Mechanism] = if crate::gssapi::is_present() { KERBEROS } else { &[] };
+pub fn present() -> impl Iterator<Item = &'static dyn Mechanism> {
+    let kerberos: &[&dyn Mechanism] = if crate::gssapi::is_present() { KERBEROS } else { &[] };
     ALL.iter().chain(kerberos).copied()
 }
 
 /// The mechanism of that name, upper or lower case.
-pub fn find(name: &str) -> Option<&'static Mechanism> {
+pub fn find(name: &str) -> Option<&'static dyn Mechanism> {
     ALL.iter().chain(KERBEROS).copied().find(|m| m.name.eq_ignore_ascii_case(name))
 }

@@ -7,24 +7,23 @@
 use std::borrow::Cow;
 
 use crate::contract::{
-    available, Abilities, Context, Established, Event, Mechanism, Property, Question, Side, State, Step,
+    Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, State, Stateless, Step,
 };
 use crate::error::{Application, Error, Malformed, PeerMisbehaved};
 use crate::wire::{gs2, json, kvpairs};
 
 use super::bearer;
 
-pub static MECHANISM: Mechanism = Mechanism {
-    name: "OAUTHBEARER",
-    first: Side::Client,
-    rank: 13,
-    max_ssf: 0,
-    security: bearer::SECURITY,
-    client_needs: Abilities::TOKEN,
-    server_needs: Abilities::CHECK_TOKEN,
-    carries_authzid: true,
-    derives_keys: false,
-    unavailable: available,
+pub static MECHANISM: Stateless = Stateless {
+    description: Description {
+        rank: 13,
+        security: bearer::SECURITY,
+        credential: CredentialKind::Token,
+        client_needs: Abilities::TOKEN,
+        server_needs: Abilities::CHECK_TOKEN,
+        carries_authzid: true,
+        ..Description::new("OAUTHBEARER")
+    },
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitMessage),
 };

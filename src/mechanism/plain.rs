@@ -1,23 +1,23 @@
 //! PLAIN (RFC 4616): the password in clear, for use below TLS.
 
 use crate::contract::{
-    available, Abilities, Context, Established, Event, Mechanism, Property, Question, SecurityFlags, Side, State, Step,
+    Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags, State,
+    Stateless, Step,
 };
 use crate::error::{Application, Error, Malformed, Refused};
 use crate::secret::Secret;
 use crate::wire::saslprep;
 
-pub static MECHANISM: Mechanism = Mechanism {
-    name: "PLAIN",
-    first: Side::Client,
-    rank: 10,
-    max_ssf: 0,
-    security: SecurityFlags::NOANONYMOUS,
-    client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
-    server_needs: Abilities::CHECK_PASSWORD.and(Abilities::CREDENTIALS),
-    carries_authzid: true,
-    derives_keys: false,
-    unavailable: available,
+pub static MECHANISM: Stateless = Stateless {
+    description: Description {
+        rank: 10,
+        security: SecurityFlags::NOANONYMOUS,
+        credential: CredentialKind::Comparable,
+        client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
+        server_needs: Abilities::CHECK_PASSWORD.and(Abilities::CREDENTIALS),
+        carries_authzid: true,
+        ..Description::new("PLAIN")
+    },
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitMessage),
 };

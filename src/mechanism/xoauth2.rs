@@ -2,24 +2,22 @@
 //! documentation): a user name and a bearer token, for use below TLS.
 
 use crate::contract::{
-    available, Abilities, Context, Established, Event, Mechanism, Property, Question, Side, State, Step,
+    Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, State, Stateless, Step,
 };
 use crate::error::{Error, Malformed};
 use crate::wire::{json, kvpairs};
 
 use super::bearer;
 
-pub static MECHANISM: Mechanism = Mechanism {
-    name: "XOAUTH2",
-    first: Side::Client,
-    rank: 12,
-    max_ssf: 0,
-    security: bearer::SECURITY,
-    client_needs: Abilities::AUTHCID.and(Abilities::TOKEN),
-    server_needs: Abilities::CHECK_TOKEN,
-    carries_authzid: false,
-    derives_keys: false,
-    unavailable: available,
+pub static MECHANISM: Stateless = Stateless {
+    description: Description {
+        rank: 12,
+        security: bearer::SECURITY,
+        credential: CredentialKind::Token,
+        client_needs: Abilities::AUTHCID.and(Abilities::TOKEN),
+        server_needs: Abilities::CHECK_TOKEN,
+        ..Description::new("XOAUTH2")
+    },
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitMessage),
 };

@@ -4,10 +4,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::accounts::Accounts;
 use crate::config::Config;
-use crate::contract::{Abilities, Accounts, Answer, Mechanism, Question, Side};
+use crate::contract::{Abilities, Answer, Mechanism, Question, Side};
 use crate::error::{Code, Error};
-use crate::secret::Secret;
+use crate::registry::Registry;
 
 use super::journal::Log;
 use super::options::Options;
@@ -26,11 +27,18 @@ pub struct File {
 }
 
 /// A plugin's mechanism; there is none.
-pub struct Hosted {
-    /// As the session sees it.
-    pub mechanism: Mechanism,
+pub enum Hosted {}
+
+impl Hosted {
+    /// The name under which it is used.
+    pub fn name(&self) -> &'static str {
+        match *self {}
+    }
+
     /// The side that it serves.
-    pub side: Side,
+    pub fn side(&self) -> Side {
+        match *self {}
+    }
 }
 
 /// A file that is not used; there is none.
@@ -66,17 +74,17 @@ impl Plugins {
     ///
     /// # Errors
     /// [`Error::Outside`], always.
-    pub fn load(_wish: &Wish) -> Result<Plugins, Error> {
+    pub fn load(_wish: &Wish, _own: &Registry) -> Result<Plugins, Error> {
         Err(absent())
     }
 
-    /// The mechanism of that name.
-    pub fn find(&self, _name: &str, _side: Side) -> Option<&'static Mechanism> {
+    /// The mechanism of that name, upper or lower case, that a plugin has for this side.
+    pub fn find(&self, _name: &str, _side: Side) -> Option<&'static dyn Mechanism> {
         match *self {}
     }
 
-    /// True if a plugin's mechanism is taken before our own of the same name.
-    pub fn preferred(&self) -> bool {
+    /// The program's own mechanisms.
+    pub fn registry(&self, _own: &Registry) -> Registry {
         match *self {}
     }
 
@@ -114,7 +122,7 @@ impl Accounts for CyrusAccounts {
         match *self {}
     }
 
-    fn answer(&self, _question: &Question, _mechanism: &'static Mechanism, _config: &Config) -> Result<Answer, Error> {
+    fn answer(&self, _question: &Question, _config: &Config) -> Result<Answer, Error> {
         match *self {}
     }
 }
@@ -125,36 +133,19 @@ impl fmt::Debug for CyrusAccounts {
     }
 }
 
-/// No mechanism is a plugin's.
-pub fn sets_passwords(_mechanism: &'static Mechanism) -> bool {
-    false
-}
-
-/// Refuses.
-///
-/// # Errors
-/// [`Error::Outside`], always.
-pub fn set_password(
-    _mechanism: &'static Mechanism,
-    _config: &Config,
-    _user: &str,
-    _password: Option<&Secret>,
-    _flags: u32,
-) -> Result<(), Error> {
-    Err(absent())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn whoever_asks_for_plugins_is_told() {
-        for refused in [Plugins::load(&Wish::default()).err(), CyrusAccounts::new(&[], Options::default(), None).err()]
-        {
+        for refused in [
+            Plugins::load(&Wish::default(), &Registry::default()).err(),
+            CyrusAccounts::new(&[], Options::default(), None).err(),
+        ] {
             let text = refused.unwrap().to_string();
             assert!(text.starts_with("this build cannot load the plugins of Cyrus SASL"), "{text}");
         }
-        assert!(super::super::from_environment().is_none());
+        assert!(super::super::from_environment(&Registry::default()).is_none());
     }
 }

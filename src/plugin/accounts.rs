@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::accounts::{Account, Accounts, Properties};
 use crate::config::Config;
-use crate::contract::{Abilities, Account, Accounts, Answer, Mechanism, Properties, Question};
-use crate::crypto::scram::family;
+use crate::contract::{Abilities, Answer, CredentialKind, Description, Question};
 use crate::error::{self, Application, Code, Error};
 use crate::secret::Secret;
+use crate::store::check::check_answer;
 use crate::store::domain::is_foreign;
 use crate::store::saslauthd::Saslauthd;
-use crate::store::verifier::{self, Verifier};
+use crate::store::verifier::Verifier;
 use crate::world::LookupMemory;
 
 use super::abi::flag;
@@ -102,13 +103,13 @@ impl CyrusAccounts {
         !clear && self.methods.iter().any(|method| matches!(method, Method::AuxpropHashed))
     }
 
-    /// The password of a user, or a stored key that the mechanism can do with. `None` for an unknown user, and for one
+    /// The password of a user, or a stored key that is of this kind. `None` for an unknown user, and for one
     /// without either.
     fn credential(
         &self,
         authcid: &str,
         realm: Option<&str>,
-        mechanism: &'static Mechanism,
+        kind: CredentialKind,
         config: &Config,
     ) -> Result<Option<Secret>, Error> {
         if is_foreign(authcid, config) {
@@ -119,8 +120,7 @@ impl CyrusAccounts {
         let (password, verifier) = (password?, verifier?);
         inquiry.properties.request(password.clone());
         // A plugin's own mechanism, NTLM for instance, has no more use for a stored key than CRAM-MD5.
-        let compares = mechanism.server_needs.contains(Abilities::CHECK_PASSWORD);
-        if compares || family(mechanism.name).is_some() {
+        if matches!(kind, CredentialKind::Comparable | CredentialKind::Scram(_)) {
             // Each property is a look-up of its own to some plugins.
             inquiry.properties.request(verifier.clone());
         }
@@ -128,9 +128,8 @@ impl CyrusAccounts {
             return Ok(None);
         }
         let values = |name| inquiry.properties.values(name).into_iter().flatten().map(Secret::new);
-        let scram = mechanism.name.strip_prefix("SCRAM-").map(|name| name.strip_suffix("-PLUS").unwrap_or(name));
         let fits = |stored: &Secret| match Verifier::read(stored) {
-            Ok(Some(verifier)) => scram.is_none_or(|hash| verifier.hash.name() == hash),
+            Ok(Some(verifier)) => kind == CredentialKind::Comparable || kind == CredentialKind::Scram(verifier.hash),
             Ok(None) | Err(_) => false,
         };
         if let Some(stored) = values(&verifier).find(fits) {
@@ -156,24 +155,18 @@ impl CyrusAccounts {
     }
 
     /// Does one of the methods say that it is the password? The others are not asked then.
-    fn check(
-        &self,
-        authcid: &str,
-        password: &Secret,
-        mechanism: &'static Mechanism,
-        config: &Config,
-    ) -> Result<bool, Error> {
+    fn check(&self, authcid: &str, password: &Secret, config: &Config) -> Result<bool, Error> {
         let mut failure = None;
         for method in &self.methods {
             let verdict = match method {
                 Method::Saslauthd(daemon) => {
                     let question =
                         Question::CheckPassword { authcid: authcid.into(), authzid: None, password: password.clone() };
-                    daemon.answer(&question, mechanism, config).map(|answer| matches!(answer, Answer::Verdict(true)))
+                    daemon.answer(&question, config).map(|answer| matches!(answer, Answer::Verdict(true)))
                 }
                 Method::Auxprop | Method::AuxpropHashed => {
-                    let stored = self.credential(authcid, None, mechanism, config);
-                    verifier::check_answer(stored, password, config.iterations, &self.lookups)
+                    let stored = self.credential(authcid, None, CredentialKind::Comparable, config);
+                    check_answer(stored, password, config.iterations, &self.lookups)
                 }
             };
             match verdict {
@@ -202,13 +195,13 @@ impl Accounts for CyrusAccounts {
         abilities
     }
 
-    fn answer(&self, question: &Question, mechanism: &'static Mechanism, config: &Config) -> Result<Answer, Error> {
+    fn answer(&self, question: &Question, config: &Config) -> Result<Answer, Error> {
         match question {
-            Question::Credentials { authcid, realm, .. } => {
-                self.credential(authcid, realm.as_deref(), mechanism, config).map(Answer::Credential)
+            Question::Credentials { kind, authcid, realm, .. } => {
+                self.credential(authcid, realm.as_deref(), *kind, config).map(Answer::Credential)
             }
             Question::CheckPassword { authcid, password, .. } => {
-                self.check(authcid, password, mechanism, config).map(Answer::Verdict)
+                self.check(authcid, password, config).map(Answer::Verdict)
             }
             Question::Canonicalize { authzid, name, realm } => {
                 let Some(canon) = &self.canon else { return Err(Application::WrongAnswer.into()) };
@@ -221,15 +214,15 @@ impl Accounts for CyrusAccounts {
     }
 
     /// As for libsasl2, a name stands for a mechanism with and without channel binding; one with -PLUS for that alone.
-    fn excluded(&self, mechanism: &'static Mechanism) -> Option<String> {
+    fn excluded_reason(&self, mechanism: &Description) -> Option<String> {
         let base = mechanism.name.strip_suffix("-PLUS").unwrap_or(mechanism.name);
         let stands = |name: &str| name.eq_ignore_ascii_case(base) || name.eq_ignore_ascii_case(mechanism.name);
         let excluded = self.mechanisms.as_ref().is_some_and(|names| !names.iter().any(|name| stands(name)));
         excluded.then(|| "the mech_list of the accounts does not have it".into())
     }
 
-    fn unfit(&self, mechanism: &'static Mechanism) -> Option<String> {
-        if self.hashed() && verifier::needs_password(mechanism) {
+    fn unfit_reason(&self, mechanism: &Description) -> Option<String> {
+        if self.hashed() && mechanism.credential == CredentialKind::Password {
             return Some("the accounts have hashed passwords only".into());
         }
         None

@@ -6,8 +6,9 @@ use std::ffi::{c_int, c_uint, CStr, CString};
 use std::ptr;
 use std::sync::Arc;
 
+use crate::accounts::Account;
 use crate::config::Config;
-use crate::contract::{Abilities, Account, Answer, Question};
+use crate::contract::{Abilities, Answer, CredentialKind, Question};
 use crate::error::{Application, Error};
 use crate::secret::Secret;
 
@@ -26,6 +27,8 @@ const STORED_KEY: &str = "*authPassword";
 pub struct Shared {
     /// Where the session is asked.
     pub line: Line,
+    /// What the plugin computes with, where it looks up a password.
+    kind: CredentialKind,
     names: Names,
     propctx: *mut Propctx,
     /// The last name that was made canonical, and its canonical form.
@@ -47,12 +50,12 @@ impl Drop for Shared {
 }
 
 impl Shared {
-    /// For one exchange.
-    pub fn new() -> Arc<Self> {
+    /// For one exchange of a mechanism that computes with this kind of credential.
+    pub fn new(kind: CredentialKind) -> Arc<Self> {
         // SAFETY: it makes a context of ours.
         let propctx = unsafe { prop_new(0) };
         let (line, names, canonical, trouble) = Default::default();
-        Arc::new(Shared { line, names, propctx, canonical, trouble })
+        Arc::new(Shared { line, kind, names, propctx, canonical, trouble })
     }
 
     /// The properties that the plugin asks for and finds.
@@ -76,7 +79,7 @@ impl Shared {
     }
 
     fn answered(&self) -> Abilities {
-        self.line.with_config(Config::answered).unwrap_or(Abilities::NONE)
+        self.line.with_setup(|setup| setup.answered()).unwrap_or(Abilities::NONE)
     }
 
     /// The canonical form of a name, by the application or the accounts, if one of them has it.
@@ -105,7 +108,8 @@ impl Shared {
         let (mut asked, mut found) = (false, false);
         if wanted.iter().any(|name| **name == *PASSWORD) && self.answered().contains(Abilities::CREDENTIALS) {
             asked = true;
-            let question = Question::Credentials { authcid: authcid.to_owned(), authzid: None, realm: None };
+            let question =
+                Question::Credentials { kind: self.kind, authcid: authcid.to_owned(), authzid: None, realm: None };
             match self.ask(question) {
                 Some(Answer::Credential(Some(secret))) => {
                     let stored_key =
@@ -122,9 +126,9 @@ impl Shared {
             wanted.retain(|name| **name != *PASSWORD);
         }
         if !wanted.is_empty() {
-            let looked_up = self.line.with_config(|config| {
-                let account = Account { authzid, ..account(authcid, config) };
-                config.accounts().map(|accounts| accounts.properties(&wanted, account, config))
+            let looked_up = self.line.with_setup(|setup| {
+                let account = Account { authzid, ..account(authcid, setup.config) };
+                setup.accounts.map(|accounts| accounts.properties(&wanted, account, setup.config))
             });
             match looked_up.flatten() {
                 None => {}
@@ -231,7 +235,7 @@ impl Hooks for ServerHooks {
     fn store(&self, properties: *mut Propctx, user: Option<&CStr>) -> c_int {
         let shared = &*self.0;
         let Some(user) = user.and_then(|user| user.to_str().ok()) else {
-            let any = shared.line.with_config(|config| config.accounts().is_some());
+            let any = shared.line.with_setup(|setup| setup.accounts.is_some());
             return if any == Some(true) { code::OK } else { code::NOMECH };
         };
         let mut values: Vec<(String, Option<Secret>)> = Vec::new();
@@ -248,10 +252,10 @@ impl Hooks for ServerHooks {
         }
         let values: Vec<(&str, Option<&Secret>)> =
             values.iter().map(|(name, value)| (name.trim_start_matches('*'), value.as_ref())).collect();
-        let stored = shared.line.with_config(|config| {
+        let stored = shared.line.with_setup(|setup| {
             // Where there is neither realm nor host, nothing is behind the plugin's @. (A name that a client sends is not cut there.)
             let user = user.strip_suffix('@').unwrap_or(user);
-            config.accounts().map(|accounts| accounts.store(account(user, config), &values, config))
+            setup.accounts.map(|accounts| accounts.store(account(user, setup.config), &values, setup.config))
         });
         match stored.flatten() {
             None => code::NOMECH,

@@ -3,9 +3,11 @@
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void, CStr};
 use std::ptr;
+use std::sync::Arc;
 
 use crate::contract::{
-    Abilities, Answer, Context, Established, Event, Mechanism, Next, Property, Question, Side, State, Step, Values,
+    Abilities, Answer, Context, Description, Established, Event, Mechanism, Next, Property, Question, SecurityFlags,
+    Side, State, Step, Values,
 };
 use crate::error::{Application, Code, Error};
 use crate::secret::Secret;
@@ -19,8 +21,8 @@ use super::registry::Hosted;
 use super::{failed, journal, left, utils, with_nul, Left};
 
 /// The first state of a client.
-pub fn begin() -> Next {
-    Box::new(AwaitBegin)
+pub fn begin(hosted: &'static Hosted) -> Next {
+    Box::new(AwaitBegin(hosted))
 }
 
 /// How often a plugin may prompt in one exchange.
@@ -48,10 +50,10 @@ const BATCHES: [&[Property]; 8] = [
     &[Property::Authcid, Property::Authzid, Property::Password],
 ];
 
-/// The property that a prompt is about, and its bit in [`BATCHES`]. What ANONYMOUS calls the authentication name is
-/// its trace.
-fn property(id: c_ulong, mechanism: &Mechanism) -> Option<(Property, usize)> {
-    let anonymous = mechanism.name == "ANONYMOUS";
+/// The property that a prompt is about, and its bit in [`BATCHES`]. What a mechanism that authenticates nobody calls the
+/// authentication name is its trace.
+fn property(id: c_ulong, mechanism: &Description) -> Option<(Property, usize)> {
+    let anonymous = !mechanism.security.contains(SecurityFlags::NOANONYMOUS);
     match id {
         callback::AUTHNAME if !anonymous => Some((Property::Authcid, 1)),
         callback::USER | callback::AUTHNAME => Some((Property::Authzid, 2)),
@@ -106,7 +108,7 @@ struct Client {
     results: Vec<Secret>,
     connection: Owned,
     facts: Facts,
-    mechanism: &'static Mechanism,
+    hosted: &'static Hosted,
     _callbacks: Box<[Callback]>,
 }
 
@@ -133,14 +135,12 @@ impl Owner for Client {
 }
 
 impl Client {
-    fn new(cx: &Context<'_, '_>) -> Result<Box<Client>, Error> {
-        let hosted = Hosted::of(cx.mechanism, Side::Client)?;
+    fn new(hosted: &'static Hosted, cx: &Context<'_, '_>) -> Result<Box<Client>, Error> {
         let plug = hosted.client()?;
         let hooks = ClientHooks { names: Names::default(), can: cx.config.abilities };
-        let options = cx.config.plugins().map(|plugins| plugins.options().clone()).unwrap_or_default();
-        let connection = Owned::new(options, Some(journal::log()), Box::new(hooks));
+        let connection = Owned::new(Arc::clone(hosted.options()), Some(journal::log()), Box::new(hooks));
         let facts = Facts::of(cx.config, Side::Client)?;
-        facts.tell(&connection, cx.mechanism.name);
+        facts.tell(&connection, hosted.name());
         let mut listed: Vec<Callback> = Vec::new();
         for id in PROMPTED {
             if let Reply::Interact = connection.hooks().callback(id) {
@@ -165,7 +165,7 @@ impl Client {
             results: Vec::new(),
             connection,
             facts,
-            mechanism: cx.mechanism,
+            hosted,
             _callbacks: callbacks,
         });
         let Some(new) = plug.mech_new else { return Err(failed(code::FAIL, &client.connection)) };
@@ -227,7 +227,8 @@ impl Client {
 
     /// A value that cannot be left empty. Who has a ticket of Kerberos needs no name.
     fn needs(&self, property: Property) -> bool {
-        property == Property::Password || self.mechanism.client_needs.contains(Abilities(1 << property as u8))
+        property == Property::Password
+            || self.hosted.description().client_needs.contains(Abilities(1 << property as u8))
     }
 
     /// The prompts, up to the end of their list.
@@ -251,7 +252,7 @@ impl Client {
     }
 }
 
-struct AwaitBegin;
+struct AwaitBegin(&'static Hosted);
 
 struct AwaitServer {
     client: Box<Client>,
@@ -276,7 +277,7 @@ impl State for AwaitBegin {
             Event::Received(bytes) => Some(with_nul(bytes)),
             _ => None,
         };
-        Client::new(cx)?.step(input)
+        Client::new(self.0, cx)?.step(input)
     }
 }
 
@@ -289,7 +290,7 @@ impl State for AwaitServer {
 
 impl Prompted {
     fn ask(self) -> Result<Step, Error> {
-        let mechanism = self.client.mechanism;
+        let mechanism = self.client.hosted.description();
         // SAFETY: as in `Client::prompts`.
         let bits = |prompt: *mut Interact| property(unsafe { (*prompt).id }, mechanism).map_or(0, |(_, bit)| bit);
         let wanted = self.client.prompts().fold(0, |all, prompt| all | bits(prompt));
@@ -327,7 +328,7 @@ impl Prompted {
         for prompt in prompts {
             // SAFETY: as in `Client::prompts`; its texts end in a NUL.
             let (id, default) = unsafe { ((*prompt).id, text((*prompt).defresult)) };
-            let asked = property(id, self.client.mechanism).map(|(property, _)| property);
+            let asked = property(id, self.client.hosted.description()).map(|(property, _)| property);
             let given = match asked {
                 Some(property) => self.values.take(property),
                 None if is_alone(id) => answers.next().flatten(),

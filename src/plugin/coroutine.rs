@@ -4,13 +4,14 @@
 
 use std::cell::Cell;
 use std::ptr::NonNull;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
+use crate::accounts::Accounts;
 use crate::config::Config;
-use crate::contract::{Answer, Question};
+use crate::contract::{Answer, Question, Setup};
 use crate::error::{Error, Misuse};
 
 use super::connection::{Connection, Entered};
@@ -28,8 +29,21 @@ static SPARES: Mutex<Vec<DefaultStack>> = Mutex::new(Vec::new());
 struct Reply {
     /// `None` at the beginning, and where the exchange was dropped.
     answer: Option<Answer>,
-    /// Null where the exchange was dropped.
-    config: *const Config,
+    /// `None` where the exchange was dropped.
+    setup: Option<Lent>,
+}
+
+/// How the connection is set up, lent for the time of a step.
+#[derive(Clone, Copy)]
+struct Lent {
+    config: NonNull<Config>,
+    accounts: Option<NonNull<Arc<dyn Accounts>>>,
+}
+
+impl From<Setup<'_>> for Lent {
+    fn from(setup: Setup<'_>) -> Self {
+        Lent { config: NonNull::from(setup.config), accounts: setup.accounts.map(NonNull::from) }
+    }
 }
 
 /// Where a call back finds the session: the connection's options, and the application to be asked. It leads nowhere
@@ -37,22 +51,24 @@ struct Reply {
 #[derive(Default)]
 pub struct Line {
     yielder: Cell<Option<NonNull<Yielder<Reply, Question>>>>,
-    config: Cell<Option<NonNull<Config>>>,
+    setup: Cell<Option<Lent>>,
 }
 
 // SAFETY: the pointers are there while a step runs only, and a step runs in one thread.
 unsafe impl Send for Line {}
 
 impl Line {
-    /// Looks at the options. They are not the same ones after the next question.
-    pub fn with_config<T>(&self, look: impl FnOnce(&Config) -> T) -> Option<T> {
-        // SAFETY: whoever runs the step lends them until it returns or asks.
-        self.config.get().map(|config| look(unsafe { config.as_ref() }))
+    /// Looks at how the connection is set up. It may be set up otherwise after the next question.
+    pub fn with_setup<T>(&self, look: impl FnOnce(Setup<'_>) -> T) -> Option<T> {
+        self.setup.get().map(|lent| {
+            // SAFETY: whoever runs the step lends them until it returns or asks.
+            look(unsafe { Setup { config: lent.config.as_ref(), accounts: lent.accounts.map(|one| one.as_ref()) } })
+        })
     }
 
-    /// Lends the options to what runs without a stack of its own, and so cannot ask.
-    pub fn lend<T>(&self, config: &Config, work: impl FnOnce() -> T) -> T {
-        self.connected(None, config, work)
+    /// Lends the setup to what runs without a stack of its own, and so cannot ask.
+    pub fn lend<T>(&self, setup: Setup<'_>, work: impl FnOnce() -> T) -> T {
+        self.connected(None, Some(setup.into()), work)
     }
 
     /// Leaves the plugin's step until the application has answered. `None` if nobody will: the plugin
@@ -62,7 +78,7 @@ impl Line {
         // SAFETY: `connected` takes the pointer away before the yielder goes, and a call back runs on the
         // yielder's own stack.
         let reply = unsafe { yielder.as_ref() }.suspend(question);
-        self.config.set(NonNull::new(reply.config.cast_mut()));
+        self.setup.set(reply.setup);
         if reply.answer.is_none() {
             self.yielder.set(None);
         }
@@ -72,18 +88,18 @@ impl Line {
     fn connected<T>(
         &self,
         yielder: Option<&Yielder<Reply, Question>>,
-        config: *const Config,
+        setup: Option<Lent>,
         work: impl FnOnce() -> T,
     ) -> T {
         struct Hangup<'a>(&'a Line);
         impl Drop for Hangup<'_> {
             fn drop(&mut self) {
                 self.0.yielder.set(None);
-                self.0.config.set(None);
+                self.0.setup.set(None);
             }
         }
         self.yielder.set(yielder.map(NonNull::from));
-        self.config.set(NonNull::new(config.cast_mut()));
+        self.setup.set(setup);
         let _hangup = Hangup(self);
         work()
     }
@@ -122,13 +138,13 @@ unsafe impl<T: Work + Send> Send for Suspended<T> {}
 ///
 /// # Errors
 /// [`Error::System`] if there is no memory for a stack.
-pub fn start<T: Work>(work: T, config: &Config, step: impl FnOnce(&T) + 'static) -> Result<Progress<T>, Error> {
+pub fn start<T: Work>(work: T, setup: Setup<'_>, step: impl FnOnce(&T) + 'static) -> Result<Progress<T>, Error> {
     let connection = std::ptr::from_ref(work.connection());
     let running = Coroutine::with_stack(stack()?, move |yielder: &Yielder<Reply, Question>, begin: Reply| {
-        work.line().connected(Some(yielder), begin.config, || step(&work));
+        work.line().connected(Some(yielder), begin.setup, || step(&work));
         work
     });
-    Ok(go_on(running, connection, Reply { answer: None, config }))
+    Ok(go_on(running, connection, Reply { answer: None, setup: Some(setup.into()) }))
 }
 
 fn go_on<T: Work>(mut running: Running<T>, connection: *const Connection, reply: Reply) -> Progress<T> {
@@ -150,9 +166,9 @@ impl<T: Work> Suspended<T> {
     ///
     /// # Errors
     /// [`Misuse::Busy`] never comes, since a step that was answered is gone.
-    pub fn answer(mut self, answer: Answer, config: &Config) -> Result<Progress<T>, Error> {
+    pub fn answer(mut self, answer: Answer, setup: Setup<'_>) -> Result<Progress<T>, Error> {
         let running = self.running.take().ok_or(Error::Misuse(Misuse::Busy))?;
-        Ok(go_on(running, self.connection, Reply { answer: Some(answer), config }))
+        Ok(go_on(running, self.connection, Reply { answer: Some(answer), setup: Some(setup.into()) }))
     }
 }
 
@@ -160,7 +176,7 @@ impl<T: Work> Drop for Suspended<T> {
     fn drop(&mut self) {
         let mut running = self.running.take();
         while let Some(left) = running.take() {
-            let dropped = Reply { answer: None, config: std::ptr::null() };
+            let dropped = Reply { answer: None, setup: None };
             match go_on(left, self.connection, dropped) {
                 Progress::Asks(_, mut suspended) => running = suspended.running.take(),
                 Progress::Done(work) => drop(work),
@@ -195,11 +211,11 @@ mod tests {
     use super::*;
 
     fn begin(talk: Talk, step: impl FnOnce(&Talk) + 'static) -> Progress<Talk> {
-        start(talk, &Config::default(), step).unwrap()
+        start(talk, Setup::of(&Config::default()), step).unwrap()
     }
 
     fn go_on(suspended: Suspended<Talk>, text: &str) -> Progress<Talk> {
-        suspended.answer(Answer::Text(Some(text.into())), &Config::default()).unwrap()
+        suspended.answer(Answer::Text(Some(text.into())), Setup::of(&Config::default())).unwrap()
     }
 
     struct Talk {
@@ -260,7 +276,7 @@ mod tests {
             for _ in 0..3 {
                 talk.ask();
             }
-            assert_eq!(talk.line.with_config(|_| ()), None, "nobody lends options any more");
+            assert_eq!(talk.line.with_setup(|_| ()), None, "nobody lends options any more");
         };
         let first = suspended(begin(talk, three_times));
         drop(suspended(go_on(first, "one")));
@@ -271,15 +287,15 @@ mod tests {
     #[test]
     fn options_are_lent_for_the_time_of_a_step() {
         let (talk, _) = Talk::new();
-        assert_eq!(talk.line.with_config(|_| ()), None);
+        assert_eq!(talk.line.with_setup(|_| ()), None);
         let first = suspended(begin(talk, |talk| {
-            assert_eq!(talk.line.with_config(|config| config.iterations), Some(4096));
+            assert_eq!(talk.line.with_setup(|setup| setup.config.iterations), Some(4096));
             talk.ask();
-            assert_eq!(talk.line.with_config(|config| config.iterations), Some(5000));
+            assert_eq!(talk.line.with_setup(|setup| setup.config.iterations), Some(5000));
         }));
         let mut other = Config::default();
         other.iterations = 5000;
-        assert!(matches!(first.answer(Answer::Verdict(true), &other).unwrap(), Progress::Done(_)));
+        assert!(matches!(first.answer(Answer::Verdict(true), Setup::of(&other)).unwrap(), Progress::Done(_)));
     }
 
     #[test]

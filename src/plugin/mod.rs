@@ -3,8 +3,8 @@
 //!
 //! Where the host is not built (`build.rs` says where it is), `absent` stands for it.
 //!
-//! [`Plugins::load`] opens files and finds their mechanisms; a connection whose options have these plugins
-//! ([`crate::config::Config::set_plugins`]) may then use them by name. `docs/decisions/0007-plugins.md` has the reasons.
+//! [`Plugins::load`] opens files and finds their mechanisms; a session whose registry has these plugins
+//! ([`Plugins::registry`]) may then use them by name. `docs/decisions/0007-plugins.md` has the reasons.
 #![allow(unsafe_code)]
 
 #[allow(missing_docs)] // the words are those of the headers
@@ -64,7 +64,7 @@ mod text;
 mod utils;
 
 #[cfg(not(hosts_plugins))]
-pub use absent::{set_password, sets_passwords, CyrusAccounts, File, Hosted, Plugins, Refused, Wish};
+pub use absent::{CyrusAccounts, File, Hosted, Plugins, Refused, Wish};
 #[cfg(hosts_plugins)]
 pub use accounts::CyrusAccounts;
 pub use journal::Log;
@@ -74,26 +74,26 @@ pub use options::Options;
 #[cfg(hosts_plugins)]
 pub use registry::{Hosted, Plugins, Wish};
 pub use search::{folders, privileged};
-#[cfg(hosts_plugins)]
-pub use server::{set_password, sets_passwords};
 
 #[cfg(hosts_plugins)]
 use given::{failed, given, left, with_nul, Left};
+
+use crate::registry::Registry;
 
 /// Asks for plugins in the environment of a program that does not do it itself: `1` for all, or names with blanks or commas between them.
 const VARIABLE: &str = "AUTHEN_SASL_RUST_PLUGINS";
 
 /// The plugins that the environment asks for, unless it is that of a program with more rights than its user's.
-pub fn from_environment() -> Option<Plugins> {
+pub fn from_environment(own: &Registry) -> Option<Plugins> {
     let wanted = std::env::var(VARIABLE).ok().filter(|_| !privileged())?;
-    let names: Vec<String> = crate::config::words(&wanted).map(str::to_owned).collect();
+    let names: Vec<String> = crate::wire::names::words(&wanted).map(str::to_owned).collect();
     let load = match names.as_slice() {
         [] => return None,
         [word] if word == "0" => return None,
         [word] if word == "1" => None,
         _ => Some(names),
     };
-    Plugins::load(&Wish { load, ..Wish::default() }).ok()
+    Plugins::load(&Wish { load, ..Wish::default() }, own).ok()
 }
 
 #[cfg(all(test, hosts_plugins))]

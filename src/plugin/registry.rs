@@ -6,10 +6,10 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::config::Config;
-use crate::contract::{Abilities, Mechanism, SecurityFlags, Side};
+use crate::contract::{Abilities, CredentialKind, Description, Mechanism, Next, SecurityFlags, Setup, Side};
 use crate::error::{Code, Error};
-use crate::mechanism;
+use crate::registry::Registry;
+use crate::secret::Secret;
 
 use super::abi::{callback, code, feature, security, version, ClientPlug, MechanismInit, ServerPlug};
 use super::connection::{Connection, Owned};
@@ -26,33 +26,82 @@ const SRP: &str = "SRP";
 
 /// One mechanism of one side that a plugin has.
 pub struct Hosted {
-    /// As the session sees it.
-    pub mechanism: Mechanism,
-    /// The side that it serves.
-    pub side: Side,
+    description: Description,
     /// Its name without `-PLUS`, as the plugin has it.
     base: &'static str,
     /// A client needs a password or an answer to a challenge; which, the plugin does not say.
     either: bool,
     source: &'static Source,
-    /// The one that was registered before.
-    before: Option<&'static Hosted>,
+    /// What the plugin may ask for.
+    options: Arc<Options>,
+}
+
+impl Mechanism for Hosted {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn client(&'static self) -> Next {
+        client::begin(self)
+    }
+
+    fn server(&'static self) -> Next {
+        server::begin(self)
+    }
+
+    fn unavailable_reason(&'static self, side: Side, setup: Setup<'_>) -> Option<String> {
+        let secrets = Abilities::PASSWORD.and(Abilities::CHALLENGE);
+        match side {
+            Side::Client if self.either && !setup.config.abilities.intersects(secrets) => {
+                Some("there is no callback pass or challenge".into())
+            }
+            Side::Client => None,
+            Side::Server => server::unavailable_reason(self, setup),
+        }
+    }
+
+    fn keeps_secrets(&'static self) -> bool {
+        self.description.serves(Side::Server) && server::keeps_secrets(self)
+    }
+
+    fn set_secret(
+        &'static self,
+        setup: Setup<'_>,
+        user: &str,
+        password: Option<&Secret>,
+        flags: u32,
+    ) -> Result<(), Error> {
+        server::set_secret(self, setup, user, password, flags)
+    }
 }
 
 impl Hosted {
-    /// The plugin's mechanism behind one of the session's.
-    ///
-    /// # Errors
-    /// [`Error::Outside`] for a mechanism that no plugin has on this side.
-    pub fn of(mechanism: &'static Mechanism, side: Side) -> Result<&'static Hosted, Error> {
-        std::iter::successors(last(), |hosted| hosted.before)
-            .find(|hosted| ptr::eq(&hosted.mechanism, mechanism) && hosted.side == side)
-            .ok_or_else(|| Error::outside(Code::NoMech, format!("the plugin has no {side} of this mechanism")))
+    /// The name under which it is used.
+    pub fn name(&self) -> &'static str {
+        self.description.name
+    }
+
+    /// The side that it serves.
+    pub fn side(&self) -> Side {
+        self.description.side.unwrap_or(Side::Client)
     }
 
     /// True for a `-PLUS` variant.
     pub fn binds(&self) -> bool {
-        self.base.len() < self.mechanism.name.len()
+        self.description.binds
+    }
+
+    /// The options that the plugin may ask for.
+    pub(super) fn options(&self) -> &Arc<Options> {
+        &self.options
+    }
+
+    /// What the plugin computes with, where it looks up a password. It knows no verifier but SCRAM's own.
+    pub(super) fn computes_with(&self) -> CredentialKind {
+        match self.description.credential {
+            scram @ CredentialKind::Scram(_) => scram,
+            _ => CredentialKind::Password,
+        }
     }
 
     /// The plugin's table for a client, as it is in this process.
@@ -79,15 +128,6 @@ impl Hosted {
         let path = self.source.file.path.display();
         Error::outside(Code::Fail, format!("the plugin {path} has lost this mechanism after a fork"))
     }
-}
-
-/// The one that was registered last; each knows the one before. The states of a mechanism find their plugin here, without a lock: a
-/// forked process may have one that is never given back.
-static HOSTED: AtomicPtr<Hosted> = AtomicPtr::new(ptr::null_mut());
-
-fn last() -> Option<&'static Hosted> {
-    // SAFETY: what is registered stays for ever.
-    unsafe { HOSTED.load(Ordering::Acquire).as_ref() }
 }
 
 /// One file, with what its functions gave.
@@ -205,121 +245,124 @@ fn name_of(name: *const c_char) -> Option<&'static str> {
     ((1..=20).contains(&name.len()) && name.bytes().all(fits)).then_some(name)
 }
 
-/// What each file has, once its functions have been called.
-type Known = (&'static Source, Vec<&'static Hosted>);
+/// What each file has for each set of options, once its functions have been called.
+struct Known {
+    source: &'static Source,
+    of_options: Vec<(Arc<Options>, Vec<&'static Hosted>)>,
+}
 
 static SOURCES: Mutex<Vec<Known>> = Mutex::new(Vec::new());
 
-/// The mechanisms of a file, and what is wrong with it.
-fn hosted(file: &'static File, options: &Arc<Options>, log: Option<&Log>) -> (Vec<&'static Hosted>, Vec<String>) {
+/// The mechanisms of a file, and what is wrong with it. They stay as long as the process, once for each set of options.
+fn hosted(
+    file: &'static File,
+    options: &Arc<Options>,
+    own: &Registry,
+    log: Option<&Log>,
+) -> (Vec<&'static Hosted>, Vec<String>) {
     let mut sources = SOURCES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((source, hosted)) = sources.iter().find(|(source, _)| ptr::eq(source.file, file)) {
-        return (hosted.clone(), source.tables().troubles.clone());
+    let index = match sources.iter().position(|known| ptr::eq(known.source.file, file)) {
+        Some(index) => index,
+        None => {
+            let global = Owned::global(Arc::clone(options), log.cloned());
+            let tables: &'static Tables = Box::leak(Box::new(begin(file, &global)));
+            let source = Box::leak(Box::new(Source {
+                file,
+                global,
+                tables: AtomicPtr::new(ptr::from_ref(tables).cast_mut()),
+                beginning: AtomicU32::new(tables.process),
+            }));
+            sources.push(Known { source, of_options: Vec::new() });
+            sources.len() - 1
+        }
+    };
+    let Known { source, of_options } = &mut sources[index];
+    let tables = source.tables();
+    if let Some((_, hosted)) = of_options.iter().find(|(known, _)| known == options) {
+        return (hosted.clone(), tables.troubles.clone());
     }
-    let global = Owned::global(Arc::clone(options), log.cloned());
-    let tables: &'static Tables = Box::leak(Box::new(begin(file, &global)));
-    let source: &'static Source = Box::leak(Box::new(Source {
-        file,
-        global,
-        tables: AtomicPtr::new(ptr::from_ref(tables).cast_mut()),
-        beginning: AtomicU32::new(tables.process),
-    }));
-    let mut hosted = Vec::new();
+    let described = descriptions(tables, own);
+    let hosted: Vec<&'static Hosted> = described
+        .into_iter()
+        .map(|(description, base, either)| {
+            let options = Arc::clone(options);
+            &*Box::leak(Box::new(Hosted { description, base, either, source, options }))
+        })
+        .collect();
+    of_options.push((Arc::clone(options), hosted.clone()));
+    (hosted, tables.troubles.clone())
+}
+
+/// What a file's mechanisms are, each with its name in the plugin and whether a client needs one of two things.
+fn descriptions(tables: &Tables, own: &Registry) -> Vec<(Description, &'static str, bool)> {
+    let mut all = Vec::new();
     for plug in &tables.client {
         let Some(base) = name_of(plug.mech_name) else { continue };
         // Some find out for themselves whether they speak first: DIGEST-MD5 does when it has logged in there before. A program that sends its
         // initial response as the answer to a challenge would fail then, so what the standard says goes.
         let undecided = plug.features & (feature::SERVER_FIRST | feature::WANT_CLIENT_FIRST) == 0;
-        let first = match mechanism::find(base).filter(|_| undecided) {
+        let known = own.find(base, Side::Client);
+        let first = match known.filter(|_| undecided) {
             Some(own) => own.first,
             None if plug.features & feature::SERVER_FIRST == 0 => Side::Client,
             None => Side::Server,
         };
-        let traits = (plug.max_ssf, plug.security_flags, plug.features);
-        let needs = match base {
-            "ANONYMOUS" => (Abilities::NONE, false),
+        let (client_needs, either) = match known {
             _ if !plug.required_prompts.is_null() => (client_needs(plug.required_prompts), false),
+            Some(own) => (own.client_needs, false),
             // Those that only plugins have may ask for a password or show a challenge.
-            _ if mechanism::find(base).is_some() => (Abilities::AUTHCID.and(Abilities::PASSWORD), false),
-            _ => (Abilities::AUTHCID, true),
+            None => (Abilities::AUTHCID, true),
         };
-        register(&mut hosted, source, Side::Client, base, first, traits, needs);
+        let features = (plug.max_ssf, plug.security_flags, plug.features);
+        let described = Description { first, client_needs, ..described(Side::Client, base, features) };
+        all.extend(variants(described, plug.features, own).map(|description| (description, base, either)));
     }
     for plug in &tables.server {
         let Some(base) = name_of(plug.mech_name) else { continue };
         let first = if plug.features & feature::WANT_CLIENT_FIRST == 0 { Side::Server } else { Side::Client };
-        let traits = (plug.max_ssf, plug.security_flags, plug.features);
-        let needs = mechanism::find(base).map_or(Abilities::NONE, |own| own.server_needs);
-        register(&mut hosted, source, Side::Server, base, first, traits, (needs, false));
+        let server_needs = own.find(base, Side::Server).map_or(Abilities::NONE, |own| own.server_needs);
+        let features = (plug.max_ssf, plug.security_flags, plug.features);
+        let described = Description { first, server_needs, ..described(Side::Server, base, features) };
+        all.extend(variants(described, plug.features, own).map(|description| (description, base, false)));
     }
-    let troubles = tables.troubles.clone();
-    sources.push((source, hosted.clone()));
-    (hosted, troubles)
+    all
 }
 
-/// Makes a mechanism of the session's, and of one that can be bound to a channel a second one.
-fn register(
-    list: &mut Vec<&'static Hosted>,
-    source: &'static Source,
-    side: Side,
-    base: &'static str,
-    first: Side,
-    (max_ssf, flags, features): (c_uint, c_uint, c_uint),
-    (needs, either): (Abilities, bool),
-) {
-    let mut names = vec![base];
-    if features & feature::CHANNEL_BINDING != 0 && base.len() <= 15 {
-        names.push(Box::leak(format!("{base}-PLUS").into_boxed_str()));
-    }
+/// What a plugin says of a mechanism.
+fn described(side: Side, base: &'static str, (max_ssf, flags, features): (c_uint, c_uint, c_uint)) -> Description {
     let security = security::ours(flags);
-    for name in names {
-        let mechanism = Mechanism {
-            name,
-            first,
-            rank: rank(name, security, max_ssf),
-            max_ssf,
-            security,
-            client_needs: if side == Side::Client { needs } else { Abilities::NONE },
-            server_needs: if side == Side::Server { needs } else { Abilities::NONE },
-            carries_authzid: features & feature::ALLOWS_PROXY != 0 || base == "ANONYMOUS",
-            derives_keys: false,
-            unavailable,
-            client: client::begin,
-            server: server::begin,
-        };
-        // Whoever registers holds the lock of `SOURCES`, so nobody comes in between.
-        let hosted = Box::leak(Box::new(Hosted { mechanism, side, base, either, source, before: last() }));
-        HOSTED.store(ptr::from_mut(hosted), Ordering::Release);
-        list.push(hosted);
-    }
+    // Where nobody is authenticated, the name that is sent is the trace of ANONYMOUS.
+    let traces = !security.contains(SecurityFlags::NOANONYMOUS);
+    let carries_authzid = features & feature::ALLOWS_PROXY != 0 || traces;
+    Description { side: Some(side), max_ssf, security, carries_authzid, ..Description::new(base) }
 }
 
-/// Our own preference for a mechanism that we have too; else by what it says of itself, always below what protects
-/// better on the scale of [`crate::mechanism`].
-fn rank(name: &str, security: SecurityFlags, max_ssf: u32) -> u8 {
-    match mechanism::find(name) {
-        Some(own) => own.rank,
-        None if !security.contains(SecurityFlags::NOANONYMOUS) => 0,
-        None if security.contains(SecurityFlags::MUTUAL_AUTH) => 45,
-        None if max_ssf > 0 => 29,
-        None if security.contains(SecurityFlags::NOPLAINTEXT) => 19,
-        None => 9,
-    }
+/// The mechanism, and the variant that binds to a channel if the plugin has it. What only the registry knows is added.
+fn variants(base: Description, features: c_uint, own: &Registry) -> impl Iterator<Item = Description> {
+    let plus = (features & feature::CHANNEL_BINDING != 0 && base.name.len() <= 15).then(|| {
+        let name: &'static str = Box::leak(format!("{}-PLUS", base.name).into_boxed_str());
+        Description { name, binds: true, ..base.clone() }
+    });
+    let side = base.side.unwrap_or(Side::Client);
+    let known: Vec<_> = std::iter::once(base).chain(plus).map(|one| (own.find(one.name, side), one)).collect();
+    known.into_iter().map(|(known, one)| Description {
+        rank: known.map_or_else(|| rank(&one), |own| own.rank),
+        hash: known.and_then(|own| own.hash),
+        credential: known.map_or(CredentialKind::None, |own| own.credential),
+        ..one
+    })
 }
 
-/// Why a plugin's mechanism cannot be used on this connection, beyond what all mechanisms have in common.
-fn unavailable(mechanism: &'static Mechanism, side: Side, config: &Config) -> Option<String> {
-    let hosted = match Hosted::of(mechanism, side) {
-        Ok(hosted) => hosted,
-        Err(error) => return Some(error.to_string()),
-    };
-    let secrets = Abilities::PASSWORD.and(Abilities::CHALLENGE);
-    match side {
-        Side::Client if hosted.either && !config.abilities.intersects(secrets) => {
-            Some("there is no callback pass or challenge".into())
-        }
-        Side::Client => None,
-        Side::Server => server::unavailable(hosted, config),
+/// The preference of a mechanism that only a plugin has, by what it says of itself: always below what protects better
+/// on the scale of [`crate::mechanism`].
+fn rank(described: &Description) -> u8 {
+    let has = |flag| described.security.contains(flag);
+    match described.max_ssf {
+        _ if !has(SecurityFlags::NOANONYMOUS) => 0,
+        _ if has(SecurityFlags::MUTUAL_AUTH) => 45,
+        1.. => 29,
+        0 if has(SecurityFlags::NOPLAINTEXT) => 19,
+        0 => 9,
     }
 }
 
@@ -356,15 +399,15 @@ pub struct Plugins {
     hosted: Vec<&'static Hosted>,
     refused: Vec<Refused>,
     prefer: bool,
-    options: Arc<Options>,
 }
 
 impl Plugins {
-    /// Opens what is wished for. A file that cannot be used is told in [`Plugins::refused`].
+    /// Opens what is wished for. A file that cannot be used is listed in [`Plugins::refused`]. What a plugin does not say of its
+    /// mechanisms, the program's own ones of the same name tell.
     ///
     /// # Errors
     /// [`Error::Outside`] for an option that cannot be given to a plugin.
-    pub fn load(wish: &Wish) -> Result<Plugins, Error> {
+    pub fn load(wish: &Wish, own: &Registry) -> Result<Plugins, Error> {
         let mut options = Options::default();
         for (name, value) in &wish.options {
             options.set(name, value)?;
@@ -375,7 +418,7 @@ impl Plugins {
         let (files, mut refused) = loader::open(&folders, names.as_deref(), Kind::Mechanism);
         let mut all: Vec<&'static Hosted> = Vec::new();
         for file in files {
-            let (mut hosted, mut troubles) = hosted(file, &options, None);
+            let (mut hosted, mut troubles) = hosted(file, &options, own, None);
             if names.is_none() && hosted.iter().any(|hosted| hosted.base == SRP) {
                 hosted.retain(|hosted| hosted.base != SRP);
                 troubles.push(format!("its {SRP} is used only if the plugin is named: see CVE-2026-129483"));
@@ -387,18 +430,22 @@ impl Plugins {
             }));
             all.extend(hosted);
         }
-        Ok(Plugins { hosted: all, refused, prefer: wish.prefer, options })
+        Ok(Plugins { hosted: all, refused, prefer: wish.prefer })
     }
 
     /// The mechanism of that name, upper or lower case, that a plugin has for this side.
-    pub fn find(&self, name: &str, side: Side) -> Option<&'static Mechanism> {
-        let found = self.hosted.iter().find(|h| h.side == side && h.mechanism.name.eq_ignore_ascii_case(name));
-        found.map(|hosted| &hosted.mechanism)
+    pub fn find(&self, name: &str, side: Side) -> Option<&'static dyn Mechanism> {
+        self.registry(&Registry::default()).find(name, side)
     }
 
-    /// True if a plugin's mechanism is taken before our own of the same name.
-    pub fn preferred(&self) -> bool {
-        self.prefer
+    /// The program's own mechanisms together with these, the preferred ones first.
+    pub fn registry(&self, own: &Registry) -> Registry {
+        let hosted = self.hosted.iter().map(|hosted| *hosted as &'static dyn Mechanism);
+        if self.prefer {
+            Registry::new(hosted.chain(own.iter()))
+        } else {
+            Registry::new(own.iter().chain(hosted))
+        }
     }
 
     /// All mechanisms, each with the plugin that it comes from.
@@ -410,15 +457,10 @@ impl Plugins {
     pub fn refused(&self) -> &[Refused] {
         &self.refused
     }
-
-    /// The options that the plugins may ask for.
-    pub(super) fn options(&self) -> &Arc<Options> {
-        &self.options
-    }
 }
 
 impl fmt::Debug for Plugins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.hosted.iter().map(|hosted| (hosted.mechanism.name, hosted.side))).finish()
+        f.debug_list().entries(self.hosted.iter().map(|hosted| (hosted.name(), hosted.side()))).finish()
     }
 }

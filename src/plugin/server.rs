@@ -5,8 +5,9 @@ use std::ffi::{c_char, c_int, c_uint, c_void, CStr, CString};
 use std::ptr;
 use std::sync::Arc;
 
+use crate::accounts::Accounts;
 use crate::config::Config;
-use crate::contract::{Context, Established, Event, Mechanism, Next, Side, State, Step};
+use crate::contract::{Context, Established, Event, Next, Setup, Side, State, Step};
 use crate::error::{Application, Code, Error, PeerMisbehaved};
 use crate::secret::Secret;
 
@@ -21,18 +22,18 @@ use super::registry::Hosted;
 use super::{failed, journal, left, utils, with_nul, Left};
 
 /// The first state of a server.
-pub fn begin() -> Next {
-    Box::new(AwaitStart)
+pub fn begin(hosted: &'static Hosted) -> Next {
+    Box::new(AwaitStart(hosted))
 }
 
 /// What the plugin itself has against its mechanism on this connection (`mech_avail` of saslplug.h).
-pub fn unavailable(hosted: &Hosted, config: &Config) -> Option<String> {
+pub fn unavailable_reason(hosted: &Hosted, setup: Setup<'_>) -> Option<String> {
     let asked = hosted.server().and_then(|plug| match plug.mech_avail {
         None => Ok(code::OK),
         Some(_) => {
-            let server = Server::new(hosted, config)?;
+            let server = Server::new(hosted, setup)?;
             let available = || server.available();
-            match server.shared.line.lend(config, || server.connection.during(available)) {
+            match server.shared.line.lend(setup, || server.connection.during(available)) {
                 code::OK => Ok(code::OK),
                 result => Err(failed(result, &server.connection)),
             }
@@ -41,19 +42,18 @@ pub fn unavailable(hosted: &Hosted, config: &Config) -> Option<String> {
     asked.err().map(|error| format!("the plugin does not offer it here: {error}"))
 }
 
-/// True if a server's mechanism is a plugin's and keeps secrets of its own.
-pub fn sets_passwords(mechanism: &'static Mechanism) -> bool {
-    Hosted::of(mechanism, Side::Server).and_then(Hosted::server).is_ok_and(|plug| plug.setpass.is_some())
+/// True if the plugin keeps secrets of its own.
+pub fn keeps_secrets(hosted: &Hosted) -> bool {
+    hosted.server().is_ok_and(|plug| plug.setpass.is_some())
 }
 
-/// Sets the secret that a server's mechanism keeps of a user, as `setpass` of saslplug.h; without a password it is taken away. `flags` are
-/// `SASL_SET_*`.
+/// Sets the secret that a plugin keeps of a user, as `setpass` of saslplug.h.
 ///
 /// # Errors
-/// [`Error::Outside`] if the mechanism keeps none, or it cannot be stored.
-pub fn set_password(
-    mechanism: &'static Mechanism,
-    config: &Config,
+/// [`Error::Outside`] if it keeps none, or it cannot be stored.
+pub fn set_secret(
+    hosted: &'static Hosted,
+    setup: Setup<'_>,
     user: &str,
     password: Option<&Secret>,
     flags: u32,
@@ -63,8 +63,7 @@ pub fn set_password(
     if password.is_some_and(|password| password.expose().contains(&0)) {
         return Err(unusable("password").into());
     }
-    let server = Server::new(Hosted::of(mechanism, Side::Server)?, config)?;
-    server.set_password(&name, password, flags, config)
+    Server::new(hosted, setup)?.set_secret(&name, password, flags, setup)
 }
 
 /// One exchange of a server with all that the plugin points to.
@@ -79,8 +78,8 @@ struct Server {
     shared: Arc<Shared>,
     facts: Facts,
     binds: bool,
-    /// The options when no step lends them.
-    parting: Option<Config>,
+    /// Names and accounts, for a plugin that stores something when its context is disposed of.
+    parting: Option<(Config, Arc<dyn Accounts>)>,
     _callbacks: Box<Callback>,
 }
 
@@ -95,7 +94,9 @@ impl Drop for Server {
             let dispose = || self.connection.during(|| unsafe { dispose(context, self.connection.utils()) });
             match &self.parting {
                 // OTP gives back what it has locked in the user's account.
-                Some(config) => self.shared.line.lend(config, dispose),
+                Some((config, accounts)) => {
+                    self.shared.line.lend(Setup { config, accounts: Some(accounts) }, dispose);
+                }
                 None => dispose(),
             }
         }
@@ -123,17 +124,18 @@ impl Owner for Server {
 }
 
 impl Server {
-    fn new(hosted: &Hosted, config: &Config) -> Result<Server, Error> {
+    fn new(hosted: &Hosted, setup: Setup<'_>) -> Result<Server, Error> {
+        let config = setup.config;
         let mut facts = Facts::of(config, Side::Server)?;
         if !hosted.binds() && !config.offers_binding() {
             // With the data the plugin would refuse clients that rightly say that no -PLUS was offered (RFC 5802 §6).
             facts.forget_binding();
         }
         let plug = hosted.server()?;
-        let shared = Shared::new();
-        let options = config.plugins().map(|plugins| plugins.options().clone()).unwrap_or_default();
-        let connection = Owned::new(options, Some(journal::log()), Box::new(ServerHooks(Arc::clone(&shared))));
-        facts.tell(&connection, hosted.mechanism.name);
+        let shared = Shared::new(hosted.computes_with());
+        let connection =
+            Owned::new(Arc::clone(hosted.options()), Some(journal::log()), Box::new(ServerHooks(Arc::clone(&shared))));
+        facts.tell(&connection, hosted.name());
         let callbacks = Box::new(Callback { id: callback::LIST_END, proc: None, context: ptr::null_mut() });
         let params = facts.server(&connection, &raw const *callbacks, utils::canon_user, shared.propctx());
         Ok(Server {
@@ -147,19 +149,13 @@ impl Server {
             shared,
             facts,
             binds: hosted.binds(),
-            parting: config.parting(),
+            parting: setup.accounts.map(|accounts| (config.names(), Arc::clone(accounts))),
             _callbacks: callbacks,
         })
     }
 
     /// The plugin's own setting of passwords.
-    fn set_password(
-        &self,
-        user: &CStr,
-        password: Option<&Secret>,
-        flags: c_uint,
-        config: &Config,
-    ) -> Result<(), Error> {
+    fn set_secret(&self, user: &CStr, password: Option<&Secret>, flags: c_uint, setup: Setup<'_>) -> Result<(), Error> {
         let Some(set) = self.plug.setpass else {
             return Err(Error::outside(Code::NoMech, "the plugin keeps no secrets of this mechanism"));
         };
@@ -170,16 +166,16 @@ impl Server {
         let (context, params, user) = (self.plug.glob_context, self.params.get(), user.as_ptr());
         // SAFETY: the types are those of saslplug.h; all that is pointed to lives longer than the call.
         let call = || unsafe { set(context, params, user, start, length, ptr::null(), 0, flags) };
-        match self.shared.line.lend(config, || self.connection.during(call)) {
+        match self.shared.line.lend(setup, || self.connection.during(call)) {
             code::OK => Ok(()),
             result => Err(self.shared.take_trouble().unwrap_or_else(|| failed(result, &self.connection))),
         }
     }
 
     /// Runs a step of the plugin until it returns or asks. `input` has a NUL behind it.
-    fn step(self, input: Option<Vec<u8>>, config: &Config) -> Result<Step, Error> {
+    fn step(self, input: Option<Vec<u8>>, setup: Setup<'_>) -> Result<Step, Error> {
         self.refuse_binding(input.as_deref().unwrap_or_default())?;
-        let progress = coroutine::start(self, config, move |server: &Server| {
+        let progress = coroutine::start(self, setup, move |server: &Server| {
             let first = !server.begun.replace(true);
             // An initial response, where the server must speak first.
             let early = first && input.is_some() && server.plug.features & feature::SERVER_FIRST != 0;
@@ -297,31 +293,30 @@ impl Server {
     }
 }
 
-struct AwaitStart;
+struct AwaitStart(&'static Hosted);
 struct AwaitClient(Server);
 struct AwaitAnswer(Suspended<Server>);
 
 impl State for AwaitStart {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
-        let hosted = Hosted::of(cx.mechanism, Side::Server)?;
         let input = match event {
             Event::Received(bytes) => Some(with_nul(bytes)),
             _ => None,
         };
-        Server::new(hosted, cx.config)?.step(input, cx.config)
+        Server::new(self.0, cx.setup())?.step(input, cx.setup())
     }
 }
 
 impl State for AwaitClient {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let input = with_nul(event.received("message")?);
-        self.0.step(Some(input), cx.config)
+        self.0.step(Some(input), cx.setup())
     }
 }
 
 impl State for AwaitAnswer {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let Event::Answered(answer) = event else { return Err(Application::WrongAnswer.into()) };
-        Server::went(self.0.answer(answer, cx.config)?)
+        Server::went(self.0.answer(answer, cx.setup())?)
     }
 }

@@ -4,12 +4,14 @@
 
 use std::hint::black_box;
 
+use crate::accounts::Account;
 use crate::contract::{
-    Abilities, Account, Answer, Established, Event, Next, Property, Question, Side, World, NAME_LIMIT, SECRET_LIMIT,
+    Abilities, Answer, CredentialKind, Established, Event, Next, Property, Question, Side, World, NAME_LIMIT,
+    SECRET_LIMIT,
 };
 use crate::error::{Application, Code, Error, Malformed, Refused};
 use crate::secret::Secret;
-use crate::store::verifier;
+use crate::store::check;
 
 use super::{Identity, Outcome, Phase, Session};
 
@@ -63,7 +65,7 @@ impl Session {
         match question {
             Question::CheckPassword { authcid, authzid, password } if !self.checks_passwords() => {
                 let realm = self.config.realm().map(str::to_owned);
-                let credentials = Question::Credentials { authcid, authzid, realm };
+                let credentials = Question::Credentials { kind: CredentialKind::Comparable, authcid, authzid, realm };
                 self.put(credentials, Errand::Compare(password), Phase::Application(next), world)
             }
             question => self.put(question, Errand::None, Phase::Application(next), world),
@@ -74,10 +76,10 @@ impl Session {
         self.errand = errand;
         self.phase = phase;
         let ability = ability_for(&question);
-        let accounts = self.config.accounts().filter(|_| !self.config.abilities.contains(ability));
-        if let (Some(accounts), Some(mechanism)) = (accounts, self.mechanism) {
+        let accounts = self.accounts.as_ref().filter(|_| !self.config.abilities.contains(ability));
+        if let Some(accounts) = accounts {
             if accounts.abilities().contains(ability) {
-                return match accounts.answer(&question, mechanism, &self.config) {
+                return match accounts.answer(&question, &self.config) {
                     Ok(answer) => self.answer(answer, world),
                     Err(Error::Refused(Refused::Unusable(fault))) => {
                         let unknown = unknown_user(&question);
@@ -156,7 +158,7 @@ impl Session {
 
     /// Gives the mechanism the verdict on a password.
     fn compare(&mut self, stored: Option<Secret>, password: &Secret, next: Next, world: &mut World<'_>) -> Outcome {
-        let same = match verifier::check_password(stored, password, self.config.iterations, world.lookups) {
+        let same = match check::check_password(stored, password, self.config.iterations, world.lookups) {
             Ok(same) => same,
             Err(Error::Refused(Refused::Unusable(fault))) => {
                 self.fault = Some(fault);
@@ -169,14 +171,14 @@ impl Session {
 
     /// What is stored of a user, if the mechanism can compute with it.
     fn fitting(&mut self, stored: Secret) -> Option<Secret> {
-        let fits = self.mechanism.map_or(Ok(()), |mechanism| verifier::fits(stored.expose(), mechanism));
+        let fits = self.mechanism.map_or(Ok(()), |mechanism| check::fits(stored.expose(), mechanism.credential));
         self.usable(stored, fits)
     }
 
     /// An unknown user: the same is looked at as for a known one.
     fn unknown(&self, world: &World<'_>) -> Option<Secret> {
         let mechanism = self.mechanism?;
-        let _ = black_box(verifier::fits_unknown(mechanism, world.lookups));
+        let _ = black_box(check::fits_unknown(mechanism.credential, world.lookups));
         None
     }
 
@@ -200,9 +202,9 @@ impl Session {
 
     /// Why nobody can log in as this user, if that is why the exchange has failed.
     pub(super) fn fault_of_accounts(&self) -> Option<Box<Error>> {
-        let accounts = self.config.accounts()?;
+        let accounts = self.accounts.as_ref()?;
         let user = self.identity.authcid.as_deref().or(self.claimed_user())?;
-        accounts.unusable(user, self.mechanism?).map(Box::new)
+        accounts.unusable(user, self.mechanism?.credential).map(Box::new)
     }
 
     /// A client's names are worth keeping for `answer`; its secrets are not.
@@ -289,7 +291,7 @@ impl Session {
     /// The user is in: the properties that the application wants of it are looked up.
     fn enter(&mut self, established: Established) -> Outcome {
         let wanted = self.config.auxprop();
-        if let Some(accounts) = self.config.accounts().filter(|_| !wanted.is_empty()) {
+        if let Some(accounts) = self.accounts.as_ref().filter(|_| !wanted.is_empty()) {
             let (authcid, authzid) = (established.authcid.as_str(), established.authzid.as_deref());
             let realm = self.realm();
             let account = Account { authcid, authzid, realm: realm.as_deref() };
@@ -331,7 +333,7 @@ impl Session {
     }
 
     fn can(&self, ability: Abilities) -> bool {
-        self.config.answered().contains(ability)
+        self.negotiation().setup.answered().contains(ability)
     }
 
     /// True if a password is given to somebody for a verdict. Where the application has getsecret
@@ -390,7 +392,9 @@ fn ability_for(question: &Question) -> Abilities {
 fn names_of(question: &Question) -> [Option<&String>; 4] {
     match question {
         Question::CheckPassword { authcid, authzid, .. } => [Some(authcid), authzid.as_ref(), None, None],
-        Question::Credentials { authcid, authzid, realm } => [Some(authcid), authzid.as_ref(), realm.as_ref(), None],
+        Question::Credentials { authcid, authzid, realm, .. } => {
+            [Some(authcid), authzid.as_ref(), realm.as_ref(), None]
+        }
         Question::Token { user, host, port, .. } => [user.as_ref(), host.as_ref(), port.as_ref(), None],
         _ => [None; 4],
     }
@@ -424,7 +428,9 @@ fn renamed(question: Question, name: String) -> Question {
         Question::CheckPassword { authzid, password, .. } => {
             Question::CheckPassword { authcid: name, authzid, password }
         }
-        Question::Credentials { authzid, realm, .. } => Question::Credentials { authcid: name, authzid, realm },
+        Question::Credentials { kind, authzid, realm, .. } => {
+            Question::Credentials { kind, authcid: name, authzid, realm }
+        }
         other => other,
     }
 }

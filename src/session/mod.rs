@@ -2,14 +2,21 @@
 //! mechanisms what RFC 4422 asks of every one (see [`crate::contract`]).
 
 mod application;
+pub mod check;
+#[cfg(test)]
+pub(crate) mod pair;
 
+use std::sync::Arc;
+
+use crate::accounts::{Accounts, Properties};
 use crate::config::Config;
 use crate::contract::{
-    Answer, Context, Established, Event, Mechanism, Next, Properties, Question, Side, Step, World, MESSAGE_LIMIT,
+    Answer, Context, Established, Event, Mechanism, Next, Question, Setup, Side, Step, World, MESSAGE_LIMIT,
 };
 use crate::error::{Error, Failure, Malformed, Misuse, PeerMisbehaved, Policy, Refused};
 use crate::layer::{self, SharedLayer};
-use crate::negotiate;
+use crate::negotiate::{offers_binding, Negotiation};
+use crate::registry::Registry;
 
 use application::Errand;
 
@@ -56,9 +63,12 @@ enum Phase {
 /// One side of one exchange. `start` may be called again at any time and begins afresh.
 pub struct Session {
     side: Side,
-    mechanism: Option<&'static Mechanism>,
+    registry: Arc<Registry>,
+    mechanism: Option<&'static dyn Mechanism>,
     /// Options and properties.
     pub config: Config,
+    /// A server's accounts: they answer the questions that its application has no callback for.
+    pub accounts: Option<Arc<dyn Accounts>>,
     phase: Phase,
     message: Option<Vec<u8>>,
     question: Option<Box<Question>>,
@@ -86,12 +96,14 @@ pub struct Identity {
 }
 
 impl Session {
-    /// A new side, without a mechanism.
-    pub fn new(side: Side) -> Self {
+    /// A new side that chooses among the mechanisms of a registry; it has none yet.
+    pub fn new(side: Side, registry: Arc<Registry>) -> Self {
         Session {
             side,
+            registry,
             mechanism: None,
             config: Config::default(),
+            accounts: None,
             phase: Phase::New,
             message: None,
             question: None,
@@ -106,20 +118,36 @@ impl Session {
         }
     }
 
+    /// What the choice of a mechanism depends on.
+    pub fn negotiation(&self) -> Negotiation<'_> {
+        let setup = Setup { config: &self.config, accounts: self.accounts.as_ref() };
+        Negotiation { side: self.side, registry: &self.registry, setup }
+    }
+
+    /// Uses other mechanisms from the next choice on.
+    pub fn set_registry(&mut self, registry: Arc<Registry>) {
+        self.registry = registry;
+    }
+
+    /// The mechanisms to choose among.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
     /// Picks the strongest usable mechanism of a list.
     ///
     /// # Errors
     /// [`Policy::NoMechanism`] with the reason for each.
-    pub fn negotiate(&mut self, list: &str) -> Result<&'static Mechanism, Error> {
+    pub fn negotiate(&mut self, list: &str) -> Result<&'static dyn Mechanism, Error> {
         match self.side {
             Side::Client => {
                 let offered = self.config.offered_mechanisms().unwrap_or(list);
-                self.config.peer_offers_binding = negotiate::offers_binding(offered);
-                self.config.lists_password = negotiate::lists_password(list, &self.config);
+                self.config.peer_offers_binding = offers_binding(offered);
+                self.config.lists_password = self.negotiation().lists_password(list);
             }
             Side::Server => self.offer(list),
         }
-        let mechanism = negotiate::choose(list, self.side, &self.config)?;
+        let mechanism = self.negotiation().choose(list)?;
         self.mechanism = Some(mechanism);
         Ok(mechanism)
     }
@@ -127,7 +155,7 @@ impl Session {
     /// Server: tells what clients were offered, those mechanisms of the list that may be used now. A client that
     /// was offered no -PLUS variant rightly says so (RFC 5802 §6), whatever data this server has.
     pub fn offer(&mut self, list: &str) {
-        self.config.lists_binding = negotiate::binds(list, &self.config);
+        self.config.lists_binding = self.negotiation().binds(list);
     }
 
     /// Picks one mechanism by name; whether it may be used shows at `start`.
@@ -135,7 +163,7 @@ impl Session {
     /// # Errors
     /// [`Policy::NoMechanism`] if there is none of that name.
     pub fn pick(&mut self, name: &str) -> Result<(), Error> {
-        match negotiate::find(name, self.side, &self.config) {
+        match self.registry.find(name, self.side) {
             Some(mechanism) => self.mechanism = Some(mechanism),
             None => return Err(Policy::NoMechanism("there is none of that name".into()).into()),
         }
@@ -154,25 +182,25 @@ impl Session {
         let Some(mechanism) = self.mechanism else {
             return self.fail(Error::Misuse(Misuse::SeveralMechanisms));
         };
-        if let Some(reason) = negotiate::refusal(mechanism, self.side, &self.config) {
-            let accounts = self.config.accounts().map_or(Ok(()), |accounts| accounts.available());
+        if let Some(reason) = self.negotiation().rejection_reason(mechanism) {
+            let accounts = self.accounts.as_ref().map_or(Ok(()), |accounts| accounts.available());
             let refused = || Policy::NoMechanism(format!("{}: {reason}", mechanism.name)).into();
             return self.fail(accounts.map_or_else(application::unasked, |()| refused()));
         }
         match (self.side, mechanism.first, initial) {
-            (Side::Client, Side::Client, _) => self.advance((mechanism.client)(), Event::Begin, world),
+            (Side::Client, Side::Client, _) => self.advance(mechanism.client(), Event::Begin, world),
             (Side::Client, Side::Server, _) => {
-                self.phase = Phase::Peer((mechanism.client)());
+                self.phase = Phase::Peer(mechanism.client());
                 Outcome::Absent
             }
             (Side::Server, Side::Client, None) => {
-                self.phase = Phase::Peer((mechanism.server)());
+                self.phase = Phase::Peer(mechanism.server());
                 self.message = Some(Vec::new());
                 Outcome::Send
             }
-            (Side::Server, Side::Server, None | Some([])) => self.advance((mechanism.server)(), Event::Begin, world),
+            (Side::Server, Side::Server, None | Some([])) => self.advance(mechanism.server(), Event::Begin, world),
             (Side::Server, _, Some(bytes)) => {
-                self.phase = Phase::Peer((mechanism.server)());
+                self.phase = Phase::Peer(mechanism.server());
                 self.step(bytes, world)
             }
         }
@@ -286,7 +314,7 @@ impl Session {
         let Some(mechanism) = self.mechanism else {
             return self.fail(Error::Misuse(Misuse::SeveralMechanisms));
         };
-        let mut cx = Context { mechanism, config: &self.config, world };
+        let mut cx = Context { mechanism, config: &self.config, accounts: self.accounts.as_ref(), world };
         match next.step(event, &mut cx) {
             Ok(Step::Send(bytes, next)) => {
                 self.phase = Phase::Peer(next);
@@ -372,7 +400,7 @@ impl Session {
     }
 
     /// The mechanism, if one was chosen.
-    pub fn mechanism(&self) -> Option<&'static Mechanism> {
+    pub fn mechanism(&self) -> Option<&'static dyn Mechanism> {
         self.mechanism
     }
 

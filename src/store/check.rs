@@ -1,128 +1,251 @@
-//! Is this the user's password? Asked outside of any exchange.
+//! Is a password the one that is stored, and can a mechanism compute with what is stored?
 
-use crate::config::Config;
-use crate::contract::{Abilities, Accounts, Answer, Lookups, Mechanism, Question};
-use crate::error::{Application, Error};
-use crate::mechanism;
-use crate::secret::Secret;
-use crate::store::verifier;
+use std::borrow::Cow;
+use std::hint::black_box;
 
-/// The mechanism that such a question stands for.
-const PLAIN: &str = "PLAIN";
+use crate::contract::{CredentialKind, Lookups};
+use crate::crypto::hash::Hash;
+use crate::error::{Application, Error, Refused};
+use crate::secret::{ct_eq, Secret};
+use crate::wire::saslprep;
 
-/// Asks accounts as a server of PLAIN would, without an authorization identity. Nobody has an empty password.
+use super::mock::{mock_credential, mock_verifier, MOCK_PASSWORD};
+use super::verifier::{beginning, wrong, Verifier};
+
+/// Why a mechanism that computes with this kind of credential cannot compute with what is stored of a user.
 ///
 /// # Errors
-/// What the accounts say.
-pub fn check(
-    accounts: &dyn Accounts,
-    name: &str,
+/// That reason, which is for the operator alone. To the peer such a user is an unknown one.
+pub fn fits(stored: &[u8], kind: CredentialKind) -> Result<(), Error> {
+    match (Verifier::parse(stored)?, kind) {
+        (Some(verifier), CredentialKind::Scram(hash)) if verifier.hash != hash => {
+            Err(wrong("a stored key of another hash than the mechanism's"))
+        }
+        (None, CredentialKind::Scram(_)) => prepared_password(stored).map(drop),
+        (None, _) | (Some(_), CredentialKind::Scram(_) | CredentialKind::Comparable) => Ok(()),
+        (Some(_), _) => Err(wrong("a stored key of SCRAM does not do: this mechanism needs the password")),
+    }
+}
+
+/// The same work for an unknown user.
+///
+/// # Errors
+/// As [`fits`].
+pub fn fits_unknown(kind: CredentialKind, lookups: &dyn Lookups) -> Result<(), Error> {
+    let hash = match kind {
+        CredentialKind::Scram(hash) => Some(hash),
+        _ => None,
+    };
+    fits(mock_credential(hash, lookups), kind)
+}
+
+/// The password that SCRAM derives keys from.
+///
+/// # Errors
+/// [`Application::Unusable`] if SASLprep refuses it.
+pub fn prepared_password(password: &[u8]) -> Result<Secret, Error> {
+    let unusable = |reason| Error::from(Application::Unusable { what: "password that getsecret gave", reason });
+    let text = std::str::from_utf8(password).map_err(|_| unusable("is not valid UTF-8"))?;
+    Ok(match saslprep::query(text).map_err(|refused| unusable(refused.reason()))? {
+        Cow::Owned(prepared) => Secret::from(prepared),
+        Cow::Borrowed(_) => Secret::new(password),
+    })
+}
+
+/// Is `password`, as received, the one that `stored` was made of? `None` is an unknown user. A plain password and an
+/// unknown user cost a derivation of `iterations` where users may have stored keys.
+///
+/// # Errors
+/// [`Refused::Unusable`] when `stored` begins like a stored key and is none: after the same work as for an unknown user.
+pub fn check_password(
+    stored: Option<Secret>,
     password: &Secret,
-    config: &Config,
+    iterations: u32,
     lookups: &dyn Lookups,
 ) -> Result<bool, Error> {
-    let mechanism: &'static Mechanism = mechanism::find(PLAIN).ok_or(Application::WrongAnswer)?;
-    let can = accounts.abilities();
-    let realm = config.realm().map(str::to_owned);
-    if password.is_empty() {
-        return Ok(false);
+    // Nobody has an empty password. What stands for an unknown user's is read as a known one's is.
+    let stored = stored.filter(|stored| !stored.is_empty());
+    let mut known = stored.is_some();
+    let stored = stored.unwrap_or_else(|| Secret::new(mock_credential(Some(Hash::Sha256), lookups)));
+    let (verifier, fault) = match Verifier::read(&stored) {
+        Ok(verifier) => (verifier, None),
+        Err(fault) => (None, Some(fault)),
+    };
+    let verifier = if known { verifier } else { verifier.map(|mock| Verifier { iterations, ..mock }) };
+    known &= fault.is_none();
+    let derives = lookups.expects_stored_keys();
+    if known {
+        lookups.saw(verifier.is_some());
     }
-    let authcid = if can.contains(Abilities::CANONICALIZE) {
-        let question = Question::Canonicalize { authzid: false, name: name.to_owned(), realm: realm.clone() };
-        match accounts.answer(&question, mechanism, config) {
-            Ok(Answer::Text(name)) => Ok(name),
-            Ok(_) => return Err(Application::WrongAnswer.into()),
-            Err(error) => Err(error),
+    let theirs = prepared(password);
+    let key_input = theirs.as_ref().unwrap_or(password).expose();
+    let same = match verifier {
+        Some(verifier) => verifier.is_of(key_input) & theirs.is_some(),
+        None => {
+            if derives {
+                let mock = Verifier { iterations, ..mock_verifier(Hash::Sha256)? };
+                black_box(mock.is_of(key_input));
+            }
+            match (prepared(&stored), &theirs) {
+                (Some(ours), Some(theirs)) => same(&ours, theirs),
+                _ => same(&stored, password),
+            }
         }
-    } else {
-        Ok(Some(name.to_owned()))
     };
-    let authcid = match authcid {
-        Ok(Some(authcid)) if !authcid.is_empty() => authcid,
-        // A user without a canonical name is unknown, which must cost what a wrong password costs.
-        unknown => return verifier::check_answer(unknown.map(|_| None), password, config.iterations, lookups),
+    fault.map_or(Ok(same & known), |fault| Err(Refused::Unusable(Box::new(fault)).into()))
+}
+
+/// The same of what accounts have answered: they may have found out that the user's secret is unusable.
+///
+/// # Errors
+/// As [`check_password`], and what the accounts say.
+pub fn check_answer(
+    stored: Result<Option<Secret>, Error>,
+    password: &Secret,
+    iterations: u32,
+    lookups: &dyn Lookups,
+) -> Result<bool, Error> {
+    let (stored, fault) = match stored {
+        Err(fault @ Error::Refused(Refused::Unusable(_))) => (None, Some(fault)),
+        stored => (stored?, None),
     };
-    if can.contains(Abilities::CHECK_PASSWORD) {
-        let question = Question::CheckPassword { authcid, authzid: None, password: password.clone() };
-        return match accounts.answer(&question, mechanism, config)? {
-            Answer::Verdict(verdict) => Ok(verdict),
-            _ => Err(Application::WrongAnswer.into()),
-        };
+    let same = check_password(stored, password, iterations, lookups)?;
+    fault.map_or(Ok(same), Err)
+}
+
+/// Compares by digests, since the time of a comparison depends on the lengths, and that of a stored
+/// password is nobody's business.
+fn same(a: &Secret, b: &Secret) -> bool {
+    ct_eq(&Hash::Sha256.digest(a.expose()), &Hash::Sha256.digest(b.expose()))
+}
+
+/// Prepared with SASLprep; `None` where that cannot be.
+fn prepared(password: &Secret) -> Option<Secret> {
+    Some(match saslprep::query(password.expose_str()?).ok()? {
+        Cow::Owned(text) => Secret::from(text),
+        Cow::Borrowed(_) => password.clone(),
+    })
+}
+
+/// The password of a user, for the mechanisms that compute with the password itself, and true; for an unknown user, or one
+/// without a password, [`MOCK_PASSWORD`], with which the same work is done, and false.
+pub fn password_or_mock(stored: Option<Secret>, lookups: &dyn Lookups) -> (Secret, bool) {
+    let stored = stored.filter(|stored| !stored.is_empty());
+    let known = stored.is_some();
+    let stored = stored.unwrap_or_else(|| Secret::new(MOCK_PASSWORD));
+    // What begins like a stored key is never a password; the session has told so already.
+    if beginning(stored.expose()).is_some() {
+        return (Secret::new(MOCK_PASSWORD), false);
     }
-    let stored = match accounts.answer(&Question::Credentials { authcid, authzid: None, realm }, mechanism, config) {
-        Ok(Answer::Credential(stored)) => Ok(stored),
-        Ok(_) => Err(Application::WrongAnswer.into()),
-        Err(error) => Err(error),
-    };
-    verifier::check_answer(stored, password, config.iterations, lookups)
+    if known {
+        lookups.saw(false);
+    }
+    (stored, known)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
+pub(super) mod tests {
     use super::*;
-    use crate::contract::Side;
     use crate::crypto::pbkdf2::iterations_of;
-    use crate::error::{Code, Refused};
-    use crate::session::Session;
-    use crate::world::{LocalWorld, LookupMemory};
+    use crate::store::verifier::tests::RFC_7677;
+    use crate::world::LookupMemory;
 
-    /// They know fred, under this name; nobody comes to nothing, and refused is not to be had.
-    #[derive(Debug)]
-    struct Known;
+    pub fn check(stored: Option<&str>, password: &str, lookups: &LookupMemory) -> Result<bool, Error> {
+        let stored = stored.map(|text| Secret::new(text.as_bytes()));
+        check_password(stored, &Secret::new(password.as_bytes()), 4096, lookups)
+    }
 
-    impl Accounts for Known {
-        fn abilities(&self) -> Abilities {
-            Abilities::CREDENTIALS.and(Abilities::CANONICALIZE)
+    #[test]
+    fn a_password_is_checked_against_either_kind() {
+        let lookups = LookupMemory::new();
+        assert_eq!(check(Some(RFC_7677), "pencil", &lookups), Ok(true));
+        assert!(lookups.expects_stored_keys() && !lookups.expects_passwords());
+        assert_eq!(check(Some(RFC_7677), "pen\u{ad}cil", &lookups), Ok(true));
+        for wrong in ["Pencil", "", RFC_7677, "\u{7}"] {
+            assert_eq!(check(Some(RFC_7677), wrong, &lookups), Ok(false), "{wrong}");
         }
+        assert_eq!(check(None, "pencil", &lookups), Ok(false));
+        assert_eq!(check(Some("pencil"), "pencil", &lookups), Ok(true));
+        assert!(lookups.expects_stored_keys() && lookups.expects_passwords());
+        assert_eq!(check(Some("pencil"), "pencils", &lookups), Ok(false));
+        assert_eq!(check(Some("pencil"), "pen\u{ad}cil", &lookups), Ok(true));
+        assert_eq!(check(Some(""), "", &lookups), Ok(false));
+        assert_eq!(check(None, "", &lookups), Ok(false));
+    }
 
-        fn answer(&self, question: &Question, _: &'static Mechanism, _: &Config) -> Result<Answer, Error> {
-            match question {
-                Question::Canonicalize { name, .. } => match name.as_str() {
-                    "fred" => Ok(Answer::Text(Some("fred".into()))),
-                    "empty" => Ok(Answer::Text(Some(String::new()))),
-                    "nobody" => Ok(Answer::Text(None)),
-                    _ => Err(Refused::Unusable(Box::new(Error::outside(Code::NoUser, "it says no"))).into()),
-                },
-                Question::Credentials { authcid, .. } => {
-                    assert_eq!(authcid, "fred");
-                    Ok(Answer::Credential(Some(Secret::new(b"pencil"))))
-                }
-                _ => Err(Application::WrongAnswer.into()),
+    #[test]
+    fn every_user_costs_what_any_user_before_has_cost() {
+        let other = RFC_7677.replace("$4096:", "$5000:");
+        for (seen, costs) in [
+            // Nothing was seen yet, as in a process that serves one connection: all cost what a key may cost.
+            (&[][..], [4096, 4096, 4096]),
+            (&[false], [0, 4096, 0]),
+            (&[true], [4096, 4096, 4096]),
+            (&[true, false], [4096, 4096, 4096]),
+        ] {
+            let secrets = [None, Some(RFC_7677), Some("pencil")];
+            for (secret, expected) in secrets.into_iter().zip(costs) {
+                let lookups = LookupMemory::new();
+                seen.iter().for_each(|stored_key| lookups.saw(*stored_key));
+                let cost = iterations_of(|| assert_eq!(check(secret, "wrong", &lookups), Ok(false)));
+                assert_eq!(cost, expected, "{secret:?} {seen:?}");
             }
+            // A malformed key costs what an unknown user costs.
+            let lookups = LookupMemory::new();
+            seen.iter().for_each(|stored_key| lookups.saw(*stored_key));
+            let cost = iterations_of(|| assert!(check(Some("SCRAM-SHA-1$"), "wrong", &lookups).is_err()));
+            assert_eq!(cost, costs[0]);
+        }
+        // A key has its own count.
+        assert_eq!(iterations_of(|| assert_eq!(check(Some(&other), "wrong", &LookupMemory::new()), Ok(false))), 5000);
+    }
+
+    #[test]
+    fn a_stored_key_is_never_a_password() {
+        for key in [
+            "SCRAM-SHA-256$4096:c2FsdA==$a:b",
+            "SCRAM-SHA-1$",
+            "SCRAM-SHA-1-PLUS$",
+            "{SCRAM-SHA-256}4096,c2FsdA==,a,b",
+            "{SCRAM-",
+            " scram-sha-1$",
+        ] {
+            let (password, known) = password_or_mock(Some(Secret::new(key.as_bytes())), &LookupMemory::new());
+            assert!(!known && password.ct_eq(MOCK_PASSWORD), "{key}");
+        }
+        for password in ["", "SCRAM-SHA-256", "SCRAM-bled eggs$", "$SCRAM-SHA-1$", "{SCRAM"] {
+            let (read, known) = password_or_mock(Some(Secret::new(password.as_bytes())), &LookupMemory::new());
+            assert!(known != password.is_empty(), "{password}");
+            assert!(read.ct_eq(if known { password.as_bytes() } else { MOCK_PASSWORD }), "{password}");
+        }
+        assert!(!password_or_mock(None, &LookupMemory::new()).1);
+    }
+
+    #[test]
+    fn a_mock_credential_is_no_way_in() {
+        for stored_keys in [false, true] {
+            let lookups = LookupMemory::new();
+            lookups.saw(stored_keys);
+            assert_eq!(check(None, "nobody's one", &lookups), Ok(false));
         }
     }
 
-    /// Whoever has no canonical name costs as many iterations as fred does with a wrong password.
     #[test]
-    #[allow(clippy::field_reassign_with_default)] // Config has a private field
-    fn a_user_without_a_canonical_name_costs_what_a_wrong_password_costs() {
-        let mut config = Config::default();
-        config.iterations = 300;
-        for user in ["fred", "nobody", "empty", "refused"] {
-            let lookups = LookupMemory::new();
-            lookups.saw(true);
-            let spent = iterations_of(|| {
-                let verdict = check(&Known, user, &Secret::new(b"rubber"), &config, &lookups);
-                match user {
-                    "refused" => assert!(matches!(verdict, Err(Error::Refused(Refused::Unusable(_)))), "{verdict:?}"),
-                    _ => assert_eq!(verdict, Ok(false), "{user}"),
-                }
-            });
-            assert_eq!(spent, 300, "check {user}");
-
-            let mut server = Session::new(Side::Server);
-            server.config.iterations = 300;
-            server.config.set_accounts(Some(Arc::new(Known)));
-            server.pick("PLAIN").unwrap();
-            let mut world = LocalWorld::default();
-            let message = format!("\0{user}\0rubber");
-            let spent = iterations_of(|| {
-                server.start(Some(message.as_bytes()), &mut world.lend());
-            });
-            assert_eq!(server.failure().unwrap().error.code(), Code::BadAuth, "{user}");
-            assert_eq!(spent, 300, "login {user}");
+    fn a_mechanism_that_computes_with_a_secret_needs_one_of_its_kind() {
+        let sha_256 = CredentialKind::Scram(Hash::Sha256);
+        let sha_1 = CredentialKind::Scram(Hash::Sha1);
+        for (stored, kind, expected) in [
+            (RFC_7677, sha_256, true),
+            (RFC_7677, sha_1, false),
+            (RFC_7677, CredentialKind::Password, false),
+            (RFC_7677, CredentialKind::Comparable, true),
+            ("pencil", sha_1, true),
+            ("pencil", CredentialKind::Password, true),
+            ("\u{7}", sha_1, false),
+            ("SCRAM-SHA-1$", sha_1, false),
+            ("SCRAM-SHA-1$", CredentialKind::Comparable, false),
+        ] {
+            assert_eq!(fits(stored.as_bytes(), kind).is_ok(), expected, "{stored} {kind:?}");
         }
     }
 }

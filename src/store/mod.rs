@@ -4,6 +4,7 @@ pub mod check;
 pub mod conf;
 pub mod domain;
 pub mod keys;
+pub mod mock;
 #[cfg(unix)]
 pub mod saslauthd;
 #[cfg(not(unix))]

@@ -17,11 +17,12 @@ use rustix::fd::AsFd;
 use rustix::io::{fcntl_setfd, Errno, FdFlags};
 use rustix::net::{connect, send, socket, AddressFamily, SendFlags, SocketAddrUnix, SocketType};
 
+use crate::accounts::Accounts;
 use crate::config::Config;
-use crate::contract::{Abilities, Accounts, Answer, Mechanism, Question};
 use crate::error::{printable, Application, Code, Error};
 use crate::secret::Secret;
 use crate::store::domain::is_foreign;
+use crate::vocabulary::{Abilities, Answer, Question};
 
 /// Longest string that the daemon takes, in bytes: its MAX_REQ_LEN.
 const STRING_LIMIT: usize = 256;
@@ -207,7 +208,7 @@ impl Accounts for Saslauthd {
         Abilities::CHECK_PASSWORD
     }
 
-    fn answer(&self, question: &Question, _mechanism: &'static Mechanism, config: &Config) -> Result<Answer, Error> {
+    fn answer(&self, question: &Question, config: &Config) -> Result<Answer, Error> {
         let Question::CheckPassword { authcid, password, .. } = question else {
             return Err(Application::WrongAnswer.into());
         };

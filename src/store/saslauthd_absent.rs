@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::accounts::Accounts;
 use crate::config::Config;
-use crate::contract::{Abilities, Accounts, Answer, Mechanism, Question};
 use crate::error::{Code, Error};
+use crate::vocabulary::{Abilities, Answer, Question};
 
 /// Accounts behind a saslauthd: there are none, and no value of this type.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ impl Accounts for Saslauthd {
         match *self {}
     }
 
-    fn answer(&self, _question: &Question, _mechanism: &'static Mechanism, _config: &Config) -> Result<Answer, Error> {
+    fn answer(&self, _question: &Question, _config: &Config) -> Result<Answer, Error> {
         match *self {}
     }
 }

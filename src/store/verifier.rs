@@ -1,5 +1,5 @@
-//! What an application stores of a password: the password itself, or SCRAM's verifier, with which
-//! nobody can log in unless a dictionary gives the password.
+//! SCRAM verifiers as text, as applications store them in place of passwords. A verifier cannot be used to log in unless the
+//! password is guessed.
 //!
 //! ```text
 //! SCRAM-SHA-256$4096:salt$StoredKey:ServerKey       RFC 5803 §2 (authPassword), PostgreSQL
@@ -10,17 +10,16 @@
 //! malformed is an error, never a password: else its text would be a way in.
 
 use std::borrow::Cow;
-use std::hint::black_box;
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
 use zeroize::Zeroizing;
 
-use crate::contract::{Abilities, Lookups, Mechanism, Random};
+use crate::contract::Random;
 use crate::crypto::hash::Hash;
-use crate::crypto::scram::{family, Keys};
-use crate::error::{Application, Error, Refused};
-use crate::secret::{ct_eq, Secret};
+use crate::crypto::scram::{parse_mechanism_name, Keys};
+use crate::error::{Application, Error};
+use crate::secret::Secret;
 use crate::wire::saslprep;
 use crate::wire::scram::{base64, number, SALT_LIMIT};
 use crate::world::OsRandom;
@@ -68,7 +67,7 @@ impl Verifier {
         Verifier::parse(stored.expose())
     }
 
-    fn parse(stored: &[u8]) -> Result<Option<Self>, Error> {
+    pub(super) fn parse(stored: &[u8]) -> Result<Option<Self>, Error> {
         let Some((spelling, scheme, fields)) = beginning(stored) else { return Ok(None) };
         let hash = Hash::find(base_name(scheme)).ok_or_else(|| wrong("a stored key of an unknown hash"))?;
         let parts = std::str::from_utf8(fields).ok().and_then(|fields| match spelling {
@@ -112,7 +111,7 @@ impl Verifier {
     }
 
     /// Is it the verifier of this prepared password? Costs a key derivation.
-    fn is_of(&self, password: &[u8]) -> bool {
+    pub(super) fn is_of(&self, password: &[u8]) -> bool {
         let keys = Keys::derive(self.hash, password, &self.salt, self.iterations);
         self.keys.ct_eq(&[&*keys.stored, &*keys.server].concat())
     }
@@ -140,7 +139,7 @@ fn base_name(name: &str) -> &str {
 }
 
 /// If `stored` begins like a stored key: its spelling, its hash's name and what follows.
-fn beginning(stored: &[u8]) -> Option<(Spelling, &str, &[u8])> {
+pub(super) fn beginning(stored: &[u8]) -> Option<(Spelling, &str, &[u8])> {
     let stored = stored.trim_ascii_start();
     let after = |prefix: &str| {
         let (start, rest) = stored.split_at_checked(prefix.len())?;
@@ -194,7 +193,7 @@ fn malformed(spelling: Spelling) -> &'static str {
     }
 }
 
-fn wrong(what: &'static str) -> Error {
+pub(super) fn wrong(what: &'static str) -> Error {
     Application::Verifier(what).into()
 }
 
@@ -210,7 +209,7 @@ pub fn make_text(
     iterations: u32,
     spelling: Spelling,
 ) -> Result<String, Error> {
-    let (hash, _) = family(&mechanism.to_ascii_uppercase())
+    let (hash, _) = parse_mechanism_name(&mechanism.to_ascii_uppercase())
         .ok_or(Application::Option { name: "mechanism", range: "the name of a SCRAM mechanism" })?;
     let mut random = [0; 16];
     if salt.is_none() {
@@ -219,201 +218,18 @@ pub fn make_text(
     Ok(Verifier::make(hash, password, salt.unwrap_or(&random), iterations)?.print(spelling))
 }
 
-/// What stands for the password of a user that does not exist: the same is done with it as with a known
-/// user's, so that time tells nothing of who is known.
-pub const NOBODYS_PASSWORD: &[u8] = b"nobody's one";
-
-/// What stands for an unknown user's secret in a mechanism, and is read as a known one's is: a stored key where all
-/// users seen had one, else a password.
-pub fn nobodys(hash: Option<Hash>, lookups: &dyn Lookups) -> &'static [u8] {
-    let keys_alone = lookups.expects_stored_keys() && !lookups.expects_passwords();
-    hash.filter(|_| keys_alone).map_or(NOBODYS_PASSWORD, |hash| nobodys_text(hash).as_bytes())
-}
-
-/// A stored key that stands for an unknown user's: nobody knows what its zeros are the hash of.
-///
-/// # Errors
-/// None.
-pub fn nobodys_key(hash: Hash) -> Result<Verifier, Error> {
-    let read = Verifier::read(&Secret::new(nobodys_text(hash).as_bytes()))?;
-    read.ok_or_else(|| wrong("a stored key that stands for nobody's"))
-}
-
-/// Written down, since to put it together would take time that a known user's key does not.
-fn nobodys_text(hash: Hash) -> &'static str {
-    macro_rules! key {
-        ($name:literal, $zeros:literal) => {
-            concat!("SCRAM-", $name, "$4096:bm9ib2R5J3Mgb3duIHNhbA==$", $zeros, ":", $zeros)
-        };
-    }
-    match hash {
-        Hash::Sha1 => key!("SHA-1", "AAAAAAAAAAAAAAAAAAAAAAAAAAA="),
-        Hash::Sha224 => key!("SHA-224", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="),
-        Hash::Sha256 => key!("SHA-256", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
-        Hash::Sha384 => key!("SHA-384", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
-        Hash::Sha512 => {
-            key!("SHA-512", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==")
-        }
-        Hash::Sha3_512 => {
-            key!("SHA3-512", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==")
-        }
-    }
-}
-
-/// Why a mechanism cannot compute with what is stored of a user: it needs the key of its own hash, or a password.
-///
-/// # Errors
-/// That reason, which is for the operator alone. To the peer such a user is an unknown one.
-pub fn fits(stored: &[u8], mechanism: &Mechanism) -> Result<(), Error> {
-    fits_hash(stored, family(mechanism.name).map(|(hash, _)| hash))
-}
-
-/// The same work for an unknown user.
-///
-/// # Errors
-/// As [`fits`].
-pub fn fits_unknown(mechanism: &Mechanism, lookups: &dyn Lookups) -> Result<(), Error> {
-    let hash = family(mechanism.name).map(|(hash, _)| hash);
-    fits_hash(nobodys(hash, lookups), hash)
-}
-
-fn fits_hash(stored: &[u8], hash: Option<Hash>) -> Result<(), Error> {
-    match (Verifier::parse(stored)?, hash) {
-        (Some(verifier), Some(hash)) if verifier.hash != hash => {
-            Err(wrong("a stored key of another hash than the mechanism's"))
-        }
-        (Some(_), None) => Err(wrong("a stored key of SCRAM does not do: this mechanism needs the password")),
-        (None, Some(_)) => prepared_password(stored).map(drop),
-        _ => Ok(()),
-    }
-}
-
-/// The password that SCRAM derives keys from.
-///
-/// # Errors
-/// [`Application::Unusable`] if SASLprep refuses it.
-pub fn prepared_password(password: &[u8]) -> Result<Secret, Error> {
-    let unusable = |reason| Error::from(Application::Unusable { what: "password that getsecret gave", reason });
-    let text = std::str::from_utf8(password).map_err(|_| unusable("is not valid UTF-8"))?;
-    Ok(match saslprep::query(text).map_err(|refused| unusable(refused.reason()))? {
-        Cow::Owned(prepared) => Secret::from(prepared),
-        Cow::Borrowed(_) => Secret::new(password),
-    })
-}
-
-/// Is `password`, as received, the one that `stored` was made of? `None` is an unknown user. A plain password and an
-/// unknown user cost a derivation of `iterations` where users may have stored keys.
-///
-/// # Errors
-/// [`Refused::Unusable`] when `stored` begins like a stored key and is none: after the same work as for an unknown user.
-pub fn check_password(
-    stored: Option<Secret>,
-    password: &Secret,
-    iterations: u32,
-    lookups: &dyn Lookups,
-) -> Result<bool, Error> {
-    // Nobody has an empty password. What stands for an unknown user's is read as a known one's is.
-    let stored = stored.filter(|stored| !stored.is_empty());
-    let mut known = stored.is_some();
-    let stored = stored.unwrap_or_else(|| Secret::new(nobodys(Some(Hash::Sha256), lookups)));
-    let (verifier, fault) = match Verifier::read(&stored) {
-        Ok(verifier) => (verifier, None),
-        Err(fault) => (None, Some(fault)),
-    };
-    let verifier = if known { verifier } else { verifier.map(|nobodys| Verifier { iterations, ..nobodys }) };
-    known &= fault.is_none();
-    let derives = lookups.expects_stored_keys();
-    if known {
-        lookups.saw(verifier.is_some());
-    }
-    let theirs = prepared(password);
-    let key_input = theirs.as_ref().unwrap_or(password).expose();
-    let same = match verifier {
-        Some(verifier) => verifier.is_of(key_input) & theirs.is_some(),
-        None => {
-            if derives {
-                let nobodys = Verifier { iterations, ..nobodys_key(Hash::Sha256)? };
-                black_box(nobodys.is_of(key_input));
-            }
-            match (prepared(&stored), &theirs) {
-                (Some(ours), Some(theirs)) => same(&ours, theirs),
-                _ => same(&stored, password),
-            }
-        }
-    };
-    fault.map_or(Ok(same & known), |fault| Err(Refused::Unusable(Box::new(fault)).into()))
-}
-
-/// The same of what accounts have answered: they may have found out that the user's secret is unusable.
-///
-/// # Errors
-/// As [`check_password`], and what the accounts say.
-pub fn check_answer(
-    stored: Result<Option<Secret>, Error>,
-    password: &Secret,
-    iterations: u32,
-    lookups: &dyn Lookups,
-) -> Result<bool, Error> {
-    let (stored, fault) = match stored {
-        Err(fault @ Error::Refused(Refused::Unusable(_))) => (None, Some(fault)),
-        stored => (stored?, None),
-    };
-    let same = check_password(stored, password, iterations, lookups)?;
-    fault.map_or(Ok(same), Err)
-}
-
-/// Compares by digests, since the time of a comparison depends on the lengths, and that of a stored
-/// password is nobody's business.
-fn same(a: &Secret, b: &Secret) -> bool {
-    ct_eq(&Hash::Sha256.digest(a.expose()), &Hash::Sha256.digest(b.expose()))
-}
-
-/// Prepared with SASLprep; `None` where that cannot be.
-fn prepared(password: &Secret) -> Option<Secret> {
-    Some(match saslprep::query(password.expose_str()?).ok()? {
-        Cow::Owned(text) => Secret::from(text),
-        Cow::Borrowed(_) => password.clone(),
-    })
-}
-
-/// True for a mechanism of ours that computes with the password itself, so that a stored key is of no use to it.
-pub fn needs_password(mechanism: &Mechanism) -> bool {
-    mechanism.server_needs == Abilities::CREDENTIALS && family(mechanism.name).is_none()
-}
-
-/// The password of a user, for the mechanisms that compute with the password itself, and true; for an unknown user, or one
-/// without a password, [`NOBODYS_PASSWORD`], with which the same work is done, and false.
-pub fn password_or_nobodys(stored: Option<Secret>, lookups: &dyn Lookups) -> (Secret, bool) {
-    let stored = stored.filter(|stored| !stored.is_empty());
-    let known = stored.is_some();
-    let stored = stored.unwrap_or_else(|| Secret::new(NOBODYS_PASSWORD));
-    // What begins like a stored key is never a password; the session has told so already.
-    if beginning(stored.expose()).is_some() {
-        return (Secret::new(NOBODYS_PASSWORD), false);
-    }
-    if known {
-        lookups.saw(false);
-    }
-    (stored, known)
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
-    use crate::crypto::pbkdf2::iterations_of;
+    use crate::store::check::tests::check;
     use crate::world::LookupMemory;
 
     /// The keys of RFC 7677 §3; GNU SASL's own test of its gsasl --mkpasswd has the same ones.
-    const RFC_7677: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$\
+    pub(in crate::store) const RFC_7677: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$\
         WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
 
-    fn read(text: &str) -> Result<Option<Verifier>, Error> {
+    pub(in crate::store) fn read(text: &str) -> Result<Option<Verifier>, Error> {
         Verifier::read(&Secret::new(text.as_bytes()))
-    }
-
-    fn check(stored: Option<&str>, password: &str, lookups: &LookupMemory) -> Result<bool, Error> {
-        let stored = stored.map(|text| Secret::new(text.as_bytes()));
-        check_password(stored, &Secret::new(password.as_bytes()), 4096, lookups)
     }
 
     #[test]
@@ -510,84 +326,6 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_checked_against_either_kind() {
-        let lookups = LookupMemory::new();
-        assert_eq!(check(Some(RFC_7677), "pencil", &lookups), Ok(true));
-        assert!(lookups.expects_stored_keys() && !lookups.expects_passwords());
-        assert_eq!(check(Some(RFC_7677), "pen\u{ad}cil", &lookups), Ok(true));
-        for wrong in ["Pencil", "", RFC_7677, "\u{7}"] {
-            assert_eq!(check(Some(RFC_7677), wrong, &lookups), Ok(false), "{wrong}");
-        }
-        assert_eq!(check(None, "pencil", &lookups), Ok(false));
-        assert_eq!(check(Some("pencil"), "pencil", &lookups), Ok(true));
-        assert!(lookups.expects_stored_keys() && lookups.expects_passwords());
-        assert_eq!(check(Some("pencil"), "pencils", &lookups), Ok(false));
-        assert_eq!(check(Some("pencil"), "pen\u{ad}cil", &lookups), Ok(true));
-        assert_eq!(check(Some(""), "", &lookups), Ok(false));
-        assert_eq!(check(None, "", &lookups), Ok(false));
-    }
-
-    #[test]
-    fn every_user_costs_what_any_user_before_has_cost() {
-        let other = RFC_7677.replace("$4096:", "$5000:");
-        for (seen, costs) in [
-            // Nothing was seen yet, as in a process that serves one connection: all cost what a key may cost.
-            (&[][..], [4096, 4096, 4096]),
-            (&[false], [0, 4096, 0]),
-            (&[true], [4096, 4096, 4096]),
-            (&[true, false], [4096, 4096, 4096]),
-        ] {
-            let secrets = [None, Some(RFC_7677), Some("pencil")];
-            for (secret, expected) in secrets.into_iter().zip(costs) {
-                let lookups = LookupMemory::new();
-                seen.iter().for_each(|stored_key| lookups.saw(*stored_key));
-                let cost = iterations_of(|| assert_eq!(check(secret, "wrong", &lookups), Ok(false)));
-                assert_eq!(cost, expected, "{secret:?} {seen:?}");
-            }
-            // A malformed key costs what an unknown user costs.
-            let lookups = LookupMemory::new();
-            seen.iter().for_each(|stored_key| lookups.saw(*stored_key));
-            let cost = iterations_of(|| assert!(check(Some("SCRAM-SHA-1$"), "wrong", &lookups).is_err()));
-            assert_eq!(cost, costs[0]);
-        }
-        // A key has its own count.
-        assert_eq!(iterations_of(|| assert_eq!(check(Some(&other), "wrong", &LookupMemory::new()), Ok(false))), 5000);
-    }
-
-    #[test]
-    fn what_stands_for_nobody_is_no_way_in() {
-        for hash in Hash::ALL {
-            assert_eq!(nobodys_key(hash).unwrap().hash, hash);
-        }
-        for stored_keys in [false, true] {
-            let lookups = LookupMemory::new();
-            lookups.saw(stored_keys);
-            assert_eq!(check(None, "nobody's one", &lookups), Ok(false));
-        }
-    }
-
-    #[test]
-    fn a_stored_key_is_never_a_password() {
-        for key in [
-            "SCRAM-SHA-256$4096:c2FsdA==$a:b",
-            "SCRAM-SHA-1$",
-            "SCRAM-SHA-1-PLUS$",
-            "{SCRAM-SHA-256}4096,c2FsdA==,a,b",
-            "{SCRAM-",
-            " scram-sha-1$",
-        ] {
-            let (password, known) = password_or_nobodys(Some(Secret::new(key.as_bytes())), &LookupMemory::new());
-            assert!(!known && password.ct_eq(NOBODYS_PASSWORD), "{key}");
-        }
-        for password in ["", "SCRAM-SHA-256", "SCRAM-bled eggs$", "$SCRAM-SHA-1$", "{SCRAM"] {
-            let (read, known) = password_or_nobodys(Some(Secret::new(password.as_bytes())), &LookupMemory::new());
-            assert!(known != password.is_empty(), "{password}");
-            assert!(read.ct_eq(if known { password.as_bytes() } else { NOBODYS_PASSWORD }), "{password}");
-        }
-        assert!(!password_or_nobodys(None, &LookupMemory::new()).1);
-    }
-
-    #[test]
     fn the_form_of_the_mechanism_and_case_do_not_matter_to_a_key() {
         for name in ["SCRAM-SHA-256-PLUS", "scram-sha-256", "Scram-Sha-256-Plus"] {
             for text in [RFC_7677.replacen("SCRAM-SHA-256", name, 1), dovecot(name)] {
@@ -602,24 +340,6 @@ mod tests {
         fn dovecot(name: &str) -> String {
             let text = read(RFC_7677).unwrap().unwrap().print(Spelling::Dovecot);
             text.replacen("SCRAM-SHA-256", name, 1)
-        }
-    }
-
-    #[test]
-    fn a_mechanism_that_computes_with_a_secret_needs_one_of_its_kind() {
-        let fits = |stored: &str, name| super::fits(stored.as_bytes(), crate::mechanism::find(name).unwrap()).is_ok();
-        for (stored, name, expected) in [
-            (RFC_7677, "SCRAM-SHA-256", true),
-            (RFC_7677, "SCRAM-SHA-256-PLUS", true),
-            (RFC_7677, "SCRAM-SHA-1", false),
-            (RFC_7677, "CRAM-MD5", false),
-            (RFC_7677, "DIGEST-MD5", false),
-            ("pencil", "SCRAM-SHA-1", true),
-            ("pencil", "CRAM-MD5", true),
-            ("\u{7}", "SCRAM-SHA-1", false),
-            ("SCRAM-SHA-1$", "SCRAM-SHA-1", false),
-        ] {
-            assert_eq!(fits(stored, name), expected, "{stored} {name}");
         }
     }
 }

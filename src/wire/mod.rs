@@ -5,6 +5,7 @@ pub mod gs2;
 pub mod hex;
 pub mod json;
 pub mod kvpairs;
+pub mod names;
 pub mod saslname;
 pub mod saslprep;
 pub mod scram;

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
 
-use authen_sasl_rust::contract::{Abilities, Accounts, Answer, Property, Question, Side, Values};
+use authen_sasl_rust::accounts::Accounts;
+use authen_sasl_rust::contract::{Abilities, Answer, Property, Question, Side, Values};
 use authen_sasl_rust::error::Error;
 use authen_sasl_rust::plugin::{folders, CyrusAccounts, Options};
 use authen_sasl_rust::secret::Secret;
@@ -71,18 +72,18 @@ pub fn accounts(options: &[(&str, &str)]) -> Result<Arc<CyrusAccounts>, Error> {
 
 /// A server on `mail.example.org` for which the accounts answer.
 pub fn server(accounts: &Arc<CyrusAccounts>) -> Session {
-    let mut server = Session::new(Side::Server);
+    let mut server = Session::new(Side::Server, authen_sasl_rust::mechanism::registry());
     server.config.service = "imap".into();
     server.config.host = "mail.example.org".into();
     let accounts: Arc<dyn Accounts> = accounts.clone();
-    server.config.set_accounts(Some(accounts));
+    server.accounts = Some(accounts);
     server
 }
 
 /// A whole exchange with a server; its application is never asked.
 pub fn login(mechanism: &str, server: &mut Session, authcid: &str, password: &str, authzid: Option<&str>) -> bool {
     let mut world = LocalWorld::default();
-    let mut client = Session::new(Side::Client);
+    let mut client = Session::new(Side::Client, authen_sasl_rust::mechanism::registry());
     client.config.abilities = Abilities::AUTHCID.and(Abilities::PASSWORD).and(Abilities::AUTHZID);
     client.config.service = "imap".into();
     client.config.host = "mail.example.org".into();

@@ -130,7 +130,7 @@ impl<'f> Party<'f> {
 
 /// A session whose options and abilities are those that the facts tell.
 pub fn session(side: Side, facts: &Facts) -> Session {
-    let mut session = Session::new(side);
+    let mut session = Session::new(side, authen_sasl_rust::mechanism::registry());
     session.config.abilities = abilities(side, facts);
     let own_option = format!("{side}-option-");
     for (name, value) in &facts.0 {

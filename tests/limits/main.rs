@@ -81,7 +81,10 @@ fn a_long_line_in_short_frames() {
 #[test]
 fn a_flood_of_short_requests() {
     let mut world = LocalWorld::default();
-    let mut server = Server::new("SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 DIGEST-MD5 CRAM-MD5 PLAIN LOGIN");
+    let mut server = Server::new(
+        "SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 DIGEST-MD5 CRAM-MD5 PLAIN LOGIN",
+        authen_sasl_rust::mechanism::registry(),
+    );
     server.session.config.abilities = Abilities::CREDENTIALS;
     let read = b"auth-list-mechanisms\r\n".repeat(4096 / 22);
     for _ in 0..100 {

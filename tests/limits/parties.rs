@@ -25,7 +25,7 @@ pub fn told(session: &Session) -> String {
 /// A server that gets these messages; whether it comes as far as to ask the application, or succeeds.
 pub fn server(mechanism: &str, messages: &[&[u8]], ready: fn(&mut Session)) -> Result<(), String> {
     let mut world = LocalWorld::with_random(Box::new(Seeded(1)));
-    let mut session = Session::new(Side::Server);
+    let mut session = Session::new(Side::Server, authen_sasl_rust::mechanism::registry());
     session.config.abilities = Abilities::CREDENTIALS.and(Abilities::CHECK_TOKEN).and(Abilities::AUTHORIZE);
     session.config.host = "localhost".into();
     ready(&mut session);
@@ -47,7 +47,7 @@ pub fn server(mechanism: &str, messages: &[&[u8]], ready: fn(&mut Session)) -> R
 /// A client with these values that gets these messages.
 pub fn client(mechanism: &str, values: &[(Property, &[u8])], messages: &[&[u8]]) -> Result<(), String> {
     let mut world = LocalWorld::with_random(Box::new(Seeded(1)));
-    let mut session = Session::new(Side::Client);
+    let mut session = Session::new(Side::Client, authen_sasl_rust::mechanism::registry());
     session.config.abilities = Abilities(!Abilities::ACTS_AS_OTHER.0);
     session.config.max_iterations = 5000;
     session.config.min_iterations = 1;
@@ -122,7 +122,7 @@ pub fn auth_request(mut stream: &[u8]) -> Result<(), String> {
 /// A server whose application gives that.
 pub fn known_by(stored: &[u8]) -> Result<(), String> {
     let mut world = LocalWorld::with_random(Box::new(Seeded(1)));
-    let mut session = Session::new(Side::Server);
+    let mut session = Session::new(Side::Server, authen_sasl_rust::mechanism::registry());
     session.config.abilities = Abilities::CREDENTIALS;
     session.pick("PLAIN").expect("a mechanism");
     session.start(Some(b"\0fred\0pencil"), &mut world.lend());

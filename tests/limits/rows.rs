@@ -6,8 +6,10 @@ use authen_sasl_rust::authline::{LINE_LIMIT, NAME_LIMIT as MECHANISM_LIMIT, TOKE
 use authen_sasl_rust::config::{ChannelBinding, Config, BINDINGS_LIMIT, VALUE_LIMIT};
 use authen_sasl_rust::contract::{Abilities, Property, Side, MESSAGE_LIMIT, NAME_LIMIT, SECRET_LIMIT};
 use authen_sasl_rust::crypto::hash::Hash;
-use authen_sasl_rust::negotiate::{self, NAMES_LIMIT};
+use authen_sasl_rust::mechanism;
+use authen_sasl_rust::negotiate::NAMES_LIMIT;
 use authen_sasl_rust::secret::Secret;
+use authen_sasl_rust::session::Session;
 use authen_sasl_rust::store::verifier::{Spelling, Verifier};
 use authen_sasl_rust::wire::json;
 use authen_sasl_rust::wire::saslprep::PREPARED_LIMIT;
@@ -272,14 +274,13 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         what: "names of mechanisms, in names",
-        says: "it is unknown here",
+        says: "not supported",
         limit: NAMES_LIMIT - 1,
         input: |n| [bytes("X ", n), b"PLAIN".to_vec()].concat(),
         take: |list| {
-            let mut config = Config::default();
-            config.abilities = Abilities(!Abilities::ACTS_AS_OTHER.0);
-            let chosen = negotiate::choose(text(list), Side::Client, &config);
-            chosen.map(|_| ()).map_err(|error| error.to_string())
+            let mut client = Session::new(Side::Client, mechanism::registry());
+            client.config.abilities = Abilities(!Abilities::ACTS_AS_OTHER.0);
+            client.negotiate(text(list)).map(|_| ()).map_err(|error| error.to_string())
         },
         peak: 1,
     },

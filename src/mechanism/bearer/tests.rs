@@ -39,7 +39,7 @@ const TOKEN: &str = "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==";
 
 fn client(mechanism: &str, values: &[(Property, &str)]) -> (Session, Outcome) {
     let mut world = LocalWorld::default();
-    let mut session = Session::new(Side::Client);
+    let mut session = Session::new(Side::Client, crate::mechanism::registry());
     session.config.abilities = Abilities::AUTHCID.and(Abilities::TOKEN);
     session.pick(mechanism).unwrap();
     assert_eq!(session.start(None, &mut world.lend()), Outcome::Ask);
@@ -53,7 +53,7 @@ fn client(mechanism: &str, values: &[(Property, &str)]) -> (Session, Outcome) {
 
 fn server(mechanism: &str, message: &[u8], verdict: TokenVerdict) -> (Session, Outcome) {
     let mut world = LocalWorld::default();
-    let mut session = Session::new(Side::Server);
+    let mut session = Session::new(Side::Server, crate::mechanism::registry());
     session.config.abilities = Abilities::CHECK_TOKEN;
     session.pick(mechanism).unwrap();
     let mut outcome = session.start(Some(message), &mut world.lend());
@@ -93,7 +93,7 @@ fn rfc_7628_section_4_1() {
     assert!(session.is_success() && !session.need_step());
 
     let mut world = LocalWorld::default();
-    let mut session = Session::new(Side::Server);
+    let mut session = Session::new(Side::Server, crate::mechanism::registry());
     session.config.abilities = Abilities::CHECK_TOKEN;
     session.pick("OAUTHBEARER").unwrap();
     assert_eq!(session.start(Some(message.as_bytes()), &mut world.lend()), Outcome::Ask);

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::contract::{Property, Random};
 use crate::error::{Error, Malformed, PeerMisbehaved};
-use crate::mechanism::pair::{run, Peer};
+use crate::session::pair::{run, Peer};
 use crate::session::Outcome;
 use crate::world::LocalWorld;
 

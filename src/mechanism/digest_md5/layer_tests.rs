@@ -4,7 +4,7 @@ use crate::contract::{SecurityLayer, Side};
 use crate::crypto::hash::unhex;
 use crate::error::{Error, PeerMisbehaved, Policy};
 use crate::layer::lock;
-use crate::mechanism::pair::{run, Peer};
+use crate::session::pair::{run, Peer};
 use crate::session::Outcome;
 
 use super::layer::Layer;
@@ -177,7 +177,7 @@ fn what_is_negotiated() {
     let mut client = Peer::client("DIGEST-MD5", "chris", "secret").of("ldap", "elwood.innosoft.com");
     client.session.config.set("minssf", Some("129")).unwrap();
     assert_eq!(client.start(None), Outcome::Failed);
-    assert!(client.error().to_string().contains("minssf 129 is out of its reach, which is 128"));
+    assert!(client.error().to_string().contains("minssf is 129; this mechanism offers at most 128"));
 }
 
 #[test]

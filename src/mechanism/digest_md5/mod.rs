@@ -24,19 +24,20 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use crate::contract::{available, Abilities, Mechanism, SecurityFlags, Side};
+use crate::contract::{Abilities, CredentialKind, Description, SecurityFlags, Side, Stateless};
 
-pub static MECHANISM: Mechanism = Mechanism {
-    name: "DIGEST-MD5",
-    first: Side::Server,
-    rank: 30,
-    max_ssf: 128,
-    security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NOANONYMOUS).and(SecurityFlags::MUTUAL_AUTH),
-    client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
-    server_needs: Abilities::CREDENTIALS,
-    carries_authzid: true,
-    derives_keys: false,
-    unavailable: available,
+pub static MECHANISM: Stateless = Stateless {
+    description: Description {
+        first: Side::Server,
+        rank: 30,
+        max_ssf: 128,
+        security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NOANONYMOUS).and(SecurityFlags::MUTUAL_AUTH),
+        credential: CredentialKind::Password,
+        client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
+        server_needs: Abilities::CREDENTIALS,
+        carries_authzid: true,
+        ..Description::new("DIGEST-MD5")
+    },
     client: || Box::new(client::AwaitChallenge),
     server: || Box::new(server::AwaitBegin),
 };

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::contract::{Context, Established, Event, Question, Side, State, Step};
 use crate::error::{Application, Error, Malformed, PeerMisbehaved, Refused};
 use crate::secret::ct_eq;
-use crate::store::verifier;
+use crate::store::check::password_or_mock;
 use crate::wire::digest;
 
 use super::messages::{print_response_auth, Challenge, Response, CHALLENGE_LIMIT};
@@ -94,7 +94,12 @@ impl State for AwaitResponse {
             Some(authzid) => Some(digest::decode(authzid, true, "authzid").map_err(malformed)?),
             None => None,
         };
-        let question = Question::Credentials { authcid: authcid.clone(), authzid: authzid.clone(), realm: Some(named) };
+        let question = Question::Credentials {
+            kind: cx.mechanism.credential,
+            authcid: authcid.clone(),
+            authzid: authzid.clone(),
+            realm: Some(named),
+        };
         let exchange = Exchange {
             authcid,
             authzid,
@@ -135,7 +140,7 @@ impl State for AwaitCredential {
     /// An unknown user, or one without a password, costs the same work and hears the same refusal.
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let AwaitCredential { exchange, response, protection } = *self;
-        let (password, known) = verifier::password_or_nobodys(event.credential()?, cx.world.lookups);
+        let (password, known) = password_or_mock(event.credential()?, cx.world.lookups);
         let Some(session_key) = proved(&exchange, password.expose(), &response, known) else {
             return Err(Refused::Credentials.into());
         };

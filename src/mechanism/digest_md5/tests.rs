@@ -2,9 +2,9 @@
 
 use crate::contract::Property;
 use crate::error::{Application, Error, PeerMisbehaved, Policy, Refused};
-use crate::mechanism::pair::{run, Peer};
+use crate::session::pair::{run, Peer};
 use crate::session::Outcome;
-use crate::store::verifier::NOBODYS_PASSWORD;
+use crate::store::mock::MOCK_PASSWORD;
 
 /// RFC 2831 §4, the IMAP example.
 pub const NONCE: &str = "OA6MG9tEQGm2hh";
@@ -315,7 +315,7 @@ fn wrong_passwords_and_unknown_users_hear_the_same() {
     }
     // Nobody gets in with the password that an unknown user is compared with.
     for credential in [None, Some("")] {
-        let mut client = Peer::client("DIGEST-MD5", "chris", std::str::from_utf8(NOBODYS_PASSWORD).unwrap());
+        let mut client = Peer::client("DIGEST-MD5", "chris", std::str::from_utf8(MOCK_PASSWORD).unwrap());
         let mut server = Peer::server("DIGEST-MD5", credential);
         assert!(!run(&mut client, &mut server));
         assert_eq!(*server.error(), Error::Refused(Refused::Credentials));

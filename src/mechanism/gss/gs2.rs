@@ -37,7 +37,7 @@ pub fn server() -> Next {
 }
 
 fn with_binding(cx: &Context<'_, '_>) -> bool {
-    cx.mechanism.name.ends_with("-PLUS")
+    cx.mechanism.binds
 }
 
 /// What the context is bound to: the header, and the data of the channel (RFC 5801 §5.1).

@@ -7,7 +7,7 @@ mod layer;
 mod server;
 
 use crate::config::Config;
-use crate::contract::{Abilities, Established, Mechanism, Next, SecurityFlags, SecurityLayer, Side};
+use crate::contract::{Description, Established, Mechanism, Next, SecurityFlags, SecurityLayer, Setup, Side};
 use crate::error::{Error, Policy, Refused};
 use crate::gssapi::{self, Acceptor, Client, Credentials, Name, SecurityContext, Speaking, Store};
 
@@ -17,48 +17,67 @@ const SECURITY: SecurityFlags = SecurityFlags::NOPLAINTEXT
     .and(SecurityFlags::MUTUAL_AUTH)
     .and(SecurityFlags::PASS_CREDENTIALS);
 
-const fn mechanism(
-    name: &'static str,
-    rank: u8,
-    max_ssf: u32,
-    unavailable: fn(&'static Mechanism, Side, &Config) -> Option<String>,
+/// A mechanism of Kerberos: it looks for the library and for credentials before it is chosen.
+pub struct Kerberos {
+    description: Description,
+    speaking: Speaking,
     client: fn() -> Next,
     server: fn() -> Next,
-) -> Mechanism {
-    Mechanism {
-        name,
-        first: Side::Client,
-        rank,
-        max_ssf,
-        security: SECURITY,
-        client_needs: Abilities::NONE,
-        server_needs: Abilities::NONE,
-        carries_authzid: true,
-        derives_keys: false,
-        unavailable,
-        client,
-        server,
+}
+
+impl Mechanism for Kerberos {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn client(&'static self) -> Next {
+        (self.client)()
+    }
+
+    fn server(&'static self) -> Next {
+        (self.server)()
+    }
+
+    /// A client without a ticket and a server without keys are told here, so that the next mechanism of a list gets its turn.
+    fn unavailable_reason(&'static self, side: Side, setup: Setup<'_>) -> Option<String> {
+        unavailable_reason(self.speaking, side, setup.config)
     }
 }
 
-pub static GS2_KRB5_PLUS: Mechanism =
-    mechanism("GS2-KRB5-PLUS", 84, 0, kerberos_lacks, || gs2::client(), || gs2::server());
-pub static GSSAPI: Mechanism =
-    mechanism("GSSAPI", 83, 256, kerberos_lacks, || client::begin(Dialect::Gssapi), || server::begin(Dialect::Gssapi));
-pub static GSS_SPNEGO: Mechanism = Mechanism {
-    carries_authzid: false,
-    ..mechanism(
-        "GSS-SPNEGO",
-        82,
-        256,
-        spnego_lacks,
-        || client::begin(Dialect::Spnego),
-        || server::begin(Dialect::Spnego),
-    )
-};
-pub static GS2_KRB5: Mechanism = mechanism("GS2-KRB5", 81, 0, kerberos_lacks, || gs2::client(), || gs2::server());
+const fn described(name: &'static str, rank: u8) -> Description {
+    Description { rank, security: SECURITY, carries_authzid: true, ..Description::new(name) }
+}
 
-/// What comes around the tokens.
+/// GS2-KRB5-PLUS (RFC 5801).
+pub static GS2_KRB5_PLUS: Kerberos = Kerberos {
+    description: Description { binds: true, ..described("GS2-KRB5-PLUS", 84) },
+    speaking: Speaking::Kerberos,
+    client: gs2::client,
+    server: gs2::server,
+};
+/// GSSAPI (RFC 4752).
+pub static GSSAPI: Kerberos = Kerberos {
+    description: Description { max_ssf: 256, ..described("GSSAPI", 83) },
+    speaking: Speaking::Kerberos,
+    client: || client::begin(Dialect::Gssapi),
+    server: || server::begin(Dialect::Gssapi),
+};
+/// GSS-SPNEGO, as Active Directory speaks it.
+pub static GSS_SPNEGO: Kerberos = Kerberos {
+    description: Description { max_ssf: 256, carries_authzid: false, ..described("GSS-SPNEGO", 82) },
+    speaking: Speaking::Spnego,
+    client: || client::begin(Dialect::Spnego),
+    server: || server::begin(Dialect::Spnego),
+};
+/// GS2-KRB5 (RFC 5801).
+pub static GS2_KRB5: Kerberos = Kerberos {
+    description: described("GS2-KRB5", 81),
+    speaking: Speaking::Kerberos,
+    client: gs2::client,
+    server: gs2::server,
+};
+
+/// How the tokens are framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Dialect {
     /// RFC 4752: the layer is negotiated by messages of its own.
@@ -76,17 +95,8 @@ impl Dialect {
     }
 }
 
-fn kerberos_lacks(_: &'static Mechanism, side: Side, config: &Config) -> Option<String> {
-    lacking(Speaking::Kerberos, side, config)
-}
-
-fn spnego_lacks(_: &'static Mechanism, side: Side, config: &Config) -> Option<String> {
-    lacking(Speaking::Spnego, side, config)
-}
-
-/// What this machine or connection lacks. A client without a ticket and a server without keys are told here, so that
-/// the next mechanism of a list gets its turn.
-fn lacking(speaking: Speaking, side: Side, config: &Config) -> Option<String> {
+/// What is missing on this machine or connection.
+fn unavailable_reason(speaking: Speaking, side: Side, config: &Config) -> Option<String> {
     if !gssapi::is_present() {
         return Some(
             "there is no GSS-API library: neither libgssapi_krb5.so.2 of MIT Kerberos (Debian: libgssapi-krb5-2) nor libgssapi.so.3 of Heimdal"
@@ -168,6 +178,7 @@ fn end_point(config: &Config) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::Abilities;
     use crate::mechanism;
     use crate::session::Session;
 
@@ -175,7 +186,7 @@ mod tests {
     #[test]
     fn without_a_ticket_the_next_mechanism_is_taken() {
         for side in [Side::Client, Side::Server] {
-            let mut session = Session::new(side);
+            let mut session = Session::new(side, crate::mechanism::registry());
             session.config.abilities = Abilities(!Abilities::ACTS_AS_OTHER.0);
             session.config.host = "localhost".into();
             session.config.service = "ldap".into();
@@ -200,7 +211,7 @@ mod tests {
         if !gssapi::is_present() {
             return; // the other test sees to that
         }
-        let mut session = Session::new(Side::Client);
+        let mut session = Session::new(Side::Client, crate::mechanism::registry());
         let refused = session.negotiate("GSSAPI").unwrap_err().to_string();
         assert!(refused.contains("host name is not known"), "{refused}");
     }

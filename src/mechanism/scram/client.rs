@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{downgrade, own_family};
+use super::{downgrade, hash_of};
 use crate::config::{BindingPolicy, Config};
 use crate::contract::{Context, Established, Event, KeyId, Property, Question, State, Step};
 use crate::crypto::hash::{Digest, Hash};
@@ -60,7 +60,7 @@ impl State for AwaitValues {
         }
         let name =
             saslprep::query(&authcid).map_err(|refused| unusable("authentication identity", refused.reason()))?;
-        let (_, plus) = own_family(cx.mechanism)?;
+        let plus = cx.mechanism.binds;
         let flag = flag(cx.config, plus)?;
         let header = Header { flag, authzid: authzid.map(Cow::Owned) };
         let nonce = cx.world.random.nonce()?;
@@ -109,7 +109,7 @@ fn unusable(what: &'static str, reason: &'static str) -> Error {
 /// for a channel binding what can be set.
 fn refused(reason: &str, cx: &Context<'_, '_>) -> Error {
     let said = printable(reason.as_bytes());
-    match (reason, own_family(cx.mechanism)) {
+    match (reason, cx.mechanism.binds) {
         ("invalid-proof" | "unknown-user", _) => {
             Refused::PeerSaid(format!("{said} (wrong password or unknown user)")).into()
         }
@@ -118,7 +118,7 @@ fn refused(reason: &str, cx: &Context<'_, '_>) -> Error {
             | "channel-binding-not-supported"
             | "unsupported-channel-binding-type"
             | "server-does-support-channel-binding",
-            Ok((_, true)),
+            true,
         ) => Refused::Binding(said).into(),
         _ => Refused::PeerSaid(said).into(),
     }
@@ -131,7 +131,7 @@ impl State for AwaitServerFirst {
             return Err(refused(reason, cx));
         }
         let AwaitServerFirst { sent, password } = *self;
-        let (hash, _) = own_family(cx.mechanism)?;
+        let hash = hash_of(cx.mechanism)?;
         let ours = ClientFirst::parse(&sent)?;
         let theirs = ServerFirst::parse(bytes)?;
         check_server_first(&ours, &theirs, cx.config)?;
@@ -214,7 +214,7 @@ impl State for AwaitServerFinal {
         }
         let AwaitServerFinal { authcid, authzid, fresh, .. } = *self;
         if let (Some(memory), Some(fresh)) = (cx.world.keys, fresh) {
-            let (hash, _) = own_family(cx.mechanism)?;
+            let hash = hash_of(cx.mechanism)?;
             let Fresh { password, salt, iterations, keys } = *fresh;
             let id = KeyId { hash: hash.name(), authcid: &authcid, password: &password, salt: &salt, iterations };
             memory.remember(&id, keys);

@@ -6,9 +6,10 @@
 //! (`offered_mechanisms`, and `offered_bindings` if it names types as XEP-0440 does) sends `h=`; a client that was
 //! told what it has received checks it, and takes its absence for a server without this extension.
 
-use crate::config::{words, Config};
+use crate::config::Config;
 use crate::crypto::hash::Hash;
 use crate::error::{Error, PeerMisbehaved};
+use crate::wire::names::words;
 use crate::wire::scram::{print_base64, SERVER_FIRST};
 
 /// `h=...`, if the offers are known.

@@ -1,6 +1,6 @@
 //! SCRAM (RFC 5802, RFC 7677): a salted password is proved by both sides without being sent.
 //!
-//! One implementation serves all hashes: the states read hash and -PLUS off the mechanism's name.
+//! One implementation serves all hashes: the states read the hash, and whether to bind, off the mechanism's description.
 //!
 //! ```text
 //! SaltedPassword  = Hi(Normalize(password), salt, i)           RFC 5802 §3
@@ -19,57 +19,58 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use crate::contract::{available, Abilities, Mechanism, SecurityFlags, Side};
+use crate::contract::{Abilities, CredentialKind, Description, SecurityFlags, Stateless};
 use crate::crypto::hash::Hash;
-use crate::crypto::scram::family;
 use crate::error::Error;
 
 /// SCRAM-SHA-1 (RFC 5802).
-pub static SHA_1: Mechanism = scram("SCRAM-SHA-1", 52);
+pub static SHA_1: Stateless = scram("SCRAM-SHA-1", Hash::Sha1, false, 52);
 /// SCRAM-SHA-224.
-pub static SHA_224: Mechanism = scram("SCRAM-SHA-224", 53);
+pub static SHA_224: Stateless = scram("SCRAM-SHA-224", Hash::Sha224, false, 53);
 /// SCRAM-SHA-256 (RFC 7677).
-pub static SHA_256: Mechanism = scram("SCRAM-SHA-256", 54);
+pub static SHA_256: Stateless = scram("SCRAM-SHA-256", Hash::Sha256, false, 54);
 /// SCRAM-SHA-384.
-pub static SHA_384: Mechanism = scram("SCRAM-SHA-384", 55);
+pub static SHA_384: Stateless = scram("SCRAM-SHA-384", Hash::Sha384, false, 55);
 /// SCRAM-SHA-512.
-pub static SHA_512: Mechanism = scram("SCRAM-SHA-512", 56);
+pub static SHA_512: Stateless = scram("SCRAM-SHA-512", Hash::Sha512, false, 56);
 /// SCRAM-SHA3-512.
-pub static SHA3_512: Mechanism = scram("SCRAM-SHA3-512", 57);
+pub static SHA3_512: Stateless = scram("SCRAM-SHA3-512", Hash::Sha3_512, false, 57);
 /// SCRAM-SHA-1-PLUS (RFC 5802).
-pub static SHA_1_PLUS: Mechanism = scram("SCRAM-SHA-1-PLUS", 72);
+pub static SHA_1_PLUS: Stateless = scram("SCRAM-SHA-1-PLUS", Hash::Sha1, true, 72);
 /// SCRAM-SHA-224-PLUS.
-pub static SHA_224_PLUS: Mechanism = scram("SCRAM-SHA-224-PLUS", 73);
+pub static SHA_224_PLUS: Stateless = scram("SCRAM-SHA-224-PLUS", Hash::Sha224, true, 73);
 /// SCRAM-SHA-256-PLUS (RFC 7677).
-pub static SHA_256_PLUS: Mechanism = scram("SCRAM-SHA-256-PLUS", 74);
+pub static SHA_256_PLUS: Stateless = scram("SCRAM-SHA-256-PLUS", Hash::Sha256, true, 74);
 /// SCRAM-SHA-384-PLUS.
-pub static SHA_384_PLUS: Mechanism = scram("SCRAM-SHA-384-PLUS", 75);
+pub static SHA_384_PLUS: Stateless = scram("SCRAM-SHA-384-PLUS", Hash::Sha384, true, 75);
 /// SCRAM-SHA-512-PLUS.
-pub static SHA_512_PLUS: Mechanism = scram("SCRAM-SHA-512-PLUS", 76);
+pub static SHA_512_PLUS: Stateless = scram("SCRAM-SHA-512-PLUS", Hash::Sha512, true, 76);
 /// SCRAM-SHA3-512-PLUS.
-pub static SHA3_512_PLUS: Mechanism = scram("SCRAM-SHA3-512-PLUS", 77);
+pub static SHA3_512_PLUS: Stateless = scram("SCRAM-SHA3-512-PLUS", Hash::Sha3_512, true, 77);
 
-const fn scram(name: &'static str, rank: u8) -> Mechanism {
-    Mechanism {
-        name,
-        first: Side::Client,
-        rank,
-        max_ssf: 0,
-        security: SecurityFlags::NOPLAINTEXT
-            .and(SecurityFlags::NOACTIVE)
-            .and(SecurityFlags::NOANONYMOUS)
-            .and(SecurityFlags::MUTUAL_AUTH),
-        client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
-        server_needs: Abilities::CREDENTIALS,
-        carries_authzid: true,
-        derives_keys: true,
-        unavailable: available,
+const fn scram(name: &'static str, hash: Hash, binds: bool, rank: u8) -> Stateless {
+    Stateless {
+        description: Description {
+            rank,
+            security: SecurityFlags::NOPLAINTEXT
+                .and(SecurityFlags::NOACTIVE)
+                .and(SecurityFlags::NOANONYMOUS)
+                .and(SecurityFlags::MUTUAL_AUTH),
+            hash: Some(hash),
+            binds,
+            credential: CredentialKind::Scram(hash),
+            client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
+            server_needs: Abilities::CREDENTIALS,
+            carries_authzid: true,
+            derives_keys: true,
+            ..Description::new(name)
+        },
         client: || Box::new(client::AwaitBegin),
         server: || Box::new(server::AwaitClientFirst),
     }
 }
 
-/// [`family`] of a mechanism of this folder's own, whose names all fit.
-fn own_family(mechanism: &Mechanism) -> Result<(Hash, bool), Error> {
-    family(mechanism.name).ok_or(Error::System("a SCRAM mechanism is named for no known hash"))
+/// The hash of a mechanism of this folder.
+fn hash_of(mechanism: &Description) -> Result<Hash, Error> {
+    mechanism.hash.ok_or(Error::System("a SCRAM mechanism without a hash"))
 }

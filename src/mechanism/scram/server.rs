@@ -6,14 +6,16 @@
 use std::borrow::Cow;
 use std::hint::black_box;
 
-use super::{downgrade, own_family};
+use super::{downgrade, hash_of};
 use crate::config::{BindingPolicy, Config};
 use crate::contract::{Context, Established, Event, Question, State, Step, World};
 use crate::crypto::hash::{Digest, Hash};
 use crate::crypto::scram::Keys;
 use crate::error::{Error, Malformed, PeerMisbehaved, Policy, Refused};
 use crate::secret::{ct_eq, Secret};
-use crate::store::verifier::{self, Verifier};
+use crate::store::check::prepared_password;
+use crate::store::mock::{mock_credential, MOCK_PASSWORD};
+use crate::store::verifier::Verifier;
 use crate::wire::gs2::{Flag, Header};
 use crate::wire::saslprep;
 use crate::wire::scram::{ClientFinal, ClientFirst, ServerFinal, ServerFirst, CLIENT_FINAL, CLIENT_FIRST};
@@ -52,7 +54,7 @@ impl State for AwaitClientFirst {
             Ok(first) => first,
             Err(error) => return Ok(refuse(error)),
         };
-        let (_, plus) = own_family(cx.mechanism)?;
+        let plus = cx.mechanism.binds;
         if let Err(error) = check_flag(&first.header, plus, cx.config) {
             return Ok(refuse(error));
         }
@@ -62,7 +64,7 @@ impl State for AwaitClientFirst {
         };
         let authcid = authcid.into_owned();
         let authzid = first.header.authzid.map(Cow::into_owned);
-        let question = Question::Credentials { authcid, authzid, realm: None };
+        let question = Question::Credentials { kind: cx.mechanism.credential, authcid, authzid, realm: None };
         Ok(Step::Ask(question, Box::new(AwaitCredential { first: bytes.into() })))
     }
 }
@@ -88,13 +90,13 @@ fn check_flag(header: &Header<'_>, plus: bool, config: &Config) -> Result<(), Er
 
 impl State for AwaitCredential {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
-        let (hash, _) = own_family(cx.mechanism)?;
+        let hash = hash_of(cx.mechanism)?;
         let first = ClientFirst::parse(&self.first)?;
         // Nobody has an empty password, here as with PLAIN.
         let stored = event.credential()?.filter(|text| !text.is_empty());
         let known = stored.is_some();
         let derives = cx.world.lookups.expects_passwords();
-        let stored = stored.unwrap_or_else(|| Secret::new(verifier::nobodys(Some(hash), cx.world.lookups)));
+        let stored = stored.unwrap_or_else(|| Secret::new(mock_credential(Some(hash), cx.world.lookups)));
         let verifier = Verifier::read(&stored)?;
         if known {
             cx.world.lookups.saw(verifier.is_some());
@@ -108,9 +110,7 @@ impl State for AwaitCredential {
                     if known { (salt.into_vec(), iterations) } else { (derived, cx.config.iterations) };
                 (Credential::Keys(keys), salt, iterations)
             }
-            None => {
-                (Credential::Password(verifier::prepared_password(stored.expose())?), derived, cx.config.iterations)
-            }
+            None => (Credential::Password(prepared_password(stored.expose())?), derived, cx.config.iterations),
         };
         let salt = Cow::Owned(salt);
         let mut nonce = cx.world.random.nonce()?;
@@ -135,7 +135,7 @@ fn derived_salt(hash: Hash, authcid: &str, config: &Config, world: &World<'_>) -
 impl State for AwaitClientFinal {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let bytes = event.received(CLIENT_FINAL)?;
-        let (hash, _) = own_family(cx.mechanism)?;
+        let hash = hash_of(cx.mechanism)?;
         let AwaitClientFinal { said, first_len, known, derives, credential } = *self;
         let (first_bytes, ours) = said.split_at(first_len as usize);
         let first = ClientFirst::parse(first_bytes)?;
@@ -149,7 +149,7 @@ impl State for AwaitClientFinal {
         }
         let (stored, server) = keys(hash, &credential, &ours);
         if derives && matches!(credential, Credential::Keys(_)) {
-            black_box(Keys::derive(hash, verifier::NOBODYS_PASSWORD, &ours.salt, cx.config.iterations).stored);
+            black_box(Keys::derive(hash, MOCK_PASSWORD, &ours.salt, cx.config.iterations).stored);
         }
 
         let auth_message: &[&[u8]] = &[&said[first.header_len..], b",", message.without_proof];

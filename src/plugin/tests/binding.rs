@@ -13,7 +13,7 @@ use crate::world::LocalWorld;
 fn plugins(folder: &Folder, load: Option<&[&str]>) -> Plugins {
     let path = folder.path("").to_str().map(str::to_owned);
     let load = load.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
-    Plugins::load(&Wish { path, load, ..Wish::default() }).unwrap()
+    Plugins::load(&Wish { path, load, ..Wish::default() }, &crate::mechanism::registry()).unwrap()
 }
 
 /// A client asks for channel binding, and the server has no data: a plugin that does not expect it would read at null.
@@ -23,8 +23,7 @@ fn cve_2026_132138() {
     compile("binding.c", &folder.path("libbinding.so"), &["-shared", "-fPIC", "-DNAME=\"BINDS\""]);
     let plugins = Arc::new(plugins(&folder, None));
     let first = |message: &[u8], data: bool| {
-        let mut server = Session::new(Side::Server);
-        server.config.set_plugins(Some(Arc::clone(&plugins)));
+        let mut server = Session::new(Side::Server, Arc::new(plugins.registry(&crate::mechanism::registry())));
         if data {
             let binding = ChannelBinding { kind: "tls-exporter".into(), data: vec![7; 32] };
             server.config.set_binding(binding).unwrap();

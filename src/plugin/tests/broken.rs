@@ -20,7 +20,7 @@ fn build(folder: &Folder, file: &str, macros: &[&str]) {
 fn load(folder: &Folder, names: Option<&[&str]>) -> Plugins {
     let path = folder.path("").to_str().map(str::to_owned);
     let load = names.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
-    Plugins::load(&Wish { path, load, ..Wish::default() }).unwrap()
+    Plugins::load(&Wish { path, load, ..Wish::default() }, &crate::mechanism::registry()).unwrap()
 }
 
 /// What is said of the plugin of that name.
@@ -118,15 +118,14 @@ fn what_is_named_and_not_there_is_told() {
     assert_eq!(complaint(&plugins, "two"), "there is no such file in the folders of plugins");
     assert!(plugins.find("NAMELESS", Side::Client).is_none(), "it was not asked for");
     let path = Some("/no/such/folder".to_owned());
-    let plugins = Plugins::load(&Wish { path, ..Wish::default() }).unwrap();
+    let plugins = Plugins::load(&Wish { path, ..Wish::default() }, &crate::mechanism::registry()).unwrap();
     assert!(complaint(&plugins, "").starts_with("the folder cannot be read"));
     let options = vec![("otp_mda".to_owned(), "a\0b".to_owned())];
-    assert!(Plugins::load(&Wish { options, ..Wish::default() }).is_err());
+    assert!(Plugins::load(&Wish { options, ..Wish::default() }, &crate::mechanism::registry()).is_err());
 }
 
 fn session(folder: &Folder, side: Side, mechanism: &str) -> Session {
-    let mut session = Session::new(side);
-    session.config.set_plugins(Some(Arc::new(load(folder, None))));
+    let mut session = Session::new(side, Arc::new(load(folder, None).registry(&crate::mechanism::registry())));
     session.config.abilities = match side {
         Side::Client => Abilities::AUTHCID.and(Abilities::PASSWORD),
         Side::Server => Abilities::CHECK_PASSWORD,

@@ -9,16 +9,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 
 use super::{hostile, lookup, Folder};
+use crate::accounts::Accounts;
 use crate::config::Config;
-use crate::contract::{Accounts, Answer, Question};
+use crate::contract::{Answer, CredentialKind, Question};
 use crate::plugin::{folders, CyrusAccounts};
 
 fn look_up(accounts: &CyrusAccounts, user: &str) -> Option<Vec<u8>> {
-    let plain = crate::mechanism::find("PLAIN").unwrap();
     let mut config = Config::default();
     config.host = "example.org".into();
-    let question = Question::Credentials { authcid: user.into(), authzid: None, realm: None };
-    match accounts.answer(&question, plain, &config) {
+    let question =
+        Question::Credentials { kind: CredentialKind::Comparable, authcid: user.into(), authzid: None, realm: None };
+    match accounts.answer(&question, &config) {
         Ok(Answer::Credential(found)) => found.map(|found| found.expose().to_vec()),
         other => panic!("{other:?}"),
     }

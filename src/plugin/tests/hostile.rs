@@ -18,14 +18,13 @@ pub fn plugins(folder: &Folder) -> Arc<Plugins> {
         &["-shared", "-fPIC", "-pthread", "-O2", "-D_FORTIFY_SOURCE=2"],
     );
     let path = folder.path("").to_str().map(str::to_owned);
-    let plugins = Plugins::load(&Wish { path, ..Wish::default() }).unwrap();
+    let plugins = Plugins::load(&Wish { path, ..Wish::default() }, &crate::mechanism::registry()).unwrap();
     assert!(plugins.refused().is_empty(), "{:?}", plugins.refused());
     Arc::new(plugins)
 }
 
 fn session(plugins: &Arc<Plugins>, side: Side, mechanism: &str) -> Session {
-    let mut session = Session::new(side);
-    session.config.set_plugins(Some(Arc::clone(plugins)));
+    let mut session = Session::new(side, Arc::new(plugins.registry(&crate::mechanism::registry())));
     session.config.abilities = match side {
         Side::Client => Abilities::AUTHCID.and(Abilities::PASSWORD),
         Side::Server => Abilities::CHECK_PASSWORD,
@@ -175,7 +174,7 @@ fn a_plugin_chooses_its_connections() {
     assert_eq!(reason, "no mechanism is usable: CHOOSY: the plugin does not offer it here: there is no realm");
     assert_eq!(server.negotiate("CHOOSY HUGE").unwrap().name, "HUGE");
     let usable = |server: &Session| -> Vec<&str> {
-        crate::negotiate::usable("CHOOSY NOTHING", Side::Server, &server.config).iter().map(|m| m.name).collect()
+        server.negotiation().usable("CHOOSY NOTHING").iter().map(|m| m.name).collect()
     };
     assert_eq!(usable(&server), ["NOTHING"]);
     server.config.set("realm", Some("example.org")).unwrap();

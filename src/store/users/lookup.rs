@@ -1,11 +1,10 @@
 //! Look-ups, which do not show who is unknown.
 
 use super::table::{Entry, Shape, Users, NAME_LIMIT};
-use crate::contract::Mechanism;
+use crate::contract::{CredentialKind, Description};
 use crate::crypto::hash::Hash;
-use crate::crypto::scram::family;
 use crate::secret::Secret;
-use crate::store::verifier::{self, Spelling, Verifier};
+use crate::store::verifier::{Spelling, Verifier};
 use crate::wire::saslprep;
 
 /// How unknown users look: as most of the known ones do.
@@ -39,26 +38,24 @@ fn most_common(mut shapes: Vec<Shape>) -> Option<Shape> {
 
 impl Users {
     /// Why a mechanism cannot be served: it needs passwords, or no user has a stored key of its hash.
-    pub fn unfit(&self, mechanism: &Mechanism) -> Option<String> {
-        match family(mechanism.name) {
-            Some((hash, _)) => {
+    pub fn unfit_reason(&self, mechanism: &Description) -> Option<String> {
+        match mechanism.credential {
+            CredentialKind::Scram(hash) => {
                 self.usual.of_hash(hash).is_none().then(|| format!("no user has a stored key of {}", hash.name()))
             }
-            None if verifier::needs_password(mechanism) => {
-                Some("it needs passwords, and a users' file has none".into())
-            }
-            None => None,
+            CredentialKind::Password => Some("it needs passwords, and a users' file has none".into()),
+            _ => None,
         }
     }
 
-    /// The stored key of a user for a mechanism: of its hash for one of the SCRAM family, else the user's first.
+    /// The stored key of a user: of the hash that is asked for, else the user's first.
     ///
     /// Who is unknown or disabled, or has no key of that hash, gets a made-up one: it is of no password, looks as
     /// most users' do, costs the same, and is always the same for the same name.
     ///
     /// `salt_key` wins over the file's own; `iterations` count where there is no user to be like.
-    pub fn credential(&self, name: &str, mechanism: &str, salt_key: Option<&Secret>, iterations: u32) -> Secret {
-        let hash = family(mechanism).map(|(hash, _)| hash);
+    pub fn credential(&self, name: &str, kind: CredentialKind, salt_key: Option<&Secret>, iterations: u32) -> Secret {
+        let hash = hash_of(kind);
         let name = canonical_name(name);
         let made_up = self.made_up(&name, hash, salt_key, iterations);
         let fits = |entry: &&Entry| !entry.disabled && hash.is_none_or(|hash| hash == entry.shape.hash);
@@ -68,9 +65,9 @@ impl Users {
     }
 
     /// Why a known user cannot log in by a mechanism; that [`Users::credential`] does not tell.
-    pub fn unusable(&self, name: &str, mechanism: &Mechanism) -> Option<&'static str> {
+    pub fn unusable(&self, name: &str, kind: CredentialKind) -> Option<&'static str> {
         let user = self.find(&canonical_name(name))?;
-        let hash = family(mechanism.name).map(|(hash, _)| hash);
+        let hash = hash_of(kind);
         if user.disabled {
             return Some("the user is disabled");
         }
@@ -98,6 +95,13 @@ impl Users {
     }
 }
 
+fn hash_of(kind: CredentialKind) -> Option<Hash> {
+    match kind {
+        CredentialKind::Scram(hash) => Some(hash),
+        _ => None,
+    }
+}
+
 /// A name as the file has it; unchanged if no user can have it.
 pub(super) fn canonical_name(name: &str) -> String {
     let prepared = (name.len() <= NAME_LIMIT).then(|| saslprep::query(name).ok()).flatten();
@@ -110,11 +114,11 @@ mod tests {
     use super::*;
     use crate::crypto::pbkdf2::iterations_of;
     use crate::mechanism;
-    use crate::store::verifier::check_password;
+    use crate::store::check::check_password;
     use crate::world::LookupMemory;
 
     fn key(users: &Users, name: &str, mechanism: &str) -> Secret {
-        users.credential(name, mechanism, None, 4096)
+        users.credential(name, mechanism::find(mechanism).unwrap().credential, None, 4096)
     }
 
     fn shape(key: &Secret) -> (Hash, u32, usize) {
@@ -164,7 +168,9 @@ mod tests {
         let (one, two) = ("A".repeat(24), "B".repeat(24));
         let with = |head: &str, body: &str| parse(&format!("{head}{body}")).unwrap();
         let salted = |key: &str| with(&format!("#salt-key:{key}\n"), &format!("fred:{KEY}\n"));
-        let made_up = |users: &Users, option: Option<&Secret>| users.credential("nobody", "PLAIN", option, 4096);
+        let made_up = |users: &Users, option: Option<&Secret>| {
+            users.credential("nobody", CredentialKind::Comparable, option, 4096)
+        };
         let first = made_up(&salted(&one), None);
         assert!(!made_up(&salted(&two), None).ct_eq(first.expose()));
         assert!(made_up(&with(&format!("#salt-key:{one}\n"), &format!("anna:{KEY}\n")), None).ct_eq(first.expose()));
@@ -190,7 +196,7 @@ mod tests {
     #[test]
     fn mechanisms_are_offered_that_somebody_can_use() {
         let users = parse(&format!("fred:{KEY}\nanna:!{SHA_1}")).unwrap();
-        let unfit = |name| users.unfit(mechanism::find(name).unwrap());
+        let unfit = |name| users.unfit_reason(mechanism::find(name).unwrap());
         for name in ["PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "ANONYMOUS", "EXTERNAL"] {
             assert_eq!(unfit(name), None, "{name}");
         }

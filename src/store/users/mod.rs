@@ -14,14 +14,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use table::{stored_name, User, Users, NAME_LIMIT};
 
+use crate::accounts::Accounts;
 use crate::config::{Config, ITERATIONS_LIMIT, LEAST_ITERATIONS};
-use crate::contract::{Abilities, Accounts, Answer, Mechanism, Question, Random};
+use crate::contract::{Abilities, Answer, CredentialKind, Description, Question, Random};
 use crate::crypto::hash::Hash;
-use crate::crypto::scram::family;
+use crate::crypto::scram::parse_mechanism_name;
 use crate::error::{Application, Code, Error};
-use crate::negotiate;
 use crate::secret::Secret;
 use crate::store::verifier::Verifier;
+use crate::wire;
 use crate::world::OsRandom;
 use file::{Locked, Opened, Stamp};
 
@@ -198,8 +199,8 @@ impl NewPassword<'_> {
 /// The hashes of these mechanisms, each once.
 fn hashes(names: &str) -> Result<Vec<Hash>, Error> {
     let mut hashes = Vec::new();
-    for name in negotiate::names(names) {
-        let (hash, _) = family(&name.to_ascii_uppercase())
+    for name in wire::names::names(names) {
+        let (hash, _) = parse_mechanism_name(&name.to_ascii_uppercase())
             .ok_or(Application::Option { name: "mechanism", range: "names of SCRAM mechanisms" })?;
         if !hashes.contains(&hash) {
             hashes.push(hash);
@@ -216,11 +217,11 @@ impl Accounts for UsersFile {
         Abilities::CREDENTIALS.and(Abilities::CANONICALIZE)
     }
 
-    fn answer(&self, question: &Question, mechanism: &'static Mechanism, config: &Config) -> Result<Answer, Error> {
+    fn answer(&self, question: &Question, config: &Config) -> Result<Answer, Error> {
         Ok(match question {
-            Question::Credentials { authcid, .. } => {
+            Question::Credentials { kind, authcid, .. } => {
                 let (salt_key, iterations) = (config.salt_key(), config.iterations);
-                let key = self.users()?.credential(authcid, mechanism.name, salt_key, iterations);
+                let key = self.users()?.credential(authcid, *kind, salt_key, iterations);
                 Answer::Credential(Some(key))
             }
             Question::Canonicalize { name, .. } => Answer::Text(Some(lookup::canonical_name(name))),
@@ -228,16 +229,16 @@ impl Accounts for UsersFile {
         })
     }
 
-    fn unusable(&self, authcid: &str, mechanism: &'static Mechanism) -> Option<Error> {
-        self.users().ok()?.unusable(authcid, mechanism).map(|reason| file::refused(&self.path, reason))
+    fn unusable(&self, authcid: &str, kind: CredentialKind) -> Option<Error> {
+        self.users().ok()?.unusable(authcid, kind).map(|reason| file::refused(&self.path, reason))
     }
 
     fn available(&self) -> Result<(), Error> {
         self.users().map(drop)
     }
 
-    fn unfit(&self, mechanism: &'static Mechanism) -> Option<String> {
-        self.users().map_or_else(|error| Some(error.to_string()), |users| users.unfit(mechanism))
+    fn unfit_reason(&self, mechanism: &Description) -> Option<String> {
+        self.users().map_or_else(|error| Some(error.to_string()), |users| users.unfit_reason(mechanism))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::contract::Lookups;
 use crate::crypto::pbkdf2::iterations_of;
 use crate::error::{Application, Policy, Refused};
 use crate::mechanism;
-use crate::store::verifier::NOBODYS_PASSWORD;
+use crate::store::mock::MOCK_PASSWORD;
 
 fn success(client: &mut Party, server: &mut Party) -> Vec<Vec<u8>> {
     let messages = exchange(client, server);
@@ -126,7 +126,7 @@ fn a_wrong_password_and_an_unknown_user_look_alike() {
 #[test]
 fn nobody_has_no_password() {
     let (mut client, mut server) = (Party::client("SCRAM-SHA-256"), Party::server("SCRAM-SHA-256"));
-    client.secret = Some(Secret::new(NOBODYS_PASSWORD));
+    client.secret = Some(Secret::new(MOCK_PASSWORD));
     server.secret = None;
     exchange(&mut client, &mut server);
     assert_eq!(*server.error(), Refused::Credentials.into());

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use crate::config::ChannelBinding;
 use crate::contract::{Abilities, Answer, Property, Question, Random, Side, Values, World};
 use crate::crypto::hash::Hash;
-use crate::crypto::scram::family;
+use crate::crypto::scram::parse_mechanism_name;
 use crate::error::Error;
 use crate::secret::Secret;
 use crate::session::{Outcome, Session};
@@ -49,7 +49,7 @@ struct Party {
 
 impl Party {
     fn new(side: Side, mechanism: &str, nonce: &'static str, secret: Option<&str>) -> Self {
-        let mut session = Session::new(side);
+        let mut session = Session::new(side, crate::mechanism::registry());
         session.config.abilities = match side {
             Side::Client => Abilities::AUTHCID.and(Abilities::PASSWORD),
             Side::Server => Abilities::CREDENTIALS.and(Abilities::AUTHORIZE),
@@ -76,7 +76,7 @@ impl Party {
     }
 
     fn server(mechanism: &str) -> Self {
-        let (hash, plus) = family(mechanism).unwrap();
+        let (hash, plus) = parse_mechanism_name(mechanism).unwrap();
         let text = stored_key(hash);
         let mut party = Party::new(Side::Server, mechanism, "%hvYDpWUa2RaTCAfuxFIlj", Some(&text));
         if plus {

@@ -1,9 +1,9 @@
-//! What the core is lent, for programs that have no wishes of their own.
+//! A world for programs that need no other: random bytes of the operating system, and memories of a process.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::OnceLock;
 
-use crate::contract::{DerivedKeys, Lookups, Random, World};
+use super::{DerivedKeys, Lookups, Random, World};
 use crate::error::Error;
 use crate::secret::Secret;
 

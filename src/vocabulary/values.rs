@@ -3,7 +3,7 @@
 use crate::error::{Application, Error};
 use crate::secret::Secret;
 
-use super::{NAME_LIMIT, SECRET_LIMIT};
+use crate::limits::{NAME_LIMIT, SECRET_LIMIT};
 
 /// Values that a client's application may be asked for. Their order is that of the bits of
 /// [`Abilities`] and of the C header.

@@ -1,6 +1,6 @@
 //! Sets: of what an application can answer, and of security flags.
 
-use super::Property;
+use super::values::Property;
 
 /// What an application can answer, as a set: the properties of a client, the questions of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::contract::Side;
-use crate::error::Code;
+use super::code::Code;
+use super::side::Side;
 
 /// Routine errors of RFC 2744 §3.9.1, in the upper half of the major status.
 const BAD_BINDINGS: u32 = 4;

@@ -5,8 +5,7 @@ use std::fmt;
 use crate::config::Config;
 use crate::error::{Code, Error};
 use crate::secret::Secret;
-
-use super::{Abilities, Answer, Mechanism, Question};
+use crate::vocabulary::{Abilities, Answer, CredentialKind, Description, Question};
 
 /// A server's accounts: who answers the questions that its application has no callback for.
 ///
@@ -17,18 +16,17 @@ pub trait Accounts: Send + Sync + fmt::Debug {
     /// [`Abilities::CANONICALIZE`] and [`Abilities::AUTHORIZE`].
     fn abilities(&self) -> Abilities;
 
-    /// Answers a question of one of these kinds, asked for a mechanism: a SCRAM server wants the verifier of
-    /// its own hash. An unknown user is an answer, as a refusal is.
+    /// Answers a question of one of these kinds. An unknown user is an answer, as a refusal is.
     ///
     /// # Errors
     /// [`Error::Outside`] when there is no answer: the store is unreadable, the daemon silent.
     /// [`crate::error::Refused::Unusable`] when what is stored of this one user is no use: the peer is answered as if the user were
     /// unknown.
-    fn answer(&self, question: &Question, mechanism: &'static Mechanism, config: &Config) -> Result<Answer, Error>;
+    fn answer(&self, question: &Question, config: &Config) -> Result<Answer, Error>;
 
     /// Why a mechanism whose questions it answers cannot be offered all the same, for instance because
     /// there are verifiers where a password is needed.
-    fn unfit(&self, _mechanism: &'static Mechanism) -> Option<String> {
+    fn unfit_reason(&self, _mechanism: &Description) -> Option<String> {
         None
     }
 
@@ -40,14 +38,15 @@ pub trait Accounts: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Why nobody can log in as this user by this mechanism, if that is so: the user is disabled, or has no key for it.
+    /// Why nobody can log in as this user by a mechanism that computes with this kind, if that is so: the user is disabled,
+    /// or has no such credential.
     /// It is for the operator, once a login has failed.
-    fn unusable(&self, _authcid: &str, _mechanism: &'static Mechanism) -> Option<Error> {
+    fn unusable(&self, _authcid: &str, _kind: CredentialKind) -> Option<Error> {
         None
     }
 
     /// Why a mechanism is not to be offered at all, whoever answers for it: the administrator's list of mechanisms.
-    fn excluded(&self, _mechanism: &'static Mechanism) -> Option<String> {
+    fn excluded_reason(&self, _mechanism: &Description) -> Option<String> {
         None
     }
 

@@ -36,7 +36,7 @@ impl Peer {
     }
 
     fn new(side: Side, mechanism: &str) -> Self {
-        let mut session = Session::new(side);
+        let mut session = Session::new(side, crate::mechanism::registry());
         session.pick(mechanism).unwrap();
         let world = LocalWorld::default();
         Peer { session, world, values: Vec::new(), realm: None, credential: None, asked: Vec::new() }

@@ -1,0 +1,80 @@
+//! What a mechanism is, as data: nobody asks for its name.
+
+use crate::crypto::hash::Hash;
+use crate::error::Side;
+
+use super::sets::{Abilities, SecurityFlags};
+
+/// What a mechanism is. [`Description::new`] describes one that has nothing special; the rest is set beside it.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// The registered name, 1 to 20 characters of A-Z, 0-9, hyphen and underscore (RFC 4422 §3.1).
+    pub name: &'static str,
+    /// The side that it serves, if it serves one only.
+    pub side: Option<Side>,
+    /// Which side sends the first message (RFC 4422 §5, item 2a).
+    pub first: Side,
+    /// Preference among mechanisms: higher is stronger. [`crate::mechanism`] has the scale.
+    pub rank: u8,
+    /// Strength of the best security layer it can negotiate; 0 for none.
+    pub max_ssf: u32,
+    /// Security flags that it satisfies.
+    pub security: SecurityFlags,
+    /// The hash of its family, as for SCRAM.
+    pub hash: Option<Hash>,
+    /// It binds to the channel below, as the variants do whose names end in -PLUS (RFC 5801 §2).
+    pub binds: bool,
+    /// What a server computes with.
+    pub credential: CredentialKind,
+    /// What a client's application must be able to answer: all of these.
+    pub client_needs: Abilities,
+    /// What a server's application must be able to answer: one of these; empty for nothing.
+    pub server_needs: Abilities,
+    /// Client: it can ask to act as another identity than the one that authenticates (ANONYMOUS: its trace).
+    pub carries_authzid: bool,
+    /// A client derives keys that are worth remembering ([`crate::world::DerivedKeys`]).
+    pub derives_keys: bool,
+}
+
+impl Description {
+    /// A mechanism of that name: the client begins, nothing is needed and nothing protected.
+    pub const fn new(name: &'static str) -> Self {
+        Description {
+            name,
+            side: None,
+            first: Side::Client,
+            rank: 0,
+            max_ssf: 0,
+            security: SecurityFlags::NONE,
+            hash: None,
+            binds: false,
+            credential: CredentialKind::None,
+            client_needs: Abilities::NONE,
+            server_needs: Abilities::NONE,
+            carries_authzid: false,
+            derives_keys: false,
+        }
+    }
+
+    /// True if it serves that side.
+    pub fn serves(&self, side: Side) -> bool {
+        self.side.is_none_or(|only| only == side)
+    }
+}
+
+/// What a server computes with, so that whoever looks up a user gives what is of use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialKind {
+    /// Nothing that is stored of a user.
+    None,
+    /// Whatever a received password can be compared with: the password, or any verifier.
+    Comparable,
+    /// The password itself; no verifier does.
+    Password,
+    /// The password, or a SCRAM verifier of this hash (RFC 5803).
+    Scram(Hash),
+    /// A token of the client's, which somebody checks (RFC 7628).
+    Token,
+    /// An identity that was proved outside SASL (EXTERNAL, RFC 4422 appendix A).
+    Outside,
+}
