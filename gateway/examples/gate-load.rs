@@ -1,11 +1,11 @@
-//! Load for a gateway, or for a beanstalkd without one, and the figures of it.
+//! Puts load on a gateway, or on a beanstalkd without one, and prints measurements.
 //!
 //!     gate-load logins  address=127.0.0.1:11301 user=fred password=pencil count=20000 threads=4
 //!     gate-load jobs    address=127.0.0.1:11301 user=fred password=pencil count=200000 size=4096 threads=2 depth=16
 //!     gate-load idle    address=127.0.0.1:11301 user=fred password=pencil count=5000 pid=PID-OF-THE-GATEWAY
-//!     gate-load jobs    address=127.0.0.1:11300 count=200000        without user: no AUTH, straight to beanstalkd
+//!     gate-load jobs    address=127.0.0.1:11300 count=200000        without user: no AUTH, directly to beanstalkd
 //!
-//! Each command prints one line of key=value words. It fails at the first wrong reply.
+//! Each command prints one line of key=value words, and fails at the first wrong reply.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -29,13 +29,11 @@ impl Arguments {
     }
 
     fn number(&self, name: &str, default: usize) -> usize {
-        self.0
-            .get(name)
-            .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}: a number was expected")))
+        self.0.get(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}: expected a number")))
     }
 }
 
-/// A client process remembers the keys of its password, as the library does.
+/// Remembers the keys derived from the password for the life of the process, as the library does.
 struct Keys(Arc<KeyMemory>);
 
 impl DerivedKeys for Keys {
@@ -106,7 +104,7 @@ fn wrong(what: &str) -> io::Error {
     io::Error::other(what.to_owned())
 }
 
-/// Replies of beanstalkd, read in big pieces.
+/// Replies of beanstalkd, read in large pieces.
 struct Replies {
     buffer: Vec<u8>,
     at: usize,
@@ -141,7 +139,7 @@ impl Replies {
         }
     }
 
-    /// The body of a job, compared with what it must be.
+    /// Reads the body of a job, and compares it with the expected one.
     fn body(&mut self, stream: &mut TcpStream, expected: &[u8]) -> io::Result<()> {
         while self.buffer.len() - self.at < expected.len() + 2 {
             self.fill(stream)?;
@@ -155,7 +153,7 @@ impl Replies {
     }
 }
 
-/// Puts, reserves and deletes so many jobs, `depth` commands at once.
+/// Puts, reserves and deletes `count` jobs, with `depth` commands in flight.
 fn jobs(stream: &mut TcpStream, count: usize, depth: usize, body: &[u8]) -> io::Result<()> {
     let mut replies = Replies::new();
     let put = [format!("put 0 0 60 {}\r\n", body.len()).as_bytes(), body, b"\r\n"].concat();
@@ -222,7 +220,7 @@ fn run(command: &str, arguments: &Arguments) -> io::Result<String> {
         "logins" => {
             let count = arguments.number("count", 20_000);
             let left = AtomicUsize::new(count);
-            drop(connector.connect()?); // its keys are derived once
+            drop(connector.connect()?); // derives the keys once
             let begin = Instant::now();
             in_threads(threads, |_| {
                 while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
@@ -236,7 +234,7 @@ fn run(command: &str, arguments: &Arguments) -> io::Result<String> {
         "jobs" => {
             let (count, size) = (arguments.number("count", 200_000), arguments.number("size", 4096));
             let depth = arguments.number("depth", 16);
-            // A body that holds line ends and what looks like commands.
+            // A body with line ends and text that looks like commands.
             let body: Vec<u8> = b"\r\nquit\r\n\0abcdefg".iter().copied().cycle().take(size).collect();
             let begin = Instant::now();
             in_threads(threads, |number| {
@@ -261,19 +259,19 @@ fn run(command: &str, arguments: &Arguments) -> io::Result<String> {
                 jobs(stream, 1, 1, b"a job of each connection")?;
             }
             let after = resident(&pid)?;
-            // All are still there, and of use.
+            // All connections are still open and usable.
             for stream in &mut streams {
                 jobs(stream, 1, 1, b"another job of each connection")?;
             }
             let each = after.saturating_sub(before) / count;
             Ok(format!("connections={count} resident_before={before} resident_after={after} bytes_each={each}"))
         }
-        _ => Err(wrong("logins, jobs or idle was expected")),
+        _ => Err(wrong("expected logins, jobs or idle")),
     }
 }
 
 fn main() -> ExitCode {
-    // Without room for them, many connections fail with an error of their own.
+    // With too low a limit, connections fail for another reason than the one to measure.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let mut words = std::env::args().skip(1);
     let command = words.next().unwrap_or_default();

@@ -78,11 +78,11 @@ sub covers {
   return $file eq "$stem.rs" || index($file, "$stem/") == 0;
 }
 
-# The module of each file below a folder; the root's is ''. Test modules are left out.
+# The module of each file below a folder; the root's is ''. Test modules and programs (bin/) are left out.
 sub files_of {
   my ($folder, $root) = @_;
   my (%module, @tests);
-  my $wanted = sub { /\.rs\z/ and $module{ substr $_, 1 + length $folder } = undef };
+  my $wanted = sub { m{\.rs\z} && !m{\A\Q$folder\E/bin/} and $module{ substr $_, 1 + length $folder } = undef };
   File::Find::find({ no_chdir => 1, wanted => $wanted }, $folder);
   for my $file (keys %module) {
     my $path = $file eq $root ? '' : $file =~ s{(?:/mod)?\.rs\z}{}r;

@@ -1,15 +1,15 @@
-//! Perl in this process, as far as the harness needs it. libperl-sys gives the functions of perl's C interface and the
-//! layout of its structures, and leaves three gaps, which are closed here and nowhere else:
+//! The embedded perl, as far as the harness needs it. libperl-sys has the functions of perl's C interface and the layout of
+//! its structures. Three gaps are closed here:
 //!
-//! - Perl's interface is half macros, and the crate has none (`SvREFCNT`, `SvRV`, `PL_sv_count`, `PL_exit_flags`, all of
-//!   the stack). So fields are read from the structures, and Perl code is reached through the main program and global
-//!   variables: no value crosses perl's stack.
-//! - Later versions of the crate (0.4) generate functions from the macros. Their `SvPV` takes the length by value, so
-//!   that it is lost, and the generator doubles the time of the build. `Perl_sv_2pv_flags` gives the length.
-//! - A `die` or `exit` is a longjmp. Only `perl_run` has the `setjmp` that stops both, and a macro again would be needed
-//!   for another. So whatever may die runs within `perl_run`, and no Rust frame is jumped over.
+//! - Half of perl's interface is macros, which the crate does not have (`SvREFCNT`, `SvRV`, `PL_sv_count`, `PL_exit_flags`,
+//!   the whole stack). So fields are read from the structures, and Perl code is called through the main program and global
+//!   variables: no value is passed on perl's stack.
+//! - Later versions of the crate (0.4) generate functions from the macros. Their `SvPV` takes the length by value and so
+//!   loses it, and the generator doubles the build time. `Perl_sv_2pv_flags` returns the length.
+//! - A `die` or `exit` is a longjmp. Only `perl_run` has the `setjmp` that stops both; another one would again need a
+//!   macro. So code that may die runs within `perl_run`, and no Rust frame is jumped over.
 //!
-//! For a perl with threads, as Debian's is: there each function takes the interpreter.
+//! It needs a perl with threads, like Debian's, in which each function takes the interpreter.
 
 use std::ffi::{c_char, c_int, CString};
 use std::ptr::{null, null_mut};
@@ -22,8 +22,7 @@ extern "C" {
     fn boot_extension(my_perl: *mut PerlInterpreter, cv: *mut CV);
 }
 
-/// XSLoader looks for a function `bootstrap` before it looks for a library, as in a perl that was linked with its
-/// extensions.
+/// XSLoader looks for a function `bootstrap` before it looks for a library, as in a perl with statically linked extensions.
 extern "C" fn boot(my_perl: *mut PerlInterpreter) {
     let file = c"fuzz-perl".as_ptr();
     // SAFETY: perl_parse calls this with a live interpreter; the names end with NUL.
@@ -53,7 +52,7 @@ impl Perl {
         let mut count = arguments.len() as c_int;
         let mut argv = pointers.as_mut_ptr();
         let mut environment = null_mut();
-        // SAFETY: the calls that perlembed demands, in its order. Perl copies the arguments that it changes.
+        // SAFETY: the calls that perlembed requires, in that order. Perl copies the arguments that it changes.
         let (my_perl, failed) = unsafe {
             Perl_sys_init3(&mut count, &mut argv, &mut environment);
             let my_perl = perl_alloc();
@@ -66,14 +65,14 @@ impl Perl {
         Self { my_perl, _arguments: arguments }
     }
 
-    /// Runs the main program, once more. An `exit` within ends it.
+    /// Runs the main program, possibly again. An `exit` in it ends the run.
     pub fn run(&self) -> i32 {
-        // SAFETY: the interpreter lives, and has compiled a program.
+        // SAFETY: the interpreter is alive, and has compiled a program.
         unsafe { perl_run(self.my_perl) }
     }
 
     fn scalar(&self, name: &str) -> *mut SV {
-        // SAFETY: GV_ADD makes it, if need be.
+        // SAFETY: GV_ADD creates it if necessary.
         unsafe { Perl_get_sv(self.my_perl, c_string(name).as_ptr(), GV_ADD as I32) }
     }
 
@@ -99,11 +98,11 @@ impl Perl {
         }
     }
 
-    /// The value of a plain string; None where there is none.
+    /// The value of a string; `None` if it is undefined.
     pub fn text(&self, name: &str) -> Option<String> {
         let scalar = self.scalar(name);
         let mut length: STRLEN = 0;
-        // SAFETY: the string is perl's, whole, and copied before perl runs again.
+        // SAFETY: the string belongs to perl, and is copied before perl runs again.
         unsafe {
             if (*scalar).sv_flags & SVf_OK == 0 {
                 return None;
@@ -114,16 +113,16 @@ impl Perl {
         }
     }
 
-    /// Scalars that are alive, of any type.
+    /// The number of live scalars of any type.
     pub fn scalars(&self) -> i64 {
-        // SAFETY: the interpreter lives.
+        // SAFETY: the interpreter is alive.
         unsafe { (*self.my_perl).Isv_count }
     }
 
-    /// How often each value is referred to whose reference is in the array.
+    /// The reference counts of the values whose references are in the array.
     pub fn reference_counts(&self, name: &str) -> Vec<u32> {
         let array = self.array(name);
-        // SAFETY: av_fetch gives the slot of an element, or NULL; SVf_ROK says that it is a reference.
+        // SAFETY: av_fetch returns the slot of an element, or NULL; SVf_ROK marks a reference.
         unsafe {
             (0..=Perl_av_len(self.my_perl, array))
                 .map(|index| {
@@ -135,8 +134,8 @@ impl Perl {
         }
     }
 
-    /// A hash in that class which looks like an object of the extension as closely as one can that it has not made:
-    /// with magic of the same kind, under another table or none, and a pointer that nobody may follow.
+    /// Forges objects of a class: hashes that look like the extension's objects as closely as possible. They have magic of the same kind,
+    /// with another table or none, and a pointer that must never be followed.
     pub fn forge(&self, name: &str, class: &str) {
         static TABLE: MGVTBL = MGVTBL {
             svt_get: None,
@@ -149,13 +148,13 @@ impl Perl {
             svt_local: None,
         };
         const NOWHERE: *const c_char = 0x1000 as *const c_char;
-        // SAFETY: what sv_magicext demands: a length of 0, so that perl neither copies nor frees what NOWHERE points to.
+        // SAFETY: as sv_magicext requires, the length is 0, so that perl neither copies nor frees what NOWHERE points to.
         unsafe {
             for table in [&TABLE as *const MGVTBL, null()] {
                 let hash = Perl_newSV(self.my_perl, 0);
                 Perl_sv_upgrade(self.my_perl, hash, svtype::SVt_PVHV);
                 Perl_sv_magicext(self.my_perl, hash, null_mut(), PERL_MAGIC_EXT, table, NOWHERE, 0);
-                // newRV_noinc is an inline function since perl 5.40: nothing that a program could link to.
+                // Since perl 5.40 newRV_noinc is an inline function, which cannot be linked to.
                 let object = Perl_newRV(self.my_perl, hash);
                 (*hash).sv_refcnt -= 1;
                 let stash = Perl_gv_stashpvn(self.my_perl, class.as_ptr().cast(), class.len() as U32, GV_ADD as I32);
@@ -169,9 +168,9 @@ impl Perl {
 const PERL_MAGIC_EXT: c_int = b'~' as c_int;
 
 impl Drop for Perl {
-    /// With perl_destruct_level at 2 everything is freed; what has a reference too many is reported: "Scalars leaked".
+    /// With perl_destruct_level 2 everything is freed, and values with a leaked reference are reported: "Scalars leaked".
     fn drop(&mut self) {
-        // SAFETY: the last calls, in perlembed's order.
+        // SAFETY: the last calls, in the order of perlembed.
         unsafe {
             perl_destruct(self.my_perl);
             perl_free(self.my_perl);

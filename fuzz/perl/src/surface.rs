@@ -1,4 +1,4 @@
-//! Runs programs, and judges what perl's own code cannot: whether scalars are lost, or freed too early.
+//! Runs programs, and checks what Perl code cannot: whether scalars leak or are freed too early.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -6,20 +6,19 @@ use std::path::Path;
 use crate::perl::Perl;
 use crate::program::Program;
 
-/// A first run may leave something behind for good: a method in a cache, a longer pad of a sub that called itself. What
-/// leaks does so each time.
+/// A first run may keep something permanently: a method in a cache, a longer pad of a recursive sub. A leak occurs in each run.
 const REPEATS: usize = 6;
 
 pub struct Surface {
     perl: Perl,
-    /// Reference counts of what programs are handed, as they are between programs.
+    /// The reference counts, between programs, of the values that all programs use.
     watched: RefCell<Vec<u32>>,
 }
 
 impl Surface {
-    /// Needs `lib/` of the repository, and Surface.pm of this crate.
+    /// Needs `lib/` of the repository, and this crate's Surface.pm.
     pub fn new() -> Self {
-        // Perl's hashes are in the same order each time; GSS-API is not set up here, whatever the machine has.
+        // For the same order of hashes in each run, and without the machine's GSS-API configuration.
         for (name, value) in [("PERL_HASH_SEED", "0"), ("PERL_PERTURB_KEYS", "0"), ("KRB5_CONFIG", "/dev/null")] {
             std::env::set_var(name, value);
         }
@@ -37,8 +36,8 @@ impl Surface {
         surface
     }
 
-    /// Panics where something must not be.
-    pub fn judge(&self, program: &Program) {
+    /// Runs a program, and panics if it leaks or breaks a rule.
+    pub fn check(&self, program: &Program) {
         let mut before = self.perl.scalars();
         for repeat in 0..=REPEATS {
             self.once(program);
@@ -61,7 +60,7 @@ impl Surface {
     fn once(&self, program: &Program) {
         self.perl.set("Surface::tape", &program.tape.concat());
         self.perl.set_list("Surface::texts", &program.texts);
-        // A program leaves by `exit 0` alone: all else is a death of Surface.pm itself, which would then see nothing.
+        // A program may end early only by `exit 0`. Anything else means that Surface.pm itself has died, and checked nothing.
         let mut ended = self.perl.run();
         if ended == 0 && self.perl.text("Surface::unfinished").is_some() {
             ended = self.perl.run();

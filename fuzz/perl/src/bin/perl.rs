@@ -9,8 +9,8 @@ use fuzz_perl::program::Program;
 use fuzz_perl::surface::Surface;
 use libfuzzer_sys::fuzz_target;
 
-// Perl is not freed at the end: a destructor that was left by exit has lost some of it.
+// Perl is not freed at the end: a destructor that was left by exit leaks part of it.
 thread_local!(static SURFACE: OnceCell<ManuallyDrop<Surface>> = const { OnceCell::new() });
 
 fuzz_target!(|program: Program| SURFACE
-    .with(|surface| surface.get_or_init(|| ManuallyDrop::new(Surface::new())).judge(&program)));
+    .with(|surface| surface.get_or_init(|| ManuallyDrop::new(Surface::new())).check(&program)));
