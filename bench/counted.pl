@@ -1,42 +1,26 @@
 #!/usr/bin/perl
 # The operations in Perl whose instructions `dev/bench --instructions` counts. As in bench/instructions.rs, there is a call of
-# getppid before and after each part, and a line on standard output that names it.
+# getppid before and after each part, and a line on standard output that names it. bench/count runs it, with bench/lib in @INC.
 use strict;
 use warnings;
-
-# callgrind dumps its counters here.
-sub mark { my $parent = getppid }
+use Bench::Stage;
 
 BEGIN {
   # Before the harness loads modules that ours needs too.
-  mark();
+  Bench::Stage::mark();
   require Authen::SASL;
   Authen::SASL->import('Rust');
   require Authen::SASL::Rust;
-  mark();
+  Bench::Stage::mark();
   print "load\tprocess\t1\n";
 }
 
-use FindBin;
-use lib "$FindBin::Bin/lib";
 use Bench::Adapter;
 use Bench::Handshakes;
 
 use constant TIMES => 20;
 
 $| = 1;
-
-# The measure of Bench::Handshakes: each stage of the handshakes is a part of the case.
-package Stage {
-  sub start { main::mark() if $_[0]{case}; return }
-  sub stop {
-    my ($self) = @_;
-    return unless $self->{case};
-    main::mark();
-    print "$self->{case}\thandshake\t", main::TIMES, "\n";
-    return;
-  }
-}
 
 # A plugin that does nothing shows the cost of Authen::SASL itself.
 package Nothing {
@@ -48,10 +32,10 @@ package Nothing {
 # Some handshakes run uncounted first, because one-time initializations are not part of the case.
 sub handshakes {
   my ($case, %o) = @_;
-  my $stage = bless {}, 'Stage';
+  my $stage = Bench::Stage->new;
   my $handshakes = Bench::Handshakes->new(%o, adapter => Bench::Adapter->for_backend('Rust'), iters => 4096, measure => $stage);
   my $good = $handshakes->batch(TIMES);
-  $stage->{case} = $case;
+  $stage->count($case, TIMES);
   $good += $handshakes->batch(TIMES);
   die "$case: " . (2 * TIMES - $good) . ' handshakes failed: ' . $handshakes->why . "\n" if $good != 2 * TIMES;
   return;
@@ -62,9 +46,9 @@ sub handshakes {
   my %callback = (user => 'user', pass => 'secret-pass');
   my $make = sub { Authen::SASL->new(mechanism => 'PLAIN', callback => {%callback})->client_new('bench', 'localhost') };
   $make->() for 1 .. TIMES;
-  mark();
+  Bench::Stage::mark();
   $make->() for 1 .. TIMES;
-  mark();
+  Bench::Stage::mark();
   print "Authen::SASL alone, client\thandshake\t", TIMES, "\n";
 }
 
@@ -81,8 +65,8 @@ my $client = Bench::Handshakes->new(adapter => Bench::Adapter->for_backend('Rust
 for my $size (64, 4096) {
   my $text = 'x' x $size;
   $client->encode($text) for 1 .. TIMES;
-  mark();
+  Bench::Stage::mark();
   for (1 .. TIMES) { my $frame = $client->encode($text) }
-  mark();
+  Bench::Stage::mark();
   print "encode auth-int\t", $size == 64 ? "message of 64 bytes\t" . TIMES : "KiB\t" . 4 * TIMES, "\n";
 }

@@ -41,6 +41,9 @@ subtest 'counts' => sub {
   my ($cases) = Bench::Callgrind::count($folder, 'parts', $^X, '-e', $parts);
   is(scalar @$cases, 1, 'two parts are one case');
   is_deeply($cases->[0]{dumps}, ['parts.2', 'parts.4'], 'with two dumps');
+  my $part = 'sub mark { my $parent = getppid } mark(); mark(); print qq(loop\tround\t1\n)';
+  ($cases) = Bench::Callgrind::count($folder, 'parts', $^X, '-e', $part);
+  is_deeply($cases->[0]{dumps}, ['parts.2'], 'dumps of an earlier run of the same name do not count');
 
   ok(!eval { Bench::Callgrind::count($folder, 'bad', $^X, '-e', 'print qq(loop\tround\t1\n)'); 1 }, 'a program without marks is refused');
   like($@, qr/without a call of getppid/, 'with the reason');

@@ -9,6 +9,8 @@ use warnings;
 # (instructions per unit) and `dumps`, and the other lines that the program printed.
 sub count {
   my ($folder, $name, @command) = @_;
+  # Dumps of an earlier run, which may have been more.
+  unlink glob "$folder/$name $folder/$name.*";
   # The order of perl's hashes and the environment would change the counts.
   local %ENV = (PATH => $ENV{PATH}, LC_ALL => 'C', PERL_HASH_SEED => 0, PERL_PERTURB_KEYS => 0);
   my @valgrind = ('valgrind', '--tool=callgrind', '--dump-before=getppid', "--callgrind-out-file=$folder/$name", "--log-file=$folder/$name.log");

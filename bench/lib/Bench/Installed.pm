@@ -8,7 +8,7 @@ use FindBin;
 # Copies it into a new directory.
 sub copy_to {
   my ($folder) = @_;
-  mkdir $folder or die "$folder: $!\n";
+  -d $folder || mkdir $folder or die "$folder: $!\n";
   for my $half (map { "$FindBin::Bin/../blib/$_" } qw(lib arch)) {
     next unless -d $half;
     system('cp', '-R', "$half/.", $folder) == 0 or die "blib cannot be copied\n";
