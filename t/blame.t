@@ -72,7 +72,7 @@ subtest 'lines' => sub {
   is(place(sub { $sasl->client_new('imap', 'h', { minssf => [] }) }), $here . __LINE__, 'a reference in a hash');
   my $list = Authen::SASL->new(mechanism => ['PLAIN', 'LOGIN'], callback => { user => 'fred', pass => 'x' });
   is(place(sub { $list->client_new('imap', 'h') }), $here . __LINE__, 'mechanisms as an array');
-  like($@, qr/^mechanism: a string with names was expected, and this is an array reference/, 'with what is wrong');
+  like($@, qr/^mechanism: a string with names was expected, but this is an array reference/, 'with what is wrong');
   is(place(sub { Authen::SASL::Rust->scram_verifier(password => 'x', salt => 'y', spelling => 'none') }), $here . __LINE__, 'scram_verifier');
 };
 

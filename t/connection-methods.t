@@ -81,7 +81,7 @@ subtest 'methods of the other side' => sub {
     my ($conn, $method, @arg) = @$case;
     my ($is, $theirs) = $conn == $client ? qw(client server) : qw(server client);
     ok(!eval { $conn->$method(@arg); 1 }, "$method of a $is dies");
-    like($@, qr/\A$method: this connection is a $is, and the method is a ${theirs}'s at /, 'and says why');
+    like($@, qr/\A$method: this connection is a $is, but the method is a ${theirs}'s at /, 'and says why');
     ok(!$conn->is_success && !defined $conn->error, 'and nothing has happened');
   }
   is($client->client_start, "\0fred\0pencil", 'the right one works');

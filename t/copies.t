@@ -10,7 +10,7 @@ use Authen::SASL qw(Rust);
 use Config;
 use Storable qw(dclone freeze thaw);
 
-my $dead = qr/no live connection of Authen::SASL::Rust/;
+my $dead = qr/not a live connection of Authen::SASL::Rust/;
 
 # Objects to copy: without a connection, with a new one, and with a failed one.
 sub sasl { return Authen::SASL->new(mechanism => 'plain cram-md5', callback => { user => 'fred', pass => 'pencil' }) }

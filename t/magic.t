@@ -136,7 +136,7 @@ subtest 'reading ends the connection' => sub {
     my ($name, undef, $run) = @$reader;
     next if $name =~ /^overloaded own value/;                    # passed on unchanged
     ($conn, $reader->[1]) = ($reader->[1], undef);
-    ok(eval { my @r = $run->($conn); 1 } || $@ =~ /no live connection|on an undefined value/, $name) or diag $@;
+    ok(eval { my @r = $run->($conn); 1 } || $@ =~ /not a live connection|on an undefined value/, $name) or diag $@;
     is($conn, undef, 'it is gone');
   }
 };

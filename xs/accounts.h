@@ -14,7 +14,7 @@ static MGVTBL accounts_vtbl = { NULL, NULL, NULL, NULL, accounts_free, NULL, for
 static accounts_t *accounts_of(pTHX_ SV *sv) {
   accounts_t *accounts = NULL;
   if (SvROK(sv)) accounts = (accounts_t *)attached(aTHX_ SvRV(sv), &accounts_vtbl);
-  if (!accounts) croak("these are no live accounts of Authen::SASL::Rust (made in another thread, or not by new)");
+  if (!accounts) croak("not a live account store of Authen::SASL::Rust (it was made in another thread, or not by new)");
   return accounts;
 }
 

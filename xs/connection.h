@@ -148,7 +148,7 @@ static SV *words_of_copy(pTHX_ SV *sv) {
 static conn_t *connection_of(pTHX_ SV *sv) {
   conn_t *conn = NULL;
   if (SvROK(sv)) conn = (conn_t *)attached(aTHX_ SvRV(sv), &conn_vtbl);
-  if (!conn) croak("this is no live connection of Authen::SASL::Rust (a copy, made in another thread, or not by client_new or server_new)");
+  if (!conn) croak("not a live connection of Authen::SASL::Rust (it is a copy, or was made in another thread, or not by client_new or server_new)");
   return conn;
 }
 
@@ -181,7 +181,7 @@ static bool is_of_peer(pTHX_ conn_t *conn, asr_slice name) {
 /* The methods of the other side would run this side's exchange with the wrong messages. */
 static void check_side(pTHX_ conn_t *conn, int side, const char *method) {
   if ((conn->flags & IS_SERVER) != side)
-    croak("%s: this connection is a %s, and the method is a %s's", method, side ? "client" : "server", side ? "server" : "client");
+    croak("%s: this connection is a %s, but the method is a %s's", method, side ? "client" : "server", side ? "server" : "client");
 }
 
 static SV *callback_named(pTHX_ HV *callbacks, const char *name, I32 len) {
@@ -420,7 +420,7 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
   if (CALLBACK(conn->callbacks, "channel_binding")) call_perl(aTHX_ "_bind", &object, 1);
   given = parent_field(aTHX_ parent, "mechanism", 9);
   if (IS_MERE_REFERENCE(given))
-    blame_caller(aTHX_ sv_2mortal(newSVpvf("mechanism: a string with names was expected, and this is %s", kind_of(aTHX_ given))));
+    blame_caller(aTHX_ sv_2mortal(newSVpvf("mechanism: a string with names was expected, but this is %s", kind_of(aTHX_ given))));
   list = characters(aTHX_ given);
   if (!list.ptr) list.ptr = "";
   if (!side && only_oauth(aTHX_ list)) conn->flags |= TOKEN_FROM_PASS;

@@ -14,7 +14,7 @@ typedef const asr_layer layer_t;
 static layer_t *layer_of(pTHX_ SV *sv) {
   layer_t *layer = NULL;
   if (SvROK(sv)) layer = (layer_t *)attached(aTHX_ SvRV(sv), &layer_vtbl);
-  if (!layer) croak("this is no live layer of Authen::SASL::Rust (made in another thread, or not by securesocket)");
+  if (!layer) croak("not a live layer of Authen::SASL::Rust (it was made in another thread, or not by securesocket)");
   return layer;
 }
 

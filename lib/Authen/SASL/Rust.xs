@@ -312,7 +312,7 @@ _set(conn, name, value)
     if (!asr_knows(name)) XSRETURN_NO;
     if (SvGMAGICAL(value)) value = sv_mortalcopy(value);
     if (IS_MERE_REFERENCE(value))
-      blame_caller(aTHX_ sv_2mortal(newSVpvf("%" SVf ": a string or a number was expected, and this is a reference",
+      blame_caller(aTHX_ sv_2mortal(newSVpvf("%" SVf ": a string or a number was expected, but this is a reference",
           SVfARG(text_or_undef(aTHX_ name)))));
     value = settled(aTHX_ value);
     was_given(aTHX_ conn, value);
