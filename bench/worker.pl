@@ -67,8 +67,8 @@ sub clean {
   substr $e, 0, 200;
 }
 
-# ---- handshakes ------------------------------------------------------------ Command "SECONDS [N]": rounds of at least so much
-# CPU time, N connections in step.
+# ---- handshakes ------------------------------------------------------------
+# Command "SECONDS [N]": rounds of at least so much CPU time, N connections in step.
 sub handshakes {
   my $spare = $H->parent;
   $A->pin($spare, $H->connection($spare));
@@ -106,8 +106,8 @@ sub verifier {
   }
 }
 
-# ---- a client's security layer --------------------------------------------------- Command "SECONDS": returns the seconds per
-# encoded byte, in messages of the job's size.
+# ---- a client's security layer ---------------------------------------------------
+# Command "SECONDS": returns the seconds per encoded byte, in messages of the job's size.
 sub encode {
   my $text = join '', map { chr(33 + $_ % 90) } 1 .. $job->{size};
   my $c = $H->client_with_layer;
@@ -126,8 +126,8 @@ sub encode {
   }
 }
 
-# Command "SECONDS": returns the seconds per decoded byte of plaintext. The frames come from our server, as the client checks
-# their MACs; making them is not timed.
+# Command "SECONDS": returns the seconds per decoded byte of plaintext. Our server makes the frames, because the client
+# checks their MACs; making them is not timed.
 sub decode {
   push @INC, $ENV{BENCH_INSTALLED};
   require Authen::SASL::Rust;

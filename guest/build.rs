@@ -1,5 +1,5 @@
-//! How the plugin is linked: it stays in the process once it is there, since exchanges of other threads may be in it; all that
-//! it needs is named; and of the core's own C surface nothing is seen from outside.
+//! Linker options of the plugin: it is never unloaded, since other threads may be running its exchanges; all libraries that it
+//! needs are named; and the core's own C surface is not exported.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -59,7 +59,7 @@ subtest 'no callbacks' => sub {
   );
   my $why = eval { server('SCRAM-SHA-1 CRAM-MD5', { accounts => $accounts }); 1 } ? '' : $@;
   like($why, qr/SCRAM-SHA-1: no user has a stored key of SHA-1; CRAM-MD5: it needs passwords/,
-    'else the reason is told');
+    'otherwise the reason is reported');
 };
 
 subtest 'the option users' => sub {
@@ -73,8 +73,8 @@ subtest 'the option users' => sub {
     'are made once for a file');
   $server->property(users => undef);
   is($server->property('accounts'), undef, 'undef takes them away');
-  is_deeply([$server->server_start("\0fred\0pencil")], [], 'and nobody is let in');
-  like($server->error, qr/no callback checkpass or getsecret/, 'as nobody answers');
+  is_deeply([$server->server_start("\0fred\0pencil")], [], 'and the login fails');
+  like($server->error, qr/no callback checkpass or getsecret/, 'as there is no callback');
 };
 
 subtest 'callbacks go first' => sub {
@@ -91,7 +91,7 @@ subtest 'callbacks go first' => sub {
   $checks->mechanism('SCRAM-SHA-256');
   ok(login($checks, 'fred', 'pencil')->is_success, 'with checkpass alone SCRAM asks the accounts');
   my $canon = server('PLAIN', { accounts => $accounts }, canonuser => sub { lc $_[4] });
-  is(login($canon, 'FRED', 'pencil')->property('user'), 'fred', 'canonuser works beside them');
+  is(login($canon, 'FRED', 'pencil')->property('user'), 'fred', 'canonuser works with account stores');
   my $authorize = server('PLAIN', { accounts => $accounts }, authorize => sub { "@_[1, 2]" eq 'fred mail' });
   $authorize->server_start("mail\0fred\0pencil");
   is($authorize->property('user'), 'mail', 'and authorize');
@@ -137,7 +137,7 @@ subtest 'changes' => sub {
   is($server->checkpass('eve', 'paint'), 0, 'indeed');
   for my $flags (4, 8, -1) {
     is(eval { $server->setpass('eve', 'x', $flags) }, undef, "flags '$flags'");
-    like($@, qr/^setpass: accounts know the flags 1 and 2/, 'are refused');
+    like($@, qr/^setpass: account stores support the flags 1 and 2/, 'are refused');
   }
 };
 
@@ -167,7 +167,7 @@ subtest 'what cannot be done dies with the reason' => sub {
     }
   }
   refused(qr/^the password is empty/, sub { $accounts->setpass('fred', '') });
-  refused(qr/a password is needed/, sub { $accounts->setpass('fred') });
+  refused(qr/a password is required/, sub { $accounts->setpass('fred') });
   refused(qr/^the password holds/, sub { $accounts->setpass('fred', "\a") });
   refused(qr/^mechanism: names of SCRAM/, sub { $accounts->setpass('fred', 'x', mechanism => 'PLAIN') });
   for my $number (0, 4095, -1, 'x', 100_000_001, 1e12) {
@@ -194,7 +194,7 @@ subtest 'what cannot be done dies with the reason' => sub {
     refused(qr/not a live account store/, sub { server('PLAIN', { accounts => $other }) });
   }
   my $client = Authen::SASL->new(mechanism => 'ANONYMOUS');
-  refused(qr/only a server has accounts/, sub { $client->client_new('x', 'y', { users => '/x' }) });
+  refused(qr/only a server has an account store/, sub { $client->client_new('x', 'y', { users => '/x' }) });
   refused(qr/a new object was expected/, sub { $accounts->_users('/x') });
   refused(qr/not a live account store/, sub { Authen::SASL::Rust::Accounts::_list(1) });
   is($accounts->check('fred', 'pencil'), 1, 'and nothing has changed');
@@ -208,8 +208,8 @@ subtest 'a file that cannot be used' => sub {
   my $refuses = sub {
     my ($why) = @_;
     login($plain, 'fred', 'pencil');
-    ok(!$plain->is_success, 'nobody gets in');
-    like($plain->error, qr/PLAIN server: users file \Q$file\E: $why.* \(SASL_UNAVAIL\)\z/, 'and the reason is told');
+    ok(!$plain->is_success, 'no login succeeds');
+    like($plain->error, qr/PLAIN server: users file \Q$file\E: $why.* \(SASL_UNAVAIL\)\z/, 'and the reason is reported');
     like(eval { $plain->checkpass('fred', 'pencil'); 1 } ? '' : $@, qr/^users file \Q$file\E: $why/,
       'by checkpass too');
     is(eval { server('SCRAM-SHA-256', { users => $file }); 1 }, undef, 'no new server');
@@ -218,7 +218,7 @@ subtest 'a file that cannot be used' => sub {
   chmod 0644, $file;
   $refuses->(qr/others can read or write it/);
   chmod 0600, $file;
-  ok(login($plain, 'fred', 'pencil')->is_success, 'mended');
+  ok(login($plain, 'fred', 'pencil')->is_success, 'after the repair');
   rename $file, "$file.real";
   symlink "$file.real", $file;
   ok(login($plain, 'fred', 'pencil')->is_success, 'a file behind a symbolic link is read');
@@ -233,14 +233,14 @@ subtest 'a file that cannot be used' => sub {
   $refuses->(qr/line 1: no stored key/);
   unlike($plain->error, qr/secret/, 'without a secret');
   rename "$file.real", $file;
-  ok(login($plain, 'fred', 'pencil')->is_success, 'mended');
+  ok(login($plain, 'fred', 'pencil')->is_success, 'after the repair');
   ok(login($server, 'fred', 'pencil')->is_success, 'for all');
 };
 
-subtest 'a daemon that is away is no wrong password' => sub {
+subtest 'an unreachable daemon is not a wrong password' => sub {
   my $server =
     server('PLAIN', { accounts => Authen::SASL::Rust::Accounts->new(saslauthd => "$folder/mux", timeout => 0.5) });
-  is_deeply([$server->server_start("\0fred\0pencil")], [], 'nobody gets in');
+  is_deeply([$server->server_start("\0fred\0pencil")], [], 'no login succeeds');
   like($server->error,
     qr/^PLAIN server: saslauthd at \Q$folder\E\/mux: it cannot be reached: .*\(os error 2\).*\(SASL_UNAVAIL\)\z/, 'why');
   is($server->code, -24, 'code');

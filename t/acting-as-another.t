@@ -32,7 +32,7 @@ subtest 'mechanisms that carry it' => sub {
   is(client('EXTERNAL', authzid => 'anna', user => 'admin')->client_start, 'anna', 'EXTERNAL');
 };
 
-subtest 'the others are no candidates' => sub {
+subtest 'the others are not candidates' => sub {
   for my $mechanism (@DROP) {
     ok(!eval { client($mechanism, %admin) }, "$mechanism alone");
     like($@, qr/\Q$mechanism\E: it cannot ask to act as another user \(callback authname differs from user\)/, 'and why');
@@ -50,7 +50,7 @@ subtest 'the others are no candidates' => sub {
   is($conn->mechanism, 'PLAIN', 'a wish that comes later');
 };
 
-subtest 'oneself is no other' => sub {
+subtest 'the own name is not another user' => sub {
   for my $mechanism (@DROP) {
     for my $self ('admin', '', undef) {
       my $conn = client($mechanism, %admin, authname => $self);

@@ -73,7 +73,7 @@ subtest 'absent is not empty' => sub {
   is_deeply([$server->server_step($PLAIN)], [''], 'success without data');
   ok($server->property('message_absent'), 'there is none');
   ok($server->is_success && !$server->need_step, 'success');
-  is_deeply([server('PLAIN', getsecret => \&pencil)->server_start], [''], 'no argument is no initial response');
+  is_deeply([server('PLAIN', getsecret => \&pencil)->server_start], [''], 'without an argument there is no initial response');
 };
 
 subtest 'failure' => sub {
@@ -108,7 +108,7 @@ subtest 'a start in the middle' => sub {
   is($server->property('user'), 'fred', 'user');
 };
 
-subtest 'a last message beside the error' => sub {
+subtest 'a last message together with the error' => sub {
   my $client = client('OAUTHBEARER', user => 'fred', token => 'vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==');
   my $server = server('OAUTHBEARER', checktoken => sub { return { status => 'invalid_token', scope => 'mail' } });
   my $challenge = $server->server_start($client->client_start);
@@ -133,7 +133,7 @@ subtest 'a server that speaks last' => sub {
   my $server = server('SCRAM-SHA-256', getsecret => \&pencil);
   my $client = client('SCRAM-SHA-256', %fred);
   my $final = $client->client_step($server->server_start($client->client_start));
-  ok(!$client->is_success && $client->need_step, 'a SCRAM client before v= is no success');
+  ok(!$client->is_success && $client->need_step, 'a SCRAM client has not succeeded before v=');
   my $proof = $server->server_step($final);
   like($proof, qr/^v=/, 'server-final-message');
   ok($server->is_success && !$server->need_step, 'the server is successful when it emits v=');
@@ -227,7 +227,7 @@ subtest 'checkpass and setpass outside of an exchange' => sub {
   my $late = server('PLAIN', checkpass => sub { $_[2]->(undef); $_[2]->(1); return 1 });
   is($late->checkpass('fred', 'x'), 0, 'the first answer holds');
   my $stored;
-  is(server('PLAIN', checkpass => sub { $stored = $_[2] })->checkpass('fred', 'x'), 0, 'a kept continuation is no yes');
+  is(server('PLAIN', checkpass => sub { $stored = $_[2] })->checkpass('fred', 'x'), 0, 'a kept continuation does not count as true');
   is(server('PLAIN', getsecret => \&pencil)->setpass('fred', 'x'), 0, 'without the callback');
 };
 

@@ -136,7 +136,7 @@ subtest 'warnings' => sub {
 
 subtest 'functions' => sub {
   my $make = sub { Authen::SASL::Rust::_make_verifier(@{ $_[0] }[0 .. 4]) };
-  like(spoiled('_make_verifier', $make, 'SCRAM-SHA-256', "p$long", "s$long", 4096, 'postgresql'), qr/\ASCRAM-SHA-256\$4096:/, 'a stored key');
+  like(spoiled('_make_verifier', $make, 'SCRAM-SHA-256', "p$long", "s$long", 4096, 'postgresql'), qr/\ASCRAM-SHA-256\$4096:/, 'a verifier');
   my $load = sub { Authen::SASL::Rust::_plugins(@{ $_[0] }[0 .. 4]) };
   spoiled('_plugins', $load, undef, "$folder/$long", "x$long", 1, "a\0$long\0");
   Authen::SASL::Rust::_no_plugins(undef);
@@ -167,7 +167,7 @@ subtest 'layers' => sub {
   $there->_feed($here->_frames($long, 0, 900));
   tie my $buffer, 'Tied', sub { undef $there; deep(200); 'abc' };
   is($there->_take(\$buffer, 900, 0), 900, 'a tied buffer that frees the layer');
-  ok(!eval { $here->_take('no reference', 1, 0); 1 }, 'a buffer that is no reference');
+  ok(!eval { $here->_take('no reference', 1, 0); 1 }, 'a buffer that is not a reference');
 };
 
 done_testing;

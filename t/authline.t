@@ -127,7 +127,7 @@ for my $line ('auth-start plain 5', 'auth-start PL:AIN 99999999', 'auth-start ' 
   my $server = server('PLAIN');
   is $server->feed("${LOGIN}put 0 0 60 5\r\nhe"), "OK\r\n", 'commands may follow at once';
   is $server->rest, "put 0 0 60 5\r\nhe", '... and are not lost';
-  ok !eval { $server->feed("\x{263a}"); 1 }, 'text is no bytes';
+  ok !eval { $server->feed("\x{263a}"); 1 }, 'characters are not bytes';
 }
 
 # An exchange that ends without success is a failure, whatever ended it.
@@ -145,8 +145,8 @@ for my $line ('auth-start plain 5', 'auth-start PL:AIN 99999999', 'auth-start ' 
     ['a refused token and no AUTH', "${wrong}auth-step x\r\n", 1],
     ['SCRAM, begun twice', $scram x 2, 2, $abandoned],
     ['SCRAM, begun, and PLAIN', $scram . $LOGIN, 1, $abandoned],
-    ['nothing', '', 0], ['a log-in', $LOGIN, 0],
-    ['a log-in in two messages', "auth-start PLAIN\r\nauth-step 12\r\n\0fred\0pencil\r\n", 0],
+    ['nothing', '', 0], ['a login', $LOGIN, 0],
+    ['a login in two messages', "auth-start PLAIN\r\nauth-step 12\r\n\0fred\0pencil\r\n", 0],
   ) {
     my ($what, $said, $failures, $error) = @$case;
     for my $piece (1, 10_000) {
@@ -161,7 +161,7 @@ for my $line ('auth-start plain 5', 'auth-start PL:AIN 99999999', 'auth-start ' 
   }
   my $owed;
   my $sasl = Authen::SASL->new(mechanism => 'PLAIN', callback => { getsecret => sub { $owed = $_[2]; return } });
-  my $server = Authen::SASL::Rust::AuthLine->server(sasl => $sasl, on_reply => sub { fail 'there is nobody to reply to' });
+  my $server = Authen::SASL::Rust::AuthLine->server(sasl => $sasl, on_reply => sub { fail 'there is no client to reply to' });
   $server->feed($LOGIN);
   $server->hang_up;
   $owed->('pencil');
@@ -171,7 +171,7 @@ for my $line ('auth-start plain 5', 'auth-start PL:AIN 99999999', 'auth-start ' 
 # How a client handles faulty servers.
 my $OFFER = "OK 13\r\nSCRAM-SHA-256\r\n";
 for my $case (
-  ["UNKNOWN_COMMAND\r\n", qr/does not know AUTH.*plain beanstalkd/],
+  ["UNKNOWN_COMMAND\r\n", qr/does not support AUTH.*plain beanstalkd/],
   ["OK\r\n", qr/unexpected reply from the server: 'OK'/],
   ["OK 5\r\nPLAIN\r\n", qr/the server offers PLAIN, and SCRAM-SHA-256 is wanted/],
   ["OK 0\r\n\r\n", qr/the server offers none/],
@@ -276,7 +276,7 @@ subtest 'accounts that cannot be asked' => sub {
   $server->feed("auth-start PLAIN\r\n");
   ok !eval { $server->feed("auth-step 12\r\n\0fred\0pencil\r\n") }, 'a callback that dies in the second message';
   $server->hang_up;
-  is $server->failures, 0, '... and a connection that is gone: nobody has failed';
+  is $server->failures, 0, '... and a closed connection: no failure is counted';
 };
 
 subtest 'die_on_failure is for programs that have no error to ask for' => sub {

@@ -22,7 +22,7 @@ sub places {
     ['realm', client('DIGEST-MD5', user => 'fred', pass => 'x', realm => $code),
       sub { $_[0]->client_start; $_[0]->client_step('realm="a",realm="b",nonce="OA6MG9tEQGm2hh",qop="auth",algorithm=md5-sess') }],
     ['checkpass', server('PLAIN', checkpass => $code), sub { $_[0]->server_start($PLAIN) }],
-    ['checkpass beside a continuation', server('PLAIN', checkpass => $code), sub { $_[0]->server_start($PLAIN, sub { }) }],
+    ['checkpass with a continuation', server('PLAIN', checkpass => $code), sub { $_[0]->server_start($PLAIN, sub { }) }],
     ['getsecret', server('PLAIN', getsecret => $code), sub { $_[0]->server_start($PLAIN) }],
     ['getsecret for SCRAM', server('SCRAM-SHA-256', getsecret => $code), sub { $_[0]->server_start('n,,n=fred,r=abc') }],
     ['authorize', server('PLAIN', checkpass => sub { 1 }, authorize => $code), sub { $_[0]->server_start("wilma$PLAIN") }],
@@ -57,7 +57,7 @@ subtest 'die' => sub {
       like($conn->error, qr/callback \S.* died or was left without returning/, 'the exchange is over');
       ok(!$conn->need_step && !$conn->is_success, 'and no success');
       $answer = sub { return 'x' };
-      ok(eval { $run->($conn); 1 }, 'it can begin anew') or diag $@;
+      ok(eval { $run->($conn); 1 }, 'it can begin again') or diag $@;
       $answer = sub { die $exception };
     }
   }
@@ -111,7 +111,7 @@ subtest 'while a connection is made' => sub {
       ref $expected eq 'Regexp' ? like($@, $expected, 'is an exception') : is($@, $expected, 'the exception is unchanged');
     }
   }
-  is($rounds, 16, 'nobody left our loop');
+  is($rounds, 16, 'our loop was not left');
   my $sasl;
   $sasl = Own::SASL->new(sub { undef $sasl });
   is(Authen::SASL::Rust->client_new($sasl, 'imap', 'h')->client_start, "\0fred\0x", 'its maker may go meanwhile');
@@ -190,7 +190,7 @@ subtest 'what a callback may return' => sub {
     for (places(sub { $value{$name} })) {
       my ($place, $conn, $run) = @$_;
       ok(eval { $run->($conn); 1 }, "$name from $place") or diag $@;
-      ok(!$conn->is_success || !ref $value{$name}, 'a reference is no success') or diag $conn->error;
+      ok(!$conn->is_success || !ref $value{$name}, 'a reference is not a success') or diag $conn->error;
       my $text = join '', map { defined ? $_ : '' } $conn->error, $conn->property('authcid');
       unlike($text, qr/\(0x[0-9a-f]+\)/, 'no address is taken for a string');
       unlike($text, qr/\x{FFFD}/, 'nor is a name replaced by another');

@@ -45,7 +45,7 @@ subtest 'three types' => sub {
   like($undef->error, qr/^PLAIN client: no password \(callback pass/, 'is named');
 };
 
-subtest 'each exchange asks anew' => sub {
+subtest 'each exchange asks again' => sub {
   my @names = qw(fred wilma);
   my $conn = client('PLAIN', user => sub { shift @names }, pass => 'x');
   is($conn->client_start, "\0fred\0x", 'first');
@@ -60,7 +60,7 @@ subtest 'names' => sub {
   is_deeply($without->('authcid'), ['authzid', 'auth', 'pass'], 'then auth');
   is_deeply($without->('authcid', 'auth'), ['authzid', 'user', 'pass'], 'then user');
   is_deeply($without->('authzid'), ['authname', 'authcid', 'pass'], 'authname');
-  is_deeply($without->('authzid', 'authname', 'authcid'), ['user', 'auth', 'pass'], 'beside auth, user is the authzid as in XS');
+  is_deeply($without->('authzid', 'authname', 'authcid'), ['user', 'auth', 'pass'], 'with auth, user is the authzid as in XS');
   is_deeply($without->('authzid', 'authname', 'auth', 'authcid'), ['', 'user', 'pass'], 'alone, it is the authcid');
   is_deeply($without->('pass'), ['authzid', 'authcid', 'password'], 'password');
   is_deeply(plain(user => 'fred', pass => 'x', authname => ''), ['', 'fred', 'x'], 'an empty authzid is none');
@@ -84,7 +84,7 @@ subtest 'pass as the token' => sub {
       "it serves where every mechanism named is an OAuth one: $list");
   }
   like(scalar client('OAUTHBEARER', user => 'fred', pass => 'abc', token => 'def')->client_start, qr/Bearer def/, 'token wins');
-  is(client('PLAIN XOAUTH2 OAUTHBEARER', user => 'fred', pass => 'x')->mechanism, 'PLAIN', 'not beside others');
+  is(client('PLAIN XOAUTH2 OAUTHBEARER', user => 'fred', pass => 'x')->mechanism, 'PLAIN', 'not together with others');
   is(client('PLAIN XOAUTH2 OAUTHBEARER', user => 'fred', pass => 'x', token => 'y')->mechanism, 'OAUTHBEARER',
     'a token makes them candidates');
 };

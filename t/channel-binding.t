@@ -266,7 +266,7 @@ subtest 'wrong values die' => sub {
     ['no data', { 'tls-unique' => '' }, qr/channel_binding: data of at least one byte for each type was expected/],
     ['a comma in a type', { 'a,b' => 'x' }, qr/channel_binding: types of letters, digits, dots and hyphens was expected/],
     ['no type', { '' => 'x' }, qr/channel_binding: types of letters/],
-    ['a wide character', { 'tls-unique' => "\x{100}" }, qr/channel_binding: the data of tls-unique holds wide characters/],
+    ['a wide character', { 'tls-unique' => "\x{100}" }, qr/channel_binding: the data of tls-unique contains wide characters/],
     ['a reference', { 'tls-unique' => [] }, qr/channel_binding: the data of tls-unique is a reference/],
     ['code that gives a reference', sub { {} }, qr/channel_binding: the data of tls-[a-z-]+ is a reference/],
     ['code that dies', sub { die "no TLS\n" }, qr/\Ano TLS$/m],

@@ -134,7 +134,7 @@ subtest 'callbacks that the connection is given later' => sub {
 
 subtest "a mail server's list, as Net::SMTP hands it over" => sub {
   my $list = 'XOAUTH2 PLAIN LOGIN OAUTHBEARER CRAM-MD5';
-  is(choice($list, { user => 'fred', pass => 'pencil' }), 'CRAM-MD5', 'a password is no token');
+  is(choice($list, { user => 'fred', pass => 'pencil' }), 'CRAM-MD5', 'a password is not a token');
   is(choice('XOAUTH2 PLAIN-CLIENTTOKEN OAUTHBEARER PLAIN', { user => 'fred', pass => 'pencil' }), 'PLAIN', 'Gmail');
   unlike(client($list, { user => 'fred', pass => 'pencil' })->client_start, qr/Bearer/, 'and is not sent as one');
   my $conn = Authen::SASL->new(mechanism => $list, callback => { user => 'fred', pass => 'x', authname => 'fred' })
@@ -156,7 +156,7 @@ subtest 'a server' => sub {
   $conn->property(externalssf => 128);
   is_deeply([$conn->server_start("\0fred\0pencil")], [''], 'and stays when a property changes');
   is(eval { $conn->mechanism('CRAM-MD5'); 1 }, undef, 'a mechanism that was not named');
-  like($@, qr/none of the mechanisms that were named/, 'is refused');
+  like($@, qr/not in the list of mechanisms/, 'is refused');
   is($conn->mechanism, 'PLAIN', 'and changes nothing');
   $conn->property(minssf => 256);
   is_deeply([$conn->server_start("\0fred\0pencil")], [], 'policy holds for the one that was picked');

@@ -28,7 +28,7 @@ subtest 'checkpass with getsecret alone' => sub {
   is($conn->checkpass('fred', 'crayon'), 0, 'wrong');
   is($conn->checkpass('nobody', 'pencil'), 0, 'an unknown user');
   is($conn->checkpass('anna', 'chalk'), 1, 'a verifier');
-  is($conn->checkpass('anna', $stored{anna}), 0, 'whose text is no password');
+  is($conn->checkpass('anna', $stored{anna}), 0, 'whose text is not a password');
   is($conn->checkpass(@$_), 0, 'nothing is right') for ['fred', ''], ['fred', undef], ['', 'x'], [undef, 'x'], [];
   is($conn->checkpass("fred\0fred", 'pencil'), 0, 'nor is what holds a NUL');
   is($conn->checkpass("anna\0fred\0pencil", 'pencil'), 0, 'wherever');
@@ -36,13 +36,13 @@ subtest 'checkpass with getsecret alone' => sub {
   ok(!$conn->is_success && !defined $conn->error && !defined $conn->mechanism, 'the connection has no exchange from it');
 
   is(server(getsecret => 'pencil')->checkpass('anybody', 'pencil'), 1, 'a string');
-  is(server(getsecret => [sub { $_[1] }, 'own'])->checkpass('fred', 'own'), 1, 'an array with values of its own');
+  is(server(getsecret => [sub { $_[1] }, 'own'])->checkpass('fred', 'own'), 1, 'an array with its own values');
   is(server(getsecret => sub { $_[2]->('pencil'); return })->checkpass('fred', 'pencil'), 1, 'an answer by the continuation');
   is(server(getsecret => sub { $stored{ $_[1]{user} } }, canonuser => sub { lc $_[4] })->checkpass('FRED', 'pencil'), 1,
     'canonuser has its say');
   is(server(getsecret => sub { 'pencil' }, checkpass => sub { $_[1]{pass} eq 'other' })->checkpass('fred', 'other'), 1,
     'checkpass comes first');
-  is(server(checktoken => sub { })->checkpass('fred', 'pencil'), 0, 'with neither, nobody is right')
+  is(server(checktoken => sub { })->checkpass('fred', 'pencil'), 0, 'with neither, no password is right')
     if eval { server(checktoken => sub { }) };
   for my $encoded ("ren\xc3\xa9e", "ren\xe9e") {
     my $name;
@@ -58,7 +58,7 @@ subtest 'checkpass with getsecret alone' => sub {
     is($name, $characters ? "ren\xe9e" : "ren\xc3\xa9e", "characters => $characters: as it says");
   }
   local $Authen::SASL::Rust::DIE_ON_FAILURE = 1;
-  is(server(getsecret => 'pencil')->checkpass('fred', 'crayon'), 0, 'a wrong password is no failure that dies');
+  is(server(getsecret => 'pencil')->checkpass('fred', 'crayon'), 0, 'a wrong password does not die');
 };
 
 subtest 'checkpass that has no answer dies with the reason' => sub {

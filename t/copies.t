@@ -31,7 +31,7 @@ for my $case (['none' => sasl()], ['a new one' => begun()], ['a failed one' => $
       ok(!eval { $copy->{conn}->$method; 1 }, "$method of a copied connection");
       like($@, $dead, 'dies');
     }
-    is(eval { $copy->client_new('imap', 'h')->client_start; $copy->name }, 'cram-md5', 'the copy makes connections of its own')
+    is(eval { $copy->client_new('imap', 'h')->client_start; $copy->name }, 'cram-md5', 'the copy makes its own connections')
       if $what ne 'a failed one';
   }
   is($sasl->name, $what eq 'a failed one' ? 'SCRAM-SHA-256' : $sasl->{conn} ? 'cram-md5' : 'plain', 'the original is as it was');

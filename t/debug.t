@@ -77,6 +77,6 @@ my $all = printed {
 };
 unlike($all, qr/rubber|pencil|another|\e|\x00/, 'no password, no control character');
 ok((grep { length > 600 } split /\n/, $all) == 0, 'no line without an end');
-is(printed { sasl('PLAIN', sub { die }, %client)->client_new('imap', 'h') }, '', 'a reference is no level');
+is(printed { sasl('PLAIN', sub { die }, %client)->client_new('imap', 'h') }, '', 'a reference is not a level');
 
 done_testing;

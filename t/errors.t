@@ -63,7 +63,7 @@ subtest 'where the peer speaks in our error' => sub {
     unlike($text, qr/[^\x20-\x7e]/, 'no control characters');
     cmp_ok(length $text, '<', 400, 'cut to a sane length');
   }
-  like(failed('client', 'OAUTHBEARER', { token => $SECRET }, '{"status":"insufficient_scope","scope":"mail"}'), qr/insufficient_scope/, 'but its status is told');
+  like(failed('client', 'OAUTHBEARER', { token => $SECRET }, '{"status":"insufficient_scope","scope":"mail"}'), qr/insufficient_scope/, 'but its status is reported');
   my $message = client_message('OAUTHBEARER', token => $SECRET);
   unlike(failed('client', 'OAUTHBEARER', { token => $SECRET }, $_), qr/$SECRET/, 'an echo of the token is not')
     for $message, "{\"status\":\"$SECRET\"}", "{\"status\":\"x\",\"scope\":\"Bearer $SECRET\"}";

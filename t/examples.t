@@ -85,7 +85,7 @@ END { local $?; kill TERM => $server if $server }
 sub mail_server {
   $server = open my $out, '-|', @perl, 'eg/mail-server' or die "eg/mail-server: $!";
   my ($port) = (in_time(sub { scalar <$out> }) // '') =~ /^listening on 127\.0\.0\.1:(\d+)$/;
-  ok($port, 'the mail server tells its port') or die;
+  ok($port, 'the mail server prints its port') or die;
   return ($server, $out, $port);
 }
 
@@ -153,12 +153,12 @@ sub with_server {
     $talk->("AUTH PLAIN\r\n$plain\r\nQUIT\r\n", qr/^334 \r\n235 /m, 'a continuation');
     $talk->("AUTH PLAIN =\r\nQUIT\r\n", qr/^535 /m, 'an empty initial response');
     $talk->("AUTH PLAIN\r\n*\r\nAUTH PLAIN $plain\r\nQUIT\r\n", qr/^501 .*^235 /ms, 'cancelled, then well');
-    $talk->("AUTH PLAIN !!!!\r\nAUTH PLAIN abc\r\nQUIT\r\n", qr/^501 .*^501 .*^221 /ms, 'no base64');
-    $talk->("AUTH\r\nAUTH CRAM-MD5\r\nAUTH X Y Z\r\nQUIT\r\n", qr/^501 .*^504 .*^501 /ms, 'no mechanism of ours');
+    $talk->("AUTH PLAIN !!!!\r\nAUTH PLAIN abc\r\nQUIT\r\n", qr/^501 .*^501 .*^221 /ms, 'not base64');
+    $talk->("AUTH\r\nAUTH CRAM-MD5\r\nAUTH X Y Z\r\nQUIT\r\n", qr/^501 .*^504 .*^501 /ms, 'none of our mechanisms');
     $talk->("AUTH PLAIN $plain\r\nAUTH PLAIN $plain\r\nQUIT\r\n", qr/^235 .*^503 /ms, 'twice');
     $talk->("AUTH PLAIN AHgAeA==\r\n" x 4, qr/(?:^535 .*){3}^421 /ms, 'three failures and out');
     $talk->("MAIL FROM:<x\@y>\r\nRCPT TO:<x\@y>\r\nDATA\r\nQUIT\r\n", qr/^530 .*^503 .*^503 .*^221 /ms,
-      'mail without a log-in');
+      'mail without a login');
     $talk->('x' x 600, qr/^500 /m, 'a long command line');
     $talk->('AUTH PLAIN ' . 'x' x 13_000, qr/^500 /m, 'a long response');
     $talk->("EHLO x\nQUIT\n", qr/\A220 [^\n]*\n\z/, 'a bare line feed ends no line');
@@ -172,7 +172,7 @@ sub with_server {
   my $rest = in_time(sub { join '', <$log> });
   like($rest, qr/^client \d+: logged in as fred by SCRAM-SHA-256$/m, 'the server has logged who came');
   my $why = 'SCRAM-SHA-256 server: authentication failed: wrong password or unknown user (SASL_BADAUTH)';
-  like($rest, qr/^client \d+: refused: \Q$why\E$/m, 'and why somebody was refused');
+  like($rest, qr/^client \d+: refused: \Q$why\E$/m, 'and why a client was refused');
   like($rest, qr/^stopped\n\z/m, 'and ends by SIGTERM');
   ok(close $log, 'with status 0');
 

@@ -46,7 +46,7 @@ subtest 'a server' => sub {
   is($conn->mechanism('Plain'), 'PLAIN', 'its own spelling, not that of the client');
   is($conn->mechanism('SCRAM-SHA-256'), 'scram-sha-256', 'whichever it is');
   $conn->server_start('n,,n=fred,r=abc');
-  is($told, 'SCRAM-SHA-256', 'getsecret is told the registered one');
+  is($told, 'SCRAM-SHA-256', 'getsecret gets the registered one');
   is_deeply([$conn->listmech], ['SCRAM-SHA-256', 'PLAIN'], 'what is offered are registered names');
 };
 
@@ -96,7 +96,7 @@ SKIP: for my $list ('plain', 'PLAIN plain', 'scram-sha-256 Login Plain') {
     alarm 0;
     $result;
   };
-  ok(!$in, "Net::SMTP, AUTH $list: no log-in");
+  ok(!$in, "Net::SMTP, AUTH $list: no login");
   unlike($@, qr/endless/, 'and it returns');
   close $smtp;
   kill 'TERM', $pid;

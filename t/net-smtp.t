@@ -141,7 +141,7 @@ for my $name (sort keys %refusal) {
     my $sasl = fred();
     my $smtp = greeted_by($name);
     my ($in, $died) = log_in($smtp, $sasl);
-    is($in, 1, 'Net::SMTP takes the 235 for a log-in');
+    is($in, 1, 'Net::SMTP treats the 235 as a login');
     is($smtp->code, 235, 'indeed');
     ok(!$sasl->{conn}->is_success, 'is_success is false');
     like($sasl->error, $text, 'error says why');
@@ -151,7 +151,7 @@ for my $name (sort keys %refusal) {
     $sasl = fred();
     $smtp = greeted_by($name);
     ($in, $died, my $warnings) = do { local $Authen::SASL::Rust::DIE_ON_FAILURE = 1; log_in($smtp, $sasl) };
-    is($in, undef, 'with DIE_ON_FAILURE there is no log-in');
+    is($in, undef, 'with DIE_ON_FAILURE there is no login');
     isa_ok($died, 'Authen::SASL::Rust::Error', 'what auth dies with');
     like("$died", $text, 'it says why');
     is($died->code, $code, 'code');
@@ -172,7 +172,7 @@ for my $name (qw(early at-once)) {
       local $Authen::SASL::Rust::DIE_ON_FAILURE = $dies;
       my $sasl = fred();
       my ($in, $died, $warnings) = log_in(greeted_by($name), $sasl);
-      is($in, 1, "Net::SMTP takes the 235 for a log-in, DIE_ON_FAILURE $dies");
+      is($in, 1, "Net::SMTP treats the 235 as a login, DIE_ON_FAILURE $dies");
       is("$died$warnings", '', 'in silence');
       is($sasl->error, undef, 'no step has failed');
       ok($sasl->{conn}->need_step, 'the server\'s proof is still missed');
@@ -199,7 +199,7 @@ subtest 'a wrong password' => sub {
   local $Authen::SASL::Rust::DIE_ON_FAILURE = 1;
   my $sasl = Authen::SASL->new(mechanism => 'SCRAM-SHA-256', callback => { user => 'fred', pass => 'rubber' });
   my ($in, $died) = log_in(greeted_by('honest'), $sasl);
-  ok(!$in && !$died, 'the server\'s 535 is a refusal as ever');
+  ok(!$in && !$died, 'the server\'s 535 is a refusal as usual');
   ok(!$sasl->{conn}->is_success, 'and no success');
 };
 

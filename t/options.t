@@ -146,7 +146,7 @@ subtest 'third argument: addresses, as XS has them' => sub {
   is($conn->mechanism, 'PLAIN', 'and no flags');
   is(client('2001:db8::1;1234')->property('iplocalport'), '2001:db8::1;1234', 'IPv6');
   is(server('', '192.0.2.2;143')->property('ipremoteport'), '192.0.2.2;143', 'the remote one alone');
-  is(server(undef, '192.0.2.2;143')->property('ipremoteport'), '192.0.2.2;143', 'beside undef');
+  is(server(undef, '192.0.2.2;143')->property('ipremoteport'), '192.0.2.2;143', 'together with undef');
 };
 
 subtest 'property' => sub {
@@ -241,7 +241,7 @@ subtest 'external_id' => sub {
   is($conn->property('user'), 'fred', 'user');
   ok($start->('fred', external_id => 'fred')->is_success, 'the client may repeat it');
   ok(!$start->('wilma', external_id => 'fred')->is_success, 'but not act for another');
-  ok(!$start->('fred')->is_success, 'without it nobody gets in');
+  ok(!$start->('fred')->is_success, 'without it the login fails');
 };
 
 subtest 'iterations' => sub {
@@ -287,7 +287,7 @@ subtest 'salt_key' => sub {
 
 subtest 'plugins that cannot be had' => sub {
   my $wish = sub { my @arg = @_; return eval { Authen::SASL::Rust->plugins(@arg); 1 } ? 'lives' : $@ };
-  is($wish->(path => '/no/such/folder'), 'lives', 'a folder that is not there is told, and no more');
+  is($wish->(path => '/no/such/folder'), 'lives', 'a missing directory is only reported');
   my $before = [Authen::SASL::Rust->plugins];
   is($before->[0]{file}, '/no/such/folder', 'in the report');
   like($wish->(path => '/another/one', load => 'otp'), qr/^plugins: otp: /, 'a name that cannot be had dies');

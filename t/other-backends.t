@@ -87,7 +87,7 @@ like(
   'and with :shared, on behalf of the same line'
 );
 like(run(q{use Authen::SASL::Rust qw(:shard)}),
-  qr/unknown import :shard: only ':shared' can be asked for at -e line 1/, 'a mistyped tag');
+  qr/unknown import :shard: only ':shared' is allowed at -e line 1/, 'a mistyped tag');
 
 is(
   run("use Authen::SASL qw(Rust); use Authen::SASL qw(Perl); my \$flags = 'noplaintext'; $tell"),

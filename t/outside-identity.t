@@ -68,7 +68,7 @@ subtest 'what is sent' => sub {
   is($sent->(user => 'u', authname => 'n'), 'u', 'else user');
   is($sent->(authcid => 'c', authname => 'n'), 'c', 'by its standard name, too');
   is($sent->(authname => 'n'), 'n', 'else authname');
-  is($sent->(auth => 'a', user => 'u'), 'u', 'beside auth, user is whom to act as');
+  is($sent->(auth => 'a', user => 'u'), 'u', 'with auth, user is the authzid');
   is($sent->(), '', 'else nothing');
   is($sent->(user => 'u', canonuser => sub { "$_[1] $_[4]" }), 'AUTHZID u', 'canonuser gets it as the authorization identity');
 };

@@ -144,7 +144,7 @@ subtest 'what cannot be done' => sub {
 
 # A terminal made by script(1): its screen contents go to the output.
 subtest 'at a terminal' => sub {
-  plan skip_all => 'there is no script(1) of util-linux'
+  plan skip_all => 'script(1) of util-linux is missing'
     unless (qx{script --version 2>/dev/null} || '') =~ /util-linux/;
   my $count = 0;
   my $typed = sub {
@@ -234,11 +234,11 @@ subtest 'who may read the file cannot lock it' => sub {
   ok(eval { $accounts->setpass('fred', 'crayon'); 1 }, 'a change in spite of its lock') or diag $@;
   ok($accounts->check('fred', 'crayon'), 'is made');
   my $lock = "$folder/.read-by-a-group.lock";
-  is((stat $lock)[2] & 07777, 0600, 'the lock is a file that nobody else can open');
+  is((stat $lock)[2] & 07777, 0600, 'no other user can open the lock file');
   is((stat $file)[2] & 07777, 0640, "the users' file stays as it was");
   unlink $lock or die "$lock: $!";
   symlink 'elsewhere', $lock or die "symlink: $!";
-  ok(!eval { $accounts->setpass('fred', 'x'); 1 }, 'a symbolic link is no lock');
+  ok(!eval { $accounts->setpass('fred', 'x'); 1 }, 'a symbolic link is not a lock');
   ok(!-e "$folder/elsewhere", 'and nothing is made there');
   unlink $lock or die "$lock: $!";
   open my $open, '>', $lock or die "$lock: $!";

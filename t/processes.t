@@ -36,7 +36,7 @@ subtest 'exit' => sub {
     user => q{client('PLAIN', user => $exit, pass => 'x')->client_start},
     'own values' => q{client('PLAIN', user => 'x', pass => [$exit, 1])->client_start},
     checkpass => q{server('PLAIN', checkpass => $exit)->server_start($PLAIN)},
-    'checkpass beside a continuation' => q{server('PLAIN', checkpass => $exit)->server_start($PLAIN, sub { })},
+    'checkpass with a continuation' => q{server('PLAIN', checkpass => $exit)->server_start($PLAIN, sub { })},
     getsecret => q{server('SCRAM-SHA-256', getsecret => $exit)->server_start('n,,n=fred,r=abc')},
     continuation => q{server('PLAIN', checkpass => sub { $_[2]->(1) })->server_start($PLAIN, $exit)},
     'late continuation' => q{my $l; my $s = server('PLAIN', checkpass => sub { $l = $_[2]; 0 }); $s->server_start($PLAIN, $exit); $l->(1)},
@@ -88,7 +88,7 @@ subtest 'fork' => sub {
     print $client->client_start, "\n";
   };
   my %nonce = map { $_ => 1 } split /\n/, run($nonces)->[2];
-  is(scalar keys %nonce, 6, 'CVE-2025-40918: a fork has nonces of its own');
+  is(scalar keys %nonce, 6, 'CVE-2025-40918: a fork has its own nonces');
 };
 
 subtest 'threads' => sub {
@@ -116,7 +116,7 @@ subtest 'threads' => sub {
         push @failed, 'the continuation was called when dropped' if @got;
         for (1 .. 50) {
           my $c = client('PLAIN', user => sub { 'wilma' }, pass => 'x');
-          push @failed, 'a connection of its own failed' unless $c->client_start eq "\0wilma\0x";
+          push @failed, 'its own connection failed' unless $c->client_start eq "\0wilma\0x";
           my $k = $sasl->client_new('i', 'h');
           my $s = $sasl->server_new('i', 'h');
           $k->client_step($s->server_step($k->client_step($s->server_start($k->client_start))));

@@ -206,7 +206,7 @@ subtest 'an unusable secret shows to the operator alone' => sub {
       my ($unknown) = $dialogue->($mechanism, undef);
       my ($dialogue, $error, $logged) = $dialogue->($mechanism, $secret);
       is($dialogue, $unknown, "$mechanism: the dialogue and code of an unknown user");
-      like($error, qr/answered as for a wrong password/, 'and an error of its own');
+      like($error, qr/answered as for a wrong password/, 'and its own error');
       like($logged, qr/\A$mechanism server: user 'fred': /, 'which is logged');
       unlike("$error $logged", qr/pencil|\$4096:/, 'without the secret');
     }
@@ -217,12 +217,12 @@ subtest 'an unusable secret shows to the operator alone' => sub {
     my @said = map { s/[rs]=[^,]+//gr } exchange($server, client($mechanism, $user, 'pencil'));
     is("@said", join(' ', map { s/[rs]=[^,]+//gr } exchange($unknown, client($mechanism, 'nobody', 'pencil'))), "$mechanism: as unknown");
     is($server->code, $unknown->code, 'with the same code');
-    like($server->error, qr/$reason/, 'and a reason of its own');
+    like($server->error, qr/$reason/, 'and its own reason');
   }
 };
 
 # A separate program: in this process the key has already been made.
-subtest 'made-up salts are the same in forks that the module was loaded for' => sub {
+subtest 'mock salts are the same in forks if the module was loaded before' => sub {
   my $program = <<'END';
 use Authen::SASL qw(Rust);
 $| = 1;

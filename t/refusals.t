@@ -59,7 +59,7 @@ subtest 'eg/mail-server and Net::SMTP' => sub {
   local $SIG{__WARN__} = sub { push @warnings, @_ };
   for my $who (['fred', 'rubber'], ['nobody', 'pencil']) {
     my $smtp = Net::SMTP->new('127.0.0.1', Port => $server->{port}, Timeout => 60) or die "connect: $@";
-    ok(!$smtp->auth(@$who), "$who->[0]: no log-in");
+    ok(!$smtp->auth(@$who), "$who->[0]: no login");
     is($smtp->code, 535, 'by the reply that every client knows');
     is_deeply(\@warnings, [], 'and without a warning of perl');
     $smtp->quit;
@@ -79,12 +79,12 @@ subtest 'eg/mail-server and Net::SMTP' => sub {
   my $say = client_of($server);
   $say->('');
   like($say->('AUTH PLAIN '), qr/^334 /, "a blank after the mechanism's name is taken");
-  like($say->('AGZyZWQAcGVuY2ls'), qr/^235 /, 'and the log-in goes on');
+  like($say->('AGZyZWQAcGVuY2ls'), qr/^235 /, 'and the login goes on');
   my $scram = 'AUTH SCRAM-SHA-256 ' . encode_base64('n,,n=fred,r=abc', '');
   $say = client_of($server);
   $say->('');
   for my $end ('*', 'no base64', '*') {
-    like($say->($scram), qr/^334 /, 'a log-in that is begun');
+    like($say->($scram), qr/^334 /, 'a login that has begun');
     like($say->($end), qr/^501 /, "... and ended by '$end'");
   }
   like($say->(''), qr/^421 /, 'is one that has failed');
@@ -125,7 +125,7 @@ subtest 'eg/event-server' => sub {
   like($say->(''), qr/^\+OK/, 'the next one');
   my $log = stop($server);
   is(scalar(() = $log =~ /^refused: SCRAM-SHA-256 server: authentication failed/mg), 3, 'each refusal is in the log');
-  is(scalar(() = $log =~ /^refused: the log-in was not finished$/mg), 1, 'and a client that hangs up in the middle');
+  is(scalar(() = $log =~ /^refused: the login was not finished$/mg), 1, 'and a client that hangs up in the middle');
 };
 
 subtest 'eg/event-server, and a directory that is away' => sub {
@@ -141,10 +141,10 @@ subtest 'eg/event-server, and a directory that is away' => sub {
   no warnings qw(redefine once);
   local *EventServer::Session::reply = sub { push @said, $_[1]; return };
   $session->finish(1);
-  is_deeply(\@said, ['-ERR [SYS/TEMP] try again later'], 'which is no mistake of the client');
+  is_deeply(\@said, ['-ERR [SYS/TEMP] try again later'], 'which is not a mistake of the client');
 };
 
-subtest 'what the user is told' => sub {
+subtest 'what the user sees' => sub {
   my $server = Authen::SASL->new(mechanism => 'SCRAM-SHA-256', callback => { getsecret => sub { 'pencil' } })->server_new('imap', 'h');
   my $client = Authen::SASL->new(mechanism => 'SCRAM-SHA-256', callback => { user => 'fred', pass => 'rubber' })->client_new('imap', 'h');
   $client->client_step($server->server_step($client->client_step($server->server_start($client->client_start))));

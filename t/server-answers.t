@@ -51,7 +51,7 @@ subtest 'empty passwords' => sub {
   is_deeply([$login->server_step('')], [], 'LOGIN refuses one');
   for my $mechanism (qw(CRAM-MD5 DIGEST-MD5 SCRAM-SHA-256)) {
     my ($client, $server) = exchange(client($mechanism, user => 'fred', pass => 'x'), server($mechanism, getsecret => sub { '' }));
-    ok(!$server->is_success && defined $server->error, "$mechanism: an empty stored password lets nobody in");
+    ok(!$server->is_success && defined $server->error, "$mechanism: with an empty stored password no login succeeds");
   }
 };
 
@@ -80,7 +80,7 @@ subtest 'the return value, and the continuation' => sub {
   is_deeply(\@got, [['']], 'it gets a message that needs no callback');
   my $kept;
   $conn = server('PLAIN', checkpass => sub { $kept = $_[2]; return 1 });
-  is_deeply([$conn->server_start($PLAIN)], [], 'a kept $cb is no yes where nobody could hear a later answer');
+  is_deeply([$conn->server_start($PLAIN)], [], 'a kept $cb does not count as true if no continuation could get a later answer');
   like($conn->error, qr/kept its continuation to answer later/, 'and the error says so');
   $kept->(1);
   ok(!$conn->is_success, 'nor is it then');
@@ -117,7 +117,7 @@ subtest 'deferred answers' => sub {
   $conn->server_start("\0wilma\0x", sub { push @got, ['new'] });
   $old->(1);
   is_deeply(\@got, [], 'an answer to an exchange that a new one has replaced is ignored');
-  ok(!$conn->is_success, 'it authenticates nobody');
+  ok(!$conn->is_success, 'it authenticates no user');
   $later->(0);
   is_deeply(\@got, [['new']], 'the new one has its own');
   ok(!$conn->is_success, 'which is no');
@@ -171,7 +171,7 @@ subtest 'dropped continuations' => sub {
   is_deeply(\@got, [[]], 'and the continuation hears of it, once');
   $conn->server_start($PLAIN, sub { push @got, [@_] });
   $later->(1);
-  ok($conn->is_success, 'the connection can begin anew');
+  ok($conn->is_success, 'the connection can begin again');
   undef $later;
   is(scalar @got, 2, 'a continuation that was called is dropped silently');
 
@@ -216,7 +216,7 @@ subtest 'getsecret' => sub {
     ['salt', $salt], ['stored_key', $stored], ['server_key', $server_key]);
   my $asked;
   for my $case (
-    ['the password', 'pencil'], ['a stored key', $text], ["Dovecot's spelling", "{SCRAM-SHA-256}$iterations,$salt,$stored,$server_key"],
+    ['the password', 'pencil'], ['a verifier', $text], ["Dovecot's spelling", "{SCRAM-SHA-256}$iterations,$salt,$stored,$server_key"],
     ['a hash', \%hash],
   ) {
     my ($name, $secret) = @$case;
@@ -250,7 +250,7 @@ subtest 'getsecret' => sub {
       client('SCRAM-SHA-256', user => 'fred', pass => $pass), server('SCRAM-SHA-256', getsecret => sub { $secret }));
     ok(!$server->is_success, "$name: no success");
     is($server->code, $unknown->code, 'and the code of an unknown user');
-    like($server->error, qr/getsecret.*answered as for a wrong password/, 'but an error of its own');
+    like($server->error, qr/getsecret.*answered as for a wrong password/, 'but its own error');
   }
 };
 
@@ -262,7 +262,7 @@ subtest 'authorize' => sub {
     $conn->server_start("$authzid\0fred\0x");
     return $conn;
   };
-  ok($start->($_)->is_success, "allowed by default, beside checkpass: '$_'")
+  ok($start->($_)->is_success, "allowed by default, with checkpass: '$_'")
     for '', 'fred', 'fred@example.net', 'fred@mail.example.org';
   for my $other ('wilma', 'Fred', 'fred@', 'fred@example.com', 'fredx', 'xfred@example.net', 'fred@example.net ') {
     my $conn = $start->($other);
@@ -276,7 +276,7 @@ subtest 'authorize' => sub {
     ok(!$start->('wilma', authorize => sub { $no })->is_success, 'no: ' . (defined $no ? "'$no'" : 'undef'));
   }
   my $conn = $start->('wilma', authorize => sub { 1 });
-  is($conn->property('user'), 'wilma', 'property user is whom to act as');
+  is($conn->property('user'), 'wilma', 'property user is the authzid');
   is($conn->property('authuser'), 'fred', 'authuser who it is');
 };
 

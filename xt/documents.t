@@ -107,7 +107,7 @@ my ($changes) = slurp('Changes') =~ /^(\d\S*)/m;
 is($changes, Authen::SASL::Rust->VERSION, 'Changes begin with this version');
 
 for my $file (sort values %module) {
-  is(`perltidy -pro=.perltidyrc -st $file | diff $file -`, '', "$file: perltidy leaves it as it is");
+  is(`perltidy -pro=.perltidyrc -st $file | diff $file -`, '', "$file: perltidy does not change it");
 }
 
 done_testing;

@@ -9,7 +9,7 @@ use Test::More;
 plan skip_all => 'ELF alone has these' unless $^O eq 'linux';
 
 my ($object) = glob 'blib/arch/auto/Authen/SASL/Rust/Rust.so';
-BAIL_OUT('there is no extension; build first') unless defined $object && -s $object;
+BAIL_OUT('the extension is missing; build first') unless defined $object && -s $object;
 my $dynamic = qx{LC_ALL=C readelf -dW '$object'};
 is($?, 0, 'readelf reads it');
 like($dynamic, qr/\((?:FLAGS|BIND_NOW)\).*\bBIND_NOW\b|\(BIND_NOW\)/, 'BIND_NOW');

@@ -309,7 +309,7 @@ subtest 'Net::POP3' => sub {
   waitpid $child, 0;
   is($?, 0, 'the server ends with its test');
   my $pid = open my $out, '-|', @PERL, 'eg/event-server', '--delay', '0.1' or die "eg/event-server: $!";
-  my ($port) = <$out> =~ /\Alistening on 127\.0\.0\.1:(\d+)$/ or die 'eg/event-server does not tell its port';
+  my ($port) = <$out> =~ /\Alistening on 127\.0\.0\.1:(\d+)$/ or die 'eg/event-server does not print its port';
   for my $case ('SCRAM-SHA-256 pencil', 'SCRAM-SHA-256 rubber', 'PLAIN pencil', 'PLAIN rubber') {
     my ($mechanism, $password) = split / /, $case;
     my $right = $password eq 'pencil' ? 1 : 0;

@@ -28,7 +28,7 @@ if (-e '.git') {
   is($?, 0, 'git lists its files');
   my $skip = ExtUtils::Manifest::maniskip();
   my @missing = grep { !exists $files->{$_} && !$skip->($_) } split /\0/, $known;
-  is_deeply(\@missing, [], 'every file that git knows is in it, unless MANIFEST.SKIP says otherwise');
+  is_deeply(\@missing, [], 'every tracked file is in it, unless MANIFEST.SKIP excludes it');
 }
 
 done_testing;

@@ -42,7 +42,7 @@ is($report->status, 0, 'the program ended well');
 is($report->said, 'thread done', 'and did everything');
 ok($report->is_whole, "valgrind's report is whole");
 is_deeply([$report->wrong], [], 'no wrong access anywhere');
-is_deeply([$report->lost_by_us], [], 'nothing lost below a frame of ours');
+is_deeply([$report->lost_by_us], [], 'no leak with a stack frame of ours');
 note scalar($report->lost) - $report->lost_by_us, ' blocks lost by perl itself';
 
 done_testing;

@@ -1,4 +1,4 @@
-//! The AUTH line protocol: its codec at any split, and the client's end against the server's.
+//! The AUTH line protocol: its codec with any split, and the client against the server.
 #![no_main]
 #![allow(missing_docs)]
 
@@ -12,17 +12,17 @@ use authen_sasl_rust::contract::Side;
 use authen_sasl_rust::negotiate;
 use authen_sasl_rust::world::LocalWorld;
 use authen_sasl_rust_fuzz::application::answer;
-use authen_sasl_rust_fuzz::facts::{configure, Facts};
+use authen_sasl_rust_fuzz::facts::{configure, ExchangeFacts};
 use authen_sasl_rust_fuzz::input::Input;
 use authen_sasl_rust_fuzz::ledger::Ledger;
 use authen_sasl_rust_fuzz::memory;
-use authen_sasl_rust_fuzz::network::edit;
+use authen_sasl_rust_fuzz::network::damage;
 use authen_sasl_rust_fuzz::party::world;
 
-/// Moves of one input, at most.
+/// Maximum number of moves per input.
 const MOVES: usize = 64;
-/// Longest token that the server reads.
-const TOKENS: usize = 4096;
+/// The server's limit for the size of tokens.
+const TOKEN_LIMIT: usize = 4096;
 const LISTS: [&str; 6] = [
     "SCRAM-SHA-256 PLAIN",
     "PLAIN",
@@ -32,7 +32,7 @@ const LISTS: [&str; 6] = [
     "SCRAM-SHA-1-PLUS SCRAM-SHA-1 EXTERNAL ANONYMOUS",
 ];
 
-/// What a stream of messages holds, read in pieces: the messages, the fault if any, the bytes that were taken.
+/// Reads a stream of messages in pieces. Returns the messages, the fault if any, and the number of bytes read.
 fn decode<M: Message>(
     stream: &[u8],
     limit: usize,
@@ -48,7 +48,7 @@ fn decode<M: Message>(
                 Ok(Some(message)) => messages.push(message.to_bytes()),
                 Ok(None) => break,
                 Err(fault) => {
-                    assert!(decoder.next(&mut &b"quit\r\n"[..]).is_err(), "a stream goes on after a fault");
+                    assert!(decoder.next(&mut &b"quit\r\n"[..]).is_err(), "a stream continues after a fault");
                     return (messages, format!("{fault:?}"), 0);
                 }
             }
@@ -65,10 +65,10 @@ fn codec<M: Message>(mut input: Input<'_>) {
     let mut cuts = input.cuts();
     let stream = input.rest();
     // A line, and a token twice while its buffer grows.
-    let most = 16_384 + 4 * LINE_LIMIT + 8 * stream.len();
-    let whole = memory::bounded(most, || decode::<M>(stream, limit, |there| there));
-    assert_eq!(decode::<M>(stream, limit, |there| cuts.next(there)), whole, "the split makes a difference");
-    // Every message has one spelling.
+    let memory_limit = 16_384 + 4 * LINE_LIMIT + 8 * stream.len();
+    let whole = memory::bounded(memory_limit, || decode::<M>(stream, limit, |there| there));
+    assert_eq!(decode::<M>(stream, limit, |there| cuts.next(there)), whole, "splitting changes the result");
+    // Every message has exactly one encoding.
     let printed = whole.0.concat();
     assert!(stream.starts_with(&printed));
     assert!(whole.2 == 0 || printed == stream);
@@ -76,7 +76,7 @@ fn codec<M: Message>(mut input: Input<'_>) {
 
 /// Both ends and the bytes between them.
 struct Dialogue {
-    facts: Facts,
+    facts: ExchangeFacts,
     client: Client,
     server: Server,
     ledger: Ledger,
@@ -89,7 +89,7 @@ struct Dialogue {
     accepts: bool,
     /// The server's application never answers.
     silent: bool,
-    /// The server's dialogue is over: it says nothing more.
+    /// The server's dialogue has ended: it sends nothing more.
     over: bool,
     authenticated: bool,
     done: bool,
@@ -103,7 +103,7 @@ impl Dialogue {
         loop {
             let before = input;
             let mut event = self.server.receive(&mut input, &mut self.worlds[1].lend());
-            self.ledger.taken(&before[..before.len() - input.len()]);
+            self.ledger.received(&before[..before.len() - input.len()]);
             while let ServerEvent::Ask = event {
                 if self.silent {
                     return;
@@ -111,12 +111,12 @@ impl Dialogue {
                 let (answer, _) = answer(self.server.question().expect("a question"), &self.facts);
                 event = self.server.answer(answer, &mut self.worlds[1].lend());
             }
-            let unjudged = matches!(event, ServerEvent::Unavailable(_));
+            let is_unavailable = matches!(event, ServerEvent::Unavailable(_));
             match event {
                 ServerEvent::Authenticated => {
-                    self.judge();
+                    self.check_success();
                     self.ledger.ended();
-                    self.said();
+                    self.pass_output();
                     match self.accepts {
                         true => self.server.accept(),
                         false => self.server.refuse(Word::Unauthorized),
@@ -136,30 +136,33 @@ impl Dialogue {
                 | ServerEvent::Command(_)
                 | ServerEvent::Broken(_)
                 | ServerEvent::Unavailable(_) => {
-                    if unjudged {
+                    if is_unavailable {
                         self.ledger.ended();
                     }
                     let length = self.to_client.len();
-                    self.said();
+                    self.pass_output();
                     assert!(self.to_client.len() == length || !self.over, "output after the end");
                     self.over = true;
                     self.ledger.over();
                     let left = input.len();
                     self.server.receive(&mut input, &mut self.worlds[1].lend());
-                    assert!(input.len() == left && self.server.output().is_empty(), "it takes what is not its own");
+                    assert!(
+                        input.len() == left && self.server.output().is_empty(),
+                        "it takes bytes of the next protocol"
+                    );
                     break;
                 }
             }
-            self.said();
+            self.pass_output();
         }
-        self.said();
+        self.pass_output();
     }
 
-    /// What the server says is on the way to the client. A list has no mechanism that is not offered.
-    fn said(&mut self) {
+    /// Passes the server's output on to the client. Mechanism lists contain only offered mechanisms.
+    fn pass_output(&mut self) {
         let output = self.server.output();
         if !self.authenticated {
-            for list in self.ledger.said(&output) {
+            for list in self.ledger.sent(&output) {
                 negotiate::names(&list).for_each(|name| self.is_listed(name));
             }
         }
@@ -168,10 +171,10 @@ impl Dialogue {
 
     fn is_listed(&self, name: &str) {
         let own = negotiate::names(self.offered).any(|listed| listed.eq_ignore_ascii_case(name));
-        assert!(own && self.facts.lists(name), "{name} is not in the server's lists");
+        assert!(own && self.facts.lists(name), "{name} is not offered, or not in the mech_list");
     }
 
-    /// The connection is gone.
+    /// The connection is lost.
     fn hang_up(&mut self) {
         if let Some(failure) = self.server.hang_up() {
             assert!(self.server.session.failure().is_some_and(|known| known.to_string() == failure.to_string()));
@@ -181,14 +184,14 @@ impl Dialogue {
         assert!(self.server.hang_up().is_none(), "an exchange ends twice");
     }
 
-    /// Who is authenticated has the secret, unless the mechanism knows none.
-    fn judge(&self) {
+    /// The client of a success knows the secret, unless the mechanism has none.
+    fn check_success(&self) {
         let mechanism = self.server.session.mechanism().map_or("", |mechanism| mechanism.name);
         self.is_listed(mechanism);
         if !["ANONYMOUS", "EXTERNAL"].contains(&mechanism) {
             assert!(self.facts.client_knows && self.facts.user_known, "{mechanism}: a success without the secret");
         }
-        assert!(self.server.session.layer().is_none(), "there is no room for a layer");
+        assert!(self.server.session.layer().is_none(), "the protocol has no security layer");
         let who = if mechanism == "ANONYMOUS" { "anonymous" } else { self.facts.name };
         assert_eq!(self.server.identity().authcid.as_deref(), Some(who));
     }
@@ -211,7 +214,7 @@ impl Dialogue {
                     let mechanism = self.client.session.mechanism().map_or("", |mechanism| mechanism.name);
                     let mutual = mechanism.starts_with("SCRAM-") || mechanism == "DIGEST-MD5";
                     if !self.tampered {
-                        assert!(self.authenticated, "the client is in, says the client alone");
+                        assert!(self.authenticated, "only the client believes that it is authenticated");
                     }
                     assert!(!mutual || self.server.session.is_success() || self.facts.client_knows, "{mechanism}");
                     self.done = true;
@@ -236,11 +239,11 @@ impl Dialogue {
             1 => self.consume(usize::from(input.byte()).min(self.to_client.len())),
             2 => {
                 self.tampered = true;
-                self.to_server = edit(std::mem::take(&mut self.to_server), input);
+                self.to_server = damage(std::mem::take(&mut self.to_server), input);
             }
             3 => {
                 self.tampered = true;
-                self.to_client = edit(std::mem::take(&mut self.to_client), input);
+                self.to_client = damage(std::mem::take(&mut self.to_client), input);
             }
             4 => self.serve(self.to_server.len()),
             _ => self.consume(self.to_client.len()),
@@ -251,12 +254,12 @@ impl Dialogue {
 fn dialogue(mut input: Input<'_>) {
     let (wanted, offered) = (*input.choose(&LISTS), *input.choose(&LISTS));
     let what = input.byte();
-    let facts = Facts::read("PLAIN", &mut input);
+    let facts = ExchangeFacts::read("PLAIN", &mut input);
     let lent = |side| world(side, &facts, Default::default());
     let mut talk = Dialogue {
         client: Client::new(if what & 1 == 0 { offered } else { wanted }, authen_sasl_rust::mechanism::registry()),
-        server: Server::new(offered, authen_sasl_rust::mechanism::registry()).with_token_limit(TOKENS),
-        ledger: Ledger::new(TOKENS),
+        server: Server::new(offered, authen_sasl_rust::mechanism::registry()).with_token_limit(TOKEN_LIMIT),
+        ledger: Ledger::new(TOKEN_LIMIT),
         offered,
         worlds: [lent(Side::Client), lent(Side::Server)],
         to_server: Vec::new(),
@@ -280,14 +283,14 @@ fn dialogue(mut input: Input<'_>) {
         }
         talk.act(&mut input);
     }
-    // Or the connection breaks in the middle.
+    // Otherwise the connection is lost in the middle.
     for _ in 0..if what & 4 == 0 { 8 } else { 0 } {
         talk.serve(talk.to_server.len());
         talk.consume(talk.to_client.len());
     }
     talk.hang_up();
     if !talk.tampered && what & 4 == 0 {
-        assert_eq!(talk.done, talk.authenticated, "the ends disagree");
+        assert_eq!(talk.done, talk.authenticated, "client and server disagree");
     }
 }
 

@@ -1,21 +1,21 @@
-//! The real client against the real server of each mechanism, over a network that the input commands.
+//! The real client against the real server of each mechanism, over a network that the input controls.
 #![no_main]
 #![allow(missing_docs)]
 
 use authen_sasl_rust::contract::Side;
 use authen_sasl_rust::mechanism::ALL;
-use authen_sasl_rust_fuzz::facts::Facts;
+use authen_sasl_rust_fuzz::facts::ExchangeFacts;
 use authen_sasl_rust_fuzz::input::Input;
 use authen_sasl_rust_fuzz::network::Network;
 use authen_sasl_rust_fuzz::party::Party;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut input = Input::new(data);
-    let facts = Facts::read(input.choose(ALL).name, &mut input);
+    let facts = ExchangeFacts::read(input.choose(ALL).name, &mut input);
     let mut network = Network::new(&facts);
     network.play(&mut input);
     if !facts.client_knows {
-        // What a wrong password shows, an unknown user must show, whatever the client says.
+        // An unknown user must look like a wrong password, whatever the client sends.
         let mut facts = facts;
         facts.user_known = !facts.user_known;
         let mut other = Party::new(Side::Server, &facts);

@@ -1,40 +1,40 @@
-//! The security layers of DIGEST-MD5 and their framing, both ways, at any split, whole and damaged.
+//! The security layers of DIGEST-MD5 and their framing: in both directions, with any split, intact and damaged.
 #![no_main]
 #![allow(missing_docs)]
 
 use authen_sasl_rust::contract::Abilities;
 use authen_sasl_rust::error::{Error, Misuse};
 use authen_sasl_rust::layer::{lock, SharedLayer};
-use authen_sasl_rust_fuzz::facts::Facts;
+use authen_sasl_rust_fuzz::facts::ExchangeFacts;
 use authen_sasl_rust_fuzz::input::Input;
 use authen_sasl_rust_fuzz::memory;
-use authen_sasl_rust_fuzz::network::{edit, Network};
+use authen_sasl_rust_fuzz::network::{damage, Network};
 
-/// Moves of one input, at most.
+/// Maximum number of moves per input.
 const MOVES: usize = 100;
-/// Bytes of plaintext of one way, at most: each may be delivered by itself.
-const MOST: usize = 8192;
+/// Maximum plaintext per direction in bytes. Each byte may be delivered separately.
+const MAX_PLAINTEXT: usize = 8192;
 
-/// One way of the traffic.
-struct Way {
+/// One direction of the traffic.
+struct Direction {
     from: SharedLayer,
     to: SharedLayer,
     /// All plaintext that was sent.
     sent: Vec<u8>,
     /// How much of it was read.
     read: usize,
-    /// How much of it was compared with what came out.
+    /// How much of it was compared with the received plaintext.
     compared: usize,
-    /// Frames, or what has become of them, and how much of them was delivered.
+    /// Frames, possibly damaged, and how much of them was delivered.
     wire: Vec<u8>,
     delivered: usize,
     tampered: bool,
 }
 
-impl Way {
+impl Direction {
     fn send(&mut self, length: usize) {
         let start = self.sent.len();
-        let length = length.min(MOST - start);
+        let length = length.min(MAX_PLAINTEXT - start);
         self.sent.extend((start..start + length).map(|at| (at * 7 + (at >> 8)) as u8));
         let (mut from, before) = (lock(&self.from), self.wire.len());
         match from.frame(&self.sent[start..], &mut self.wire) {
@@ -62,27 +62,27 @@ impl Way {
         let bytes = &self.wire[self.delivered..];
         let bytes = &bytes[..count.min(bytes.len())];
         self.delivered += bytes.len();
-        // What waits is copied when its buffer grows, to one of twice the size.
+        // A growing buffer is copied to one of twice the size.
         let limit = 16_384 + 4 * (to.plaintext().len() + to.wanted().min(1 << 17) + bytes.len());
         let fed = memory::bounded(limit, || to.feed(bytes));
         match fed {
             Ok(()) => assert!(before.is_none() && to.wanted() > 0),
             Err(_) => {
-                assert!(self.tampered || before.is_some(), "an honest frame is refused: {:?}", to.failure());
+                assert!(self.tampered || before.is_some(), "an intact frame is refused: {:?}", to.failure());
                 assert!(to.failure().is_some() && to.plaintext().is_empty() && !to.in_frame());
-                assert!(to.frame(b"x", &mut Vec::new()).is_err(), "a layer works on after an error");
+                assert!(to.frame(b"x", &mut Vec::new()).is_err(), "a layer still works after an error");
                 assert!(to.decode(&mut [0; 64]).is_err() && to.encode(&mut [0; 256], 1).is_err());
             }
         }
-        // Whatever was done to the frames: what comes out is what went in, from the beginning.
+        // Whatever was done to the frames, the received plaintext is a prefix of what was sent.
         let known = self.compared - self.read;
         if let Some(new) = to.plaintext().get(known..) {
-            assert!(self.sent[self.compared..].starts_with(new), "other plaintext than was sent");
+            assert!(self.sent[self.compared..].starts_with(new), "plaintext that was not sent");
             self.compared += new.len();
         }
     }
 
-    /// What is on the way.
+    /// The number of bytes on their way.
     fn left(&self) -> usize {
         self.wire.len() - self.delivered
     }
@@ -99,7 +99,7 @@ impl Way {
         to.consume(count);
     }
 
-    /// One message without framing, which is possible where nothing is on the way.
+    /// Encodes and decodes one message in place, which is possible while no frame is on its way.
     fn in_place(&mut self, length: usize) {
         let (mut from, mut to) = (lock(&self.from), lock(&self.to));
         let healthy = from.failure().is_none() && to.failure().is_none();
@@ -121,13 +121,13 @@ impl Way {
 
 fn run(data: &[u8]) -> Option<()> {
     let mut input = Input::new(data);
-    let mut facts = Facts::read("DIGEST-MD5", &mut input);
+    let mut facts = ExchangeFacts::read("DIGEST-MD5", &mut input);
     (facts.client_knows, facts.user_known, facts.authzid) = (true, true, None);
     facts.server_abilities = Abilities::CREDENTIALS;
     let mut network = Network::new(&facts);
     network.play(&mut Input::new(&[]));
     let (client, server) = (network.evidence.client.session.layer()?, network.evidence.server.session.layer()?);
-    let way = |from: &SharedLayer, to: &SharedLayer| Way {
+    let direction = |from: &SharedLayer, to: &SharedLayer| Direction {
         from: from.clone(),
         to: to.clone(),
         sent: Vec::new(),
@@ -137,51 +137,51 @@ fn run(data: &[u8]) -> Option<()> {
         delivered: 0,
         tampered: false,
     };
-    let mut ways = [way(client, server), way(server, client)];
+    let mut directions = [direction(client, server), direction(server, client)];
     for _ in 0..MOVES {
         if input.is_empty() {
             break;
         }
         let what = input.byte();
-        let way = &mut ways[usize::from(what >> 7)];
+        let direction = &mut directions[usize::from(what >> 7)];
         match what % 8 {
-            0 => way.send(usize::from(input.byte())),
-            1 => way.send(input.short() % 10_000),
-            2 => way.deliver(usize::from(input.byte())),
+            0 => direction.send(usize::from(input.byte())),
+            1 => direction.send(input.short() % 10_000),
+            2 => direction.deliver(usize::from(input.byte())),
             3 => {
                 let mut cuts = input.cuts();
-                while way.left() > 0 {
-                    let count = cuts.next(way.left());
-                    way.deliver(count);
+                while direction.left() > 0 {
+                    let count = cuts.next(direction.left());
+                    direction.deliver(count);
                 }
             }
             4 => {
-                let before = way.wire.split_off(way.delivered);
-                way.wire = edit(before.clone(), &mut input);
-                way.delivered = 0;
-                way.tampered |= way.wire != before;
+                let before = direction.wire.split_off(direction.delivered);
+                direction.wire = damage(before.clone(), &mut input);
+                direction.delivered = 0;
+                direction.tampered |= direction.wire != before;
             }
-            5 => way.take(input.short(), input.string()),
-            6 => way.in_place(input.short() % 10_000),
+            5 => direction.take(input.short(), input.string()),
+            6 => direction.in_place(input.short() % 10_000),
             _ => {
-                // The peer is gone: in the middle of a frame that is an error, and only there.
-                let mut to = lock(&way.to);
+                // The peer disconnects: this is an error only in the middle of a frame.
+                let mut to = lock(&direction.to);
                 let ends = to.in_frame() || to.failure().is_some();
                 to.cut();
                 assert_eq!(to.failure().is_some(), ends);
-                way.tampered |= ends;
+                direction.tampered |= ends;
             }
         }
     }
-    for way in ways.iter_mut().filter(|way| !way.tampered) {
-        way.deliver(usize::MAX);
-        let to = lock(&way.to);
-        assert!(to.failure().is_some() || way.sent[way.read..] == *to.plaintext(), "something is missing");
+    for direction in directions.iter_mut().filter(|direction| !direction.tampered) {
+        direction.deliver(usize::MAX);
+        let to = lock(&direction.to);
+        assert!(to.failure().is_some() || direction.sent[direction.read..] == *to.plaintext(), "something is missing");
     }
     Some(())
 }
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    // Policies under which there is no layer have nothing to show here.
+    // Under some policies there is no layer: nothing to test.
     let _ = run(data);
 });

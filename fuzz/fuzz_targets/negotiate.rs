@@ -1,4 +1,4 @@
-//! Options by name, lists of mechanisms, and the choice among them.
+//! Options by name, mechanism lists, and negotiation.
 #![no_main]
 #![allow(missing_docs)]
 
@@ -10,7 +10,7 @@ use authen_sasl_rust::negotiate;
 use authen_sasl_rust::session::Session;
 use authen_sasl_rust_fuzz::input::Input;
 
-/// Every option, and some that are none.
+/// All options, and some unknown ones.
 const OPTIONS: [&str; 30] = [
     "service",
     "serverfqdn",
@@ -44,7 +44,7 @@ const OPTIONS: [&str; 30] = [
     "delegated_ccache",
 ];
 
-/// Sets an option and checks that reading inverts it, and that a refusal changes nothing.
+/// Sets an option. Reading must return the value, and a refused value must not change anything.
 fn set(config: &mut Config, name: &str, value: Option<&str>) {
     let before = all(config);
     match config.set(name, value) {
@@ -53,11 +53,11 @@ fn set(config: &mut Config, name: &str, value: Option<&str>) {
             assert_eq!(all(config), before, "{name}: a refused value has changed something");
         }
         Ok(()) => {
-            assert!(config::OPTIONS.contains(&name), "{name}: no such option, and it is taken");
+            assert!(config::OPTIONS.contains(&name), "{name}: an unknown option is accepted");
             let read = config.get(name);
-            assert!(!name.ends_with("salt_key") || read.is_none(), "a secret is given back");
+            assert!(!name.ends_with("salt_key") || read.is_none(), "a secret can be read");
             if let (Some(text), Some(_)) = (&read, value) {
-                assert_eq!(config.set(name, Some(text)), Ok(()), "{name}: {text} is not taken back");
+                assert_eq!(config.set(name, Some(text)), Ok(()), "{name}: {text} is not accepted again");
                 assert_eq!(config.get(name), read, "{name}");
             }
         }
@@ -85,8 +85,8 @@ fn choose(session: &Session, list: &str) {
     match negotiation.choose(list) {
         Ok(chosen) => assert_eq!(Some(chosen.name), usable.first().map(|first| first.name)),
         Err(error) => {
-            assert!(usable.is_empty(), "none is chosen of {}", usable.len());
-            // One clause for a name, of at most 32 names: a long list makes no endless text.
+            assert!(usable.is_empty(), "no mechanism is chosen of {} usable ones", usable.len());
+            // One clause per name, for at most 32 names, so a long list does not make an endless text.
             assert!(error.to_string().len() < 32 * 400);
         }
     }
@@ -120,7 +120,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         }
     }
     let list = String::from_utf8_lossy(input.rest()).into_owned();
-    // Whether Kerberos is usable is the machine's to know, and to find out slow.
+    // Whether Kerberos is usable depends on the machine, and is slow to find out.
     let kerberos = |name: &str| KERBEROS.iter().any(|mechanism| mechanism.name.eq_ignore_ascii_case(name));
     if negotiate::names(&list).any(kerberos) {
         return;

@@ -1,4 +1,4 @@
-//! The C surface: a client's handle and a server's, called in any order with any bytes, null where allowed.
+//! The C surface: handles of a client and a server, called in any order with any bytes, and null where allowed.
 #![no_main]
 #![allow(missing_docs, unsafe_code)]
 
@@ -7,7 +7,7 @@ use std::ptr;
 use authen_sasl_rust_fuzz::input::Input;
 use authen_sasl_rust_fuzz::surface::*;
 
-/// Calls of one input, at most.
+/// Maximum number of calls per input.
 const CALLS: usize = 100;
 const LISTS: [&str; 6] = [
     "SCRAM-SHA-256",
@@ -40,8 +40,8 @@ struct Program {
     handles: [Handle; 2],
     keys: Keys,
     layers: Vec<Layer>,
-    /// The last message of either side, for the other one.
-    said: [Vec<u8>; 2],
+    /// The last message of each side, for the other one.
+    sent: [Vec<u8>; 2],
     frames: [Vec<u8>; 2],
 }
 
@@ -49,17 +49,17 @@ fn lend(text: &str) -> Slice {
     Slice::of(Some(text.as_bytes()))
 }
 
-/// A handle of that side, with limits under which no key costs much.
+/// A new handle, with limits that keep key derivations cheap.
 fn open(side: usize, abilities: u32) -> Handle {
     // SAFETY: the slices are valid for the calls, and the handle is this thread's.
     unsafe {
         let handle = asr_new(side as i32, lend("ldap"), lend("mail.example.com"), abilities);
-        cheap(handle);
+        limit_iterations(handle);
         handle
     }
 }
 
-fn cheap(handle: Handle) {
+fn limit_iterations(handle: Handle) {
     let mut error = NONE;
     for (name, value) in [("min_iterations", "1"), ("max_iterations", "4096")] {
         // SAFETY: as in `open`.
@@ -71,7 +71,7 @@ impl Program {
     fn call(&mut self, input: &mut Input<'_>) {
         let (what, which) = (input.byte(), usize::from(input.byte() & 1));
         let handle = self.handles[which];
-        // SAFETY: handles, keys and layers are alive; slices are valid for each call; what is lent is copied at once.
+        // SAFETY: handles, keys and layers are alive; slices are valid for each call; borrowed results are copied at once.
         unsafe {
             match what % 32 {
                 0 => {
@@ -91,7 +91,7 @@ impl Program {
                     let set = asr_set(handle, lend(name), Slice::of(value), &mut error);
                     assert_eq!(set == -1, error.text().is_some(), "{name}");
                     assert!(set != 1 || asr_knows(lend(name)) == 1);
-                    cheap(handle);
+                    limit_iterations(handle);
                 }
                 6 => drop(asr_bind(handle, Slice::of(input.optional()), Slice::of(input.optional())).text()),
                 7 => drop(asr_bind(handle, lend("tls-exporter"), lend("0123456789abcdef")).text()),
@@ -104,12 +104,12 @@ impl Program {
                 11 => drop(asr_get(handle, Slice::of(input.optional())).text()),
                 12 => self.outcome(which, asr_start(handle, Slice::of(input.optional()))),
                 13 => {
-                    let initial = (input.byte() & 1 == 0).then(|| self.said[1 - which].clone());
+                    let initial = (input.byte() & 1 == 0).then(|| self.sent[1 - which].clone());
                     self.outcome(which, asr_start(handle, Slice::of(initial.as_deref())));
                 }
                 14 => self.outcome(which, asr_step(handle, Slice::of(input.optional()))),
                 15 | 16 => {
-                    let message = self.said[1 - which].clone();
+                    let message = self.sent[1 - which].clone();
                     self.outcome(which, asr_step(handle, Slice::of(Some(&message))));
                 }
                 17 => asr_busy(handle),
@@ -145,10 +145,10 @@ impl Program {
                 _ => self.stream(input),
             }
         }
-        self.look(which);
+        self.inspect(which);
     }
 
-    /// Keeps what a call says; the codes are those of `ffi.h`.
+    /// Checks the outcome of a call, and keeps its message. The codes are those of `ffi.h`.
     fn outcome(&mut self, which: usize, outcome: i32) {
         assert!((0..=6).contains(&outcome), "{outcome}");
         let handle = self.handles[which];
@@ -166,13 +166,13 @@ impl Program {
             let mut question = NO_QUESTION;
             assert_eq!(asr_question_get(handle, &mut question) == 1, matches!(outcome, 2 | 6));
             if let (0 | 4, Some(message)) = (outcome, message) {
-                self.said[which] = message;
+                self.sent[which] = message;
             }
         }
     }
 
-    /// What may be asked at any time.
-    fn look(&self, which: usize) {
+    /// What may be read at any time.
+    fn inspect(&self, which: usize) {
         let handle = self.handles[which];
         // SAFETY: as in `call`.
         unsafe {
@@ -180,10 +180,10 @@ impl Program {
             assert_eq!(code == 0, error.is_none(), "{code} {error:?}");
             assert_eq!(asr_mechanism(handle).text().is_none(), asr_rank(handle) == -1);
             assert!((0..=3).contains(&asr_status(handle)) && (0..=3).contains(&asr_layered(handle)));
-            assert_ne!(asr_status(handle), 3, "success, and still a step is needed");
+            assert_ne!(asr_status(handle), 3, "a success, but a step is still needed");
             if which == 1 && asr_status(handle) & 2 == 0 && asr_layered(handle) == 0 {
                 for name in ["user", "authuser", "authcid", "authzid"] {
-                    assert!(asr_get(handle, lend(name)).text().is_none(), "{name} before it is proved");
+                    assert!(asr_get(handle, lend(name)).text().is_none(), "{name} is available before it is proved");
                 }
             }
             asr_wants_keys(handle);
@@ -191,7 +191,7 @@ impl Program {
         }
     }
 
-    /// Answers what is asked as an application does that knows one user.
+    /// Answers the question like an application that knows one user.
     fn answer(&mut self, which: usize) {
         let handle = self.handles[which];
         let mut question = NO_QUESTION;
@@ -232,7 +232,7 @@ impl Program {
         self.outcome(which, outcome);
     }
 
-    /// An answer with any bytes, of any kind, asked for or not.
+    /// Answers with any bytes and any kind of answer, whether asked or not.
     fn answer_anything(&mut self, which: usize, input: &mut Input<'_>) {
         let handle = self.handles[which];
         let kind = input.byte();
@@ -286,11 +286,11 @@ impl Program {
         }
     }
 
-    /// `encode` and `decode` over buffers of exactly their length.
+    /// `encode` and `decode` with buffers of exactly the required size.
     fn in_place(&mut self, which: usize, input: &mut Input<'_>) {
         let handle = self.handles[which];
         let (length, spare) = (input.short() % 5000, input.byte());
-        // SAFETY: as in `call`; the buffers are as long as is said.
+        // SAFETY: as in `call`; the buffers have the given lengths.
         unsafe {
             let layered = asr_layered(handle);
             let room = asr_room(handle, length);
@@ -311,11 +311,11 @@ impl Program {
         }
     }
 
-    /// One call on a layer that is shared, whatever has become of its handle.
+    /// One call on a shared layer, whether its handle still exists or not.
     fn stream(&mut self, input: &mut Input<'_>) {
         let what = input.byte();
         let Some(&layer) = self.layers.get(usize::from(what >> 4) % self.layers.len().max(1)) else { return };
-        // SAFETY: as in `call`; the buffer is as long as is said.
+        // SAFETY: as in `call`; the buffer has the given length.
         unsafe {
             match what % 7 {
                 0 => {
@@ -354,7 +354,7 @@ impl Program {
     }
 
     fn close(self) {
-        // SAFETY: each is freed once; layers outlive their handles.
+        // SAFETY: each is freed once; layers may outlive their handles.
         unsafe {
             self.handles.into_iter().for_each(|handle| asr_free(handle));
             self.layers.into_iter().for_each(|layer| asr_layer_free(layer));
@@ -363,7 +363,7 @@ impl Program {
     }
 }
 
-/// The system's Kerberos is slow to find out that there is none, and no part of this surface.
+/// Leaves out Kerberos, which is slow on a machine without it, and not part of this surface.
 fn without_kerberos(list: Option<&[u8]>) -> Option<&[u8]> {
     list.filter(|list| !list.to_ascii_uppercase().windows(2).any(|pair| pair == b"GS"))
 }
@@ -376,9 +376,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let keys = unsafe { asr_keys_new() };
     let handles = [open(0, abilities), open(1, abilities)];
     let mut program =
-        Program { handles, keys, layers: Vec::new(), said: Default::default(), frames: Default::default() };
+        Program { handles, keys, layers: Vec::new(), sent: Default::default(), frames: Default::default() };
     for handle in handles {
-        // SAFETY: the handles are alive, and what is lent is copied at once.
+        // SAFETY: the handles are alive, and borrowed results are copied at once.
         unsafe { asr_negotiate(handle, lend(list)).text() };
     }
     for _ in 0..CALLS {

@@ -127,7 +127,7 @@ sub lined {
 {
   my %seen = (
     _ask => sub { $_[1] eq 'server_start' ? 1 : 0 },
-    _unauthorized => sub { $_[1] =~ /\A\S+ is not offered\z|\Aauth-step: no exchange is under way\z/ ? 1 : 0 },
+    _unauthorized => sub { $_[1] =~ /\A\S+ is not offered\z|\Aauth-step: no exchange is in progress\z/ ? 1 : 0 },
     _unavailable => sub { -1 },    # neither accepted nor rejected
   );
   no warnings 'redefine';

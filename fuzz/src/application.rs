@@ -1,33 +1,33 @@
-//! The application of a side, which answers as the input tells it: honestly, or not.
+//! The application of a side. The input decides whether it answers honestly.
 //!
-//! It never says yes to a wrong secret: that would be its own fault, and no finding.
+//! It never accepts a wrong secret: that would be a fault of the application, not of the core.
 
 use authen_sasl_rust::contract::{Answer, Property, Question, TokenVerdict, Values};
 use authen_sasl_rust::secret::Secret;
 
-use crate::facts::Facts;
+use crate::facts::ExchangeFacts;
 
 /// How the application answers the next question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Manner {
-    /// As it is asked.
-    Honestly,
-    /// It has nothing: no value, an unknown user, a refusal.
+pub enum Behavior {
+    /// With what was asked for.
+    Honest,
+    /// With nothing: no value, an unknown user, a refusal.
     Nothing,
-    /// With an answer to another question.
+    /// With the answer to another question.
     WrongKind,
-    /// With values that no mechanism should take.
+    /// With values that no mechanism should accept.
     Garbage(u8),
-    /// After the program went on without waiting.
+    /// After the program has continued without waiting for the answer.
     Late,
-    /// Two times.
+    /// Twice.
     Twice,
-    /// It cannot: the program ends the exchange.
+    /// Not at all: the program aborts the exchange.
     Abort,
 }
 
-/// The answer of an application that knows the facts, and whom it allows to act as whom.
-pub fn answer(question: &Question, facts: &Facts) -> (Answer, Option<(String, String)>) {
+/// The answer of an honest application, and the authorization that it grants: who may act as whom.
+pub fn answer(question: &Question, facts: &ExchangeFacts) -> (Answer, Option<(String, String)>) {
     let known = |name: &str| facts.user_known && name == facts.name;
     let mut authorized = None;
     let answer = match question {
@@ -44,10 +44,10 @@ pub fn answer(question: &Question, facts: &Facts) -> (Answer, Option<(String, St
             ];
             let mut given = Values::default();
             for (property, value) in values {
-                // Whom to act as is said to a mechanism that cannot carry it too, so that it can refuse.
-                let said = wanted.contains(&property)
-                    || property == Property::Authzid && !facts.tells_other && wanted.contains(&Property::Authcid);
-                if let (true, Some(value)) = (said, value) {
+                // The authzid is also given to a mechanism that cannot transmit it, so that the mechanism can refuse.
+                let is_given = wanted.contains(&property)
+                    || property == Property::Authzid && !facts.declares_other && wanted.contains(&Property::Authcid);
+                if let (true, Some(value)) = (is_given, value) {
                     given.push(property, Secret::new(value.as_bytes()));
                 }
             }
@@ -81,18 +81,18 @@ pub fn answer(question: &Question, facts: &Facts) -> (Answer, Option<(String, St
     (answer, authorized)
 }
 
-/// The answer of an application that is confused, and lets nobody in all the same.
-pub fn dishonest(question: &Question, manner: Manner, facts: &Facts) -> Answer {
+/// The answer of a faulty application, which nevertheless accepts no wrong secret.
+pub fn dishonest(question: &Question, behavior: Behavior, facts: &ExchangeFacts) -> Answer {
     const GARBAGE: [&[u8]; 8] =
         [b"", b"\xff\xfe", b"a\0b", b"\xc2\xad", b"SCRAM-SHA-256$", b"\n\x01,=\"\\", &[b'x'; 5000], b"\xd8\xa71"];
-    let bytes = match manner {
-        Manner::Garbage(which) => Some(GARBAGE[usize::from(which) % GARBAGE.len()]),
+    let bytes = match behavior {
+        Behavior::Garbage(which) => Some(GARBAGE[usize::from(which) % GARBAGE.len()]),
         _ => None,
     };
     let text = bytes.and_then(|bytes| String::from_utf8(bytes.to_vec()).ok());
-    match (question, manner) {
-        (Question::Realm { .. } | Question::Canonicalize { .. }, Manner::WrongKind) => Answer::Verdict(true),
-        (_, Manner::WrongKind) => Answer::Text(Some("fred".into())),
+    match (question, behavior) {
+        (Question::Realm { .. } | Question::Canonicalize { .. }, Behavior::WrongKind) => Answer::Verdict(true),
+        (_, Behavior::WrongKind) => Answer::Text(Some("fred".into())),
         (Question::Values(wanted), _) => {
             let mut values = Values::default();
             for property in *wanted {
@@ -104,7 +104,7 @@ pub fn dishonest(question: &Question, manner: Manner, facts: &Facts) -> Answer {
         }
         (Question::Realm { .. } | Question::Canonicalize { .. }, _) => Answer::Text(text),
         (Question::CheckPassword { .. } | Question::Authorize { .. }, _) => Answer::Verdict(false),
-        // Nobody must know what is stored, so garbage gets a secret tail; an empty one and a stored key stay.
+        // A credential must not be guessable, so garbage gets a secret suffix, except when it is empty or looks like a verifier.
         (Question::Credentials { .. }, _) => Answer::Credential(bytes.map(|bytes| match bytes {
             b"" | b"SCRAM-SHA-256$" => Secret::new(bytes),
             other => Secret::from([other, facts.secret().as_bytes(), b"?"].concat()),

@@ -2,7 +2,7 @@
 
 use authen_sasl_rust::contract::Side;
 
-use crate::facts::Facts;
+use crate::facts::ExchangeFacts;
 use crate::party::Party;
 
 /// Both sides, and what was done to their messages.
@@ -21,7 +21,7 @@ pub struct Evidence {
 
 impl Evidence {
     /// Both sides, before either has started.
-    pub fn new(facts: &Facts) -> Self {
+    pub fn new(facts: &ExchangeFacts) -> Self {
         Evidence {
             client: Party::new(Side::Client, facts),
             server: Party::new(Side::Server, facts),

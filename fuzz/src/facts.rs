@@ -1,4 +1,4 @@
-//! What both sides of an exchange know, and what their programs have set.
+//! What both sides of an exchange know, and how they are configured.
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ use authen_sasl_rust::store::verifier::{Spelling, Verifier};
 
 use crate::input::Input;
 
-/// Names with what is special somewhere: a comma, quotes, characters of ISO 8859-1, and beyond it.
+/// Names with characters that are special in some mechanism: a comma, quotes, ISO 8859-1 characters, and others.
 const NAMES: [&str; 6] = ["fred", "a=b,c", "q\"u\\o", "fr\u{e9}d", "\u{20ac}\u{4e2d}", "a name with spaces"];
 const REALMS: [&str; 4] = ["example.com", "", "r\"\\, x", "r\u{e9}alm"];
-/// Least and most strength, and the longest frames, that policies name.
+/// Limits for the SSF, and maximum sizes of frames.
 const STRENGTHS: [u32; 6] = [0, 1, 40, 56, 112, u32::MAX];
 const FRAMES: [u32; 6] = [65536, 0, 16, 17, 64, 4096];
 
-/// The `mech_list` of a server's accounts: a name stands for a mechanism with and without -PLUS.
+/// The `mech_list` of a server's accounts. A name means the mechanism with and without -PLUS.
 const MECH_LISTS: [Option<&str>; 8] = [
     None,
     Some("PLAIN LOGIN"),
@@ -30,45 +30,45 @@ const MECH_LISTS: [Option<&str>; 8] = [
     Some("NO-SUCH-MECHANISM"),
 ];
 
-/// Derivations are cheap here: the limits of real clients and servers are tested elsewhere.
+/// Low, to keep key derivations cheap. The limits of real clients and servers are tested elsewhere.
 const ITERATIONS: u32 = 2;
-const MOST_ITERATIONS: u32 = 8;
+const MAX_ITERATIONS: u32 = 8;
 
-/// What both applications know, and what their programs have set.
+/// What both applications know, and how both sides are configured.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub struct ExchangeFacts {
     /// The mechanism's name.
     pub mechanism: &'static str,
-    /// The user's name, as its client gives it.
+    /// The user's name, as the client's application gives it.
     pub name: &'static str,
     /// The client knows the user's password and token.
     pub client_knows: bool,
     /// The server knows the user.
     pub user_known: bool,
-    /// The server has a stored key where the mechanism can do with one.
-    pub stored_key: bool,
-    /// The authorization identity that the client asks for.
+    /// The server has a verifier, if the mechanism can use one.
+    pub has_verifier: bool,
+    /// The authzid that the client asks for.
     pub authzid: Option<String>,
     /// What the server's application can answer.
     pub server_abilities: Abilities,
     /// The server's realm.
     pub realm: &'static str,
-    /// Channel bindings: the client's, the server's.
+    /// Channel binding data of the client and of the server.
     pub bindings: [Option<Vec<u8>>; 2],
-    /// Options of the client, of the server.
+    /// Options of the client and of the server.
     pub options: [Vec<(&'static str, String)>; 2],
     /// The client believes that the server offers -PLUS.
     pub peer_offers_binding: bool,
-    /// The client's application knows before the exchange that it asks for another identity than its own.
-    pub tells_other: bool,
-    /// What the administrator of the server's accounts allows; without it the server has no accounts.
+    /// The client's application declares before the exchange that it asks for another identity than its own.
+    pub declares_other: bool,
+    /// The mechanisms that the server's account store allows. `None` if the server has no account store.
     pub mech_list: Option<&'static str>,
-    /// What secrets and nonces are made of.
+    /// The seed of secrets and nonces.
     pub(crate) seed: u64,
 }
 
-impl Facts {
-    /// Reads what differs from exchange to exchange: nine bytes.
+impl ExchangeFacts {
+    /// Reads the facts from nine bytes of the input.
     pub fn read(mechanism: &'static str, input: &mut Input<'_>) -> Self {
         let (who, what, bound) = (input.byte(), input.byte(), input.byte());
         let name = *input.choose(&NAMES);
@@ -87,7 +87,7 @@ impl Facts {
             (8, Abilities::CANONICALIZE),
             (16, Abilities::CHECK_TOKEN),
         ] {
-            // Inverted: zero bytes make a server that can do everything.
+            // Inverted, so that zero bytes make a server with all abilities.
             if what & bit == 0 {
                 server_abilities = server_abilities.and(ability);
             }
@@ -109,30 +109,30 @@ impl Facts {
                 side.push(("offered_mechanisms", "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN".into()));
             }
         }
-        Facts {
+        ExchangeFacts {
             mechanism,
             name,
             client_knows: who & 1 == 0,
             user_known: who & 2 == 0,
-            stored_key: who & 4 == 0,
+            has_verifier: who & 4 == 0,
             authzid,
             server_abilities,
             realm,
             bindings: [data(1, 7), data(2, if bound & 4 == 0 { 7 } else { 8 })],
             options,
             peer_offers_binding: bound & 32 != 0,
-            tells_other: bound & 128 != 0,
+            declares_other: bound & 128 != 0,
             mech_list: MECH_LISTS[usize::from(who >> 5)],
             seed: input.digest(),
         }
     }
 
-    /// The user's password, and its token: both satisfy every grammar.
+    /// The user's password, which is also the token. It is valid in every grammar.
     pub fn secret(&self) -> String {
         format!("pa{:016x}", self.seed.rotate_left(17) ^ 0x5eed_5eed_5eed_5eed)
     }
 
-    /// What the client takes for it.
+    /// What the client's application believes to be the secret.
     pub fn client_secret(&self) -> String {
         match self.client_knows {
             true => self.secret(),
@@ -142,7 +142,7 @@ impl Facts {
 
     /// What the server has stored.
     pub(crate) fn credential(&self) -> String {
-        match parse_mechanism_name(self.mechanism).filter(|_| self.stored_key) {
+        match parse_mechanism_name(self.mechanism).filter(|_| self.has_verifier) {
             Some((hash, _)) => Verifier::make(hash, &self.secret(), &[3; 16], ITERATIONS)
                 .expect("a verifier of ASCII")
                 .print(Spelling::Rfc5803),
@@ -150,19 +150,19 @@ impl Facts {
         }
     }
 
-    /// The authorization identity that the client asks for, if it is another identity than its own.
+    /// The authzid that the client asks for, if it is not its own identity.
     pub fn acts_as(&self) -> Option<&str> {
         self.authzid.as_deref().filter(|authzid| *authzid != self.name)
     }
 
-    /// The administrator of the server's accounts allows that mechanism.
+    /// Whether the server's account store allows a mechanism.
     pub fn lists(&self, mechanism: &str) -> bool {
         let Some(list) = self.mech_list else { return true };
         let base = mechanism.strip_suffix("-PLUS").unwrap_or(mechanism);
         list.split([' ', ',', '\t']).any(|name| [mechanism, base].iter().any(|meant| meant.eq_ignore_ascii_case(name)))
     }
 
-    /// The name that the server has for who is authenticated.
+    /// The authcid of the server's session after a success.
     pub fn expected_authcid(&self) -> String {
         match self.mechanism {
             "ANONYMOUS" => "anonymous".into(),
@@ -171,8 +171,8 @@ impl Facts {
     }
 }
 
-/// Sets a side's options as the facts tell.
-pub fn configure(session: &mut Session, facts: &Facts) {
+/// Configures a side according to the facts.
+pub fn configure(session: &mut Session, facts: &ExchangeFacts) {
     let side = session.side();
     let config = &mut session.config;
     let index = side as usize;
@@ -185,12 +185,12 @@ pub fn configure(session: &mut Session, facts: &Facts) {
     if let Some(data) = facts.bindings[index].clone() {
         config.set_binding(ChannelBinding { kind: "tls-exporter".into(), data }).expect("a binding");
     }
-    (config.iterations, config.min_iterations, config.max_iterations) = (ITERATIONS, 1, MOST_ITERATIONS);
+    (config.iterations, config.min_iterations, config.max_iterations) = (ITERATIONS, 1, MAX_ITERATIONS);
     match side {
         Side::Client => {
             config.abilities =
                 Abilities::AUTHCID.and(Abilities::AUTHZID).and(Abilities::PASSWORD).and(Abilities::TOKEN);
-            if facts.tells_other && facts.acts_as().is_some() {
+            if facts.declares_other && facts.acts_as().is_some() {
                 config.abilities = config.abilities.and(Abilities::ACTS_AS_OTHER);
             }
             config.peer_offers_binding = facts.peer_offers_binding;
@@ -203,8 +203,7 @@ pub fn configure(session: &mut Session, facts: &Facts) {
     }
 }
 
-/// Accounts with that list and no user: the application answers, and what it cannot answer is asked of a daemon that does
-/// not run.
+/// An account store with that list and without users. What the application cannot answer goes to a daemon that does not run.
 fn accounts(mech_list: &str) -> CyrusAccounts {
     let mut options = Options::default();
     for (name, value) in

@@ -1,22 +1,22 @@
-//! A SCRAM peer that knows the secret and lies all the same: it proves or signs whatever it says
-//! (CVE-2024-56128). What it forges is refused by the rules of the messages alone.
+//! A SCRAM peer that knows the secret and lies: it makes a valid proof or signature for whatever it sends (CVE-2024-56128).
+//! Only the rules about message contents can reject it.
 
 use authen_sasl_rust::crypto::scram::{parse_mechanism_name, Keys};
 use authen_sasl_rust::wire::gs2::Header;
 use authen_sasl_rust::wire::scram::{print_base64, ServerFirst};
 
-use crate::facts::Facts;
+use crate::facts::ExchangeFacts;
 use crate::party::Run;
 
-/// More iterations would only cost time.
-const MOST_ITERATIONS: u32 = 8;
+/// More iterations would only take time.
+const MAX_ITERATIONS: u32 = 8;
 
-/// `client-final-message` with the proof that the server must find right, over the message as it is now
-/// and what the server has heard and said.
-pub fn client_final(facts: &Facts, server: &Run, message: &[u8]) -> Option<Vec<u8>> {
+/// The `client-final-message` with a proof that the server must find valid, over the message as it is now and the messages that the
+/// server has received and sent.
+pub fn client_final(facts: &ExchangeFacts, server: &Run, message: &[u8]) -> Option<Vec<u8>> {
     let proof = message.windows(3).rposition(|window| window == b",p=")?;
     let without_proof = &message[..proof];
-    let (first, server_first) = (server.fed.first()?, server.said.last()?);
+    let (first, server_first) = (server.received.first()?, server.sent.last()?);
     let auth_message: &[&[u8]] = &[bare(first)?, b",", server_first, b",", without_proof];
     let (hash, _) = parse_mechanism_name(facts.mechanism)?;
     let keys = keys(facts, &facts.client_secret(), server_first)?;
@@ -26,12 +26,12 @@ pub fn client_final(facts: &Facts, server: &Run, message: &[u8]) -> Option<Vec<u
     Some(out)
 }
 
-/// `server-final-message` with the signature that the client must find right, over what the client has
-/// heard and said.
-pub fn server_final(facts: &Facts, client: &Run) -> Option<Vec<u8>> {
-    let [first, .., last] = &client.said[..] else { return None };
+/// The `server-final-message` with a signature that the client must find valid, over the messages that the client has received and
+/// sent.
+pub fn server_final(facts: &ExchangeFacts, client: &Run) -> Option<Vec<u8>> {
+    let [first, .., last] = &client.sent[..] else { return None };
     let without_proof = &last[..last.windows(3).rposition(|window| window == b",p=")?];
-    let server_first = client.fed.last()?;
+    let server_first = client.received.last()?;
     let auth_message: &[&[u8]] = &[bare(first)?, b",", server_first, b",", without_proof];
     let (hash, _) = parse_mechanism_name(facts.mechanism)?;
     let keys = keys(facts, &facts.secret(), server_first)?;
@@ -40,9 +40,9 @@ pub fn server_final(facts: &Facts, client: &Run) -> Option<Vec<u8>> {
     Some(out)
 }
 
-fn keys(facts: &Facts, secret: &str, server_first: &[u8]) -> Option<Keys> {
+fn keys(facts: &ExchangeFacts, secret: &str, server_first: &[u8]) -> Option<Keys> {
     let (hash, _) = parse_mechanism_name(facts.mechanism)?;
-    let first = ServerFirst::parse(server_first).ok().filter(|first| first.iterations <= MOST_ITERATIONS)?;
+    let first = ServerFirst::parse(server_first).ok().filter(|first| first.iterations <= MAX_ITERATIONS)?;
     Some(Keys::derive(hash, secret.as_bytes(), &first.salt, first.iterations))
 }
 

@@ -1,13 +1,13 @@
-//! The fuzzer's bytes as a program: numbers, choices and strings, read from the front.
+//! The fuzzer's bytes as a program: numbers, choices and strings.
 //!
-//! Only the front is read, and a string carries its length before it, so that a seed is written by hand
-//! and a byte that is inserted moves what follows and changes nothing else.
+//! Everything is read from the front, and each string is preceded by its length. So seeds can be written by hand, and an
+//! inserted byte only moves what follows.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use arbitrary::Unstructured;
 
-/// The bytes that are left.
+/// The unread bytes.
 pub struct Input<'a> {
     bytes: Unstructured<'a>,
     digest: u64,
@@ -21,13 +21,13 @@ impl<'a> Input<'a> {
         Input { bytes: Unstructured::new(data), digest: hasher.finish() }
     }
 
-    /// A number that follows from all bytes and from no few of them. Secrets are made of it: the fuzzer
-    /// sees what is compared, and would write a constant password into its next message.
+    /// A hash of all bytes, from which secrets are made. The fuzzer sees comparisons, and would copy a constant password into its next
+    /// message.
     pub fn digest(&self) -> u64 {
         self.digest
     }
 
-    /// Nothing is left.
+    /// Whether all bytes are read.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -47,7 +47,7 @@ impl<'a> Input<'a> {
         &among[usize::from(self.byte()) % among.len()]
     }
 
-    /// A string: a byte of length, then so many bytes or as many as there are.
+    /// A string: its length in one byte, then that many bytes, or fewer at the end.
     pub fn string(&mut self) -> &'a [u8] {
         let length = usize::from(self.byte()).min(self.bytes.len());
         self.bytes.bytes(length).unwrap_or_default()
@@ -64,29 +64,29 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// All that is left.
+    /// All unread bytes.
     pub fn rest(self) -> &'a [u8] {
         self.bytes.take_rest()
     }
 
-    /// The lengths of the pieces that a stream is cut to; they repeat.
+    /// The lengths of the pieces to cut a stream into; they repeat.
     pub fn cuts(&mut self) -> Cuts {
         let lengths = (0..self.byte() % 8).map(|_| usize::from(self.byte())).collect();
         Cuts { lengths, next: 0 }
     }
 }
 
-/// Cuts a stream to pieces.
+/// Cuts a stream into pieces.
 pub struct Cuts {
     lengths: Vec<usize>,
     next: usize,
 }
 
 impl Cuts {
-    /// The next piece's length, of at least one byte and at most what is there.
-    pub fn next(&mut self, there: usize) -> usize {
-        let Some(&length) = self.lengths.get(self.next % self.lengths.len().max(1)) else { return there };
+    /// The length of the next piece, from 1 to the number of available bytes.
+    pub fn next(&mut self, available: usize) -> usize {
+        let Some(&length) = self.lengths.get(self.next % self.lengths.len().max(1)) else { return available };
         self.next += 1;
-        length.clamp(1, there)
+        length.clamp(1, available)
     }
 }

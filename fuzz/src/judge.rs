@@ -1,4 +1,4 @@
-//! What must hold whenever a side has succeeded, however the messages came about.
+//! What must hold whenever a side has succeeded, whatever was done to the messages.
 
 use authen_sasl_rust::config::ChannelBinding;
 use authen_sasl_rust::layer::lock;
@@ -6,10 +6,10 @@ use authen_sasl_rust::mechanism;
 use authen_sasl_rust::wire::scram::base64;
 
 use crate::evidence::Evidence;
-use crate::facts::Facts;
+use crate::facts::ExchangeFacts;
 use crate::party::Run;
 
-/// Looks at both sides after a call.
+/// Checks both sides after a call.
 pub fn check(evidence: &Evidence) {
     let facts = &evidence.client.facts;
     if evidence.server.session.is_success() {
@@ -23,7 +23,7 @@ pub fn check(evidence: &Evidence) {
     }
 }
 
-/// The server offers what the list of its accounts has, with and without -PLUS, and nothing else.
+/// The server offers a mechanism, with or without -PLUS, only if its account store lists it.
 pub fn offer(evidence: &Evidence) {
     let facts = &evidence.server.facts;
     let mechanism = mechanism::find(facts.mechanism).expect("a mechanism of the registry");
@@ -33,44 +33,47 @@ pub fn offer(evidence: &Evidence) {
     assert_eq!(offered, usize::from(refusal.is_none()));
     let excluded = refusal.as_ref().is_some_and(|reason| reason.contains("mech_list"));
     match facts.lists(facts.mechanism) {
-        true => assert!(!excluded, "{} is in the mech_list, and is not offered", facts.mechanism),
-        false => assert!(offered == 0, "{} is offered, and is not in the mech_list", facts.mechanism),
+        true => assert!(!excluded, "{} is in the mech_list, but is not offered", facts.mechanism),
+        false => assert!(offered == 0, "{} is offered, but is not in the mech_list", facts.mechanism),
     }
 }
 
-/// Nothing is on the way any more: what a client has said was heard, and got an answer.
+/// No message is on its way any more: whatever a client has sent was received and answered.
 pub fn end(evidence: &Evidence) {
     let (server, client) = (&evidence.server, &evidence.client);
     let disturbed = evidence.tampered || evidence.forged || evidence.lost || server.dishonest || client.dishonest;
-    if disturbed || server.past.is_empty() {
+    if disturbed || server.earlier_runs.is_empty() {
         return;
     }
     if server.session.need_step() {
-        assert!(client.run.failed && !client.run.last_word, "the server waits for what the client has said");
+        assert!(
+            client.run.failed && !client.run.failed_with_message,
+            "the server still waits, but the client has nothing more to send"
+        );
     }
     if server.session.is_success() {
-        assert!(!client.session.need_step(), "the client waits for what the server has said");
+        assert!(!client.session.need_step(), "the client still waits, but the server has succeeded");
     }
-    // Whom a log of failed logins names.
-    if server.run.failed && server.run.asked {
+    // The name in a log of failed logins.
+    if server.run.failed && server.run.asked_about_user {
         let tried = server.session.claimed_user();
         let named = [Some(evidence.client.facts.name), evidence.client.facts.acts_as()];
-        assert!(named.contains(&tried), "{tried:?} is told to have failed, and it was {named:?}");
+        assert!(named.contains(&tried), "{tried:?} is logged as failed, but it was {named:?}");
     }
 }
 
-/// Both sides prove that they know the secret.
-fn is_mutual(facts: &Facts) -> bool {
+/// Whether both sides prove that they know the secret.
+fn is_mutual(facts: &ExchangeFacts) -> bool {
     facts.mechanism.starts_with("SCRAM-") || facts.mechanism == "DIGEST-MD5"
 }
 
-fn server(evidence: &Evidence, facts: &Facts) {
+fn server(evidence: &Evidence, facts: &ExchangeFacts) {
     let (server, client) = (&evidence.server, &evidence.client);
     let identity = server.session.identity();
     if !["ANONYMOUS", "EXTERNAL"].contains(&facts.mechanism) {
         assert!(facts.client_knows && facts.user_known, "a success without the secret");
     }
-    // A confused application may have given the user another name.
+    // A faulty application may have given another name.
     if !server.dishonest {
         assert_eq!(identity.authcid.as_deref(), Some(&*facts.expected_authcid()));
     }
@@ -83,7 +86,7 @@ fn server(evidence: &Evidence, facts: &Facts) {
             || in_domain(facts.realm);
         assert!(allowed, "{authcid} acts as {authzid}");
         if is_mutual(facts) && !evidence.forged && !client.dishonest {
-            assert_eq!(facts.authzid.as_deref(), Some(authzid), "an authorization identity that nobody asked for");
+            assert_eq!(facts.authzid.as_deref(), Some(authzid), "an authzid that the client has not asked for");
         }
     }
     if !evidence.tampered
@@ -93,23 +96,23 @@ fn server(evidence: &Evidence, facts: &Facts) {
         && facts.mechanism != "ANONYMOUS"
     {
         let seen = identity.authzid.as_deref().filter(|authzid| *authzid != facts.name);
-        assert_eq!(seen, facts.acts_as(), "whom the client acts as, and whom it has asked for");
+        assert_eq!(seen, facts.acts_as(), "the authzid differs from the requested one");
     }
     if (is_mutual(facts) || facts.mechanism == "CRAM-MD5") && !evidence.forged {
         let nonce = server.run.nonces.last().expect("a server's nonce");
-        let heard = client.past.iter().chain([&client.run]).any(|run| heard(run, nonce));
-        assert!(heard, "no client has heard this server's nonce: an old answer was enough");
+        let was_received = client.earlier_runs.iter().chain([&client.run]).any(|run| has_received(run, nonce));
+        assert!(was_received, "no client has received this server's nonce: a replayed answer was accepted");
     }
     if facts.mechanism.starts_with("SCRAM-") {
         scram_server(evidence, facts);
     }
 }
 
-/// RFC 5802 §5.1, §6: the whole nonce and the whole channel binding, as this server knows them.
-fn scram_server(evidence: &Evidence, facts: &Facts) {
+/// RFC 5802 §5.1, §6: the client sends back the whole nonce and the whole channel binding, as this server knows them.
+fn scram_server(evidence: &Evidence, facts: &ExchangeFacts) {
     let server = &evidence.server;
-    // An empty message may follow, where the protocol has no room for data with its success.
-    let [first, last, ..] = &server.run.fed[..] else { panic!("a success after one message") };
+    // An empty message may follow, if the protocol cannot send data with its success.
+    let [first, last, ..] = &server.run.received[..] else { panic!("a success after one message") };
     let (first, last) = (String::from_utf8_lossy(first), String::from_utf8_lossy(last));
     let header = first.match_indices(',').nth(1).map(|(at, _)| &first[..=at]).expect("a GS2 header");
     let ours = attribute(&first[header.len()..], 'r').expect("the client's nonce").to_owned()
@@ -126,19 +129,22 @@ fn scram_server(evidence: &Evidence, facts: &Facts) {
     }
     assert_eq!(attribute(&last, 'c').and_then(base64), Some(binding), "a success with another channel binding");
     let required = facts.options[1].iter().any(|(name, _)| *name == "channel_binding_policy");
-    assert!(!required || facts.mechanism.ends_with("-PLUS"), "a success without the channel binding that is required");
+    assert!(!required || facts.mechanism.ends_with("-PLUS"), "a success without the required channel binding");
 }
 
-fn client(evidence: &Evidence, facts: &Facts) {
+fn client(evidence: &Evidence, facts: &ExchangeFacts) {
     let (server, client) = (&evidence.server, &evidence.client);
     assert!(facts.client_knows || client.dishonest, "the client trusts a server that knows another secret");
     let nonce = client.run.nonces.last().expect("a client's nonce");
     if !evidence.forged {
-        let proved = server.past.iter().chain([&server.run]).any(|run| run.succeeded && heard(run, nonce));
-        assert!(proved, "the client trusts a server that has proved nothing");
+        let proved =
+            server.earlier_runs.iter().chain([&server.run]).any(|run| run.succeeded && has_received(run, nonce));
+        assert!(proved, "the client trusts a server that has not proved its identity");
     }
     if facts.mechanism.starts_with("SCRAM-") {
-        let [first, _] = &client.run.fed[..] else { panic!("a success after another number of messages than two") };
+        let [first, _] = &client.run.received[..] else {
+            panic!("a success that took more or fewer than two messages")
+        };
         let first = String::from_utf8_lossy(first);
         let theirs = attribute(&first, 'r').expect("a nonce");
         assert!(theirs.len() > nonce.len() && theirs.starts_with(nonce.as_str()), "a success with the nonce {theirs}");
@@ -148,22 +154,21 @@ fn client(evidence: &Evidence, facts: &Facts) {
     }
 }
 
-/// Who, as whom, and under which layer: both sides must think the same.
+/// Both sides must agree on the authcid, the authzid and the layer.
 fn agreement(evidence: &Evidence) {
     let (server, client) = (&evidence.server, &evidence.client);
-    let linked = client.run.nonces.last().is_some_and(|nonce| heard(&server.run, nonce))
-        && server.run.nonces.last().is_some_and(|nonce| heard(&client.run, nonce));
+    let linked = client.run.nonces.last().is_some_and(|nonce| has_received(&server.run, nonce))
+        && server.run.nonces.last().is_some_and(|nonce| has_received(&client.run, nonce));
     if !linked || evidence.forged || server.dishonest || client.dishonest {
         return;
     }
     let (ours, theirs) = (client.session.identity(), server.session.identity());
     assert_eq!((&ours.authcid, &ours.authzid), (&theirs.authcid, &theirs.authzid));
     let (Some(ours), Some(theirs)) = (client.session.layer(), server.session.layer()) else {
-        assert!(client.session.layer().is_none() && server.session.layer().is_none(), "a layer on one side alone");
+        assert!(client.session.layer().is_none() && server.session.layer().is_none(), "a layer on one side only");
         return;
     };
-    // Neither cipher nor maxbuf is in what DIGEST-MD5 proves (RFC 6331 §2, item 4); whether there is
-    // confidentiality is.
+    // DIGEST-MD5 does not authenticate the cipher and maxbuf (RFC 6331 §2, item 4), only whether there is confidentiality.
     assert_eq!(lock(ours).limits().ssf > 1, lock(theirs).limits().ssf > 1);
     if evidence.tampered {
         return;
@@ -181,11 +186,11 @@ fn agreement(evidence: &Evidence) {
     }
 }
 
-fn heard(run: &Run, nonce: &str) -> bool {
-    run.fed.iter().any(|message| message.windows(nonce.len()).any(|window| window == nonce.as_bytes()))
+fn has_received(run: &Run, nonce: &str) -> bool {
+    run.received.iter().any(|message| message.windows(nonce.len()).any(|window| window == nonce.as_bytes()))
 }
 
-/// The first attribute of that name.
+/// The value of the first attribute with that name.
 fn attribute(message: &str, name: char) -> Option<&str> {
     message.split(',').find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
 }

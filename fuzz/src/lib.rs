@@ -1,5 +1,5 @@
-//! What the fuzz targets share. Each target is one file of `fuzz_targets/`; docs/fuzzing.md says
-//! what each one asserts, and how to run them.
+//! Shared code of the fuzz targets. Each target is one file of `fuzz_targets/`; docs/fuzzing.md says what each one asserts,
+//! and how to run them.
 //!
 //! Each file imports only files of lower floors; `xt/imports.t` checks that.
 //!

@@ -1,4 +1,4 @@
-//! How much memory a piece of work takes: the allocator counts.
+//! Limits the memory that a piece of work takes: the allocator counts.
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -12,7 +12,7 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-// SAFETY: everything is the system allocator's; the counters change no pointer.
+// SAFETY: everything is passed to the system allocator; the counters do not affect pointers.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let now = NOW.fetch_add(layout.size(), Relaxed) + layout.size();
@@ -28,7 +28,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Does the work, which may take `limit` bytes at any one time beyond what was taken before.
+/// Does the work, which may take at most `limit` bytes at any time, beyond those in use before.
 ///
 /// # Panics
 /// If it takes more.
@@ -37,6 +37,6 @@ pub fn bounded<T>(limit: usize, work: impl FnOnce() -> T) -> T {
     PEAK.store(before, Relaxed);
     let result = work();
     let taken = PEAK.load(Relaxed) - before;
-    assert!(taken <= limit, "{taken} bytes were taken, {limit} are the most");
+    assert!(taken <= limit, "{taken} bytes taken; the limit is {limit}");
     result
 }

@@ -1,51 +1,51 @@
-//! What carries the messages between a client and a server: faithfully until the input says otherwise.
+//! Carries the messages between a client and a server, unchanged unless the input says otherwise.
 
 use authen_sasl_rust::contract::Side;
 use authen_sasl_rust::session::Outcome;
 
-use crate::application::Manner;
+use crate::application::Behavior;
 use crate::evidence::Evidence;
-use crate::facts::Facts;
+use crate::facts::ExchangeFacts;
 use crate::forger;
 use crate::input::Input;
 use crate::judge;
 use crate::party::Party;
 
-/// Moves of one input, at most.
+/// Maximum number of moves per input.
 const MOVES: usize = 64;
 
-/// Both sides and what is on the way between them.
+/// Both sides, and the message on its way between them.
 pub struct Network {
     /// Both sides, and what was done to their messages.
     pub evidence: Evidence,
-    /// All that was done to the server, to be done to another one.
+    /// All calls of the server, to be repeated on another one.
     pub calls: Vec<Call>,
-    /// What the server's peer saw of it, call by call.
+    /// What the server's peer saw after each call.
     pub shapes: Vec<String>,
-    server_began: bool,
+    server_started: bool,
     /// The sender and the message.
     pending: Option<(Side, Vec<u8>)>,
     transcript: Vec<Vec<u8>>,
 }
 
 impl Network {
-    /// Both sides, of which neither has begun.
-    pub fn new(facts: &Facts) -> Self {
+    /// Both sides, before either has started.
+    pub fn new(facts: &ExchangeFacts) -> Self {
         Network {
             evidence: Evidence::new(facts),
             calls: Vec::new(),
             shapes: Vec::new(),
-            server_began: false,
+            server_started: false,
             pending: None,
             transcript: Vec::new(),
         }
     }
 
-    /// Does the input's moves, then carries whatever there is to its end.
+    /// Makes the moves of the input, then carries the remaining messages to the end of the exchange.
     pub fn play(&mut self, input: &mut Input<'_>) {
         judge::offer(&self.evidence);
         self.prepare(input);
-        self.begin();
+        self.start();
         for _ in 0..MOVES {
             if input.is_empty() {
                 break;
@@ -63,48 +63,48 @@ impl Network {
         self.evidence.server.abandon();
     }
 
-    /// How the first questions will be answered.
+    /// Chooses the behavior for the first questions.
     fn prepare(&mut self, input: &mut Input<'_>) {
         for _ in 0..input.byte() % 4 {
-            self.manner(input);
+            self.behavior(input);
         }
     }
 
-    fn manner(&mut self, input: &mut Input<'_>) {
+    fn behavior(&mut self, input: &mut Input<'_>) {
         let (which, byte) = (input.byte(), input.byte());
-        let manner = match byte % 8 {
-            0 => Manner::Honestly,
-            1 => Manner::Nothing,
-            2 => Manner::WrongKind,
-            3 => Manner::Late,
-            4 => Manner::Twice,
-            5 => Manner::Abort,
-            _ => Manner::Garbage(byte >> 3),
+        let behavior = match byte % 8 {
+            0 => Behavior::Honest,
+            1 => Behavior::Nothing,
+            2 => Behavior::WrongKind,
+            3 => Behavior::Late,
+            4 => Behavior::Twice,
+            5 => Behavior::Abort,
+            _ => Behavior::Garbage(byte >> 3),
         };
         match which & 1 {
-            0 => self.evidence.client.manners.push(manner),
-            _ => self.serve(Call::Manner(manner)),
+            0 => self.evidence.client.behaviors.push(behavior),
+            _ => self.serve(Call::Behave(behavior)),
         }
     }
 
-    fn begin(&mut self) {
+    fn start(&mut self) {
         let outcome = self.evidence.client.start(None);
-        self.said(Side::Client, outcome);
+        self.post(Side::Client, outcome);
         if outcome == Outcome::Absent {
             self.deliver_nothing();
         }
     }
 
-    /// A server is asked to begin without an initial response.
+    /// Starts the server without an initial response.
     fn deliver_nothing(&mut self) {
-        self.server_began = true;
+        self.server_started = true;
         self.serve(Call::Start(None));
     }
 
     fn serve(&mut self, call: Call) {
         if let Some((outcome, shape)) = call.make(&mut self.evidence.server) {
             self.shapes.push(shape);
-            self.said(Side::Server, outcome);
+            self.post(Side::Server, outcome);
         }
         self.calls.push(call);
     }
@@ -117,8 +117,8 @@ impl Network {
                 }
             }
             1 => {
-                let edited = self.pending.take().map(|(from, message)| (from, edit(message, input)));
-                if let Some((from, message)) = edited {
+                let damaged = self.pending.take().map(|(from, message)| (from, damage(message, input)));
+                if let Some((from, message)) = damaged {
                     self.evidence.tampered = true;
                     self.deliver(other(from), &message);
                 }
@@ -144,42 +144,42 @@ impl Network {
             5 => {
                 self.evidence.lost = true;
                 let outcome = self.evidence.client.start(None);
-                self.said(Side::Client, outcome);
+                self.post(Side::Client, outcome);
             }
             6 => {
-                self.evidence.lost |= self.server_began;
-                self.server_began = false;
+                self.evidence.lost |= self.server_started;
+                self.server_started = false;
                 if let Some((Side::Client, message)) = self.pending.take() {
                     self.deliver(Side::Server, &message);
                 } else {
                     self.deliver_nothing();
                 }
             }
-            7 => self.manner(input),
+            7 => self.behavior(input),
             8 => {
-                // The protocol has no initial responses: the message waits for the empty challenge.
+                // A protocol without initial responses: the message waits for the empty challenge.
                 let waiting = self.pending.take();
-                self.evidence.lost |= self.server_began;
+                self.evidence.lost |= self.server_started;
                 self.deliver_nothing();
                 self.pending = waiting.or(self.pending.take());
             }
             9 => {
-                // The pending message is edited and stays on the way, for the forger to sign.
+                // The pending message is damaged and stays on its way, for the forger to sign.
                 if let Some((from, message)) = self.pending.take() {
                     self.evidence.tampered = true;
-                    self.pending = Some((from, edit(message, input)));
+                    self.pending = Some((from, damage(message, input)));
                 }
             }
             10 => self.forge(),
             _ => match self.pending.take() {
-                // There are protocols whose programs take an empty initial response for none.
-                Some((Side::Client, message)) if message.is_empty() && !self.server_began => self.deliver_nothing(),
+                // Some programs treat an empty initial response as absent.
+                Some((Side::Client, message)) if message.is_empty() && !self.server_started => self.deliver_nothing(),
                 dropped => self.evidence.lost |= dropped.is_some(),
             },
         }
     }
 
-    /// Proves what the client's message says now, or answers a client in the server's place.
+    /// Makes a valid proof for the client's message, or answers the client in the server's place.
     fn forge(&mut self) {
         let facts = &self.evidence.client.facts;
         let forged = match &self.pending {
@@ -201,18 +201,18 @@ impl Network {
         match to {
             Side::Client => {
                 let outcome = self.evidence.client.step(message);
-                self.said(to, outcome);
+                self.post(to, outcome);
             }
-            Side::Server if self.server_began => self.serve(Call::Step(message.to_vec())),
+            Side::Server if self.server_started => self.serve(Call::Step(message.to_vec())),
             Side::Server => {
-                self.server_began = true;
+                self.server_started = true;
                 self.serve(Call::Start(Some(message.to_vec())));
             }
         }
     }
 
-    /// What a side says is on the way now, in place of what was.
-    fn said(&mut self, side: Side, outcome: Outcome) {
+    /// Puts a side's message on its way, in place of the previous one.
+    fn post(&mut self, side: Side, outcome: Outcome) {
         let party = match side {
             Side::Client => &self.evidence.client,
             Side::Server => &self.evidence.server,
@@ -227,29 +227,29 @@ impl Network {
     }
 }
 
-/// One thing that is done to a server.
+/// One call of a server.
 #[derive(Debug)]
 pub enum Call {
-    /// It begins, with this initial response.
+    /// It starts, with this initial response.
     Start(Option<Vec<u8>>),
-    /// It takes a message.
+    /// It receives a message.
     Step(Vec<u8>),
-    /// Its application will answer so.
-    Manner(Manner),
+    /// Its application will behave like this.
+    Behave(Behavior),
 }
 
 impl Call {
-    /// Does it; gives what came of it, and what of that the peer can tell from the message's look.
+    /// Makes the call. Returns the outcome, and what the peer can tell from it and from the shape of the message.
     pub fn make(&self, server: &mut Party) -> Option<(Outcome, String)> {
         let outcome = match self {
             Call::Start(initial) => server.start(initial.as_deref()),
             Call::Step(message) => server.step(message),
-            Call::Manner(manner) => {
-                server.manners.push(*manner);
+            Call::Behave(behavior) => {
+                server.behaviors.push(*behavior);
                 return None;
             }
         };
-        let message = server.run.said.last().filter(|_| matches!(outcome, Outcome::Send | Outcome::FailedWithMessage));
+        let message = server.run.sent.last().filter(|_| matches!(outcome, Outcome::Send | Outcome::FailedWithMessage));
         Some((outcome, format!("{outcome:?} {}", message.map(|message| shape(message)).unwrap_or_default())))
     }
 }
@@ -261,7 +261,7 @@ fn side(byte: u8) -> Side {
     }
 }
 
-/// Whom a message is for.
+/// The receiver of a sender's messages.
 fn other(side: Side) -> Side {
     match side {
         Side::Client => Side::Server,
@@ -269,8 +269,8 @@ fn other(side: Side) -> Side {
     }
 }
 
-/// A damage to a message.
-pub fn edit(mut message: Vec<u8>, input: &mut Input<'_>) -> Vec<u8> {
+/// Damages a message.
+pub fn damage(mut message: Vec<u8>, input: &mut Input<'_>) -> Vec<u8> {
     let (kind, at) = (input.byte(), input.short());
     let at = at.checked_rem(message.len() + 1).unwrap_or_default();
     match kind % 7 {
@@ -282,12 +282,12 @@ pub fn edit(mut message: Vec<u8>, input: &mut Input<'_>) -> Vec<u8> {
             message.drain(at..end);
         }
         4 => {
-            // The same bytes twice.
+            // Some bytes are repeated at the end.
             let end = (at + usize::from(input.byte()) + 1).min(message.len());
             message.extend_from_within(at..end);
         }
         5 => {
-            // Overwritten, so that what follows stays where it is.
+            // Bytes are overwritten, so that what follows stays in place.
             for (byte, new) in message[at..].iter_mut().zip(input.string()) {
                 *byte = *new;
             }
@@ -301,7 +301,7 @@ pub fn edit(mut message: Vec<u8>, input: &mut Input<'_>) -> Vec<u8> {
     message
 }
 
-/// A message with its digits and letters made the same: what is left is its length and its punctuation.
+/// A message with all letters and digits replaced by x. This leaves its length and punctuation.
 fn shape(message: &[u8]) -> String {
     message.iter().map(|b| if b.is_ascii_alphanumeric() || b"+/".contains(b) { 'x' } else { char::from(*b) }).collect()
 }

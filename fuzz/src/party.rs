@@ -8,16 +8,16 @@ use authen_sasl_rust::error::Error;
 use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::world::LocalWorld;
 
-use crate::application::{answer, dishonest, Manner};
-use crate::facts::{configure, Facts};
+use crate::application::{answer, dishonest, Behavior};
+use crate::facts::{configure, ExchangeFacts};
 
-/// Random bytes that differ from draw to draw, and a list of all nonces.
-struct Recording {
+/// Pseudo-random bytes, and a list of all nonces.
+struct RecordingRandom {
     state: u64,
     nonces: Rc<RefCell<Vec<String>>>,
 }
 
-impl Random for Recording {
+impl Random for RecordingRandom {
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
         for byte in buffer {
             // Knuth's MMIX generator.
@@ -36,26 +36,26 @@ impl Random for Recording {
     }
 }
 
-/// What a side is lent; its nonces are listed.
-pub fn world(side: Side, facts: &Facts, nonces: Rc<RefCell<Vec<String>>>) -> LocalWorld {
-    LocalWorld::with_random(Box::new(Recording { state: facts.seed.wrapping_add(side as u64), nonces }))
+/// The world that is lent to a side. Its nonces are recorded.
+pub fn world(side: Side, facts: &ExchangeFacts, nonces: Rc<RefCell<Vec<String>>>) -> LocalWorld {
+    LocalWorld::with_random(Box::new(RecordingRandom { state: facts.seed.wrapping_add(side as u64), nonces }))
 }
 
-/// What has happened on one side since it last began.
+/// What has happened on one side since it last started.
 #[derive(Default)]
 pub struct Run {
-    /// The messages that it was given.
-    pub fed: Vec<Vec<u8>>,
-    /// The messages that it sent.
-    pub said: Vec<Vec<u8>>,
-    /// The nonces that it drew.
+    /// The messages that it has received.
+    pub received: Vec<Vec<u8>>,
+    /// The messages that it has sent.
+    pub sent: Vec<Vec<u8>>,
+    /// The nonces that it has generated.
     pub nonces: Vec<String>,
     /// It has failed.
     pub failed: bool,
     /// Its application was asked about a user.
-    pub asked: bool,
-    /// It has failed with a message, which the peer must hear.
-    pub last_word: bool,
+    pub asked_about_user: bool,
+    /// It has failed with a message for the peer.
+    pub failed_with_message: bool,
     /// It has succeeded.
     pub succeeded: bool,
 }
@@ -64,25 +64,25 @@ pub struct Run {
 pub struct Party {
     /// The exchange.
     pub session: Session,
-    /// Of the exchange that is under way.
+    /// The exchange that is under way.
     pub run: Run,
-    /// Those before it.
-    pub past: Vec<Run>,
-    /// How the next questions are answered; honestly when none is left.
-    pub manners: Vec<Manner>,
-    /// Whom the application has allowed to act as whom.
+    /// The exchanges before it.
+    pub earlier_runs: Vec<Run>,
+    /// How the next questions are answered; honestly after that.
+    pub behaviors: Vec<Behavior>,
+    /// The authorizations that the application has granted: who may act as whom.
     pub authorized: Vec<(String, String)>,
-    /// Some answer was not honest.
+    /// At least one answer was dishonest.
     pub dishonest: bool,
     world: LocalWorld,
     nonces: Rc<RefCell<Vec<String>>>,
     /// What its application knows.
-    pub facts: Facts,
+    pub facts: ExchangeFacts,
 }
 
 impl Party {
     /// A side as the facts tell.
-    pub fn new(side: Side, facts: &Facts) -> Self {
+    pub fn new(side: Side, facts: &ExchangeFacts) -> Self {
         let nonces = Rc::new(RefCell::new(Vec::new()));
         let mut session = Session::new(side, authen_sasl_rust::mechanism::registry());
         session.pick(facts.mechanism).expect("a mechanism of the registry");
@@ -90,8 +90,8 @@ impl Party {
         Party {
             session,
             run: Run::default(),
-            past: Vec::new(),
-            manners: Vec::new(),
+            earlier_runs: Vec::new(),
+            behaviors: Vec::new(),
             authorized: Vec::new(),
             dishonest: false,
             world: world(side, facts, Rc::clone(&nonces)),
@@ -103,58 +103,58 @@ impl Party {
     /// Begins an exchange.
     pub fn start(&mut self, initial: Option<&[u8]>) -> Outcome {
         self.nonces.borrow_mut().clear();
-        self.past.push(std::mem::take(&mut self.run));
-        self.run.fed.extend(initial.map(<[u8]>::to_vec));
+        self.earlier_runs.push(std::mem::take(&mut self.run));
+        self.run.received.extend(initial.map(<[u8]>::to_vec));
         let outcome = self.session.start(initial, &mut self.world.lend());
-        self.settle(outcome)
+        self.answer_all(outcome)
     }
 
     /// Takes a message.
     pub fn step(&mut self, message: &[u8]) -> Outcome {
         let outcome = self.session.step(message, &mut self.world.lend());
         if !matches!(outcome, Outcome::Over | Outcome::Busy) {
-            self.run.fed.push(message.to_vec());
+            self.run.received.push(message.to_vec());
         }
-        self.settle(outcome)
+        self.answer_all(outcome)
     }
 
-    /// Checks the outcome of a call, and answers until nothing is asked any more.
-    fn settle(&mut self, mut outcome: Outcome) -> Outcome {
+    /// Checks the outcome of a call, and answers all questions.
+    fn answer_all(&mut self, mut outcome: Outcome) -> Outcome {
         self.check(outcome);
         let mut asked = 0;
         while outcome == Outcome::Ask {
             asked += 1;
-            assert!(asked < 8, "it never stops to ask");
+            assert!(asked < 8, "it never stops asking");
             let question = self.session.question().expect("a question");
             if let Question::CheckPassword { authcid, .. } | Question::Credentials { authcid, .. } = question {
-                assert!(self.session.claimed_user().is_some(), "{authcid} is looked up, and no log can name it");
-                self.run.asked = true;
+                assert!(self.session.claimed_user().is_some(), "{authcid} is looked up, but a log could not name it");
+                self.run.asked_about_user = true;
             }
             outcome = self.reply();
             self.check(outcome);
         }
         self.run.nonces.clone_from(&self.nonces.borrow());
         if matches!(outcome, Outcome::Send | Outcome::FailedWithMessage) {
-            self.run.said.push(self.session.message().to_vec());
+            self.run.sent.push(self.session.message().to_vec());
         }
         outcome
     }
 
     fn reply(&mut self) -> Outcome {
-        let manner = if self.manners.is_empty() { Manner::Honestly } else { self.manners.remove(0) };
-        self.dishonest |= manner != Manner::Honestly;
+        let behavior = if self.behaviors.is_empty() { Behavior::Honest } else { self.behaviors.remove(0) };
+        self.dishonest |= behavior != Behavior::Honest;
         let honest = |party: &mut Self| {
             let (answer, authorized) = answer(party.session.question().expect("a question"), &party.facts);
             party.authorized.extend(authorized);
             answer
         };
-        let answer = match manner {
-            Manner::Honestly => honest(self),
-            Manner::Late => {
+        let answer = match behavior {
+            Behavior::Honest => honest(self),
+            Behavior::Late => {
                 assert_eq!(self.session.step(b"x", &mut self.world.lend()), Outcome::Busy);
                 honest(self)
             }
-            Manner::Twice => {
+            Behavior::Twice => {
                 let (first, second) = (honest(self), honest(self));
                 let outcome = self.session.answer(first, &mut self.world.lend());
                 if outcome != Outcome::Ask {
@@ -163,7 +163,7 @@ impl Party {
                 }
                 second
             }
-            Manner::Abort => {
+            Behavior::Abort => {
                 return self.session.abort(Error::System("the application gave up"));
             }
             other => dishonest(self.session.question().expect("a question"), other, &self.facts),
@@ -171,21 +171,21 @@ impl Party {
         self.session.answer(answer, &mut self.world.lend())
     }
 
-    /// The peer goes away: an exchange that has begun and not succeeded has failed, once.
+    /// The peer disconnects: an exchange that has started and not succeeded fails, once.
     pub fn abandon(&mut self) {
-        let (begun, succeeded) = (!self.past.is_empty(), self.session.is_success());
+        let (begun, succeeded) = (!self.earlier_runs.is_empty(), self.session.is_success());
         let expected = if begun && !succeeded && !self.run.failed { Outcome::Failed } else { Outcome::Over };
-        assert_eq!(self.session.abandon(), expected, "what an exchange comes to whose peer goes away");
+        assert_eq!(self.session.abandon(), expected, "the outcome after the peer has disconnected");
         assert_eq!(
             self.session.failure().is_some(),
             begun && !succeeded,
-            "an exchange has ended, and nobody counts it"
+            "an exchange has ended without being counted"
         );
         assert_eq!(self.session.abandon(), Outcome::Over, "it is counted twice");
         assert_eq!(self.session.is_success(), succeeded);
     }
 
-    /// What holds of every session after every call.
+    /// What must hold for every session after every call.
     fn check(&mut self, outcome: Outcome) {
         let session = &self.session;
         let failed = matches!(outcome, Outcome::Failed | Outcome::FailedWithMessage);
@@ -203,32 +203,33 @@ impl Party {
         }
         let session = &self.session;
         self.run.failed |= failed;
-        self.run.last_word |= outcome == Outcome::FailedWithMessage;
+        self.run.failed_with_message |= outcome == Outcome::FailedWithMessage;
         self.run.succeeded |= session.is_success();
         assert_eq!(session.failure().is_some(), self.run.failed, "{outcome:?}");
         if self.run.failed {
             assert!(!session.is_success() && !session.need_step() && session.layer().is_none());
             let text = session.failure().map(ToString::to_string).unwrap_or_default();
-            // It is for a log: one line, of bounded length, without a secret.
+            // For a log: one line of limited length, without secrets.
             assert!(text.len() < 2000 && !text.contains(char::is_control), "{text:?}");
             assert!(!text.contains(&self.facts.secret()) && !text.contains(&self.facts.client_secret()), "{text}");
         }
         assert!(!session.is_success() || !session.need_step());
     }
 
-    /// A name is told once it is proved, each message gets a verdict or a challenge, and the accounts' list holds.
+    /// Names are available only once they are proved, each message gets a verdict or a challenge, and the account store's list is
+    /// respected.
     fn check_server(&self, outcome: Outcome) {
         let session = &self.session;
         if !session.is_success() {
             let identity = session.identity();
-            let told = [&identity.authcid, &identity.authzid, &identity.realm].iter().any(|name| name.is_some());
-            assert!(!told && session.properties().is_none(), "a name before it is proved: {identity:?}");
-            assert!(outcome != Outcome::Absent, "a message gets neither a challenge nor a verdict");
+            let is_known = [&identity.authcid, &identity.authzid, &identity.realm].iter().any(|name| name.is_some());
+            assert!(!is_known && session.properties().is_none(), "a name that is not proved yet: {identity:?}");
+            assert!(outcome != Outcome::Absent, "a message got neither a challenge nor a verdict");
         }
         let listed = self.facts.lists(self.facts.mechanism);
         assert!(
             listed || matches!(outcome, Outcome::Failed | Outcome::Over),
-            "{} is not in the mech_list, and the server goes on: {outcome:?}",
+            "{} is not in the mech_list, but the server continues: {outcome:?}",
             self.facts.mechanism
         );
     }

@@ -1,5 +1,4 @@
-//! What stands in files and sockets of this machine: nothing is believed that is not there, and what is wrong
-//! shows no value.
+//! Parsers of files and of a daemon's replies. They return only what is in the input, and their errors show no values.
 
 use authen_sasl_rust::contract::CredentialKind;
 use authen_sasl_rust::crypto::hash::Hash;
@@ -12,18 +11,18 @@ use authen_sasl_rust::store::verifier::Verifier;
 
 use crate::input::Input;
 
-/// Reads one kind of them: it panics where something does not hold.
+/// Reads one kind of input, and panics if a rule is broken.
 pub type Reader = fn(&[u8]);
 
-/// All of them; the input's first byte chooses. New ones come last, so that the corpus keeps its meaning.
+/// All readers. The first byte of the input chooses one. New ones are added at the end, so that the corpus stays valid.
 pub const READERS: &[(&str, Reader)] =
     &[("conf", conf), ("saslauthd", saslauthd), ("elf", symbols), ("accounts", accounts)];
 
-/// A stored key of RFC 7677's example.
-const KEY: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$\
+/// The verifier of the example in RFC 7677.
+const VERIFIER: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$\
     WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
 
-/// Every option stands in the file as it is read, and of each name the first.
+/// Every option is in the file as it is read, and the first one of each name counts.
 fn conf(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let conf = match Conf::parse(bytes) {
@@ -33,8 +32,8 @@ fn conf(bytes: &[u8]) {
             return;
         }
     };
-    assert!(Conf::parse(&conf.print()).as_ref() == Ok(&conf), "what was printed is read to the same");
-    let stands = |line: &str, name: &str, value: &str| {
+    assert!(Conf::parse(&conf.print()).as_ref() == Ok(&conf), "printing and parsing changes it");
+    let is_at = |line: &str, name: &str, value: &str| {
         let line = line.trim_matches([' ', '\t', '\x0b', '\x0c', '\r']);
         let head = line.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name));
         head && line[name.len()..].starts_with(':') && line.ends_with(value)
@@ -46,25 +45,25 @@ fn conf(bytes: &[u8]) {
             let name_of = line.split(':').next().unwrap_or_default();
             name_of.trim_start_matches([' ', '\t', '\x0b', '\x0c', '\r']).eq_ignore_ascii_case(name)
         });
-        assert!(first.is_some_and(|line| stands(line, name, value)), "an option that is not in the file");
+        assert!(first.is_some_and(|line| is_at(line, name, value)), "an option that is not in the file");
     }
 }
 
-/// Yes is `OK`, alone or with words behind it, and nothing else.
+/// Only `OK`, alone or followed by a space and more text, means yes.
 fn saslauthd(bytes: &[u8]) {
     let yes = bytes == b"OK" || bytes.starts_with(b"OK ");
     let no = bytes == b"NO" || bytes.starts_with(b"NO ");
     match Reply::parse(bytes) {
         Some(Reply::Yes) => assert!(yes),
         Some(Reply::No(reason)) => {
-            // What does not print is escaped: a byte comes to "\u{1b}" at most.
+            // Unprintable characters are escaped: a byte becomes at most "\u{1b}".
             assert!(no && !reason.chars().any(char::is_control) && reason.len() <= 6 * bytes.len());
         }
         None => assert!(!yes && !no),
     }
 }
 
-/// Every name lies in the file and ends there at a NUL, or at its table's end; a table's entry is a name at most.
+/// Every name lies within the file, and ends at a NUL or at the end of its table. A table entry yields at most one name.
 fn symbols(bytes: &[u8]) {
     let Ok(found) = elf::symbols(bytes) else { return };
     assert!(bytes.starts_with(b"\x7fELF"));
@@ -73,23 +72,23 @@ fn symbols(bytes: &[u8]) {
         let name_at = name.as_ptr_range();
         assert!(file.start <= name_at.start && name_at.end <= file.end && !name.contains(&0));
     }
-    assert!(found.defined.len() + found.imported.len() <= bytes.len() / 16, "more symbols than there is room for");
+    assert!(found.defined.len() + found.imported.len() <= bytes.len() / 16, "more symbols than fit into the file");
 }
 
-/// A change of one user is one of no other; who is unknown looks like somebody.
+/// A change of one user does not affect others. An unknown user looks like a known one.
 fn accounts(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let name = String::from_utf8_lossy(input.string()).into_owned();
     let Ok(users) = Users::parse(&Secret::new(input.rest())) else { return };
-    let key = || Verifier::read(&Secret::new(KEY.as_bytes())).expect("a stored key").expect("one");
+    let verifier = || Verifier::read(&Secret::new(VERIFIER.as_bytes())).expect("a verifier").expect("not empty");
     let asked = |users: &Users| users.credential(&name, CredentialKind::Scram(Hash::Sha256), None, 4096);
-    let made = Verifier::read(&asked(&users)).expect("a stored key").expect("of a user, or made up");
-    assert_eq!(made.hash, key().hash);
+    let made = Verifier::read(&asked(&users)).expect("a verifier").expect("of a user, or a mock");
+    assert_eq!(made.hash, verifier().hash);
     let Ok(stored) = stored_name(&name) else {
-        assert!(users.find(&name).is_none(), "a name that cannot be stored");
+        assert!(users.find(&name).is_none(), "a name that cannot be stored was found");
         return;
     };
-    assert_eq!(stored_name(&stored).ok().as_ref(), Some(&stored), "a prepared name stays");
+    assert_eq!(stored_name(&stored).ok().as_ref(), Some(&stored), "preparing a prepared name changes it");
     let before: Vec<(String, bool)> = users
         .list()
         .iter()
@@ -99,14 +98,14 @@ fn accounts(bytes: &[u8]) {
     let disabled = users.find(&stored).is_some_and(|user| user.disabled);
     let known = users.find(&stored).is_some();
     let count = users.count();
-    let changed = users.with_keys(&stored, &[key()]).expect("one key");
+    let changed = users.with_keys(&stored, &[verifier()]).expect("one key");
     assert_eq!(changed.count(), count + usize::from(!known));
     assert_eq!(changed.find(&stored).map(|user| user.disabled), Some(disabled));
-    assert_eq!(asked(&changed).ct_eq(KEY.as_bytes()), !disabled, "who is disabled is shown no key of his");
+    assert_eq!(asked(&changed).ct_eq(VERIFIER.as_bytes()), !disabled, "a disabled user gets a mock verifier");
     let salted = changed.with_salt_key(&Secret::new(&[7; 32])).expect("a key");
     let again = Users::parse(&salted.print()).expect("what was printed");
     for (name, disabled) in &before {
-        assert_eq!(again.find(name).map(|user| user.disabled), Some(*disabled), "another user");
+        assert_eq!(again.find(name).map(|user| user.disabled), Some(*disabled), "another user has changed");
     }
     assert!(again.without(&stored).expect("a change of one user").find(&stored).is_none());
 }

@@ -1,10 +1,10 @@
-//! The C surface as a C program sees it: `src/ffi.h` in Rust's words, and nothing of the core's types.
+//! The C surface as a C program sees it: `src/ffi.h` in Rust, without the core's types.
 #![allow(unsafe_code, missing_docs)]
 
 use std::ffi::c_void;
 use std::ptr;
 
-/// `asr_slice`: bytes that are lent; a null pointer is absent.
+/// `asr_slice`: borrowed bytes. A null pointer means absent.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Slice {
@@ -19,7 +19,7 @@ pub struct Value {
     pub bytes: Slice,
 }
 
-/// `asr_question`: which fields count depends on `kind`.
+/// `asr_question`: `kind` decides which fields are used.
 #[repr(C)]
 pub struct Question {
     pub kind: i32,
@@ -102,7 +102,7 @@ extern "C" {
 /// Absent.
 pub const NONE: Slice = Slice { ptr: ptr::null(), len: 0 };
 
-/// A question of nothing, to be filled.
+/// An empty question, to be filled in.
 pub const NO_QUESTION: Question = Question {
     kind: 0,
     wanted: 0,
@@ -116,21 +116,21 @@ pub const NO_QUESTION: Question = Question {
 };
 
 impl Slice {
-    /// Lends bytes, or nothing.
+    /// Borrows bytes, or is absent.
     pub fn of(bytes: Option<&[u8]>) -> Slice {
         bytes.map_or(NONE, |bytes| Slice { ptr: bytes.as_ptr(), len: bytes.len() })
     }
 
-    /// Copies what was lent, as C must; each byte is looked at.
+    /// Copies borrowed bytes, as a C program must. This reads each byte.
     ///
     /// # Safety
-    /// The slice came from the core, and nothing has changed the handle since.
+    /// The slice came from the core, and the handle has not been changed since.
     pub unsafe fn copy(self) -> Option<Vec<u8>> {
         // SAFETY: by this function's contract.
         (!self.ptr.is_null()).then(|| unsafe { std::slice::from_raw_parts(self.ptr, self.len) }.to_vec())
     }
 
-    /// Copies a text, which must be UTF-8, tell something, and confess no defect.
+    /// Copies a text, which must be UTF-8 and must not report an internal error.
     ///
     /// # Safety
     /// As for [`Slice::copy`].

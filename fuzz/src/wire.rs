@@ -1,4 +1,4 @@
-//! Every parser of messages: what parses prints, what prints parses, and to the same.
+//! All message parsers: what parses can be printed, and printing gives the same message back.
 
 use std::borrow::Cow;
 
@@ -14,10 +14,10 @@ use authen_sasl_rust::wire::names::words;
 use authen_sasl_rust::wire::scram::{self, ClientFinal, ClientFirst, ServerFinal, ServerFirst};
 use authen_sasl_rust::wire::{hex, json, kvpairs, saslname, saslprep};
 
-/// One parser under test: it panics where parser and printer disagree.
+/// Tests one parser, and panics if parser and printer disagree.
 pub type Parser = fn(&[u8]);
 
-/// All of them; the input's first byte chooses. New ones come last, so that the corpus keeps its meaning.
+/// All parsers. The first byte of the input chooses one. New ones are added at the end, so that the corpus stays valid.
 pub const PARSERS: &[(&str, Parser)] = &[
     ("gs2", gs2),
     ("saslname", name),
@@ -32,7 +32,7 @@ pub const PARSERS: &[(&str, Parser)] = &[
     ("kvpairs", pairs),
     ("json", json_member),
     ("saslprep", prepared),
-    ("verifier", stored_key),
+    ("verifier", verifier),
     ("numbers", numbers),
     ("lists", lists),
     ("users", users),
@@ -49,7 +49,7 @@ fn printed(print: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     out
 }
 
-/// A header is printed as it stood, and no shorter text is one.
+/// Printing gives the header back, and no prefix of a header is a header.
 fn gs2(bytes: &[u8]) {
     let text = text(bytes);
     let Ok((header, rest)) = Header::parse(&text) else { return };
@@ -65,7 +65,7 @@ fn name(bytes: &[u8]) {
     if let Ok(name) = saslname::unescape(&text, "it") {
         assert_eq!(printed(|out| saslname::escape(&name, out)), text.as_bytes());
     }
-    // Any name without NUL that is not empty can be carried.
+    // Any non-empty name without NUL can be transmitted.
     let escaped = printed(|out| saslname::escape(&text, out));
     assert!(!escaped.contains(&b','));
     let back = saslname::unescape(std::str::from_utf8(&escaped).expect("UTF-8 stays UTF-8"), "it");
@@ -75,7 +75,7 @@ fn name(bytes: &[u8]) {
 fn client_first(bytes: &[u8]) {
     let Ok(first) = ClientFirst::parse(bytes) else { return };
     let out = printed(|out| first.print(out));
-    // Extensions are ignored, all else stands as it was.
+    // Extensions are ignored; everything else is printed unchanged.
     assert!(bytes.starts_with(&out) && matches!(bytes.get(out.len()), None | Some(b',')), "{}", out.escape_ascii());
     assert_eq!(ClientFirst::parse(&out).as_ref(), Ok(&first));
     assert_eq!(printed(|out| first.header.print(out)), bytes[..first.header_len]);
@@ -136,7 +136,7 @@ fn directives(bytes: &[u8]) {
         .map(|directive| (directive.name.to_owned(), directive.value.into_owned(), directive.quoted))
         .collect();
     assert_eq!(again, all);
-    // Latin-1 takes any bytes, and gives them back.
+    // Any bytes are ISO 8859-1, and are encoded back unchanged.
     let decoded = digest::decode(bytes, false, "it").expect("any bytes are ISO 8859-1");
     assert_eq!(digest::encode(&decoded, false).expect("they still are"), bytes);
 }
@@ -152,7 +152,7 @@ fn pairs(bytes: &[u8]) {
     assert_eq!(text(&out), text(bytes));
 }
 
-/// Whatever stands in an object's values is read back out of it.
+/// The values of an object are read back unchanged.
 fn json_member(bytes: &[u8]) {
     let text = text(bytes);
     let (name, value) = text.split_once('=').unwrap_or(("status", &text));
@@ -176,17 +176,17 @@ fn prepared(bytes: &[u8]) {
     }
     if let Ok(once) = &query {
         assert!(!once.is_empty() && !once.contains('\0') && !once.chars().any(|c| c.is_control()));
-        // A name is prepared by the client and by the server.
+        // Preparing a name twice changes nothing: client and server both do it.
         assert_eq!(saslprep::query(once).as_deref(), Ok(&**once));
     }
 }
 
-fn stored_key(bytes: &[u8]) {
+fn verifier(bytes: &[u8]) {
     let Ok(Some(verifier)) = Verifier::read(&Secret::new(bytes)) else { return };
     assert_eq!(verifier.keys.expose().len(), 2 * verifier.hash.size());
     for spelling in [Spelling::Rfc5803, Spelling::Dovecot] {
         let text = verifier.print(spelling);
-        let again = Verifier::read(&Secret::new(text.as_bytes())).expect("what was printed").expect("a stored key");
+        let again = Verifier::read(&Secret::new(text.as_bytes())).expect("what was printed").expect("a verifier");
         assert_eq!(again.print(spelling), text);
         assert!(again.keys.ct_eq(verifier.keys.expose()) && again.hash == verifier.hash);
         assert_eq!((&again.salt, again.iterations), (&verifier.salt, verifier.iterations));
@@ -224,7 +224,7 @@ fn lists(bytes: &[u8]) {
     assert_eq!(authen_sasl_rust::wire::names::words(&words.join(",")).collect::<Vec<_>>(), words);
 }
 
-/// A users' file: what a change leaves alone stays as it is.
+/// A users' file: a change of one user leaves the rest unchanged.
 fn users(bytes: &[u8]) {
     let Ok(users) = Users::parse(&Secret::new(bytes)) else { return };
     let printed = users.print();

@@ -1,5 +1,5 @@
-//! A server's users: they are libsasl2's, by its auxprop plugins and by sasl_checkpass. Whether one may act as another is the
-//! application's to say, and libsasl2 asks it after the exchange.
+//! The users of a server, which are libsasl2's: through its auxprop plugins and sasl_checkpass. Whether a user may act as another
+//! one is for the application to decide; libsasl2 asks it after the exchange.
 
 use std::ffi::{c_int, c_uint, CStr, CString};
 
@@ -11,24 +11,24 @@ use authen_sasl_rust::session::Identity;
 
 use crate::host::Host;
 
-/// The password of the authentication identity, which the star stands for.
+/// The password. The star means the authentication identity's.
 const PASSWORD: &CStr = c"*userPassword";
-/// Its verifiers (RFC 5803).
+/// The verifiers (RFC 5803).
 const VERIFIER: &CStr = c"*authPassword";
 
 /// `SASL_NOVERIFY`.
 const NOVERIFY: c_int = Code::NoVerify as c_int;
 
-/// The users, for the time of a step.
+/// The users, for the duration of a step.
 pub struct Users<'a> {
     host: Host,
     params: *mut ServerParams,
     out: *mut OutParams,
-    /// How a verifier of the mechanism begins.
+    /// The prefix of a verifier of this mechanism.
     scheme: String,
-    /// Which identities of this exchange were made canonical, by their flags. The out-parameters do not tell: they may have the
-    /// names of an exchange before, which has failed.
-    named: &'a mut c_uint,
+    /// The flags of the identities that were canonicalized in this exchange. The out-parameters cannot be used for this: they may have
+    /// the names of an earlier, failed exchange.
+    canonicalized: &'a mut c_uint,
 }
 
 impl<'a> Users<'a> {
@@ -39,16 +39,16 @@ impl<'a> Users<'a> {
         params: *mut ServerParams,
         out: *mut OutParams,
         mechanism: &str,
-        named: &'a mut c_uint,
+        canonicalized: &'a mut c_uint,
     ) -> Self {
         let name = mechanism.strip_suffix("-PLUS").unwrap_or(mechanism);
-        Users { host, params, out, scheme: format!("{name}$"), named }
+        Users { host, params, out, scheme: format!("{name}$"), canonicalized }
     }
 
     /// Answers a question of the session.
     ///
     /// # Errors
-    /// What libsasl2 could not do. An unknown user is an answer.
+    /// If libsasl2 fails. An unknown user is not an error, but an answer.
     pub fn answer(&mut self, question: &Question) -> Result<Answer, Error> {
         match question {
             Question::Credentials { authcid, authzid, .. } => {
@@ -57,7 +57,7 @@ impl<'a> Users<'a> {
             Question::CheckPassword { authcid, authzid, password } => {
                 Ok(Answer::Verdict(self.check(authcid, authzid.as_deref(), password)?))
             }
-            // libsasl2 asks the application itself.
+            // libsasl2 asks the application itself after the exchange.
             Question::Authorize { .. } => Ok(Answer::Verdict(true)),
             Question::Token { token, user, .. } => Ok(Answer::Token(match user {
                 Some(user) if self.check(user, None, token)? => TokenVerdict::Accepted { authcid: user.clone() },
@@ -67,16 +67,16 @@ impl<'a> Users<'a> {
         }
     }
 
-    /// Both names as libsasl2 wants them at the end. The authentication identity's was made canonical when its secret was looked up,
-    /// unless there was none to look up.
+    /// Sets both names in the out-parameters, as libsasl2 expects at the end. The authcid was already canonicalized when the user's
+    /// secret was looked up or checked, if the mechanism has one.
     ///
     /// # Errors
-    /// If libsasl2 does not take them.
-    pub fn name(&mut self, identity: &Identity) -> Result<(), Error> {
+    /// If libsasl2 refuses a name.
+    pub fn set_names(&mut self, identity: &Identity) -> Result<(), Error> {
         let authcid = identity.authcid.as_deref().unwrap_or_default();
         let authzid = identity.authzid.as_deref().filter(|name| !name.is_empty() && *name != authcid);
         let mut result = code::OK;
-        if *self.named & flag::CU_AUTHID == 0 {
+        if *self.canonicalized & flag::CU_AUTHID == 0 {
             result = self.canonicalize(authcid, identities(authcid, authzid) | flag::CU_EXTERNALLY_VERIFIED);
         }
         if let (code::OK, Some(authzid)) = (result, authzid) {
@@ -85,7 +85,7 @@ impl<'a> Users<'a> {
         match result {
             code::OK => Ok(()),
             code::NOUSER => Err(Error::outside(Code::BadAuth, "libsasl2 does not know the identity")),
-            refused => Err(Error::outside(Code::of(refused), "libsasl2 could not make the name canonical")),
+            refused => Err(Error::outside(Code::of(refused), "libsasl2 could not canonicalize the name")),
         }
     }
 
@@ -93,10 +93,10 @@ impl<'a> Users<'a> {
         // SAFETY: the parameters are libsasl2's.
         let (canon, conn) = unsafe { ((*self.params).canon_user, (*self.host.utils()).conn) };
         let (Some(canon), Ok(name)) = (canon, CString::new(name)) else { return code::BADPROT };
-        // SAFETY: the name ends in a NUL behind its length; the out-parameters are libsasl2's.
+        // SAFETY: the name ends in a NUL after its length; the out-parameters are libsasl2's.
         let result = unsafe { canon(conn, name.as_ptr(), name.as_bytes().len() as c_uint, flags, self.out) };
         if result == code::OK {
-            *self.named |= flags;
+            *self.canonicalized |= flags;
         }
         result
     }
@@ -106,20 +106,20 @@ impl<'a> Users<'a> {
         unsafe { (*self.params).propctx }
     }
 
-    /// The password or verifiers of a user. A name that nobody can have is nobody's, as an unknown one is.
+    /// A verifier or the password of a user. An invalid name is treated like that of an unknown user.
     fn credential(&mut self, authcid: &str, authzid: Option<&str>) -> Result<Option<Secret>, Error> {
         let context = self.propctx();
         let names = [VERIFIER, PASSWORD];
         // SAFETY: the context is that of this connection's parameters.
         if unsafe { self.host.request(context, &names) } != code::OK {
-            return Err(Error::outside(Code::Fail, "libsasl2 does not take the request for the user's properties"));
+            return Err(Error::outside(Code::Fail, "libsasl2 has refused the request for the user's properties"));
         }
         match self.canonicalize(authcid, identities(authcid, authzid)) {
             code::OK => {}
             code::NOUSER | code::BADPROT => return Ok(None),
-            // slapd says no more than this of a user that it does not know; who waits outside must not hear it.
+            // slapd returns only this code for an unknown user. The client must not see the difference.
             code::FAIL => {
-                self.host.log_failure("saslrust: libsasl2 could not look up the user, and gives no reason");
+                self.host.log_failure("saslrust: libsasl2 could not look up the user, and gave no reason");
                 return Ok(None);
             }
             refused => return Err(Error::outside(Code::of(refused), "libsasl2 could not look up the user")),
@@ -131,15 +131,15 @@ impl<'a> Users<'a> {
             unsafe { self.host.erase(context, name) };
         }
         let (verifiers, passwords) = (found.next().unwrap_or_default(), found.next().unwrap_or_default());
-        Ok(self.fitting(verifiers).or_else(|| passwords.into_iter().next()))
+        Ok(self.own_verifier(verifiers).or_else(|| passwords.into_iter().next()))
     }
 
-    /// The verifier of the mechanism's hash.
-    fn fitting(&self, verifiers: Vec<Secret>) -> Option<Secret> {
+    /// The verifier with the mechanism's hash.
+    fn own_verifier(&self, verifiers: Vec<Secret>) -> Option<Secret> {
         verifiers.into_iter().find(|text| text.expose().starts_with(self.scheme.as_bytes()))
     }
 
-    /// Is it the user's password? If it is, the name is made canonical as one that is known.
+    /// Checks a password. If it is correct, canonicalizes the name as an authenticated one.
     fn check(&mut self, authcid: &str, authzid: Option<&str>, password: &Secret) -> Result<bool, Error> {
         if password.is_empty() || password.expose().contains(&0) {
             return Ok(false);
@@ -153,14 +153,14 @@ impl<'a> Users<'a> {
         }
         match self.canonicalize(authcid, identities(authcid, authzid) | flag::CU_EXTERNALLY_VERIFIED) {
             code::OK => Ok(true),
-            refused => Err(Error::outside(Code::of(refused), "libsasl2 could not make the name canonical")),
+            refused => Err(Error::outside(Code::of(refused), "libsasl2 could not canonicalize the name")),
         }
     }
 }
 
-/// The identities that one name is canonical for: both, unless the client has named another one to act as. A client may name itself, too:
-/// a program that logs a failure by SASL_USERNAME needs the name before there is a success. slapd takes a name without a prefix
-/// only for both at once.
+/// The identities for which to canonicalize the authcid: both, unless the client wants to act as another user. (An authzid may also
+/// be the client's own name.) So a program that logs a failure has SASL_USERNAME before a success, and slapd accepts a name without a
+/// prefix only for both identities at once.
 fn identities(authcid: &str, authzid: Option<&str>) -> c_uint {
     match authzid {
         Some(other) if !other.is_empty() && other != authcid => flag::CU_AUTHID,

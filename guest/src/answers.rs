@@ -1,4 +1,4 @@
-//! Who answers for a client's user: the application's callbacks, or where it has none but asks the user, prompts.
+//! Answers for a client: from the application's callbacks, or from prompts if the application asks its user.
 
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void, CStr, CString};
 use std::mem::{size_of, transmute};
@@ -20,18 +20,18 @@ type GetSecret = unsafe extern "C" fn(*mut Conn, *mut c_void, c_int, *mut *mut S
 /// `sasl_getrealm_t`.
 type GetRealm = unsafe extern "C" fn(*mut c_void, c_int, *const *const c_char, *mut *const c_char) -> c_int;
 
-/// What a question has come to.
+/// The reply to a question.
 pub enum UserReply {
     /// An answer.
     Answer(Answer),
-    /// The user is to be asked for these.
-    Ask(Vec<Wanted>),
+    /// The user must be prompted for these.
+    Ask(Vec<Prompt>),
     /// There is no answer.
     Fail(Error),
 }
 
-/// A prompt to be.
-pub struct Wanted {
+/// A prompt to show.
+pub struct Prompt {
     id: c_ulong,
     challenge: &'static CStr,
     prompt: CString,
@@ -49,18 +49,18 @@ pub struct Prompts {
 /// The list is memory of libsasl2, since applications may treat it as such; its texts are ours.
 struct PromptList {
     start: *mut Interact,
-    _texts: Vec<Wanted>,
+    _texts: Vec<Prompt>,
 }
 
-/// What the user has answered, by the number of the prompt.
-pub type Given = Vec<(c_ulong, Option<Secret>)>;
+/// The user's answers by prompt id.
+pub type UserInput = Vec<(c_ulong, Option<Secret>)>;
 
 impl Prompts {
-    /// Takes the answers to the prompts, and the prompts back.
+    /// Takes the answers, and frees the prompts.
     ///
     /// # Safety
-    /// The application has left the list as it was, but for results.
-    pub unsafe fn take(&mut self, host: Host, prompts: *mut *mut Interact) -> Given {
+    /// The application has not changed the list, except for the results.
+    pub unsafe fn take(&mut self, host: Host, prompts: *mut *mut Interact) -> UserInput {
         let Some(list) = &self.list else { return Vec::new() };
         // SAFETY: the caller's promise.
         let given = unsafe { results(list.start) };
@@ -74,10 +74,10 @@ impl Prompts {
         given
     }
 
-    /// Makes the list of prompts.
-    pub fn ask(&mut self, host: Host, wanted: Vec<Wanted>, prompts: *mut *mut Interact) -> Result<(), c_int> {
+    /// Creates the list of prompts.
+    pub fn ask(&mut self, host: Host, wanted: Vec<Prompt>, prompts: *mut *mut Interact) -> Result<(), c_int> {
         if prompts.is_null() {
-            host.set_error("the user must be asked, and the application gives no place for prompts");
+            host.set_error("the user must be prompted, but the application does not accept prompts");
             return Err(Code::BadParam as c_int);
         }
         let start: *mut Interact = host.allocate(wanted.len() + 1, size_of::<Interact>()).cast();
@@ -88,11 +88,11 @@ impl Prompts {
             let default = one.default.as_ref().map_or(ptr::null(), |text| text.as_ptr());
             let (challenge, prompt) = (one.challenge.as_ptr(), one.prompt.as_ptr());
             let prompt = Interact { id: one.id, challenge, prompt, defresult: default, result: ptr::null(), len: 0 };
-            // SAFETY: there is room for each and for the end, which is all zeros.
+            // SAFETY: there is room for each prompt, and for the end of the list, which is zeroed.
             unsafe { start.add(at).write(prompt) };
         }
         self.list = Some(PromptList { start, _texts: wanted });
-        // SAFETY: it is not null, and libsasl2's to be written to.
+        // SAFETY: it is not null, and libsasl2 passes it to be written to.
         unsafe { *prompts = start };
         Ok(())
     }
@@ -107,22 +107,22 @@ impl Prompts {
 }
 
 /// # Safety
-/// It is a list of prompts that ends with the number 0.
-unsafe fn results(mut at: *const Interact) -> Given {
+/// The pointer is a list of prompts that ends with the id 0.
+unsafe fn results(mut at: *const Interact) -> UserInput {
     let mut given = Vec::new();
     // SAFETY: the caller's promise.
     while let Some(prompt) = unsafe { at.as_ref() }.filter(|prompt| prompt.id != callback::LIST_END) {
-        // SAFETY: likewise; a result has its length, or ends in a NUL where it has none.
+        // SAFETY: likewise; a result has a length, or length 0 and a NUL at its end.
         let value = (!prompt.result.is_null()).then(|| unsafe { bytes(prompt.result.cast(), prompt.len) });
         given.push((prompt.id, value));
-        // SAFETY: the list goes on until its end.
+        // SAFETY: this was not the end of the list.
         at = unsafe { at.add(1) };
     }
     given
 }
 
 /// # Safety
-/// It has that length, or ends in a NUL if that is 0.
+/// The bytes have that length, or end in a NUL if the length is 0.
 unsafe fn bytes(start: *const c_char, length: c_uint) -> Secret {
     // SAFETY: the caller's promise.
     unsafe {
@@ -133,7 +133,7 @@ unsafe fn bytes(start: *const c_char, length: c_uint) -> Secret {
     }
 }
 
-/// What one of the sources has.
+/// The result of a callback or prompt.
 enum Found {
     Value(Secret),
     Nothing,
@@ -141,7 +141,7 @@ enum Found {
     Fail(Error),
 }
 
-/// The application of a client, for the time of a step.
+/// The application of a client, for the duration of a step.
 pub struct User {
     pub host: Host,
     pub params: *mut ClientParams,
@@ -149,27 +149,27 @@ pub struct User {
 }
 
 impl User {
-    /// Answers a question, by the prompts' results first.
-    pub fn answer(&self, question: &Question, mechanism: Option<&Description>, given: &mut Given) -> UserReply {
+    /// Answers a question. The results of prompts come before callbacks.
+    pub fn answer(&self, question: &Question, mechanism: Option<&Description>, input: &mut UserInput) -> UserReply {
         match question {
-            Question::Values(properties) => self.values(properties, mechanism, given),
-            Question::Realm { offered } => self.realm(offered, given),
+            Question::Values(properties) => self.values(properties, mechanism, input),
+            Question::Realm { offered } => self.realm(offered, input),
             _ => UserReply::Fail(Application::WrongAnswer.into()),
         }
     }
 
-    fn values(&self, properties: &[Property], mechanism: Option<&Description>, given: &mut Given) -> UserReply {
+    fn values(&self, properties: &[Property], mechanism: Option<&Description>, input: &mut UserInput) -> UserReply {
         let anonymous = mechanism.is_some_and(|mechanism| !mechanism.security.contains(SecurityFlags::NOANONYMOUS));
-        let (mut found, mut wanted): (Vec<(Property, Secret)>, Vec<Wanted>) = (Vec::new(), Vec::new());
+        let (mut found, mut wanted): (Vec<(Property, Secret)>, Vec<Prompt>) = (Vec::new(), Vec::new());
         for property in properties {
             let (id, challenge, prompt) = match property {
-                // ANONYMOUS' trace is asked for as the name, since that is who it says it is.
+                // ANONYMOUS asks for its trace information as the name.
                 Property::Authzid if anonymous => {
-                    (callback::AUTHNAME, c"Authentication Name", c"Who you say you are, for the log")
+                    (callback::AUTHNAME, c"Authentication Name", c"Please enter trace information for the log")
                 }
                 Property::Authcid => (callback::AUTHNAME, c"Authentication Name", c"Please enter your name"),
                 Property::Authzid | Property::Identity => {
-                    (callback::USER, c"Authorization Name", c"Please enter whom to act as")
+                    (callback::USER, c"Authorization Name", c"Please enter the name to act as")
                 }
                 Property::Password => (callback::PASS, c"Password", c"Please enter your password"),
                 Property::Token => (callback::PASS, c"Token", c"Please enter your token"),
@@ -188,27 +188,27 @@ impl User {
                 }
                 Property::Realm | Property::ServName => continue,
             };
-            match self.find(id, given) {
+            match self.find(id, input) {
                 Found::Value(value) => found.push((*property, value)),
                 Found::Nothing => {}
-                Found::Prompt => wanted.push(Wanted { id, challenge, prompt: prompt.into(), default: None }),
+                Found::Prompt => wanted.push(Prompt { id, challenge, prompt: prompt.into(), default: None }),
                 Found::Fail(error) => return UserReply::Fail(error),
             }
         }
         if !wanted.is_empty() {
-            // What the callbacks gave is asked for again: prompts' results are kept until then.
+            // The callbacks are called again after the prompts.
             return UserReply::Ask(wanted);
         }
-        match self.named(found, anonymous) {
+        match self.canonical(found, anonymous) {
             Ok(values) => UserReply::Answer(Answer::Values(values)),
             Err(error) => UserReply::Fail(error),
         }
     }
 
     /// The value of a callback or a prompt.
-    fn find(&self, id: c_ulong, given: &mut Given) -> Found {
-        if let Some(at) = given.iter().position(|(prompt, _)| *prompt == id) {
-            return given.swap_remove(at).1.map_or(Found::Nothing, Found::Value);
+    fn find(&self, id: c_ulong, input: &mut UserInput) -> Found {
+        if let Some(at) = input.iter().position(|(prompt, _)| *prompt == id) {
+            return input.swap_remove(at).1.map_or(Found::Nothing, Found::Value);
         }
         match self.host.callback(id) {
             Ok((proc, context)) if id == callback::PASS => self.secret(proc, context),
@@ -220,16 +220,16 @@ impl User {
 
     fn secret(&self, proc: Proc, context: *mut c_void) -> Found {
         let Some(proc) = proc else { return Found::Nothing };
-        // SAFETY: libsasl2 keeps a getsecret under this number.
+        // SAFETY: this id belongs to a getsecret callback.
         let get: GetSecret = unsafe { transmute(proc) };
         let mut secret: *mut SaslSecret = ptr::null_mut();
         // SAFETY: the utils are this connection's.
         let conn = unsafe { (*self.host.utils()).conn };
-        // SAFETY: the result is ours.
+        // SAFETY: the result is a local variable.
         match unsafe { get(conn, context, number(callback::PASS), &mut secret) } {
             code::OK if secret.is_null() => Found::Nothing,
             code::OK => {
-                // SAFETY: the bytes follow the length, and go on behind the one that the type has.
+                // SAFETY: the bytes follow the length, beyond the one byte that the type declares.
                 let bytes =
                     unsafe { slice::from_raw_parts((&raw const (*secret).data).cast(), (*secret).len as usize) };
                 Found::Value(Secret::new(bytes))
@@ -238,8 +238,8 @@ impl User {
         }
     }
 
-    /// The names are made canonical, and those are what is sent.
-    fn named(&self, found: Vec<(Property, Secret)>, anonymous: bool) -> Result<Values, Error> {
+    /// Canonicalizes the names, which are sent in that form.
+    fn canonical(&self, found: Vec<(Property, Secret)>, anonymous: bool) -> Result<Values, Error> {
         let mut values = Values::default();
         found.into_iter().for_each(|(property, value)| values.push(property, value));
         if anonymous {
@@ -266,24 +266,24 @@ impl User {
     fn canonicalize(&self, name: &[u8], flags: c_uint) -> Result<(), Error> {
         // SAFETY: the parameters are libsasl2's.
         let (canon, conn) = unsafe { ((*self.params).canon_user, (*self.host.utils()).conn) };
-        let canon = canon.ok_or_else(|| Error::outside(Code::BadParam, "libsasl2 gives no canon_user"))?;
+        let canon = canon.ok_or_else(|| Error::outside(Code::BadParam, "libsasl2 provides no canon_user"))?;
         let name =
             CString::new(name).map_err(|_| Application::Unusable { what: "name", reason: "holds a NUL character" })?;
-        // SAFETY: the name ends in a NUL behind its length; the out-parameters are libsasl2's.
+        // SAFETY: the name ends in a NUL after its length; the out-parameters are libsasl2's.
         match unsafe { canon(conn, name.as_ptr(), name.as_bytes().len() as c_uint, flags, self.out) } {
             code::OK => Ok(()),
-            refused => Err(Error::outside(Code::of(refused), "libsasl2 could not make the name canonical")),
+            refused => Err(Error::outside(Code::of(refused), "libsasl2 could not canonicalize the name")),
         }
     }
 
-    /// One realm is taken as it is offered; among several, and where none is named, the application chooses.
-    fn realm(&self, offered: &[String], given: &mut Given) -> UserReply {
+    /// A single offered realm is used. If there are several or none, the application chooses.
+    fn realm(&self, offered: &[String], input: &mut UserInput) -> UserReply {
         let text = |realm: Secret| UserReply::Answer(Answer::Text(realm.expose_str().map(str::to_owned)));
         if offered.len() == 1 {
             return UserReply::Answer(Answer::Text(None));
         }
-        if let Some(at) = given.iter().position(|(prompt, _)| *prompt == callback::GETREALM) {
-            return given.swap_remove(at).1.map_or(UserReply::Answer(Answer::Text(None)), text);
+        if let Some(at) = input.iter().position(|(prompt, _)| *prompt == callback::GETREALM) {
+            return input.swap_remove(at).1.map_or(UserReply::Answer(Answer::Text(None)), text);
         }
         match self.host.callback(callback::GETREALM) {
             Ok((proc, context)) => match chosen_realm(proc, context, offered) {
@@ -291,7 +291,7 @@ impl User {
                 Found::Fail(error) => UserReply::Fail(error),
                 Found::Nothing | Found::Prompt => UserReply::Answer(Answer::Text(None)),
             },
-            Err(code::INTERACT) => UserReply::Ask(vec![Wanted {
+            Err(code::INTERACT) => UserReply::Ask(vec![Prompt {
                 id: callback::GETREALM,
                 challenge: c"Realm",
                 prompt: c_text(&match offered {
@@ -307,13 +307,13 @@ impl User {
 
 fn simple(proc: Proc, context: *mut c_void, id: c_ulong) -> Found {
     let Some(proc) = proc else { return Found::Nothing };
-    // SAFETY: libsasl2 keeps a getsimple under these numbers.
+    // SAFETY: these ids belong to getsimple callbacks.
     let get: GetSimple = unsafe { transmute(proc) };
     let (mut value, mut length): (*const c_char, c_uint) = (ptr::null(), 0);
-    // SAFETY: the results are ours.
+    // SAFETY: the results are local variables.
     match unsafe { get(context, number(id), &mut value, &mut length) } {
         code::OK if value.is_null() => Found::Nothing,
-        // SAFETY: the text has that length, or ends in a NUL where a callback says none.
+        // SAFETY: the text has that length, or length 0 and a NUL at its end.
         code::OK => Found::Value(unsafe { bytes(value, length) }),
         refused => Found::Fail(callback_failed(id, refused)),
     }
@@ -321,12 +321,12 @@ fn simple(proc: Proc, context: *mut c_void, id: c_ulong) -> Found {
 
 fn chosen_realm(proc: Proc, context: *mut c_void, offered: &[String]) -> Found {
     let Some(proc) = proc else { return Found::Nothing };
-    // SAFETY: libsasl2 keeps a getrealm under this number.
+    // SAFETY: this id belongs to a getrealm callback.
     let get: GetRealm = unsafe { transmute(proc) };
     let texts: Vec<CString> = offered.iter().map(|realm| c_text(realm)).collect();
     let list: Vec<*const c_char> = texts.iter().map(|realm| realm.as_ptr()).chain([ptr::null()]).collect();
     let mut realm: *const c_char = ptr::null();
-    // SAFETY: the list ends with a null; the result is ours.
+    // SAFETY: the list ends with a null pointer; the result is a local variable.
     match unsafe { get(context, number(callback::GETREALM), list.as_ptr(), &mut realm) } {
         code::OK if realm.is_null() => Found::Nothing,
         // SAFETY: it ends in a NUL.
@@ -342,5 +342,5 @@ fn callback_failed(id: c_ulong, result: c_int) -> Error {
         callback::PASS => "SASL_CB_PASS",
         _ => "SASL_CB_GETREALM",
     };
-    Error::outside(Code::of(result), format!("the application's callback {name} has failed"))
+    Error::outside(Code::of(result), format!("the application's callback {name} failed"))
 }

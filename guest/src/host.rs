@@ -1,4 +1,4 @@
-//! What libsasl2 lends: the functions of `sasl_utils_t`, called from here alone.
+//! The functions that libsasl2 lends (`sasl_utils_t`). They are called only from here.
 
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void, CStr, CString};
 use std::mem::offset_of;
@@ -11,36 +11,37 @@ use zeroize::Zeroizing;
 use authen_sasl_rust::plugin::abi::{code, Conn, Proc, Propctx, Propval, Utils};
 use authen_sasl_rust::secret::Secret;
 
-/// Room for the eight functions of MD5, which libsasl2 has no more from version 2.2 on.
-const MD5_SLOTS: usize = offset_of!(Utils, mkchal) - offset_of!(Utils, MD5Init);
+/// The size of the eight MD5 functions, which libsasl2 no longer has from version 2.2 on.
+const MD5_SIZE: usize = offset_of!(Utils, mkchal) - offset_of!(Utils, MD5Init);
 
-/// The name of this plugin where libsasl2 wants one.
+/// The name of this plugin for libsasl2.
 const NAME: &CStr = c"saslrust";
 
 /// `SASL_LOG_ERR` and `SASL_LOG_FAIL`.
 const LOG_ERROR: c_int = 1;
 const LOG_FAILURE: c_int = 2;
 
-/// The utils of a connection, for the time of a call.
+/// The functions of a connection, for the duration of a call.
 #[derive(Clone, Copy)]
 pub struct Host {
     utils: *const Utils,
+    /// How much earlier the functions after MD5 are in this libsasl2.
     shift: usize,
 }
 
-/// The value of a slot of the table, wherever this libsasl2 has it.
+/// A field of the table, at its offset in this libsasl2.
 macro_rules! slot {
     ($host:expr, $field:ident) => {
-        // SAFETY: `Host::of` has promised the table, and the field's own type goes with its offset.
+        // SAFETY: the caller of `Host::of` promised the table, and the type belongs to the field at that offset.
         unsafe { $host.slot(offset_of!(Utils, $field), |utils| &utils.$field) }
     };
 }
 
 impl Host {
-    /// The table behind a pointer of libsasl2's; `None` for a null one.
+    /// The table at a pointer from libsasl2; `None` for a null pointer.
     ///
     /// # Safety
-    /// It is null, or a `sasl_utils_t` that stays as long as this is used.
+    /// The pointer is null, or a `sasl_utils_t` that stays as long as this is used.
     pub unsafe fn of(utils: *const Utils) -> Option<Host> {
         if utils.is_null() {
             return None;
@@ -48,13 +49,13 @@ impl Host {
         let mut host = Host { utils, shift: 0 };
         let first: usize = slot!(host, MD5Init) as usize;
         if has_no_md5(first) {
-            host.shift = MD5_SLOTS;
+            host.shift = MD5_SIZE;
         }
         Some(host)
     }
 
     /// # Safety
-    /// The type is that of the field at that offset.
+    /// The table has a field of that type at that offset.
     unsafe fn slot<T: Copy>(&self, offset: usize, _type: fn(&Utils) -> &T) -> T {
         let behind = offset > offset_of!(Utils, MD5Init);
         let offset = if behind { offset - self.shift } else { offset };
@@ -71,7 +72,7 @@ impl Host {
         self.utils
     }
 
-    /// Says why a call fails; the application reads it by `sasl_errdetail`.
+    /// Sets the reason of a failure, which the application reads with `sasl_errdetail`.
     pub fn set_error(&self, text: &str) {
         let conn = self.conn();
         if !conn.is_null() {
@@ -82,12 +83,12 @@ impl Host {
         }
     }
 
-    /// Writes to the log that there is without a connection.
+    /// Logs an error.
     pub fn log(&self, text: &str) {
         self.log_at(LOG_ERROR, text);
     }
 
-    /// The same, of a login that fails.
+    /// Logs a failed login.
     pub fn log_failure(&self, text: &str) {
         self.log_at(LOG_FAILURE, text);
     }
@@ -99,11 +100,11 @@ impl Host {
         unsafe { log(self.conn(), level, c"%s".as_ptr(), text.as_ptr()) };
     }
 
-    /// The value of an option of the application or its configuration file.
+    /// The value of an option of the application or of its configuration file.
     pub fn option(&self, name: &CStr) -> Option<String> {
         let (get, context) = (slot!(self, getopt), slot!(self, getopt_context));
         let (mut value, mut length): (*const c_char, c_uint) = (ptr::null(), 0);
-        // SAFETY: texts end in a NUL; the results are ours.
+        // SAFETY: texts end in a NUL; the results are local variables.
         let result = unsafe { get(context, NAME.as_ptr(), name.as_ptr(), &mut value, &mut length) };
         if result != code::OK || value.is_null() {
             return None;
@@ -112,7 +113,7 @@ impl Host {
         Some(unsafe { CStr::from_ptr(value) }.to_string_lossy().into_owned())
     }
 
-    /// Memory that libsasl2 or the application may look at, all zeros; null if there is none.
+    /// Allocates zeroed memory that libsasl2 or the application may access; null on failure.
     pub fn allocate(&self, count: usize, size: usize) -> *mut c_void {
         let calloc = slot!(self, calloc);
         // SAFETY: it is calloc.
@@ -127,11 +128,11 @@ impl Host {
         unsafe { free(memory) };
     }
 
-    /// The application's callback of that number, and its context: `code::INTERACT` if the user is to be asked.
+    /// The application's callback with that id, and its context. The error is `code::INTERACT` if the user must be prompted.
     pub fn callback(&self, id: c_ulong) -> Result<(Proc, *mut c_void), c_int> {
         let get = slot!(self, getcallback);
         let (mut proc, mut context): (Proc, *mut c_void) = (None, ptr::null_mut());
-        // SAFETY: the results are ours.
+        // SAFETY: the results are local variables.
         match unsafe { get(self.conn(), id, &mut proc, &mut context) } {
             code::OK if proc.is_some() => Ok((proc, context)),
             code::OK => Err(code::INTERACT),
@@ -139,7 +140,7 @@ impl Host {
         }
     }
 
-    /// Is it the password? `sasl_checkpass` decides, as the application's `pwcheck_method` has it.
+    /// Checks a password with `sasl_checkpass`, which follows the application's `pwcheck_method`.
     pub fn check_password(&self, user: &str, password: &Secret) -> c_int {
         let check = slot!(self, checkpass);
         let user = c_text(user);
@@ -147,11 +148,11 @@ impl Host {
         text.extend_from_slice(password.expose());
         text.push(0);
         let (length, conn) = (user.as_bytes().len() as c_uint, self.conn());
-        // SAFETY: both texts end in a NUL behind their lengths.
+        // SAFETY: both texts end in a NUL after their lengths.
         unsafe { check(conn, user.as_ptr(), length, text.as_ptr().cast(), password.expose().len() as c_uint) }
     }
 
-    /// Asks for properties: they are looked up as soon as the name is made canonical.
+    /// Requests properties. They are looked up when the name is canonicalized.
     ///
     /// # Safety
     /// The context is that of the parameters of this connection.
@@ -179,7 +180,7 @@ impl Host {
         found.iter().map(entry_values).collect()
     }
 
-    /// Wipes the values of a property: nobody else needs a password.
+    /// Wipes the values of a property, since nothing else needs the password.
     ///
     /// # Safety
     /// As [`Host::request`].
@@ -189,11 +190,11 @@ impl Host {
         unsafe { erase(context, name.as_ptr()) };
     }
 
-    /// Stores one property of a user, or takes it away.
+    /// Stores one property of a user, or removes it.
     pub fn store(&self, user: &CStr, property: &CStr, value: Option<&str>) -> c_int {
         let (new, request, set) = (slot!(self, prop_new), slot!(self, prop_request), slot!(self, prop_set));
         let (store, dispose) = (slot!(self, auxprop_store), slot!(self, prop_dispose));
-        // SAFETY: the context is made, filled, stored and disposed of here; texts end in a NUL or have their lengths.
+        // SAFETY: the context is created, filled, stored and disposed of here; texts end in a NUL or are passed with their lengths.
         unsafe {
             let mut context = new(0);
             if context.is_null() {
@@ -226,19 +227,19 @@ fn entry_values(entry: &Propval) -> Vec<Secret> {
     values
 }
 
-/// A list of texts as C wants it, with a null behind.
+/// A list of texts for C, with a null pointer at the end.
 fn pointers(names: &[&CStr]) -> Vec<*const c_char> {
     names.iter().map(|name| name.as_ptr()).chain([ptr::null()]).collect()
 }
 
-/// Text for C; what follows a NUL would be lost, so there is a question mark instead.
+/// A text for C. NULs, which would end it, become question marks.
 pub fn c_text(text: &str) -> CString {
     CString::new(text.replace('\0', "?")).unwrap_or_default()
 }
 
-/// True if the slot where MD5 would begin holds what follows it: `sasl_mkchal`.
+/// Whether this libsasl2 has no MD5 functions: the field where they would begin is `sasl_mkchal`, which follows them.
 fn has_no_md5(slot: usize) -> bool {
-    // The two values that were seen last, so that the loader is asked once and not at each connection.
+    // The values seen last, so that the symbols are looked up once and not for each connection.
     static WITH: AtomicUsize = AtomicUsize::new(0);
     static WITHOUT: AtomicUsize = AtomicUsize::new(0);
     if WITH.load(Ordering::Relaxed) == slot {
@@ -253,17 +254,17 @@ fn has_no_md5(slot: usize) -> bool {
     found
 }
 
-/// Where `sasl_mkchal` is, in the program and in each libsasl2 that is loaded.
+/// The addresses of `sasl_mkchal` in the program and in each loaded libsasl2.
 fn mkchal() -> Vec<usize> {
-    /// Of glibc's dlfcn.h: only if it is loaded already.
+    /// From glibc's dlfcn.h: only if it is already loaded.
     const RTLD_NOLOAD: c_int = 4;
     const NAMES: [&str; 4] = ["libsasl2.so.2", "libsasl2.so.3", "libsasl2.so.4", "libsasl2.so"];
-    // SAFETY: nothing is loaded that is not there, so nothing runs.
+    // SAFETY: nothing is newly loaded, so no initializer runs.
     let loaded = NAMES.iter().filter_map(|name| unsafe { Library::open(Some(name), RTLD_LAZY | RTLD_NOLOAD) }.ok());
     [Library::this()]
         .into_iter()
         .chain(loaded)
-        // SAFETY: its address alone is taken.
+        // SAFETY: only the address is used.
         .filter_map(|library| unsafe { library.get::<*mut c_void>(b"sasl_mkchal\0") }.ok().map(|at| at.as_raw_ptr()))
         .map(|at| at as usize)
         .collect()

@@ -1,8 +1,8 @@
-//! Our mechanisms as a plugin of Cyrus SASL's libsasl2, client and server: the other direction of the core's `plugin` module.
+//! Our mechanisms as a plugin for Cyrus SASL's libsasl2, client and server. The core's `plugin` module is the reverse: it hosts
+//! libsasl2's plugins.
 //!
-//! libsasl2 opens `libsaslrust.so` and calls one of the two functions below. What it is told and what it does is in
-//! saslplug.h and in the Plugin Programmer's Guide of Cyrus SASL; its types are those of
-//! [`authen_sasl_rust::plugin::abi`].
+//! libsasl2 opens `libsaslrust.so` and calls one of the two functions below. saslplug.h and Cyrus SASL's Plugin Programmer's
+//! Guide describe the interface; its types are in [`authen_sasl_rust::plugin::abi`].
 //!
 //! Each file imports only files of lower floors; `xt/imports.t` checks that.
 //!
@@ -15,9 +15,9 @@
 //! | 2 | `pointers.rs` | what libsasl2 passes and takes |
 //! | 1 | `host.rs`, `offer.rs`, `shield.rs` | import nothing of ours: libsasl2's functions; the mechanisms that can be offered; panics caught |
 //!
-//! Rules, the same for each function that libsasl2 calls: no panic leaves it; nothing is locked and nothing is borrowed
-//! while it calls libsasl2, which may call us again; what it hands out lives as long as the connection's context.
-//! `docs/decisions/0012-guest.md` has the reasons.
+//! Rules for each function that libsasl2 calls: it never panics; it holds no lock and no borrow while it calls libsasl2, which
+//! may call us again; memory that it hands out lives as long as the connection's context. `docs/decisions/0012-guest.md` has
+//! the reasons.
 #![allow(unsafe_code)]
 
 mod accounts;
@@ -43,14 +43,14 @@ use authen_sasl_rust::world::process_salt_key;
 use host::Host;
 use shield::shielded;
 
-/// What the two functions below do alike.
+/// What both functions below have in common.
 ///
 /// # Safety
 /// As theirs.
 unsafe fn introduce<Plug: 'static>(
     utils: *const Utils,
-    most: c_int,
-    ours: c_int,
+    max_version: c_int,
+    needed: c_int,
     out: (*mut c_int, *mut *mut Plug, *mut c_int),
     plugs: impl FnOnce(Host) -> &'static [Plug],
 ) -> c_int {
@@ -60,17 +60,17 @@ unsafe fn introduce<Plug: 'static>(
     if out_version.is_null() || list.is_null() || count.is_null() {
         return Code::BadParam as c_int;
     }
-    if most < ours {
-        host.log(&format!("saslrust: this libsasl2 knows version {most} of mechanisms, and {ours} is needed"));
+    if max_version < needed {
+        host.log(&format!("saslrust: this libsasl2 supports plugin version {max_version}; {needed} is needed"));
         return Code::BadVers as c_int;
     }
     let plugs = plugs(host);
     if plugs.is_empty() {
         return Code::NoMech as c_int;
     }
-    // SAFETY: they are not null, and libsasl2's to be written to; it reads the list alone.
+    // SAFETY: they are not null, and libsasl2 passes them to be written to; it only reads the list.
     unsafe {
-        *out_version = ours;
+        *out_version = needed;
         *list = plugs.as_ptr().cast_mut();
         *count = plugs.len() as c_int;
     }

@@ -22,8 +22,8 @@ const ITERATIONS: &std::ffi::CStr = c"scram_iteration_counter";
 pub struct ServerState {
     offer: *const Offer,
     started: bool,
-    /// The identities with canonical names, see [`Users`].
-    named: c_uint,
+    /// The flags of the identities that were canonicalized, see [`Users`].
+    canonicalized: c_uint,
 }
 
 /// `mech_new` of a server.
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn mech_new(
 /// # Safety
 /// As [`mech_new`].
 unsafe fn exchange(offer: &Offer, params: &ServerParams, host: Host) -> Result<Exchange<ServerState>, Error> {
-    let state = ServerState { offer, started: false, named: 0 };
+    let state = ServerState { offer, started: false, canonicalized: 0 };
     // SAFETY: the caller's promise.
     let mut exchange = unsafe { Exchange::new(Side::Server, offer, &params.common(), state) }?;
     let config = &mut exchange.session.config;
@@ -113,8 +113,8 @@ pub unsafe extern "C" fn mech_step(
         let output = Output { text, length };
         Connection::<ServerState>::step(context, params, (received, count), output, out, |host, exchange, received| {
             let name = exchange.session.mechanism().map_or("", |mechanism| mechanism.name);
-            let mut named = exchange.own.named;
-            let mut users = Users::new(host, params, out, name, &mut named);
+            let mut canonicalized = exchange.own.canonicalized;
+            let mut users = Users::new(host, params, out, name, &mut canonicalized);
             let mut outcome = if exchange.own.started {
                 exchange.run(|session, world| session.step(received.unwrap_or_default(), world))
             } else {
@@ -132,12 +132,12 @@ pub unsafe extern "C" fn mech_step(
                 };
             }
             if matches!(outcome, Outcome::Send | Outcome::Absent) && exchange.session.is_success() {
-                if let Err(failure) = users.name(exchange.session.identity()) {
+                if let Err(failure) = users.set_names(exchange.session.identity()) {
                     host.set_error(&failure.to_string());
                     return Err(failure.code() as c_int);
                 }
             }
-            exchange.own.named = named;
+            exchange.own.canonicalized = canonicalized;
             Ok(outcome)
         })
     }

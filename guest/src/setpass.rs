@@ -1,4 +1,4 @@
-//! A verifier of SCRAM in place of a password, for `saslpasswd2 -n`.
+//! Stores a SCRAM verifier instead of a password, for `saslpasswd2 -n`.
 
 use std::ffi::{c_char, c_int, c_uint, c_void, CStr};
 use std::slice;
@@ -13,13 +13,13 @@ use crate::offer::Offer;
 use crate::pointers;
 use crate::shield::shielded;
 
-/// Where libsasl2's own SCRAM looks for verifiers too (RFC 5803).
+/// The property with verifiers, which libsasl2's own SCRAM reads too (RFC 5803).
 const VERIFIER: &CStr = c"authPassword";
 
 /// `setpass` of a server.
 ///
-/// Where the password itself is kept, no verifier is: two secrets of one user would be two ways in, of which the
-/// next change of the password by another program closes one.
+/// If the password itself is stored, the verifier is removed: another program that changes the password later would not change the
+/// verifier, and the old password would stay valid.
 ///
 /// # Safety
 /// libsasl2 calls it, as saslplug.h says.
@@ -38,8 +38,8 @@ pub unsafe extern "C" fn setpass(
         let call = (Offer::of(global), pointers::params(params), user.is_null());
         let (Some(offer), Some((_, host)), false) = call else { return Code::BadParam as c_int };
         let given = (!password.is_null()).then(|| slice::from_raw_parts(password.cast::<u8>(), count as usize));
-        let kept = given.filter(|_| flags & set::DISABLE == 0 && flags & (set::NOPLAIN | set::CURMECH_ONLY) != 0);
-        let text = match kept.map(|password| verifier(offer, host, password)) {
+        let to_store = given.filter(|_| flags & set::DISABLE == 0 && flags & (set::NOPLAIN | set::CURMECH_ONLY) != 0);
+        let text = match to_store.map(|password| verifier(offer, host, password)) {
             Some(Ok(text)) => Some(text),
             Some(Err(error)) => {
                 host.set_error(&format!("{}: {error}", offer.mechanism.name));
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn setpass(
             None => None,
         };
         match host.store(CStr::from_ptr(user), VERIFIER, text.as_deref()) {
-            // There was none to be taken away.
+            // There was no verifier to remove.
             code::NOUSER | code::FAIL if text.is_none() => Code::NoChange as c_int,
             result => result,
         }
@@ -57,8 +57,8 @@ pub unsafe extern "C" fn setpass(
 
 fn verifier(offer: &Offer, host: Host, password: &[u8]) -> Result<String, Error> {
     let password = std::str::from_utf8(password)
-        .map_err(|_| Error::outside(Code::BadParam, "the password is not valid UTF-8, which SCRAM needs"))?;
-    let wanted = host.option(c"scram_iteration_counter").and_then(|count| count.trim().parse().ok());
-    let iterations = wanted.unwrap_or(LEAST_ITERATIONS).max(LEAST_ITERATIONS);
+        .map_err(|_| Error::outside(Code::BadParam, "the password is not valid UTF-8, which SCRAM requires"))?;
+    let configured = host.option(c"scram_iteration_counter").and_then(|count| count.trim().parse().ok());
+    let iterations = configured.unwrap_or(LEAST_ITERATIONS).max(LEAST_ITERATIONS);
     verifier::make_text(offer.mechanism.name, password, None, iterations, Spelling::Rfc5803)
 }

@@ -130,7 +130,7 @@ subtest 'false ones' => sub {
   }
   my $server = server('PLAIN', Authen::SASL::Rust::Accounts->new(saslauthd => "$folder/false-0"));
   $server->server_start("\0fred\0pencil");
-  like($server->error, qr/it cannot be reached: Connection refused.* \(SASL_UNAVAIL\)/, 'nobody listens any more');
+  like($server->error, qr/it cannot be reached: Connection refused.* \(SASL_UNAVAIL\)/, 'no process listens any more');
 };
 
 done_testing;

@@ -72,7 +72,7 @@ trial 'silence and slowness' => sub {
   for my $socket (@socket[0, 1]) { is all_heard($socket, 3), '', 'closed without a word' }
   cmp_ok time - $begin, '<', 10, 'in time';
   ok defined all_heard($socket[2], 3), 'the slow one too';
-  ok $gate->figure('login_timeouts_total') >= 2, 'the figures tell';
+  ok $gate->figure('login_timeouts_total') >= 2, 'the metrics count them';
 };
 
 trial 'connections that are not authenticated are limited' => sub {
@@ -81,7 +81,7 @@ trial 'connections that are not authenticated are limited' => sub {
   ok $gate->figure_becomes(turned_away_total => 20 + $away), 'the others are turned away';
   is $gate->figure('unauthenticated_connections'), 40, 'so many and no more stay';
   undef @socket;
-  ok $gate->figure_becomes(unauthenticated_connections => 0), 'those who leave give their place back';
+  ok $gate->figure_becomes(unauthenticated_connections => 0), 'clients that leave free their places';
   still_works();
 };
 
@@ -121,10 +121,10 @@ trial 'a backend that dies in the middle' => sub {
   $beanstalkd->stop;
   is all_heard($socket, 5), '', 'its end is passed on';
   my ($in, $auth) = login(connect_to($address), user => 'fred', pass => 'pencil');
-  ok !$in, 'while it is down nobody comes in';
-  like $auth->error, qr/is temporarily unavailable \(INTERNAL_ERROR\)/, 'and is told why';
+  ok !$in, 'while it is down no login succeeds';
+  like $auth->error, qr/is temporarily unavailable \(INTERNAL_ERROR\)/, 'and the client gets the reason';
   my ($wrong, $refused) = login(connect_to($address), user => 'fred', pass => 'crayon');
-  like $refused->error, qr/UNAUTHORIZED/, 'a wrong password is told from that';
+  like $refused->error, qr/UNAUTHORIZED/, 'a wrong password has a different error';
   $beanstalkd = Server::Beanstalkd->start(port => $beanstalkd->{port});
   still_works();
 };
@@ -140,7 +140,7 @@ trial 'a backend that dies while bytes flow' => sub {
   my $errors = $gate->figure('backend_errors_total');
   $beanstalkd->stop;
   my $heard = all_heard($reader, 5);
-  ok defined $heard, 'the reader is told the end';
+  ok defined $heard, 'the reader sees the end';
   like substr($heard, 0, 1000), qr/\A[x\r\nFOUND 0-9]*\z/, '... after what the backend had said';
   local $SIG{PIPE} = 'IGNORE';
   ok defined all_heard($writer, 5), 'the writer too';
@@ -153,7 +153,7 @@ trial 'a backend that dies while bytes flow' => sub {
 trial 'limits.connections' => sub {
   my $small = Server::SaslGate->start(backend => "127.0.0.1:$beanstalkd->{port}", limits => "connections = 3\n");
   my $place = "127.0.0.1:$small->{port}";
-  ok $small->figure_becomes(relaying_connections => 0), 'nobody is in';
+  ok $small->figure_becomes(relaying_connections => 0), 'no client is authenticated';
   my $away = $small->figure('turned_away_total');
   my @in = map { (login(connect_to($place), user => 'fred', pass => 'pencil'))[0] } 1 .. 2;
   push @in, connect_to($small->dir . '/socket');
@@ -163,7 +163,7 @@ trial 'limits.connections' => sub {
   is all_heard(connect_to($small->dir . '/socket')), '', 'on the Unix socket too';
   is $small->figure('turned_away_total'), $away + 2, 'which is counted';
   ok $small->logs('limits.connections is reached'), '... and logged';
-  is job_works($in[$_]), '', 'who is in works' for 0, 1;
+  is job_works($in[$_]), '', 'authenticated clients can work' for 0, 1;
   pop @in;
   my $again;
   for my $try (1 .. 40) { last if $again = logs_in($place, user => 'fred', pass => 'pencil'); sleep 0.05 }

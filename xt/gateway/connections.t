@@ -42,9 +42,9 @@ trial 'strangers from a few addresses' => sub {
   }
   my @open = open_ones(map { @$_ } values %held);
   cmp_ok scalar @open, '<', 30, 'do not get all places that strangers have, ' . @open . ' of 30';
-  is job_works($_), '', 'who is in works' for @in;
+  is job_works($_), '', 'authenticated clients can work' for @in;
   my ($in, $auth) = login(connect_to($place), user => 'fred', pass => 'pencil');
-  ok $in && job_works($in) eq '', '... and who comes from elsewhere gets in' or diag $auth->error;
+  ok $in && job_works($in) eq '', '... and a client from another address can log in' or diag $auth->error;
 };
 
 trial 'strangers from many addresses' => sub {
@@ -53,8 +53,8 @@ trial 'strangers from many addresses' => sub {
   my @in = map { (login(connect_to($place), user => 'fred', pass => 'pencil'))[0] } 1 .. 4;
   my @held = map { connect_from("127.0.0.$_", $port) } 2 .. 30;
   is scalar(open_ones(@held)), 8, 'get those places and no more';
-  is job_works($_), '', 'who is in works' for @in;
-  ok $gate->logs('limits.unauthenticated is reached'), 'the log tells';
+  is job_works($_), '', 'authenticated clients can work' for @in;
+  ok $gate->logs('limits.unauthenticated is reached'), 'the log reports it';
   @held = ();
   ok $gate->figure_becomes(unauthenticated_connections => 0), 'places are given back';
   ok logs_in($place, user => 'fred', pass => 'pencil'), '... and given again';

@@ -54,7 +54,7 @@ trial 'a Secret of Kubernetes' => sub {
   chmod 0600, "$dir/..2/users";
 };
 
-trial 'what is no file' => sub {
+trial 'something that is not a file' => sub {
   POSIX::mkfifo("$dir/pipe", 0600) or die "pipe: $!";
   mkdir "$dir/folder", 0700 or die "folder: $!";
   for my $what ('pipe', 'folder') {
@@ -81,7 +81,7 @@ trial 'keys of TLS' => sub {
     my ($name, @how) = @$case;
     openssl(@how, '-passout', 'pass:secret', '-in', "$dir/key.pem", '-out', "$dir/$name.pem");
     chmod 0600, "$dir/$name.pem";
-    like check('--key', "$dir/$name.pem"), qr/$name\.pem: the key is encrypted/, "an encrypted one ($name) is told";
+    like check('--key', "$dir/$name.pem"), qr/$name\.pem: the key is encrypted/, "an encrypted one ($name) is reported";
   }
 };
 
@@ -114,7 +114,7 @@ trial 'sasl-gate token --tokens' => sub {
   $gate->write_file('tokens', "# machines\n" . slurp($tokens) =~ s/\n\z//r);
   $gate->run($binary, 'token', '--tokens', $tokens, '--days', 3, 'anna');
   like slurp($tokens), qr/\A# machines\nfred:SHA-256\$[0-9a-f]{64}\nanna:SHA-256\$[0-9a-f]{64}\$\d+\n\z/,
-    'another one gets a line of its own';
+    'another one gets its own line';
   like check('--tokens', $tokens), qr/configuration OK/, 'which the gateway reads';
   chomp $said;
   my $bearer = Server::SaslGate->start(backend => "127.0.0.1:$beanstalkd->{port}",
@@ -122,7 +122,7 @@ trial 'sasl-gate token --tokens' => sub {
   ok logs_in($bearer->dir . '/socket', mechanism => 'OAUTHBEARER', user => 'fred', token => $said), 'it lets in';
   $gate->write_file('tokens', "fred:nonsense\n");
   ok !eval { $gate->run($binary, 'token', 'fred', '--tokens', $tokens); 1 }, 'a file with a wrong line is not made longer';
-  like $@, qr/tokens: line 1/, '... and the line is told';
+  like $@, qr/tokens: line 1/, '... and the line is reported';
   chmod 0644, $tokens;
   ok !eval { $gate->run($binary, 'token', 'fred', '--tokens', $tokens); 1 }, 'nor one that others can read';
 };

@@ -66,7 +66,7 @@ for my $mechanism (qw(PLAIN LOGIN SCRAM-SHA-256 OAUTHBEARER XOAUTH2)) {
     my $right = seen($mechanism, 'stranger', $secret);
     is $gate->figure('login_failures_total') - $before, 4, 'each try with the right secret is a failure';
     is $right, seen($mechanism, 'stranger', $secret =~ tr/a-y0-8/b-z1-9/r), '... and looks as one with a wrong secret';
-    ok $gate->logs('no access rule allows this user'), 'only the log tells';
+    ok $gate->logs('no access rule allows this user'), 'only the log has the reason';
   };
 }
 
@@ -121,7 +121,7 @@ trial 'exchanges that are never ended' => sub {
     heard_line($leaver);
     heard_line($leaver);
     $leave->($leaver);
-    ok $gate->figure_becomes(login_failures_total => $before + 1), 'who leaves in the middle has failed';
+    ok $gate->figure_becomes(login_failures_total => $before + 1), 'a client that leaves in the middle has failed';
   }
 };
 

@@ -120,11 +120,11 @@ trial 'a certificate' => sub {
   my ($in, $auth) = enter(tls('fred'), 'EXTERNAL', authname => 'fred');
   ok $in, 'as oneself by name';
   ($in, $auth) = enter(tls('fred'), 'EXTERNAL', authname => 'anna');
-  ok !$in, 'not as somebody else';
+  ok !$in, 'not as another user';
   like $auth->error, qr/UNAUTHORIZED/, '... with the usual word';
 };
 
-trial 'certificates that prove nobody' => sub {
+trial 'certificates that identify no user' => sub {
   is told(tls('fred')), 'offered, OK', 'a good one, for comparison';
   is told(tls()), 'not offered, UNAUTHORIZED', 'none';
   is told(tls('nameless')), 'not offered, UNAUTHORIZED', 'one without a name';
@@ -147,10 +147,10 @@ trial 'an authority without a list of what it has revoked' => sub {
     my $trusting = Server::SaslGate->start(backend => "127.0.0.1:$first->{port}", tls => 1,
       lines => "verbose = true\n", tls_lines => "client_ca = '$both'\n$lines");
     my $socket = tls('fred', $trusting);
-    is told($socket), 'offered, OK', 'the other one proves who is who';
+    is told($socket), 'offered, OK', 'the other one identifies the client';
     my $listless = tls('listless', $trusting);
-    like $listless ? told($listless) : 'no TLS', $expected, $lines ? 'it proves nobody' : 'without any lists it does too';
-    ok $trusting->logs($lines ? 'UnknownRevocationStatus' : 'no access rules'), '... and the log tells'
+    like $listless ? told($listless) : 'no TLS', $expected, $lines ? 'it identifies no user' : 'without any lists it does too';
+    ok $trusting->logs($lines ? 'UnknownRevocationStatus' : 'no access rules'), '... and the log has the reason'
       or diag $trusting->log_text;
   }
 };
@@ -159,25 +159,25 @@ trial 'another name of the certificate' => sub {
   $gate->configure(tls_lines => "client_ca = '" . $authority->certificate . "'\nclient_name = 'email'\n");
   $gate->signal('HUP');
   ok $gate->figure_becomes(reloads_total => 1), 'after a reload';
-  is told(tls('fred')), 'not offered, UNAUTHORIZED', 'who has none of this kind is nobody';
-  is told(tls('anna')), 'offered, UNAUTHORIZED', 'who has one is somebody else, here without a rule';
+  is told(tls('fred')), 'not offered, UNAUTHORIZED', 'a certificate without a name of this kind identifies no user';
+  is told(tls('anna')), 'offered, UNAUTHORIZED', 'one with such a name is another user, here without a rule';
   ok $gate->logs('user="anna@example.org" mechanism="EXTERNAL"'), 'by that name';
 };
 
 trial 'the Unix socket' => sub {
   my ($in, $auth) = enter(connect_to($unix), 'EXTERNAL');
-  ok $in && job_works($in) eq '', 'knows who is there' or diag $auth->error;
+  ok $in && job_works($in) eq '', 'identifies the client' or diag $auth->error;
   $gate->configure(lines => $gate->{lines} =~ s/^unix_users.*\n/unix_users = { 4000000000 = 'fred' }\n/mr);
   $gate->signal('HUP');
   ok $gate->figure_becomes(reloads_total => 2), 'reloaded with another account';
-  is told(connect_to($unix)), 'not offered, UNAUTHORIZED', 'and nobody else is';
+  is told(connect_to($unix)), 'not offered, UNAUTHORIZED', 'and no other user is';
 };
 
 trial 'channel binding that is not offered' => sub {
   my $socket = tls();
   my ($in, $auth) = login($socket, mechanism => 'SCRAM-SHA-256', user => 'fred', pass => 'pencil',
     options => { externalssf => 256, tls => $socket });
-  ok $in, 'a client that could bind is in without' or diag $auth->error, $gate->log_text;
+  ok $in, 'a client that supports channel binding can log in without it' or diag $auth->error, $gate->log_text;
 };
 
 for my $mechanism (qw(OAUTHBEARER XOAUTH2)) {
@@ -196,7 +196,7 @@ for my $mechanism (qw(OAUTHBEARER XOAUTH2)) {
         my ($user, $bad, $what) = @$case;
         ($in, $auth) = enter($open->(), $mechanism, user => $user, token => $bad);
         ok !$in, "$name: $what is not";
-        like $auth->error, qr/refused|invalid_token/, '... and the client is told';
+        like $auth->error, qr/refused|invalid_token/, '... and the client gets the reason';
       }
     }
     my $socket = connect_to($tcp);
@@ -222,7 +222,7 @@ for my $mechanism (qw(CRAM-MD5 DIGEST-MD5)) {
 
 trial 'the files are checked' => sub {
   my @check = ($gate->binary, '--config', $gate->dir . '/gate.toml', '--check');
-  like $gate->run(@check), qr/configuration OK/, 'good as they are';
+  like $gate->run(@check), qr/configuration OK/, 'valid without changes';
   for my $case (
     [$passwords, 'fred:pencil', 0644, qr/passwords: others can read/], [$passwords, 'pencil', 0600, qr/passwords: line 1/],
     [$tokens, "fred:SHA-256\$$token", 0600, qr/configuration OK/], [$tokens, "fred:$token", 0600, qr/tokens: line 1/],

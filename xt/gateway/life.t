@@ -46,11 +46,11 @@ trial 'rules' => sub {
   my $message = "\0wor\xc2\xadker-1\0stone";
   my @before = map { current_jobs($_) } $first, $second;
   say_raw($spelled, 'auth-start PLAIN ' . length($message) . "\r\n$message\r\n");
-  is heard_line($spelled), "OK\r\n", 'a name in another spelling gets in';
+  is heard_line($spelled), "OK\r\n", 'a name in another spelling can log in';
   is job_works($spelled), '', '... to work';
   is_deeply [map { current_jobs($_) } $first, $second], [$before[0], $before[1] + 1], '... where the name belongs';
   my ($socket, $auth) = login(connect_to($address), user => 'stranger', pass => 'glass');
-  ok !$socket, 'whom no rule names is not let in';
+  ok !$socket, 'a user that no rule matches is refused';
   like $auth->error, qr/UNAUTHORIZED/, '... with the same word as a wrong password';
 };
 
@@ -88,12 +88,12 @@ sub heard_tls {
   return $all;
 }
 
-trial 'reload while clients are in' => sub {
+trial 'reload while clients are authenticated' => sub {
   my ($before) = login(connect_to($address), user => 'fred', pass => 'pencil');
   $gate->write_users({ fred => ['crayon'], anna => ['bell'] });
   $gate->signal('HUP');
   ok $gate->figure_becomes(reloads_total => 1), 'it has been loaded';
-  is job_works($before), '', 'who is in stays in';
+  is job_works($before), '', 'authenticated clients stay authenticated';
   ok !logs_in($address, user => 'fred', pass => 'pencil'), 'the old password is not taken any more';
   ok logs_in($address, user => 'fred', pass => 'crayon'), 'the new one is';
   ok logs_in($address, user => 'anna', pass => 'bell'), 'the new user is';
@@ -149,7 +149,7 @@ trial 'passwords in the file' => sub {
   ok !eval { $gate->run(@passwd, 'lead', $users, 'chr:is'); 1 }, 'a name that cannot be is refused';
   chmod 0644, $users;
   ok !eval { $gate->run(@check_users); 1 }, 'so is a file that others can read';
-  like $@, qr/others can read or write it/, '... and told so';
+  like $@, qr/others can read or write it/, '... with that reason';
   chmod 0600, $users;
 };
 
@@ -178,10 +178,10 @@ trial 'drain' => sub {
   my $begin = time;
   $gate->signal('TERM');
   ok $gate->logs('draining'), 'it drains';
-  ok !IO::Socket::INET->new(PeerAddr => $address, Timeout => 2), 'nobody comes in any more';
-  is job_works($working), '', 'who is in works on';
+  ok !IO::Socket::INET->new(PeerAddr => $address, Timeout => 2), 'no new client can connect';
+  is job_works($working), '', 'authenticated clients can still work';
   close $working;
-  is all_heard($waiting, 8), '', 'who stays is cut off';
+  is all_heard($waiting, 8), '', 'a client that stays is disconnected';
   cmp_ok time - $begin, '>', 2.5, 'but not before the time is over';
   cmp_ok time - $begin, '<', 6, 'nor long after it';
 };

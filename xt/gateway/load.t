@@ -91,7 +91,7 @@ for my $signal ('HUP', 'TERM') {
   until ($gate->figure('client_bytes_total') > $before + 5_000_000) { select undef, undef, undef, 0.02 }
   for (1 .. ($signal eq 'HUP' ? 10 : 1)) { $gate->signal($signal); select undef, undef, undef, 0.02 }
   ok $gate->logs('draining'), 'it drains' if $signal eq 'TERM';
-  ok !IO::Socket::INET->new(PeerAddr => "127.0.0.1:$gate->{port}"), 'nobody comes in any more' if $signal eq 'TERM';
+  ok !IO::Socket::INET->new(PeerAddr => "127.0.0.1:$gate->{port}"), 'no new client can connect' if $signal eq 'TERM';
   my $line = <$output>;
   ok close($output), "SIG$signal: no job is lost or changed";
   like $line, qr/\Ajobs=30000 /, '... of all';

@@ -31,7 +31,7 @@ for my $place ($address, $unix) {
   for my $mechanism (@SCRAM, 'PLAIN', 'LOGIN') {
     trial "$mechanism at $place" => sub {
       my ($socket, $auth) = login(connect_to($place), mechanism => $mechanism, user => 'fred', pass => 'pencil');
-      ok $socket, 'the log-in succeeds' or return diag $auth->error, $gate->log_text;
+      ok $socket, 'the login succeeds' or return diag $auth->error, $gate->log_text;
       is $auth->mechanism, $mechanism, 'by the mechanism asked for';
       is job_works($socket), '', 'a job is put, reserved and deleted';
     };
@@ -39,7 +39,7 @@ for my $place ($address, $unix) {
       trial "$mechanism at $place, @$case" => sub {
         my $raw = connect_to($place);
         my ($socket, $auth) = login($raw, mechanism => $mechanism, @$case);
-        ok !$socket, 'the log-in is refused';
+        ok !$socket, 'the login is refused';
         like $auth->error, qr/UNAUTHORIZED/, 'with the server\'s word';
         say_raw($raw, "stats\r\n");
         is heard($raw, 14), "UNAUTHORIZED\r\n", 'and commands are refused';
@@ -50,7 +50,7 @@ for my $place ($address, $unix) {
 
 trial 'names and passwords beyond ASCII' => sub {
   my ($socket, $auth) = login(connect_to($address), user => "j\x{fc}rgen", pass => "gr\x{fc}\x{df}e", mechanism => 'SCRAM-SHA-256');
-  ok $socket, 'the log-in succeeds' or diag $auth->error;
+  ok $socket, 'the login succeeds' or diag $auth->error;
 };
 
 trial 'the strongest mechanism, left to the client' => sub {
@@ -144,11 +144,11 @@ trial 'the example' => sub {
 };
 
 like $gate->figure('relaying_connections'), qr/\A\d+\z/, 'the figures are served';
-cmp_ok $gate->figure('logins_total'), '>', 15, 'they count log-ins';
+cmp_ok $gate->figure('logins_total'), '>', 15, 'they count logins';
 cmp_ok $gate->figure('login_failures_total'), '>', 40, 'and failures';
 ok $gate->figure_becomes(relaying_connections => 0), 'and see connections end';
 unlike $gate->log_text, qr/pencil|crayon|stone|SCRAM-SHA-256\$/, 'no password and no key is logged';
-like $gate->log_text, qr/authenticated.*user="fred".*mechanism="PLAIN"/, 'who has come in is logged';
-like $gate->log_text, qr/authenticated.*user="anonymous".*mechanism="ANONYMOUS"/, 'so is nobody, by the name that the rules know';
+like $gate->log_text, qr/authenticated.*user="fred".*mechanism="PLAIN"/, 'a login is logged';
+like $gate->log_text, qr/authenticated.*user="anonymous".*mechanism="ANONYMOUS"/, 'so is an anonymous client, by the name that the rules use';
 
 done_testing;

@@ -37,8 +37,8 @@ sub ticks {
 trial 'the Unix socket and what is there already' => sub {
   my $file = $gate->write_file('precious', "precious\n");
   my @start = ('timeout', 10, $binary, '--users', $gate->dir . '/users', '--listen');
-  ok !eval { $gate->run(@start, "unix:$file"); 1 }, 'a file that is no socket is not replaced';
-  like $@, qr/in use/, '... which is told';
+  ok !eval { $gate->run(@start, "unix:$file"); 1 }, 'a file that is not a socket is not replaced';
+  like $@, qr/in use/, '... with that reason';
   is content($file), "precious\n", '... and is as it was';
   ok !eval { $gate->run(@start, 'unix:' . $gate->dir . '/socket'); 1 }, 'a socket that is in use is not either';
   ok logs_in($gate->dir . '/socket', user => 'fred', pass => 'pencil'), '... and works on';
@@ -64,7 +64,7 @@ trial 'no files left' => sub {
   undef @$_ for \@scraper, \@client;
   my $in;
   for my $try (1 .. 40) { last if $in = eval { logs_in($place, user => 'fred', pass => 'pencil') }; sleep 0.1 }
-  ok $in, 'when there are some, clients come in again';
+  ok $in, 'when there are some, clients can log in again';
   unlike $small->log_text, qr/panicked/, 'no panic';
 };
 
@@ -78,7 +78,7 @@ trial 'a log that cannot be written' => sub {
   ok $full->figure_becomes(reloads_total => 1), '... and reloads';
 };
 
-trial 'files of secrets that belong to somebody else' => sub {
+trial 'files of secrets that belong to another user' => sub {
   my @check = ($binary, '--check');
   my $token = $gate->run($binary, 'token', 'fred') =~ /^(fred:.*\n)/m ? $1 : die 'no token';
   for my $case (['tokens', $token], ['users', content($gate->dir . '/users')]) {
@@ -87,7 +87,7 @@ trial 'files of secrets that belong to somebody else' => sub {
     like $gate->run(@check, "--$option", $path), qr/configuration OK/, "$option: one's own is good";
     chown 65_534, -1, $path or die "chown: $!";
     ok !eval { $gate->run(@check, "--$option", $path); 1 }, '... that of another account is refused';
-    like $@, qr/belongs neither/, '... and told so';
+    like $@, qr/belongs neither/, '... with that reason';
   }
 };
 
@@ -110,7 +110,7 @@ trial 'the unit for systemd' => sub {
   chown 0, 65_533, $users or die "chown: $!";
   chmod 0640, $users or die "chmod: $!";
   like $gate->run(@as, '--regid=65533', @check), qr/configuration OK/, 'files of root that its group may read are read';
-  ok !eval { $gate->run(@as, '--regid=65534', @check); 1 }, '... by nobody else';
+  ok !eval { $gate->run(@as, '--regid=65534', @check); 1 }, '... but no other user can';
 };
 
 unlike $gate->log_text, qr/panicked/, 'no panic';

@@ -42,6 +42,6 @@ is $?, 0, 'they end well';
 $said =~ s/^\d{4}-\d\d-\d\dT.*\n//mg;
 like $said, qr/Password: .*Again: /s, 'the password is asked for';
 like $said, qr/^logged in by SCRAM-SHA-256\r?\nINSERTED (\d+)\r?\nRESERVED \1 5\r?\nDELETED\r?$/m, '... and lets in' or diag $said;
-is + (stat 'users')[2] & 07777, 0600, 'the users are kept where nobody else reads them';
+is + (stat 'users')[2] & 07777, 0600, 'other users cannot read the users\' file';
 
 done_testing;

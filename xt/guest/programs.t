@@ -144,7 +144,7 @@ PYTHON
   # Debian's own library, for which there is a package.
   my ($status, $said) = run('/usr/bin/python3', $program, $uri);
   is $status, 0, 'the program ends well';
-  is $said, 'pencil dn:' . $slapd->dn('fred') . " 30\nrubber refused 10\n", 'each log-in ends as it must';
+  is $said, 'pencil dn:' . $slapd->dn('fred') . " 30\nrubber refused 10\n", 'each login ends as expected';
 };
 
 done_testing;

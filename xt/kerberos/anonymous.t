@@ -17,7 +17,7 @@ my $kdc = Server::Kdc->start(
   principals => [qw(fred ldap/localhost WELLKNOWN/ANONYMOUS)], certificate => TLS::Certificate->new);
 $ENV{KRB5_KTNAME} = $kdc->keytab('ldap/localhost');
 my %cache = (fred => $kdc->ccache('fred'), nobody => $kdc->anonymous_ccache);
-like $kdc->run($kdc->program('klist'), '-c', $cache{nobody}), qr/principal: WELLKNOWN\/ANONYMOUS\@/, 'the ticket is for nobody';
+like $kdc->run($kdc->program('klist'), '-c', $cache{nobody}), qr/principal: WELLKNOWN\/ANONYMOUS\@/, 'the ticket is anonymous';
 
 for my $mechanism (qw(GSSAPI GSS-SPNEGO GS2-KRB5)) {
   for my $server ('Peer::OurLayer', 'Peer::Heimdal') {

@@ -51,7 +51,7 @@ for my $mechanism (qw(GSSAPI GSS-SPNEGO GS2-KRB5)) {
     my $server = talk($mechanism, {ccache => $lends, delegate => 1}, {delegated_ccache => "FILE:$path"});
     ok $server->is_success, 'the server accepts' or return diag $server->error;
     is $server->property('delegated'), 1, 'and knows that it was given a ticket';
-    is sprintf('%o', (stat $path)[2] & 07777), '600', 'which nobody else can read';
+    is sprintf('%o', (stat $path)[2] & 07777), '600', 'which other users cannot read';
     like $kdc->run($kdc->program('klist'), '-c', "FILE:$path"),
       qr/^Default principal: fred\@EXAMPLE\.TEST\n.* krbtgt/ms, "the cache is the client's";
 
@@ -84,7 +84,7 @@ for my $case (@without) {
 
 my $lending = {ccache => $lends, delegate => 1};
 my $server = talk('GSSAPI', {%$lending}, {});
-ok $server->is_success, 'delegation that nobody asked for: the login is good';
+ok $server->is_success, 'delegation that was not requested: the login succeeds';
 is $server->property('delegated'), 0, 'and nothing is kept';
 
 subtest 'only of a client that is authorized' => sub {

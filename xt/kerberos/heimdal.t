@@ -28,7 +28,7 @@ sub library_of {
 subtest 'the libraries' => sub {
   my ($we, $they) = agree('Peer::Heimdal', 'client', {mechanism => 'GSSAPI'}, {});
   is library_of($they->{pid}), 'libgssapi', 'the other process has opened Heimdal alone';
-  is library_of($$), 'libgssapi_krb5', 'this one MIT alone, as ever';
+  is library_of($$), 'libgssapi_krb5', 'this one only MIT\'s, as usual';
   $_->end for $we, $they;
 };
 

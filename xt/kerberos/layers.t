@@ -78,7 +78,7 @@ sub frames_are_guarded {
     # libsasl2 refuses ours too.
     my $frame = $we->seal($text)->{message};
     substr($frame, -3, 1) ^= "\1";
-    is $they->unseal($frame)->{state}, 'fail', 'libsasl2 refuses a changed frame of ours';
+    is $they->unseal($frame)->{state}, 'fail', 'libsasl2 refuses a changed frame from us';
     $_->end for $we, $they;
   };
   return;

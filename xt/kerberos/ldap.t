@@ -86,7 +86,7 @@ subtest 'eg/directory-search' => sub {
   my ($status, $said) = search_with(@search);
   isnt $status, 0, 'without a ticket';
   is scalar(() = $said =~ /\bGSSAPI: /g), 1, 'and says it once';
-  like $said, qr/^directory-search: .*GSSAPI: .*run kinit/, 'it says what lacks';
+  like $said, qr/^directory-search: .*GSSAPI: .*run kinit/, 'it says what is missing';
 };
 
 # As Active Directory demands: no layer inside TLS, and the context bound to the server's certificate.

@@ -78,7 +78,7 @@ for my $mechanism (qw(GSSAPI GSS-SPNEGO)) {
           my $text = 'x' x $length;
           my $frame = $from->encode($text);
           is $to->decode($frame), $text, "$length bytes come through";
-          $ssf > 1 and $length > 20 and unlike $frame, qr/xxxx/, 'and nobody else reads them';
+          $ssf > 1 and $length > 20 and unlike $frame, qr/xxxx/, 'and the text is not readable';
           $ssf and cmp_ok length $frame, '<=', 65536, 'the frame is not too long';
         }
       }

@@ -195,6 +195,6 @@ ok(!eval { Authen::SASL->new(mechanism => 'PLAIN', callback => {})->client_new('
     && $@ =~ /tls: an IO::Socket::SSL handle was expected/, 'a socket without TLS dies') or diag($@);
 my $early = IO::Socket::SSL->new_from_fd(fileno $plain, SSL_startHandshake => 0);
 ok(!eval { Authen::SASL->new(mechanism => 'PLAIN', callback => {})->client_new('imap', 'localhost', {tls => $early}); 1 }
-    && $@ =~ /tls: this handle has finished no TLS handshake/, 'a handle before the handshake dies') or diag($@);
+    && $@ =~ /tls: the TLS handshake of this handle has not finished/, 'a handle before the handshake dies') or diag($@);
 
 done_testing;

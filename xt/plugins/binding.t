@@ -93,7 +93,7 @@ for my $pair (@pairs) {
   }
   $end = run_pair([$client, 'SCRAM-SHA-256'], [$server, 'SCRAM-SHA-256', bound_to('tls-exporter')]);
   like($end->{transcript}[0], qr/\AC: n,/, 'a client that cannot bind says n');
-  ends($end, 'done', 'and is let in');
+  ends($end, 'done', 'and is accepted');
 }
 
 # The host checks again what a plugin's server has accepted: without channel binding no -PLUS exchange may continue.
@@ -101,7 +101,7 @@ for my $policy ('allow', 'require') {
   my $server = ours('server', 'SCRAM-SHA-256-PLUS', %hosted, bound_to('tls-exporter'), channel_binding_policy => $policy);
   my $end = exchange(ours('client', 'SCRAM-SHA-256', plugins => 0), $server, initial_response => 1, success_data => 1);
   ends($end, 'fail', "policy $policy: a client that binds to nothing, at a -PLUS");
-  like($end->{server}{error}, qr/\ASCRAM-SHA-256-PLUS server: .*\(SASL_[A-Z]+\)\z/, 'is told in words');
+  like($end->{server}{error}, qr/\ASCRAM-SHA-256-PLUS server: .*\(SASL_[A-Z]+\)\z/, 'gets the reason as text');
 }
 for my $role (qw(client server)) {
   my %callback = (user => 'fred', pass => 'pencil', getsecret => sub { 'pencil' });

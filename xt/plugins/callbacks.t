@@ -81,7 +81,7 @@ subtest 'an answer that comes later' => sub {
 };
 
 subtest 'an answer that never comes' => sub {
-  for my $end ('the continuation is dropped', 'the connection is dropped', 'begun anew') {
+  for my $end ('the continuation is dropped', 'the connection is dropped', 'started again') {
     my (@kept, $times);
     my $server = server('PLAIN', checkpass => sub { push @kept, $_[-1]; return });
     $server->server_start($PLAIN, sub { $times++ });
@@ -90,10 +90,10 @@ subtest 'an answer that never comes' => sub {
       is $times, 1, "$end: the program hears of it";
       like $server->error, qr/neither called its continuation nor kept it/, 'with the reason';
     }
-    elsif ($end eq 'begun anew') {
+    elsif ($end eq 'started again') {
       $server->server_start($PLAIN, sub { $times += 10 });
       $kept[0]->(1);
-      ok !$server->is_success, 'the old answer is for nobody';
+      ok !$server->is_success, 'the old answer is ignored';
       $kept[1]->(1);
       ok $server->is_success, 'the new one counts';
       is $times, 10, 'once';
@@ -101,7 +101,7 @@ subtest 'an answer that never comes' => sub {
     else {
       undef $server;
       $kept[0]->(1);
-      is $times, undef, "$end: nobody is called";
+      is $times, undef, "$end: no continuation is called";
     }
   }
 };
@@ -133,11 +133,11 @@ subtest 'canonical names' => sub {
   my $client = client('CRAM-MD5', user => 'FRED');
   my $challenge = $server->server_start;
   ok defined $server->server_step($client->client_step($challenge)), 'the name is made canonical' or diag $server->error;
-  is $server->property('user'), 'fred', 'and is what the server tells';
+  is $server->property('user'), 'fred', 'and is the name that the server returns';
   is_deeply \@asked, ['AUTHID FRED', 'secret fred'], 'each was asked once';
   $server = server('CRAM-MD5', %callback, canonuser => sub { undef });
   $challenge = $server->server_start;
-  is $server->server_step(client('CRAM-MD5')->client_step($challenge)), undef, 'a name that is nobody\'s';
+  is $server->server_step(client('CRAM-MD5')->client_step($challenge)), undef, 'a name without a user';
   like $server->error, qr/wrong password or unknown user \(SASL_BADAUTH\)/, 'is refused';
 };
 

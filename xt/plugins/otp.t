@@ -52,7 +52,7 @@ is $end->{server}{state}, 'fail', 'who has no secret';
 like $end->{server}{error}, qr/\AOTP server: .*\(SASL_BADAUTH\)\z/, 'is refused as one with a wrong phrase is';
 
 is server()->{conn}->setpass('fred', $PHRASE, 1), 1, 'a secret is made';
-is server()->{conn}->setpass('', $PHRASE, 1), 0, 'but for nobody none';
+is server()->{conn}->setpass('', $PHRASE, 1), 0, 'but without a user none';
 
 my @sequence;
 for my $round (['our client', \&client], ["libsasl2's client", \&theirs], ['our client once more', \&client]) {
@@ -129,7 +129,7 @@ for my $name (sort keys %other) {
   is $phrase, 0, 'the pass phrase is left alone';
   my ($client, $server) = (prompted(sub { undef })->{conn}, server()->{conn});
   is $client->client_step($server->server_start($client->client_start)), undef, 'who has no answer';
-  like $client->error, qr/\AOTP client: no answer to the challenge \(callback challenge\)/, 'is told so';
+  like $client->error, qr/\AOTP client: no answer to the challenge \(callback challenge\)/, 'gets the reason';
   ($client, $server) = (prompted(sub { die "no paper\n" })->{conn}, server()->{conn});
   is eval { $client->client_step($server->server_start($client->client_start)); 1 }, undef, 'a callback that dies';
   is $@, "no paper\n", 'is heard';

@@ -73,7 +73,7 @@ SKIP: {
     my $code = 'our @ORDER; BEGIN { @ORDER = qw(' . "@$order) }\n$both";
     my ($text, $status) = in_process($code);
     is $status, 0, "$THEIRS in the same process, $order->[0] first: it ends well" or diag $text;
-    is $text, "160 good, loaded twice\n", 'and both log in, each with plugins of its own';
+    is $text, "160 good, loaded twice\n", 'and both log in, each with its own plugins';
   }
 }
 

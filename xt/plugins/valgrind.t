@@ -42,6 +42,6 @@ my @wrong = grep { !/definitely lost/ } @blocks;
 is scalar @wrong, 0, 'no wrong access anywhere' or diag join "\n\n", @wrong[0 .. ($#wrong > 4 ? 4 : $#wrong)];
 my $allocated = qr{definitely lost.*\n(?:.*(?:alloc|strdup).*\n)+.*Authen/SASL/Rust/Rust\.so};
 my @ours = grep { $_ =~ $allocated } @blocks;
-is scalar @ours, 0, 'nothing lost below a frame of ours' or diag join "\n\n", @ours[0 .. ($#ours > 4 ? 4 : $#ours)];
+is scalar @ours, 0, 'no leak with a stack frame of ours' or diag join "\n\n", @ours[0 .. ($#ours > 4 ? 4 : $#ours)];
 
 done_testing;

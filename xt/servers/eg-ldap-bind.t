@@ -32,7 +32,7 @@ for my $options ([], ['--mechanism', 'SCRAM-SHA-256'], ['--mechanism', 'PLAIN'])
   my $name = "@$options" || "a mechanism of the server's list";
   my ($status, $text) = bind_with($PASSWORD{fred}, @$options);
   is($status, 0, $name);
-  like($text, qr/^bound by \S+ as dn:\Q$dn\E$/m, "$name: as whom");
+  like($text, qr/^bound by \S+ as dn:\Q$dn\E$/m, "$name: the identity");
   ($status, $text) = bind_with('wrong', @$options);
   isnt($status, 0, "$name: wrong password");
   like($text, qr/^ldap-bind: .*authentication failure/, "$name: with the reason");

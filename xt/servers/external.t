@@ -37,18 +37,18 @@ for my $callback ({}, { user => 'fred' }) {
     my $sasl = Authen::SASL->new(mechanism => 'EXTERNAL', callback => $callback);
     my @warnings;
     local $SIG{__WARN__} = sub { push @warnings, @_ };
-    ok $pop3->auth($sasl), 'it is in' or diag $pop3->message, $sasl->error // '', $dovecot->log_text;
+    ok $pop3->auth($sasl), 'the login succeeds' or diag $pop3->message, $sasl->error // '', $dovecot->log_text;
     like inbox($pop3), qr/^Subject: @{[Server::Dovecot::letter('fred')]}\s*$/, "as the certificate's owner";
     is_deeply \@warnings, [], 'without a warning';
   };
   trial "Net::SMTP, a client that says $says" => sub {
     my $smtp = connected('Net::SMTP', 'submission', 'anna');
     my $sasl = Authen::SASL->new(mechanism => 'EXTERNAL', callback => $callback->{user} ? { user => 'anna' } : {});
-    ok $smtp->auth($sasl), 'it is in' or diag $smtp->message, $sasl->error // '', $dovecot->log_text;
+    ok $smtp->auth($sasl), 'the login succeeds' or diag $smtp->message, $sasl->error // '', $dovecot->log_text;
   };
 }
 
-trial 'as somebody else' => sub {
+trial 'as another user' => sub {
   my $pop3 = connected('Net::POP3', 'pop3', 'fred');
   ok !$pop3->auth(Authen::SASL->new(mechanism => 'EXTERNAL', callback => { user => 'anna' })), 'it is refused';
   is inbox($pop3), '', 'and gets no letter';

@@ -83,7 +83,7 @@ sub gets_in {
     my $socket = connect_imap();
     my $conn = connection($mechanism, user => $user, %callback);
     my $way = $with_initial ? 'with an initial response' : 'without one';
-    like authenticate($socket, $conn, $with_initial), qr/^OK\b/, "the log-in succeeds $way"
+    like authenticate($socket, $conn, $with_initial), qr/^OK\b/, "the login succeeds $way"
       or diag $conn->error, $dovecot->log_text;
     is $conn->error, undef, 'no error is left';
     ok $conn->is_success, 'the client has verified what it can';
@@ -99,7 +99,7 @@ sub stays_out {
   for my $with_initial (0, 1) {
     my $conn = connection($mechanism, %callback);
     my $line = authenticate(connect_imap(), $conn, $with_initial);
-    like $line, qr/^NO \[AUTHENTICATIONFAILED\] \S/, 'the server refuses and tells why';
+    like $line, qr/^NO \[AUTHENTICATIONFAILED\] \S/, 'the server refuses with the reason';
     note $line;
     $error = $conn->error;
   }
@@ -121,7 +121,7 @@ for my $mechanism (qw(PLAIN LOGIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256)
 }
 
 for my $mechanism (qw(SCRAM-SHA-256 PLAIN LOGIN)) {
-  trial "$mechanism against stored keys" => sub {
+  trial "$mechanism against verifiers" => sub {
     gets_in($mechanism, 'stored256', pass => 'marker');
     stays_out($mechanism, user => 'stored256', pass => 'crayon');
   };
@@ -130,7 +130,7 @@ for my $mechanism (qw(SCRAM-SHA-256 PLAIN LOGIN)) {
 trial 'ANONYMOUS' => sub {
   my $socket = connect_imap();
   my $conn = connection('ANONYMOUS', authname => 'trace@example.org');
-  like authenticate($socket, $conn, 1), qr/^OK\b/, 'the log-in succeeds' or diag $dovecot->log_text;
+  like authenticate($socket, $conn, 1), qr/^OK\b/, 'the login succeeds' or diag $dovecot->log_text;
   ok $dovecot->has_logged_in('imap', 'anonymous', 'ANONYMOUS'), 'as anonymous' or diag $dovecot->log_text;
 };
 
@@ -152,7 +152,7 @@ for my $mechanism (sort keys %STATUS) {
       my $error = stays_out($mechanism, user => 'fred', %token);
       return is $error, undef, 'the server gives no status'
         if $what eq 'of another user' && !$dovecot->tells_of_other_users;
-      like $error, $STATUS{$mechanism}, 'the error tells the status that the server sent';
+      like $error, $STATUS{$mechanism}, 'the error has the status that the server sent';
       note $error;
     };
   }
@@ -183,8 +183,8 @@ for my $mechanism (qw(PLAIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256 OAUTHB
     my %secret = $mechanism =~ /OAUTH/ ? (token => $dovecot->token($user)) : (pass => $PASSWORD{$user});
     trial "Mail::IMAPClient, $mechanism, " . utf8($user) => sub {
       my ($imap, $in, $conn) = mail_client($mechanism, user => $user, %secret);
-      return ok !$in, 'the log-in is refused' unless agreed($mechanism, $user);
-      ok $in, 'the log-in succeeds' or diag $imap->LastError, $dovecot->log_text;
+      return ok !$in, 'the login is refused' unless agreed($mechanism, $user);
+      ok $in, 'the login succeeds' or diag $imap->LastError, $dovecot->log_text;
       ok $conn->is_success, 'the client has verified what it can';
       $imap->select('INBOX');
       is $imap->subject(1), Server::Dovecot::letter($user), 'the inbox is this user\'s';
@@ -196,7 +196,7 @@ for my $mechanism (qw(PLAIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256 OAUTHB
       $mechanism, user => 'fred',
       $mechanism =~ /OAUTH/ ? (token => 'wrong') : (pass => 'crayon')
     );
-    ok !$in, 'the log-in is refused';
+    ok !$in, 'the login is refused';
     like $imap->LastError, qr/AUTHENTICATIONFAILED/, 'with the server\'s reason';
     note $imap->LastError;
   };
@@ -207,7 +207,7 @@ for my $user (grep { agreed('DIGEST-MD5', $_) } sort keys %PASSWORD) {
   trial 'Mail::IMAPClient, the DIGEST-MD5 that it brings, ' . utf8($user) => sub {
     my %account = (Server => '127.0.0.1', Port => $dovecot->{imap}, Timeout => 20, User => $user);
     my $imap = Mail::IMAPClient->new(%account, Password => $PASSWORD{$user}, Authmechanism => 'DIGEST-MD5');
-    ok $imap, 'the log-in succeeds' or diag "$@", $dovecot->log_text;
+    ok $imap, 'the login succeeds' or diag "$@", $dovecot->log_text;
     $imap->select('INBOX');
     is $imap->subject(1), Server::Dovecot::letter($user), 'the inbox is this user\'s';
     $imap->logout;

@@ -58,7 +58,7 @@ for my $kind (sort keys %standard) {
         isnt $bind->code, LDAP_SUCCESS, 'bind is refused';
         note $bind->error;
         ok !$conn->is_success, 'no success here';
-        is $ldap->who_am_i->response, '', 'and nobody is logged in';
+        is $ldap->who_am_i->response, '', 'and no user is logged in';
       };
     }
 

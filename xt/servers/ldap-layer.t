@@ -45,7 +45,7 @@ sub answered {
 sub all_works {
   my ($ldap) = @_;
   local $Test::Builder::Level = $Test::Builder::Level + 1;
-  is $ldap->who_am_i->response, 'dn:' . Server::Slapd->dn('fred'), 'whoami tells the name';
+  is $ldap->who_am_i->response, 'dn:' . Server::Slapd->dn('fred'), 'whoami returns the name';
   everyone_is_found($ldap);
 
   my $dn = "cn=newcomer,$BELOW";

@@ -146,6 +146,6 @@ LINE
     is $backends, $BACKEND, 'and no other backend was loaded';
   };
 }
-trial 'ANONYMOUS was a log-in' => sub { ok $slapd->has_anonymous, 'the server has logged it' };
+trial 'ANONYMOUS was a login' => sub { ok $slapd->has_anonymous, 'the server has logged it' };
 
 done_testing;

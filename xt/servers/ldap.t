@@ -29,7 +29,7 @@ sub identity_is {
   my $dn = utf8($slapd->dn($user));
   my $whoami = $ldap->who_am_i;
   is $whoami->code, LDAP_SUCCESS, 'whoami is answered' or diag $whoami->error;
-  is $whoami->response, "dn:$dn", 'whoami tells the name';
+  is $whoami->response, "dn:$dn", 'whoami returns the name';
   my $found = $ldap->search(base => $Server::Slapd::BASE, scope => 'one', filter => '(objectClass=*)');
   is $found->code, LDAP_SUCCESS, 'search is answered' or diag $found->error;
   is_deeply [map { $_->dn } $found->entries], [$dn], 'the entry of this user alone is visible';
@@ -56,15 +56,15 @@ for my $mechanism (@MECHANISMS) {
   trial "$mechanism, wrong password" => sub {
     my ($ldap, $bind) = bind_as($mechanism, user => 'fred', pass => 'crayon');
     is $bind->code, LDAP_INVALID_CREDENTIALS, 'bind is refused as invalid credentials';
-    like $bind->error, qr/^SASL\(-13\): \S/, 'the server tells the reason';
+    like $bind->error, qr/^SASL\(-13\): \S/, 'the server reports the reason';
     note $bind->error;
-    is $ldap->who_am_i->response, '', 'nobody is logged in';
+    is $ldap->who_am_i->response, '', 'no user is logged in';
   };
 
   trial "$mechanism, unknown user" => sub {
     my ($ldap, $bind) = bind_as($mechanism, user => 'nobody', pass => 'pencil');
     isnt $bind->code, LDAP_SUCCESS, 'bind is refused';
-    like $bind->error, qr/^SASL\(-\d+\): \S/, 'the server tells the reason';
+    like $bind->error, qr/^SASL\(-\d+\): \S/, 'the server reports the reason';
     note $bind->error;
   };
 
@@ -134,7 +134,7 @@ trial 'EXTERNAL over ldapi' => sub {
 trial 'EXTERNAL with an identity that is not ours' => sub {
   my ($ldap, $bind) = bind_as('EXTERNAL', uri => $slapd->ldapi_uri, user => 'u:fred');
   isnt $bind->code, LDAP_SUCCESS, 'bind is refused';
-  like $bind->error, qr/^SASL\(-\d+\): \S/, 'the server tells the reason';
+  like $bind->error, qr/^SASL\(-\d+\): \S/, 'the server reports the reason';
   note $bind->error;
 };
 

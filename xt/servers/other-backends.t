@@ -65,7 +65,7 @@ trial 'sieve-connect' => sub {
     '/usr/bin/sieve-connect', '--server', '127.0.0.1', '--port', $dovecot->{sieve}, qw(--nosrv --user fred --passwordfd 0 --clearchan),
   );
   my ($status, $said) = with_ours("pencil\n", @command, '--list');
-  is $status, 0, 'it is in' or diag $said;
+  is $status, 0, 'the login succeeds' or diag $said;
   ok $dovecot->has_logged_in('managesieve', 'fred', 'SCRAM-SHA-256'), 'by SCRAM' or diag $dovecot->log_text;
   my $script = write_file('script.sieve', "keep;\n");
   ($status, $said) = with_ours("pencil\n", @command, '--upload', '--localsieve', $script, '--remotesieve', 'ours');
@@ -103,7 +103,7 @@ my $sieve = Net::Sieve->new(server => '127.0.0.1', port => $port, user => 'fred'
 print "$_->{name}\n" for $sieve->list;
 PROGRAM
   my ($status, $said) = with_ours('', $^X, $program, $dovecot->{sieve}, 'pencil');
-  is $status, 0, 'it is in' or diag $said;
+  is $status, 0, 'the login succeeds' or diag $said;
   like $said, qr/^ours$/m, 'and lists the scripts';
   ($status, $said) = with_ours('', $^X, $program, $dovecot->{sieve}, 'crayon');
   isnt $status, 0, 'a wrong password';
@@ -171,7 +171,7 @@ my $said = $done->recv;
 print "$said\n", $said eq 'ready' ? ref($connection->{writer}{sasl}) . "\n" : '';
 PROGRAM
   my ($status, $said) = with_ours('', $^X, $program, $prosody->port, 'pencil');
-  like $said, qr/^ready\nAuthen::SASL::Rust::Connection$/m, 'it is in, by ours';
+  like $said, qr/^ready\nAuthen::SASL::Rust::Connection$/m, 'the login succeeds, with ours';
   ($status, $said) = with_ours('', $^X, $program, $prosody->port, 'crayon');
   like $said, qr/^disconnected: .*not-authorized/m, 'a wrong password';
 };

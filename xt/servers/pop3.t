@@ -41,9 +41,9 @@ sub inbox_is {
 # The server's reply to a refused login, as the client keeps it.
 sub refused {
   my ($pop3, $in) = @_;
-  ok !$in, 'the log-in is refused';
+  ok !$in, 'the login is refused';
   my $reason = join ' ', $pop3->message;
-  like $reason, qr/Authentication failed/, 'the client tells the server\'s reason';
+  like $reason, qr/Authentication failed/, 'the client reports the server\'s reason';
   note $reason;
   ok !$pop3->top(1), 'and no letter is shown';
   return;
@@ -66,7 +66,7 @@ trial 'DIGEST-MD5, digest_md5_utf8' => sub {
 };
 trial 'DIGEST-MD5, a realm that the server did not list' => sub {
   my ($pop3, $in) = auth_as('DIGEST-MD5', user => 'erin', realm => 'example.org', pass => 'marker');
-  ok $in, 'the log-in succeeds' or diag $pop3->message, $dovecot->log_text;
+  ok $in, 'the login succeeds' or diag $pop3->message, $dovecot->log_text;
   inbox_is($pop3, 'erin@example.org');
   ($pop3, $in) = auth_as('DIGEST-MD5', user => 'erin', pass => 'marker');
   refused($pop3, $in);
@@ -80,7 +80,7 @@ for my $mechanism (qw(PLAIN LOGIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256)
         note 'this server hashes UTF-8 where the standard wants Latin-1';
         return refused($pop3, $in);
       }
-      ok $in, 'the log-in succeeds' or diag $pop3->message, $dovecot->log_text;
+      ok $in, 'the login succeeds' or diag $pop3->message, $dovecot->log_text;
       is $sasl->name, $mechanism, 'by the mechanism asked for';
       is $sasl->error, undef, 'no error is left';
       inbox_is($pop3, $user);
@@ -90,7 +90,7 @@ for my $mechanism (qw(PLAIN LOGIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-1 SCRAM-SHA-256)
   trial "$mechanism, names and passwords as bytes" => sub {
     my ($user) = grep { /[^\x00-\xff]/ } keys %PASSWORD;
     my ($pop3, $in) = auth_as($mechanism, user => utf8($user), pass => utf8($PASSWORD{$user}));
-    ok $in, 'the log-in succeeds' or diag $pop3->message;
+    ok $in, 'the login succeeds' or diag $pop3->message;
     inbox_is($pop3, $user);
   };
 
@@ -120,9 +120,9 @@ for my $case (
   )
 {
   my ($mechanism, $user) = @$case;
-  trial "$mechanism against the stored keys of $user" => sub {
+  trial "$mechanism against the verifiers of $user" => sub {
     my ($pop3, $in) = auth_as($mechanism, user => $user, pass => 'marker');
-    ok $in, 'the log-in succeeds' or diag $pop3->message;
+    ok $in, 'the login succeeds' or diag $pop3->message;
     inbox_is($pop3, $user);
     refused(auth_as($mechanism, user => $user, pass => 'crayon'));
   };
@@ -141,7 +141,7 @@ trial 'an identity to act for that is not ours' => sub {
 # The usual call: Net::POP3 names all the server's mechanisms and passes the name as authname too.
 trial 'auth(user, password), mechanism left to us' => sub {
   my $pop3 = connect_pop3();
-  ok $pop3->auth('fred', 'pencil'), 'the log-in succeeds' or diag $pop3->message, $dovecot->log_text;
+  ok $pop3->auth('fred', 'pencil'), 'the login succeeds' or diag $pop3->message, $dovecot->log_text;
   ok $dovecot->has_logged_in('pop3', 'fred', 'SCRAM-SHA-256'), 'by the strongest mechanism'
     or diag $dovecot->log_text;
   inbox_is($pop3, 'fred');
@@ -152,7 +152,7 @@ trial 'auth(user, password), mechanism left to us' => sub {
 # The server's whole list, and only the necessary callbacks.
 trial 'the strongest of the mechanisms that the server offers' => sub {
   my ($pop3, $in, $sasl) = auth_as(undef, user => 'fred', pass => 'pencil');
-  ok $in, 'the log-in succeeds' or diag $pop3->message;
+  ok $in, 'the login succeeds' or diag $pop3->message;
   is $sasl->name, 'SCRAM-SHA-256', 'by the strongest';
   inbox_is($pop3, 'fred');
 };
@@ -165,7 +165,7 @@ for my $mechanism (sort keys %STATUS) {
     trial "$mechanism, " . utf8($user) => sub {
       my ($pop3, $in, $sasl) =
         auth_as($mechanism, user => $user, token => $dovecot->token($user));
-      ok $in, 'the log-in succeeds' or diag $pop3->message, $dovecot->log_text;
+      ok $in, 'the login succeeds' or diag $pop3->message, $dovecot->log_text;
       is $sasl->error, undef, 'no error is left';
       inbox_is($pop3, $user);
     };
@@ -173,7 +173,7 @@ for my $mechanism (sort keys %STATUS) {
 
   trial "$mechanism, the token given as password" => sub {
     my ($pop3, $in) = auth_as($mechanism, user => 'fred', pass => $dovecot->token('fred'));
-    ok $in, 'the log-in succeeds' or diag $pop3->message;
+    ok $in, 'the login succeeds' or diag $pop3->message;
     inbox_is($pop3, 'fred');
   };
 
@@ -189,7 +189,7 @@ for my $mechanism (sort keys %STATUS) {
       refused($pop3, $in);
       return is $sasl->error, undef, 'the server gives no status'
         if $what eq 'of another user' && !$dovecot->tells_of_other_users;
-      like $sasl->error, $STATUS{$mechanism}, 'the error tells the status that the server sent';
+      like $sasl->error, $STATUS{$mechanism}, 'the error has the status that the server sent';
       note $sasl->error;
     };
   }

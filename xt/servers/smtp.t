@@ -28,7 +28,7 @@ sub auth_as {
 
 sub accepted {
   my ($smtp, $in, $user, $mechanism) = @_;
-  ok $in, 'the log-in succeeds' or diag $smtp->code, ' ', $smtp->message, $dovecot->log_text;
+  ok $in, 'the login succeeds' or diag $smtp->code, ' ', $smtp->message, $dovecot->log_text;
   is $smtp->code, 235, 'with the reply for it';
   ok $dovecot->has_logged_in('submission', $user, $mechanism), 'as this user, by this mechanism'
     or diag $dovecot->log_text;
@@ -37,10 +37,10 @@ sub accepted {
 
 sub refused {
   my ($smtp, $in) = @_;
-  ok !$in, 'the log-in is refused';
+  ok !$in, 'the login is refused';
   is $smtp->code, 535, 'with the reply for it';
   my $reason = join ' ', $smtp->message;
-  like $reason, qr/Authentication failed/, 'the client tells the server\'s reason';
+  like $reason, qr/Authentication failed/, 'the client reports the server\'s reason';
   note $reason;
   return;
 }

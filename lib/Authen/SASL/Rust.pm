@@ -21,7 +21,7 @@ my $shared = 0;
 sub import {
   my ($class, @wish) = @_;
   my ($unknown) = grep { $_ ne ':shared' } @wish;
-  Carp::croak("unknown import $unknown: only ':shared' can be asked for") if defined $unknown;
+  Carp::croak("unknown import $unknown: only ':shared' is allowed") if defined $unknown;
   $shared = @wish;
   @Authen::SASL::Plugins = (__PACKAGE__);
 }
@@ -67,7 +67,7 @@ sub scram_verifier {
   my ($salt, $iterations, $spelling) = delete @arg{qw(salt iterations spelling)};
   my $unknown = _unknown(\%arg, qw(mechanism password salt iterations spelling));
   Carp::croak("scram_verifier: $unknown") if defined $unknown;
-  Carp::croak('scram_verifier: a password is needed') unless defined $password;
+  Carp::croak('scram_verifier: a password is required') unless defined $password;
   $mechanism = 'SCRAM-SHA-256' unless defined $mechanism;
   $iterations = 4096 unless defined $iterations;
   Carp::croak('scram_verifier: iterations: a number from 4096 to 100000000 was expected')
@@ -266,7 +266,7 @@ C<server_start>.
     # prints not supported
     # prints it does not satisfy the security flag noplaintext
 
-Kerberos and Active Directory have a page of their own, L<Authen::SASL::Rust::Kerberos>.
+For Kerberos and Active Directory see L<Authen::SASL::Rust::Kerberos>.
 
 =head1 CLASS METHODS
 

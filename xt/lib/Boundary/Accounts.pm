@@ -45,7 +45,7 @@ sub all {
   my $away = $CLASS->new(saslauthd => "$$folder/mux", timeout => 1);
   my $said = sub { my ($conn, $message) = @_; $conn->server_start($message); return $conn->error };
   my %calls = (
-    'a log-in' => sub { $said->(server({ accounts => $accounts, auxprop => 'mail' }), $PLAIN) },
+    'a login' => sub { $said->(server({ accounts => $accounts, auxprop => 'mail' }), $PLAIN) },
     'a wrong password' => sub { $said->(server({ accounts => $accounts }), "\0fred\0crayon") },
     'an unknown user' => sub { $said->(server({ accounts => $accounts }), "\0nobody\0pencil") },
     'a file by its name' => sub { $said->(server({ users => $file }), $PLAIN) },
@@ -74,7 +74,7 @@ sub all {
     'no accounts of a server' => sub { server({ accounts => {} }) },
     'no plugin' => sub { $CLASS->new(cyrus => { auxprop_plugin => 'nix' }) },
     'no configuration' => sub { $CLASS->new(cyrus => 'no-such-service') },
-    'a name that is no file' => sub { $CLASS->configuration('../x') },
+    'an invalid file name' => sub { $CLASS->configuration('../x') },
   );
   return map {
     my $code = $calls{$_};

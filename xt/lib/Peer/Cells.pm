@@ -80,7 +80,7 @@ sub _good_end {
   my $whom = defined $case->{client}{authzid} ? $case->{client}{authzid} : $who;
   my ($authcid, $authzid) = map { Peer::Ours::characters($_) } @{$end->{server}}{qw(authcid authzid)};
   return $good & is($authcid, $who, 'our server says who it is')
-    & is($authzid, $whom, 'and for whom it acts');
+    & is($authzid, $whom, 'and the authzid');
 }
 
 sub _bad_end {
@@ -102,7 +102,7 @@ sub _bad_end {
   return $good & like($ours->{error}, qr/\Q$mechanism\E/, 'our error names the mechanism')
     & like($ours->{error}, qr/SASL_[A-Z]+/, 'and the SASL_* name')
     & (defined $password
-      ? unlike(Encode::encode('UTF-8', $ours->{error}), qr/\Q$password\E/, 'and tells no secret') : 1);
+      ? unlike(Encode::encode('UTF-8', $ours->{error}), qr/\Q$password\E/, 'and contains no secret') : 1);
 }
 
 sub _in_utf8 {

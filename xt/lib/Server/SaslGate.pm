@@ -118,7 +118,7 @@ sub figure {
   print {$socket} "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
   local $/;
   my ($value) = <$socket> =~ /^sasl_gate_\Q$name\E (-?\d+)$/m;
-  die "there is no figure $name\n" unless defined $value;
+  die "no metric is named $name\n" unless defined $value;
   return $value;
 }
 

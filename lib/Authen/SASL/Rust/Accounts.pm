@@ -59,7 +59,7 @@ sub _service {
   my ($class, $service) = @_;
   Carp::croak('cyrus: a hash of options, or the name of a service, was expected') if !defined $service || ref $service;
   my $text = _configuration($service);
-  Carp::croak("cyrus: there is no $service.conf where Cyrus' configuration files are") unless defined $text;
+  Carp::croak("cyrus: no $service.conf in the directories of Cyrus SASL's configuration files") unless defined $text;
   return split /\0/, $text;
 }
 
@@ -94,7 +94,7 @@ sub setpass {
   my ($mechanism, $iterations, $create) = delete @arg{qw(mechanism iterations create)};
   my $unknown = Authen::SASL::Rust::_unknown(\%arg, qw(mechanism iterations create));
   Carp::croak("setpass: $unknown") if defined $unknown;
-  Carp::croak('setpass: a password is needed') unless defined $password;
+  Carp::croak('setpass: a password is required') unless defined $password;
   Carp::croak('iterations: a number from 4096 to 100000000 was expected')
     if defined $iterations && $iterations !~ /\A[1-9][0-9]{0,8}\z/;
   my $expected = !defined $create ? 2 : $create ? 0 : 1;
@@ -254,8 +254,8 @@ User properties come from the same plugins:
     # ... the exchange ...
     my @mail = $server->property('auxprop:mail');
 
-A name with a star is a property of the authcid. A name without a star is a property of the authzid, if there
-is one.
+A name with a star is a property of the user who has logged in (authcid). A name without a star is a property of the
+identity to act as (authzid), which is the same user if the client named no other.
 
 If a user has both a verifier (C<authPassword>) and a password, SCRAM uses the matching verifier, and CRAM-MD5, DIGEST-MD5 and NTLM use
 the password.

@@ -40,7 +40,7 @@ sub _new {
   my ($class, $side, $arg) = @_;
   my %default = (service => 'beanstalkd', host => 'localhost', options => {}, token_limit => $TOKEN_LIMIT);
   my $self = bless { %default, side => $side, in => '', out => '' }, $class;
-  my $sasl = delete $arg->{sasl} or Carp::croak("$side: an Authen::SASL object is needed (sasl)");
+  my $sasl = delete $arg->{sasl} or Carp::croak("$side: an Authen::SASL object is required (sasl)");
   $self->{sasl} = $sasl;
   for my $name (keys %default) {
     my $value = delete $arg->{$name};
@@ -182,7 +182,7 @@ sub _client_takes {
   }
   if ($waits eq 'list') {
     return $self->_choose($data) if $line eq 'OK' && defined $data;
-    return $self->_fail('the server does not know AUTH (UNKNOWN_COMMAND): it is probably a plain beanstalkd')
+    return $self->_fail('the server does not support AUTH (UNKNOWN_COMMAND): it is probably a plain beanstalkd')
       if $line eq 'UNKNOWN_COMMAND';
   }
   elsif ($line eq 'UNAUTHORIZED') {
@@ -360,7 +360,7 @@ sub _server_takes {
     return $self->_ask(server_start => $data);
   }
   if ($line eq 'auth-step' && defined $data) {
-    return $self->_unauthorized('auth-step: no exchange is under way') unless $self->{exchanging};
+    return $self->_unauthorized('auth-step: no exchange is in progress') unless $self->{exchanging};
     return $self->_ask(server_step => $data);
   }
   if ($line eq 'quit') {

@@ -42,9 +42,9 @@ sub _own_data {
   ref $source eq 'HASH' or Carp::croak("channel_binding: a hash of types and data, or code, was expected as $what");
   my %data = map { defined $source->{$_} ? ($_ => $source->{$_}) : () } keys %$source;
   for my $type (sort keys %data) {
-    Carp::croak("channel_binding: the data of $type is a reference, and bytes were expected") if ref $data{$type};
+    Carp::croak("channel_binding: the data of $type is a reference, but bytes were expected") if ref $data{$type};
     utf8::downgrade($data{$type}, 1)
-      or Carp::croak("channel_binding: the data of $type holds wide characters, and bytes were expected");
+      or Carp::croak("channel_binding: the data of $type contains wide characters, but bytes were expected");
   }
   return \%data;
 }
@@ -61,7 +61,7 @@ sub _ssl_of {
   my $is_handle = ref $tls && eval { $tls->isa('IO::Socket::SSL') };
   Carp::croak('tls: an IO::Socket::SSL handle was expected') unless $is_handle;
   my $ssl = eval { $tls->_get_ssl_object };
-  Carp::croak('tls: this handle has finished no TLS handshake')
+  Carp::croak('tls: the TLS handshake of this handle has not finished')
     unless $ssl && Net::SSLeay::get_cipher_bits($ssl);
   return $ssl;
 }

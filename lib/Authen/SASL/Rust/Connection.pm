@@ -19,7 +19,7 @@ sub host { return $_[0]->_get('host') }
 sub mechanism {
   my ($self, $name) = @_;
   if (@_ > 1) {
-    $self->_pick($name) or Carp::croak('mechanism: this is none of the mechanisms that were named');
+    $self->_pick($name) or Carp::croak('mechanism: not in the list of mechanisms');
   }
   return $self->_get('mechanism') unless $self->_is_copy;
   my ($known) = split /\0/, $self->_words;
@@ -166,7 +166,7 @@ sub _is_unix {
 # Sets the account store, which is used if there is no callback: an object, or the name of a users' file.
 sub _set_accounts {
   my ($self, $name, $value) = @_;
-  Carp::croak("$name: only a server has accounts") unless $self->_side;
+  Carp::croak("$name: only a server has an account store") unless $self->_side;
   delete @{ $self->{property} }{qw(accounts users)} if $self->{property};
   return $self->_use_accounts unless defined $value;
   require Authen::SASL::Rust::Accounts;
@@ -316,7 +316,7 @@ sub setpass {
 sub _set_in {
   my ($accounts, $user, $password, $flags) = @_;
   return $accounts->setpass($user, $password) unless defined $flags;
-  Carp::croak("setpass: accounts know the flags 1 and 2, and these are $flags") unless $flags =~ /\A[0-3]\z/;
+  Carp::croak("setpass: account stores support the flags 1 and 2, but these are $flags") unless $flags =~ /\A[0-3]\z/;
   return $accounts->disable($user) if $flags & 2;
   return $accounts->setpass($user, $password, $flags & 1 ? () : (create => 0));
 }
