@@ -9,7 +9,7 @@ use authen_sasl_rust::store::users::{Users, UsersFile};
 use authen_sasl_rust::wire::saslprep;
 
 use crate::lines;
-use crate::need::supported;
+use crate::mechanisms::supported;
 use crate::passwords::Passwords;
 use crate::settings::Settings;
 use crate::tokens::Tokens;

@@ -15,7 +15,7 @@
 //! | 4 | `accounts.rs` | the account store: users, passwords and tokens |
 //! | 3 | `options.rs`, `tls.rs`, `throttle.rs`, `journal.rs`, `passwords.rs`, `tokens.rs` | the command line; TLS; limits per address; the log; two of the accounts' files |
 //! | 2 | `settings.rs`, `lines.rs`, `relay.rs`, `workers.rs` | the configuration file; lines of `name:value`; the relay and its threads |
-//! | 1 | `access.rs`, `address.rs`, `busy_poll.rs`, `files.rs`, `identity.rs`, `log_limit.rs`, `metrics.rs`, `need.rs`, `peer.rs` | import nothing of ours |
+//! | 1 | `access.rs`, `address.rs`, `busy_poll.rs`, `files.rs`, `identity.rs`, `log_limit.rs`, `mechanisms.rs`, `metrics.rs`, `peer.rs` | import nothing of ours |
 
 mod access;
 mod accounts;
@@ -33,8 +33,8 @@ mod log_limit;
 mod login;
 #[cfg(test)]
 mod manual;
+mod mechanisms;
 mod metrics;
-mod need;
 mod new_token;
 mod options;
 mod passwd;

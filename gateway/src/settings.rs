@@ -10,7 +10,7 @@ use crate::access::Rule;
 use crate::address::{Address, HostPort};
 use crate::files::{self, Readers};
 use crate::identity::ClientName;
-use crate::need;
+use crate::mechanisms;
 
 /// The default mechanisms. Each connection is offered those that are possible on it.
 pub const MECHANISMS: &str = "EXTERNAL SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS \
@@ -230,7 +230,7 @@ impl Settings {
             }
         }
         for name in self.mechanisms.split_whitespace() {
-            if need::supported(name).is_none() {
+            if mechanisms::supported(name).is_none() {
                 return Err(format!("mechanisms: {name} is not supported"));
             }
             let missing = match name {

@@ -72,16 +72,16 @@ trial 'silence and slowness' => sub {
   for my $socket (@socket[0, 1]) { is all_heard($socket, 3), '', 'closed without a word' }
   cmp_ok time - $begin, '<', 10, 'in time';
   ok defined all_heard($socket[2], 3), 'the slow one too';
-  ok $gate->figure('login_timeouts_total') >= 2, 'the metrics count them';
+  ok $gate->metric('login_timeouts_total') >= 2, 'the metrics count them';
 };
 
 trial 'connections that are not authenticated are limited' => sub {
-  my $away = $gate->figure('turned_away_total');
+  my $away = $gate->metric('turned_away_total');
   my @socket = map { connect_to($address) } 1 .. 60;
-  ok $gate->figure_becomes(turned_away_total => 20 + $away), 'the others are turned away';
-  is $gate->figure('unauthenticated_connections'), 40, 'so many and no more stay';
+  ok $gate->metric_becomes(turned_away_total => 20 + $away), 'the others are turned away';
+  is $gate->metric('unauthenticated_connections'), 40, 'so many and no more stay';
   undef @socket;
-  ok $gate->figure_becomes(unauthenticated_connections => 0), 'clients that leave free their places';
+  ok $gate->metric_becomes(unauthenticated_connections => 0), 'clients that leave free their places';
   still_works();
 };
 
@@ -103,13 +103,13 @@ trial 'garbage' => sub {
 
 trial 'a client that does not read' => sub {
   my ($socket) = login(connect_to($address), user => 'fred', pass => 'pencil');
-  my $before = $gate->figure('backend_bytes_total');
+  my $before = $gate->metric('backend_bytes_total');
   $socket->blocking(0);
   my $asked = 0;
   for (1 .. 20_000) { $asked += syswrite($socket, "stats\r\n") || 0 }
   ok $asked > 10_000, "... of which $asked bytes are asked for";
   sleep 0.5;
-  cmp_ok $gate->figure('backend_bytes_total') - $before, '>', 100_000, 'much is answered';
+  cmp_ok $gate->metric('backend_bytes_total') - $before, '>', 100_000, 'much is answered';
   my ($kib) = do { open my $file, '<', '/proc/' . $gate->pid . '/status' or die; grep { /VmRSS/ } <$file> };
   cmp_ok $kib =~ /(\d+)/ ? $1 : 1e9, '<', 60_000, 'does not fill the gateway: ' . $kib;
   still_works();
@@ -137,15 +137,15 @@ trial 'a backend that dies while bytes flow' => sub {
   say_raw($reader, "put 0 0 60 60000\r\n$body\r\n" . "peek-ready\r\n" x 200);
   say_raw($writer, "put 0 0 60 60000\r\n" . substr $body, 0, 30_000);
   heard($reader, 100_000);
-  my $errors = $gate->figure('backend_errors_total');
+  my $errors = $gate->metric('backend_errors_total');
   $beanstalkd->stop;
   my $heard = all_heard($reader, 5);
   ok defined $heard, 'the reader sees the end';
   like substr($heard, 0, 1000), qr/\A[x\r\nFOUND 0-9]*\z/, '... after what the backend had said';
   local $SIG{PIPE} = 'IGNORE';
   ok defined all_heard($writer, 5), 'the writer too';
-  ok $gate->figure_becomes(relaying_connections => 0), 'and the gateway has let go of both';
-  is $gate->figure('backend_errors_total'), $errors, 'which is no failure to connect';
+  ok $gate->metric_becomes(relaying_connections => 0), 'and the gateway has let go of both';
+  is $gate->metric('backend_errors_total'), $errors, 'which is no failure to connect';
   $beanstalkd = Server::Beanstalkd->start(port => $beanstalkd->{port});
   still_works();
 };
@@ -153,15 +153,15 @@ trial 'a backend that dies while bytes flow' => sub {
 trial 'limits.connections' => sub {
   my $small = Server::SaslGate->start(backend => "127.0.0.1:$beanstalkd->{port}", limits => "connections = 3\n");
   my $place = "127.0.0.1:$small->{port}";
-  ok $small->figure_becomes(relaying_connections => 0), 'no client is authenticated';
-  my $away = $small->figure('turned_away_total');
+  ok $small->metric_becomes(relaying_connections => 0), 'no client is authenticated';
+  my $away = $small->metric('turned_away_total');
   my @in = map { (login(connect_to($place), user => 'fred', pass => 'pencil'))[0] } 1 .. 2;
   push @in, connect_to($small->dir . '/socket');
   say_raw($in[2], "auth-nonsense\r\n");
   is heard_line($in[2]), "UNKNOWN_COMMAND\r\n", 'one has a place before it is authenticated';
   is all_heard(connect_to($place)), '', 'one more is turned away';
   is all_heard(connect_to($small->dir . '/socket')), '', 'on the Unix socket too';
-  is $small->figure('turned_away_total'), $away + 2, 'which is counted';
+  is $small->metric('turned_away_total'), $away + 2, 'which is counted';
   ok $small->logs('limits.connections is reached'), '... and logged';
   is job_works($in[$_]), '', 'authenticated clients can work' for 0, 1;
   pop @in;
@@ -173,7 +173,7 @@ trial 'limits.connections' => sub {
 trial 'too many failures' => sub {
   $gate->configure(limits => "failures_per_address = 4\nfailure_window = 2\n");
   $gate->signal('HUP');
-  ok $gate->figure_becomes(reloads_total => 1), 'limits are loaded again';
+  ok $gate->metric_becomes(reloads_total => 1), 'limits are loaded again';
   for my $try (1 .. 4) { login(connect_to($address), user => 'fred', pass => 'crayon') }
   is all_heard(connect_to($address)), '', 'the address is shut out';
   ok logs_in($gate->dir . '/socket', user => 'fred', pass => 'pencil'), 'the Unix socket is not';
@@ -202,12 +202,12 @@ trial 'too many failures at once' => sub {
 # All of them at the same time: those that wait for their key derivation are not checked after the last failure either.
 trial 'failures side by side' => sub {
   sleep 2.1;
-  my $failures = $gate->figure('login_failures_total');
+  my $failures = $gate->metric('login_failures_total');
   my @socket = map { connect_to($address) } 1 .. 30;
   (my $wrong = $LOGIN) =~ s/pencil/crayon/;
   say_raw($_, $wrong) for @socket;
   all_heard($_, 5) for @socket;
-  my $tried = $gate->figure('login_failures_total') - $failures;
+  my $tried = $gate->metric('login_failures_total') - $failures;
   cmp_ok $tried, '<=', 4 + 2 * (grep { /^processor/ } do { open my $cpus, '<', '/proc/cpuinfo' or die; <$cpus> }),
     "of thirty, $tried were tried: what was begun already and no more";
   sleep 2.1;

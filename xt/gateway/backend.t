@@ -52,7 +52,7 @@ sub turn_to {
   my $tables = "[backend_tls]\nca = '" . $authority->certificate . "'\n" . ($name ? "name = '$name'\n" : '');
   $gate->configure(backend => $backend, tables => $tables);
   $gate->signal('HUP');
-  return $gate->figure_becomes(reloads_total => ++$reloads) || die "not reloaded\n";
+  return $gate->metric_becomes(reloads_total => ++$reloads) || die "not reloaded\n";
 }
 
 sub enter { return login(connect_to($address), user => 'fred', pass => 'pencil') }
@@ -91,13 +91,13 @@ for my $case (
   trial "a backend with $what" => sub {
     turn_to($backend, $name);
     my $begin = time;
-    my $errors = $gate->figure('backend_errors_total');
+    my $errors = $gate->metric('backend_errors_total');
     my $logged = length $gate->log_text;
     my ($socket, $auth) = enter();
     ok !$socket, 'is not used';
     like $auth->error, qr/is temporarily unavailable \(INTERNAL_ERROR\)/, 'the client may come again';
     cmp_ok time - $begin, '<', 4, 'in time';
-    is $gate->figure('backend_errors_total'), $errors + 1, 'it is counted';
+    is $gate->metric('backend_errors_total'), $errors + 1, 'it is counted';
     like substr($gate->log_text, $logged), $reason, 'the log has the reason';
   };
 }

@@ -56,7 +56,7 @@ trial 'strangers from many addresses' => sub {
   is job_works($_), '', 'authenticated clients can work' for @in;
   ok $gate->logs('limits.unauthenticated is reached'), 'the log reports it';
   @held = ();
-  ok $gate->figure_becomes(unauthenticated_connections => 0), 'places are given back';
+  ok $gate->metric_becomes(unauthenticated_connections => 0), 'places are given back';
   ok logs_in($place, user => 'fred', pass => 'pencil'), '... and given again';
 };
 
@@ -76,7 +76,7 @@ trial 'tokens that are never complete' => sub {
   sleep 1;
   my ($before, $count) = ($kib->(), 1000);
   my @held = map { $hold->('127.0.2.' . (1 + $_ % 50)) } 1 .. $count;
-  ok $gate->figure_becomes(unauthenticated_connections => $count + 50), 'are held';
+  ok $gate->metric_becomes(unauthenticated_connections => $count + 50), 'are held';
   sleep 1;
   my $each = ($kib->() - $before) / $count;
   cmp_ok $each, '<', 16, sprintf '... at less than 16 KiB each, %.1f', $each;
@@ -99,10 +99,10 @@ trial 'a client that has gone, and a backend that keeps its side' => sub {
   shutdown $listens, 1;
   my $end = time + 3;
   while (time < $end) { say_raw($kept[1], 'x'); sleep 0.2 }
-  ok $gate->figure_becomes(relaying_connections => 2), 'the pair ends';
+  ok $gate->metric_becomes(relaying_connections => 2), 'the pair ends';
   is all_heard($kept[0], 3), '', '... which the backend sees';
   like heard($listens, 10), qr/\Ax{10}\z/, 'a client that listens on is served as long as there is something to hear';
-  ok $gate->figure_becomes(relaying_connections => 1), '... and no longer';
+  ok $gate->metric_becomes(relaying_connections => 1), '... and no longer';
   say_raw($stays, "more\n");
   is heard_line($kept[2]), "more\n", 'whoever has not ended stays, silent or not';
 };

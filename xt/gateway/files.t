@@ -47,7 +47,7 @@ trial 'a Secret of Kubernetes' => sub {
   symlink '..2', "$dir/..data_tmp" or die $!;
   rename "$dir/..data_tmp", "$dir/..data" or die $!;
   $gate->signal('HUP');
-  ok $gate->figure_becomes(reloads_total => 1), 'when it changes it is loaded again';
+  ok $gate->metric_becomes(reloads_total => 1), 'when it changes it is loaded again';
   ok logs_in("127.0.0.1:$gate->{port}", user => 'anna', pass => 'bell'), '... and holds';
   chmod 0644, "$dir/..2/users";
   like check(), qr/users: others can read or write it/, 'the file behind the links is judged';
@@ -99,7 +99,7 @@ trial 'a certificate that has expired' => sub {
   }
   $gate->configure(tail => "[tls]\ncertificate = '$dir/expired.pem'\nkey = '$dir/key.pem'\n");
   $gate->signal('HUP');
-  ok $gate->figure_becomes(reloads_total => 2), 'a gateway that runs takes it';
+  ok $gate->metric_becomes(reloads_total => 2), 'a gateway that runs takes it';
   ok $gate->logs('has expired'), '... with a word';
   $gate->configure(tail => "[tls]\ncertificate = '$dir/cert.pem'\nkey = '$dir/key.pem'\n");
 };
@@ -127,10 +127,10 @@ trial 'sasl-gate token --tokens' => sub {
   ok !eval { $gate->run($binary, 'token', 'fred', '--tokens', $tokens); 1 }, 'nor one that others can read';
 };
 
-trial 'figures at a name' => sub {
+trial 'metrics at a name' => sub {
   like check('--metrics', 'localhost:9123'), qr/configuration OK/, 'as an option';
   my $serves = Server::SaslGate->start(backend => "127.0.0.1:$beanstalkd->{port}", by_name => 1);
-  like $serves->figure('logins_total'), qr/\A0\z/, 'as a setting they are served there';
+  like $serves->metric('logins_total'), qr/\A0\z/, 'as a setting they are served there';
 };
 
 unlike $gate->log_text, qr/panicked/, 'no panic';

@@ -62,9 +62,9 @@ sub seen {
 for my $mechanism (qw(PLAIN LOGIN SCRAM-SHA-256 OAUTHBEARER XOAUTH2)) {
   trial "$mechanism, as a user without a rule" => sub {
     my $secret = $mechanism =~ /OAUTH/ ? $token->{token} : 'glass';
-    my $before = $gate->figure('login_failures_total');
+    my $before = $gate->metric('login_failures_total');
     my $right = seen($mechanism, 'stranger', $secret);
-    is $gate->figure('login_failures_total') - $before, 4, 'each try with the right secret is a failure';
+    is $gate->metric('login_failures_total') - $before, 4, 'each try with the right secret is a failure';
     is $right, seen($mechanism, 'stranger', $secret =~ tr/a-y0-8/b-z1-9/r), '... and looks as one with a wrong secret';
     ok $gate->logs('no access rule allows this user'), 'only the log has the reason';
   };
@@ -73,13 +73,13 @@ for my $mechanism (qw(PLAIN LOGIN SCRAM-SHA-256 OAUTHBEARER XOAUTH2)) {
 trial 'guesses at users without a rule are limited' => sub {
   $gate->configure(limits => "failures_per_address = 4\nfailure_window = 2\nfailures_per_connection = 100\n");
   $gate->signal('HUP');
-  ok $gate->figure_becomes(reloads_total => 1), 'reloaded';
+  ok $gate->metric_becomes(reloads_total => 1), 'reloaded';
   sleep 2.1;
-  my $before = $gate->figure('login_failures_total');
+  my $before = $gate->metric('login_failures_total');
   my $socket = connect_to($address);
   say_raw($socket, start(PLAIN => "\0stranger\0glass") x 30);
   is all_heard($socket), "UNAUTHORIZED\r\n" x 4, 'so many are judged and no more';
-  is $gate->figure('login_failures_total'), $before + 4, '... and counted';
+  is $gate->metric('login_failures_total'), $before + 4, '... and counted';
 };
 
 # The first window has ended when they guess.
@@ -106,22 +106,22 @@ trial 'connections that are older than the window' => sub {
 # After the error object of a refused token the gateway waits for a dummy response, which such a client does not send.
 trial 'exchanges that are never ended' => sub {
   sleep 2.1;
-  my $before = $gate->figure('login_failures_total');
+  my $before = $gate->metric('login_failures_total');
   my $socket = connect_to($address);
   say_raw($socket, start(OAUTHBEARER => "n,,\1auth=Bearer nonsense\1\1") x 30);
   my $judged = () = all_heard($socket) =~ /^CONTINUE/mg;
   cmp_ok $judged, '<=', 4, "of thirty tokens $judged are judged";
-  ok $gate->figure_becomes(login_failures_total => $before + 4), '... and counted';
+  ok $gate->metric_becomes(login_failures_total => $before + 4), '... and counted';
   ok $gate->logs('mechanism="OAUTHBEARER" error=the token was refused'), '... and logged' or diag grep { /OAUTHB/ } split /^/, $gate->log_text;
   sleep 2.1;
   for my $leave (sub { close $_[0] }, sub { say_raw($_[0], "quit\r\n") }, sub { say_raw($_[0], "stats\r\n") }) {
-    $before = $gate->figure('login_failures_total');
+    $before = $gate->metric('login_failures_total');
     my $leaver = connect_to($address);
     say_raw($leaver, start('SCRAM-SHA-256' => 'n,,n=fred,r=abcdefgh'));
     heard_line($leaver);
     heard_line($leaver);
     $leave->($leaver);
-    ok $gate->figure_becomes(login_failures_total => $before + 1), 'a client that leaves in the middle has failed';
+    ok $gate->metric_becomes(login_failures_total => $before + 1), 'a client that leaves in the middle has failed';
   }
 };
 

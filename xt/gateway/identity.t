@@ -131,11 +131,11 @@ trial 'certificates that identify no user' => sub {
   is told(tls('two names')), 'not offered, UNAUTHORIZED', 'one with two';
   is told(connect_to($tcp)), 'not offered, UNAUTHORIZED', 'no TLS';
   for my $who (qw(stranger revoked)) {
-    my $broken = $gate->figure('protocol_errors_total');
+    my $broken = $gate->metric('protocol_errors_total');
     my $socket = tls($who);
     my $heard = $socket ? told($socket) : 'no TLS';
     like $heard, qr/\A(?:no list: \z|no TLS)/, "$who: is not heard at all";
-    ok $gate->figure_becomes(protocol_errors_total => $broken + 1), '... and counted';
+    ok $gate->metric_becomes(protocol_errors_total => $broken + 1), '... and counted';
   }
 };
 
@@ -158,7 +158,7 @@ trial 'an authority without a list of what it has revoked' => sub {
 trial 'another name of the certificate' => sub {
   $gate->configure(tls_lines => "client_ca = '" . $authority->certificate . "'\nclient_name = 'email'\n");
   $gate->signal('HUP');
-  ok $gate->figure_becomes(reloads_total => 1), 'after a reload';
+  ok $gate->metric_becomes(reloads_total => 1), 'after a reload';
   is told(tls('fred')), 'not offered, UNAUTHORIZED', 'a certificate without a name of this kind identifies no user';
   is told(tls('anna')), 'offered, UNAUTHORIZED', 'one with such a name is another user, here without a rule';
   ok $gate->logs('user="anna@example.org" mechanism="EXTERNAL"'), 'by that name';
@@ -169,7 +169,7 @@ trial 'the Unix socket' => sub {
   ok $in && job_works($in) eq '', 'identifies the client' or diag $auth->error;
   $gate->configure(lines => $gate->{lines} =~ s/^unix_users.*\n/unix_users = { 4000000000 = 'fred' }\n/mr);
   $gate->signal('HUP');
-  ok $gate->figure_becomes(reloads_total => 2), 'reloaded with another account';
+  ok $gate->metric_becomes(reloads_total => 2), 'reloaded with another account';
   is told(connect_to($unix)), 'not offered, UNAUTHORIZED', 'and no other user is';
 };
 

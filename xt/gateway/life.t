@@ -92,14 +92,14 @@ trial 'reload while clients are authenticated' => sub {
   my ($before) = login(connect_to($address), user => 'fred', pass => 'pencil');
   $gate->write_users({ fred => ['crayon'], anna => ['bell'] });
   $gate->signal('HUP');
-  ok $gate->figure_becomes(reloads_total => 1), 'it has been loaded';
+  ok $gate->metric_becomes(reloads_total => 1), 'it has been loaded';
   is job_works($before), '', 'authenticated clients stay authenticated';
   ok !logs_in($address, user => 'fred', pass => 'pencil'), 'the old password is not taken any more';
   ok logs_in($address, user => 'fred', pass => 'crayon'), 'the new one is';
   ok logs_in($address, user => 'anna', pass => 'bell'), 'the new user is';
   $gate->write_secret('users', "fred:hunter2\n");
   $gate->signal('HUP');
-  ok $gate->figure_becomes(reload_errors_total => 1), 'a wrong file is refused';
+  ok $gate->metric_becomes(reload_errors_total => 1), 'a wrong file is refused';
   ok $gate->logs('line 1: no stored key'), 'with its line';
   unlike $gate->log_text, qr/hunter2/, 'and without its secret';
   ok logs_in($address, user => 'anna', pass => 'bell'), 'the configuration from before stays';
@@ -119,14 +119,14 @@ trial '--check' => sub {
 # The state of a file while it is being renewed.
 trial 'a certificate that is broken, or not of its key' => sub {
   my %good = map { $_ => $gate->run('cat', $gate->dir . "/$_") } 'cert.pem', 'key.pem';
-  my $errors = $gate->figure('reload_errors_total');
+  my $errors = $gate->metric('reload_errors_total');
   my ($half) = $good{'cert.pem'} =~ /\A(.{100})/s;
   my $other = $gate->run(qw(openssl genpkey -quiet -algorithm EC -pkeyopt ec_paramgen_curve:P-256));
   for my $case (['cert.pem', $half, 'half of it'], ['cert.pem', '', 'nothing'], ['key.pem', $other, 'another key']) {
     my ($name, $text, $what) = @$case;
     $gate->write_secret($name, $text);
     $gate->signal('HUP');
-    ok $gate->figure_becomes(reload_errors_total => ++$errors), "$what: is refused";
+    ok $gate->metric_becomes(reload_errors_total => ++$errors), "$what: is refused";
     $gate->write_secret($name, $good{$name});
     my $tls = IO::Socket::SSL->new(PeerAddr => "127.0.0.1:$gate->{tls_port}", SSL_ca_file => $gate->dir . '/cert.pem',
       SSL_verifycn_name => 'localhost', SSL_verifycn_scheme => 'none');
@@ -143,7 +143,7 @@ trial 'passwords in the file' => sub {
   is + (stat $users)[2] & 0777, 0600, 'the file is for its owner alone';
   like $gate->run(@check_users), qr/OK: 2 users, mechanisms .*SCRAM-SHA-256.*SCRAM-SHA-1\b/, 'and good';
   $gate->signal('HUP');
-  ok $gate->figure_becomes(reloads_total => 2), 'it is loaded';
+  ok $gate->metric_becomes(reloads_total => 2), 'it is loaded';
   ok logs_in($address, mechanism => 'SCRAM-SHA-1', user => 'chris', pass => 'lead'), 'the second password is taken';
   ok !logs_in($address, mechanism => 'SCRAM-SHA-1', user => 'chris', pass => 'stone'), 'the first is not';
   ok !eval { $gate->run(@passwd, 'lead', $users, 'chr:is'); 1 }, 'a name that cannot be is refused';

@@ -32,7 +32,7 @@ sub load {
 my $idle = load('idle', @through, 'count=5000', 'pid=' . $gate->pid);
 is $idle->{connections}, 5000, '5,000 connections are in at once, and each relays jobs';
 cmp_ok $idle->{bytes_each}, '<', 10 * 1024, 'each costs less than 10 KiB';
-ok $gate->figure_becomes(relaying_connections => 0), 'all of them end';
+ok $gate->metric_becomes(relaying_connections => 0), 'all of them end';
 
 # The same under TLS, with fewer connections, because this process holds the other ends.
 {
@@ -73,8 +73,8 @@ if (!$pid) {
 my $logins = load('logins', @through, 'count=5000', 'threads=4');
 waitpid $pid, 0;
 is $logins->{logins}, 5000, 'no login fails while the gateway reloads';
-cmp_ok $gate->figure('reloads_total'), '>', 5, 'which it did';
-is $gate->figure('login_failures_total'), 0, 'and none was refused';
+cmp_ok $gate->metric('reloads_total'), '>', 5, 'which it did';
+is $gate->metric('login_failures_total'), 0, 'and none was refused';
 
 # Runs a load of jobs in a separate process; its output comes through the handle.
 sub load_beside {
@@ -86,9 +86,9 @@ sub load_beside {
 # Jobs run while it reloads; then it is told to end while others run: these are completed.
 for my $signal ('HUP', 'TERM') {
   alarm 200;
-  my $before = $gate->figure('client_bytes_total');
+  my $before = $gate->metric('client_bytes_total');
   my $output = load_beside('jobs', @through, 'count=30000', 'size=4096', 'threads=2', 'depth=16');
-  until ($gate->figure('client_bytes_total') > $before + 5_000_000) { select undef, undef, undef, 0.02 }
+  until ($gate->metric('client_bytes_total') > $before + 5_000_000) { select undef, undef, undef, 0.02 }
   for (1 .. ($signal eq 'HUP' ? 10 : 1)) { $gate->signal($signal); select undef, undef, undef, 0.02 }
   ok $gate->logs('draining'), 'it drains' if $signal eq 'TERM';
   ok !IO::Socket::INET->new(PeerAddr => "127.0.0.1:$gate->{port}"), 'no new client can connect' if $signal eq 'TERM';

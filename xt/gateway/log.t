@@ -66,7 +66,7 @@ trial 'verbose' => sub {
     my $before = () = lines('a command before authentication');
     $gate->configure(lines => "plaintext = true\nverbose = $verbose\n");
     $gate->signal('HUP');
-    ok $gate->figure_becomes(reloads_total => $reloads), "reloaded with $verbose";
+    ok $gate->metric_becomes(reloads_total => $reloads), "reloaded with $verbose";
     $noise->();
     login(connect_to($address), user => 'fred', pass => "crayon-$reloads");
     sleep 0.2;
@@ -79,10 +79,10 @@ trial 'many that are turned away' => sub {
   my $small = Server::SaslGate->start(backend => $backend, limits => "unauthenticated = 2\n");
   my $place = "127.0.0.1:$small->{port}";
   my @held = map { connect_to($_) } $place, $small->dir . '/socket';
-  ok $small->figure_becomes(unauthenticated_connections => 2), 'all places are taken';
-  my ($before, $begin) = ($small->figure('turned_away_total'), time);
+  ok $small->metric_becomes(unauthenticated_connections => 2), 'all places are taken';
+  my ($before, $begin) = ($small->metric('turned_away_total'), time);
   all_heard(connect_to($place)) for 1 .. 50;
-  is $small->figure('turned_away_total'), $before + 50, 'all are counted';
+  is $small->metric('turned_away_total'), $before + 50, 'all are counted';
   my @line = grep { /turned away/ } split /^/, $small->log_text;
   cmp_ok scalar @line, '<=', 10 * (1 + (time - $begin) / 10), 'a few are logged';
   like $_, qr/turned away: .*peer="127\.0\.0\.1:\d+"/, '... with their peer' for $line[-1];
@@ -99,7 +99,7 @@ trial 'a log that is not read' => sub {
     say_raw($socket, "auth-step 0\r\n\r\n" x 50) or return fail 'the gateway takes no more';
     length heard($socket, 50 * 14) == 50 * 14 or return fail 'the gateway blocks';
   }
-  my $lost = $stalled->figure('log_lines_dropped_total');
+  my $lost = $stalled->metric('log_lines_dropped_total');
   cmp_ok $lost, '>', 1000, "of $count lines $lost are dropped and counted";
   ok logs_in($place, user => 'fred', pass => 'pencil'), 'clients can log in nevertheless';
   open my $pipe, '<', $stalled->dir . '/pipe' or die "pipe: $!";
@@ -121,7 +121,7 @@ trial 'a log that is not read' => sub {
 trial 'scrapers that say nothing' => sub {
   my @silent = map { connect_to("127.0.0.1:$gate->{metrics}") } 1 .. 48;
   my $begin = time;
-  like $gate->figure('logins_total'), qr/\A\d+\z/, 'one that does is answered';
+  like $gate->metric('logins_total'), qr/\A\d+\z/, 'one that does is answered';
   cmp_ok time - $begin, '<', 3, '... at once';
 };
 

@@ -143,10 +143,10 @@ trial 'the example' => sub {
   like $@, qr/the server refused: UNAUTHORIZED/, 'and says why';
 };
 
-like $gate->figure('relaying_connections'), qr/\A\d+\z/, 'the figures are served';
-cmp_ok $gate->figure('logins_total'), '>', 15, 'they count logins';
-cmp_ok $gate->figure('login_failures_total'), '>', 40, 'and failures';
-ok $gate->figure_becomes(relaying_connections => 0), 'and see connections end';
+like $gate->metric('relaying_connections'), qr/\A\d+\z/, 'the metrics are served';
+cmp_ok $gate->metric('logins_total'), '>', 15, 'they count logins';
+cmp_ok $gate->metric('login_failures_total'), '>', 40, 'and failures';
+ok $gate->metric_becomes(relaying_connections => 0), 'and see connections end';
 unlike $gate->log_text, qr/pencil|crayon|stone|SCRAM-SHA-256\$/, 'no password and no key is logged';
 like $gate->log_text, qr/authenticated.*user="fred".*mechanism="PLAIN"/, 'a login is logged';
 like $gate->log_text, qr/authenticated.*user="anonymous".*mechanism="ANONYMOUS"/, 'so is an anonymous client, by the name that the rules use';

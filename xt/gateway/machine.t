@@ -75,7 +75,7 @@ trial 'a log that cannot be written' => sub {
     ok $in && job_works($in) eq '', 'the gateway works without' or diag $auth->error;
   }
   $full->signal('HUP');
-  ok $full->figure_becomes(reloads_total => 1), '... and reloads';
+  ok $full->metric_becomes(reloads_total => 1), '... and reloads';
 };
 
 trial 'files of secrets that belong to another user' => sub {

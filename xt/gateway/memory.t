@@ -60,11 +60,11 @@ sub found {
 trial 'the search itself' => sub {
   my $socket = connect_to($gate->dir . '/socket');
   say_raw($socket, "auth-start PLAIN 100\r\n\0fred\0$PASSWORD");
-  ok $gate->figure_becomes(unauthenticated_connections => 1), 'a password on its way';
+  ok $gate->metric_becomes(unauthenticated_connections => 1), 'a password on its way';
   sleep 0.5;
   ok scalar(found(password => $PASSWORD)), 'is found where it is kept';
   close $socket;
-  ok $gate->figure_becomes(unauthenticated_connections => 0), 'its client is gone';
+  ok $gate->metric_becomes(unauthenticated_connections => 0), 'its client is gone';
   is_deeply [found(password => $PASSWORD)], [], '... and so is the password';
 };
 
@@ -80,8 +80,8 @@ for my $place ("127.0.0.1:$gate->{port}", $gate->dir . '/socket') {
           is $socket ? 1 : '', $case->[1], $case->[1] ? 'in' : 'refused' or last;
         }
       }
-      ok $gate->figure_becomes(relaying_connections => 0), 'all have ended';
-      ok $gate->figure_becomes(unauthenticated_connections => 0), '... and those that were refused';
+      ok $gate->metric_becomes(relaying_connections => 0), 'all have ended';
+      ok $gate->metric_becomes(unauthenticated_connections => 0), '... and those that were refused';
       is_deeply [found(right => $secret, wrong => $wrong)], [], 'no secret is left';
     };
   }

@@ -112,7 +112,7 @@ sub signal {
 }
 
 # A value from the metrics endpoint.
-sub figure {
+sub metric {
   my ($self, $name) = @_;
   my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$self->{metrics}", Timeout => 5) or die "metrics: $@";
   print {$socket} "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -123,10 +123,10 @@ sub figure {
 }
 
 # Waits until a metric has the expected value.
-sub figure_becomes {
+sub metric_becomes {
   my ($self, $name, $value) = @_;
   for my $try (1 .. 100) {
-    return 1 if $self->figure($name) == $value;
+    return 1 if $self->metric($name) == $value;
     sleep 0.05;
   }
   return;

@@ -1,4 +1,4 @@
-//! What a mechanism needs of the gateway: which of its files, or an identity from the transport.
+//! The mechanisms that the gateway supports.
 
 use authen_sasl_rust::contract::{CredentialKind, Mechanism};
 use authen_sasl_rust::mechanism;
