@@ -99,6 +99,8 @@ for my $file (qw(README.md CONTRIBUTING.md SECURITY.md)) {
   ok(-e $_, "$file: $_ exists") for grep { !m{^https?:|NAME|/target/} } @named;
 }
 my %cve = map { $_ => 1 } slurp('SECURITY.md') =~ /CVE-(\d+-\d+)/g;
+my %tried = map { tr/_/-/r => 1 } map { /cve_(\d+_\d+)/g } $sources =~ /^\s*fn (cve_\w+)/mg;
+is_deeply([grep { !$cve{$_} } sort keys %tried], [], 'SECURITY.md has each attack that a test is named for');
 for my $number (sort keys %cve) {
   (my $pattern = $number) =~ s/-/[-_]/;
   ok(scalar($tests =~ /CVE[-_]$pattern\b/i), "CVE-$number has its test");
