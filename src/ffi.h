@@ -62,6 +62,7 @@ void asr_sent(asr_handle *);
 asr_slice asr_error(asr_handle *);
 int32_t asr_code(const asr_handle *);
 int32_t asr_unavailable(const asr_handle *);
+int32_t asr_lacks_accounts(asr_handle *);
 int32_t asr_status(const asr_handle *);
 asr_slice asr_mechanism(const asr_handle *);
 int32_t asr_rank(const asr_handle *);
@@ -89,7 +90,8 @@ void asr_plugins_none(asr_handle *);
 asr_text *asr_plugins_report(asr_slice *out);
 int32_t asr_setpass(asr_handle *, asr_slice user, asr_slice password, uint32_t flags);
 
-/* A server's accounts. 1 is yes or done, 0 no, -1 an error, whose text asr_accounts_error lends. */
+/* A server's accounts. 1 is yes or done, 0 no, -1 an error, whose text asr_accounts_error lends. A 0 has a text too if the
+ * stored secret of the user is unusable. */
 typedef struct asr_accounts asr_accounts;
 enum { ASR_NEW_USER, ASR_KNOWN_USER, ASR_ANY_USER };
 asr_accounts *asr_accounts_users(asr_slice path, asr_slice *error, asr_text **owner);

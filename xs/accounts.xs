@@ -64,6 +64,12 @@ _check(accounts, user, password, service, realm)
     XPUSHs(boolSV(told(aTHX_ accounts, asr_accounts_check(accounts, user, password, service, realm))));
 
 void
+_error(accounts)
+    accounts_t *accounts
+  PPCODE:
+    XPUSHs(text_or_undef(aTHX_ asr_accounts_error(accounts)));
+
+void
 _set(accounts, user, password, mechanisms, iterations, expected)
     accounts_t *accounts
     text_t user

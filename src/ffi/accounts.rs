@@ -6,9 +6,10 @@ use std::time::Duration;
 use crate::accounts::{Account, Accounts};
 use crate::config::Config;
 use crate::contract::Abilities;
-use crate::error::{Application, Code, Error};
+use crate::error::{Application, Code, Error, Refused};
 use crate::secret::Secret;
 use crate::session::check::check;
+use crate::session::Outcome;
 use crate::store::saslauthd::Saslauthd;
 use crate::store::users::{Expected, NewPassword, UsersFile};
 use crate::world::process_lookups;
@@ -20,35 +21,32 @@ pub struct AccountsHandle {
     accounts: Arc<dyn Accounts>,
     /// The same, if they are a users' file: it can do more.
     users: Option<Arc<UsersFile>>,
-    /// Text lent to C.
-    text: Box<str>,
+    /// Why the last call failed; lent to C, like the list.
+    error: Option<Box<str>>,
+    list: Box<str>,
 }
 
 impl AccountsHandle {
     fn of_users(users: UsersFile) -> Self {
         let users = Arc::new(users);
-        AccountsHandle { accounts: users.clone(), users: Some(users), text: "".into() }
+        AccountsHandle { users: Some(users.clone()), ..AccountsHandle::of(users) }
     }
 
     /// Accounts that can be asked, and perhaps be told a property.
     pub(super) fn of(accounts: Arc<dyn Accounts>) -> Self {
-        AccountsHandle { accounts, users: None, text: "".into() }
+        AccountsHandle { accounts, users: None, error: None, list: "".into() }
     }
 
-    fn lend(&mut self, text: String) -> Slice {
-        self.text = text.into();
-        Slice::of(self.text.as_bytes())
-    }
-
-    /// 1 for yes, 0 for no, -1 for an error, whose text is lent then.
+    /// 1 for yes, 0 for no, -1 for an error, whose text is lent then. An unusable stored secret gives 0 and lends its reason: a
+    /// program that dies for such a user, but not for an unknown one, reveals that the user exists.
     fn say(&mut self, work: impl FnOnce(&Self) -> Result<bool, Error>) -> i32 {
-        match shielded(Err(Error::System(DEFECT)), || work(self)) {
-            Ok(verdict) => i32::from(verdict),
-            Err(error) => {
-                self.text = told(&error).into();
-                -1
-            }
-        }
+        let (outcome, error) = match shielded(Err(Error::System(DEFECT)), || work(self)) {
+            Ok(verdict) => (i32::from(verdict), None),
+            Err(Error::Refused(Refused::Unusable(fault))) => (0, Some(told(&fault))),
+            Err(error) => (-1, Some(told(&error))),
+        };
+        self.error = error.map(Into::into);
+        outcome
     }
 
     fn users(&self) -> Result<&UsersFile, Error> {
@@ -159,6 +157,22 @@ pub unsafe extern "C" fn asr_use_accounts(handle: *mut Handle, accounts: *const 
     });
 }
 
+/// 1 if a server's accounts are unavailable now; that is its error then.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_lacks_accounts(handle: *mut Handle) -> i32 {
+    // SAFETY: the module's rules.
+    let handle = unsafe { &mut *handle };
+    let mut lacks = false;
+    handle.run(|session, _| {
+        lacks = session.lacks_accounts();
+        Outcome::Over
+    });
+    i32::from(lacks)
+}
+
 /// The value at `index` of a property of the user that logged in; absent behind the last one.
 ///
 /// # Safety
@@ -173,7 +187,7 @@ pub unsafe extern "C" fn asr_auxprop(handle: *const Handle, name: Slice, index: 
     })
 }
 
-/// The error of the call before, which gave -1.
+/// The error of the last call, which returned -1, or 0 for an unusable stored secret. Absent if there was none.
 ///
 /// # Safety
 /// The module's rules.
@@ -181,7 +195,8 @@ pub unsafe extern "C" fn asr_auxprop(handle: *const Handle, name: Slice, index: 
 pub unsafe extern "C" fn asr_accounts_error(accounts: *const AccountsHandle) -> Slice {
     shielded(NONE, || {
         // SAFETY: the module's rules.
-        Slice::of(unsafe { &*accounts }.text.as_bytes())
+        let error = unsafe { &*accounts }.error.as_deref();
+        error.map_or(NONE, |error| Slice::of(error.as_bytes()))
     })
 }
 
@@ -295,7 +310,8 @@ pub unsafe extern "C" fn asr_accounts_list(accounts: *mut AccountsHandle) -> Sli
         Ok(true)
     });
     if listed == 1 {
-        accounts.lend(text)
+        accounts.list = text.into();
+        Slice::of(accounts.list.as_bytes())
     } else {
         NONE
     }

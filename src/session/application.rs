@@ -12,6 +12,7 @@ use crate::contract::{
 use crate::error::{Application, Code, Error, Malformed, Refused};
 use crate::secret::Secret;
 use crate::store::check;
+use crate::store::mock::MOCK_NAME;
 
 use super::{Identity, Outcome, Phase, Session};
 
@@ -83,7 +84,8 @@ impl Session {
                     Ok(answer) => self.answer(answer, world),
                     Err(Error::Refused(Refused::Unusable(fault))) => {
                         let unknown = unknown_user(&question);
-                        self.fault = Some(fault);
+                        // The fault of the original name takes precedence over that of the name looked up instead.
+                        self.fault = self.fault.take().or(Some(fault));
                         self.answer(unknown, world)
                     }
                     Err(error) => self.fail(unasked(error)),
@@ -105,16 +107,14 @@ impl Session {
 
     /// The answer to a question that was asked while the mechanism was under way.
     pub(super) fn answered(&mut self, next: Next, answer: Answer, world: &mut World<'_>) -> Outcome {
+        let answer = if self.declined { of_unknown(answer) } else { answer };
         match (std::mem::replace(&mut self.errand, Errand::None), answer) {
             (Errand::Canonicalize(question), Answer::Text(name)) => match name.filter(|name| !name.is_empty()) {
-                // The user is unknown, which must look like a wrong password.
-                None => match *question {
-                    // Nobody else compares the password, so the work for a user without a secret is done here.
-                    Question::CheckPassword { password, .. } if !self.checks_passwords() => {
-                        self.compare(None, &password, next, world)
-                    }
-                    question => self.advance(next, Event::Answered(unknown_user(&question)), world),
-                },
+                // The user is unknown, which must cost the same as a wrong password, so the secret is still looked up.
+                None => {
+                    self.declined = true;
+                    self.put_or_replace(renamed(*question, MOCK_NAME.into()), next, world)
+                }
                 Some(name) => {
                     self.identity.authcid = Some(name.as_str().into());
                     self.put_or_replace(renamed(*question, name), next, world)
@@ -362,6 +362,15 @@ fn unknown_user(question: &Question) -> Answer {
         Question::CheckPassword { .. } => Answer::Verdict(false),
         Question::Canonicalize { .. } => Answer::Text(None),
         _ => Answer::Credential(None),
+    }
+}
+
+/// The same kind of answer for an unknown user.
+fn of_unknown(answer: Answer) -> Answer {
+    match answer {
+        Answer::Verdict(_) => Answer::Verdict(false),
+        Answer::Credential(_) => Answer::Credential(None),
+        other => other,
     }
 }
 

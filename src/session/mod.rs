@@ -77,6 +77,8 @@ pub struct Session {
     identity: Identity,
     /// Server: whom the client claims to be.
     claimed_user: Option<Box<str>>,
+    /// Server: that name has no canonical form; look-ups use another name, and their answers are ignored.
+    declined: bool,
     /// Server: why the client cannot log in as that user, whatever it sends.
     fault: Option<Box<Error>>,
     layer: Option<SharedLayer>,
@@ -111,6 +113,7 @@ impl Session {
             failure: None,
             identity: Identity::default(),
             claimed_user: None,
+            declined: false,
             fault: None,
             layer: None,
             properties: None,
@@ -183,9 +186,10 @@ impl Session {
             return self.fail(Error::Misuse(Misuse::SeveralMechanisms));
         };
         if let Some(reason) = self.negotiation().rejection_reason(mechanism) {
-            let accounts = self.accounts.as_ref().map_or(Ok(()), |accounts| accounts.available());
-            let refused = || Policy::NoMechanism(format!("{}: {reason}", mechanism.name)).into();
-            return self.fail(accounts.map_or_else(application::unasked, |()| refused()));
+            if self.lacks_accounts() {
+                return Outcome::Failed;
+            }
+            return self.fail(Policy::NoMechanism(format!("{}: {reason}", mechanism.name)).into());
         }
         match (self.side, mechanism.first, initial) {
             (Side::Client, Side::Client, _) => self.advance(mechanism.client(), Event::Begin, world),
@@ -273,6 +277,17 @@ impl Session {
         }
     }
 
+    /// Server: fails and returns true if its accounts are unavailable now. An empty list of mechanisms would then mislead the client.
+    pub fn lacks_accounts(&mut self) -> bool {
+        match self.accounts.as_ref().map_or(Ok(()), |accounts| accounts.available()) {
+            Ok(()) => false,
+            Err(error) => {
+                self.fail(application::unasked(error));
+                true
+            }
+        }
+    }
+
     /// Ends the exchange with a failure from outside: a callback's value that could not be
     /// encoded, an exchange that was abandoned.
     pub fn abort(&mut self, error: Error) -> Outcome {
@@ -304,6 +319,7 @@ impl Session {
         self.failure = None;
         self.identity = Identity::default();
         self.claimed_user = None;
+        self.declined = false;
         self.fault = None;
         self.layer = None;
         self.properties = None;

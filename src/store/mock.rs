@@ -8,6 +8,10 @@ use crate::secret::Secret;
 
 use super::verifier::{wrong, Verifier};
 
+/// The name that is looked up in place of a name without a canonical form. Callbacks rely on `canonuser` as a filter, so they must
+/// not get the original name. Letters alone pass every filter.
+pub const MOCK_NAME: &str = "nosuchuser";
+
 /// The password of a user that does not exist: the same is done with it as with a known user's, so that time tells nothing
 /// of who is known.
 pub const MOCK_PASSWORD: &[u8] = b"nobody's one";

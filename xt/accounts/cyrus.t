@@ -56,6 +56,22 @@ for my $mechanism (qw(SCRAM-SHA-256 SCRAM-SHA-1 DIGEST-MD5 CRAM-MD5 PLAIN LOGIN)
 is($accounts->check('anna', 'crayon', realm => 'example.org'), 1, 'check');
 is($accounts->check('anna', 'pencil', realm => 'example.org'), 0, 'check: no');
 
+subtest 'a user whose secret is no use' => sub {
+  is($accounts->setpass('smith@example.org', '{SSHA}AAAA', create => 1), 1, 'a hash is stored as a password');
+  is(eval { $accounts->check('smith@example.org', '{SSHA}AAAA') }, 0, 'check: no, as of a wrong password');
+  like($accounts->error, qr/\Athe property userPassword of the user is a hash \(SSHA\).* \(SASL_NOVERIFY\)\z/, 'error has the reason');
+  is($accounts->check('nobody@example.org', '{SSHA}AAAA'), 0, 'an unknown user');
+  is($accounts->error, undef, 'needs none');
+  my @log;
+  my $server = Authen::SASL->new(mechanism => 'PLAIN', callback => { log => sub { push @log, [@_[1, 2]] } })
+    ->server_new('imap', 'example.org', { accounts => $accounts, realm => 'example.org' });
+  is(eval { $server->checkpass('smith', 'x') }, 0, "the connection's checkpass: no");
+  is_deeply([map { [$_->[0], $_->[1] =~ /a hash \(SSHA\)/] } @log], [[1, 1]], 'and its log has the reason');
+  is(eval { $accounts->setpass('nobody@example.org', 'x', create => 0) }, undef, 'what dies');
+  is($accounts->error . "\n", $@, 'has its reason there, too');
+  $accounts->delete('smith@example.org');
+};
+
 subtest 'setpass' => sub {
   my $refused = sub {
     my ($name, $create, $why) = @_;

@@ -289,7 +289,15 @@ read or is invalid.
 
     $yes = $accounts->check($user, $password, service => 'imap', realm => 'example.org')
 
-Checks the user's password. Returns 1 or 0. Both named arguments are optional.
+Checks the user's password. Returns 1 or 0. Both named arguments are optional. If the stored secret of this user is unusable, for example
+because it is a hash, the result is also 0, and C<error> has the reason: an exception would reveal that the user exists.
+
+=head2 error
+
+    $reason = $accounts->error
+
+Returns the reason why the last method call failed, with the name of a code in parentheses. Undef after a success and after a wrong
+password. It is meant for the log; do not send it to the client.
 
 =head2 setpass
 

@@ -4,6 +4,9 @@ use strict;
 use warnings;
 use Carp ();
 
+# SASL_BADAUTH
+my $BADAUTH = -13;
+
 # An error names the line that called Authen::SASL.
 our @CARP_NOT = ('Authen::SASL', 'Authen::SASL::Rust');
 
@@ -249,34 +252,21 @@ sub listmech {
 
 sub global_listmech { return Authen::SASL::Rust->global_listmech }
 
-# Calls the program's callback checkpass or getsecret, or uses the account store, outside of any exchange.
+# Calls the program's callback checkpass or getsecret, or uses the account store, outside of any exchange. It runs a server of PLAIN, so
+# that verifiers, unknown users and names without a canonical form follow the same rules and cost the same work.
 sub checkpass {
   my ($self, $user, $pass) = @_;
   return 0 unless defined $user && length $user && defined $pass && length $pass;
-  my $callback = $self->_callbacks->{checkpass};
-  if (!$callback) {
-    return $self->_compare($user, $pass) if defined $self->_callbacks->{getsecret};
-    my $accounts = $self->property('accounts') or return 0;
-    return $accounts->check($user, $pass, service => scalar $self->service, realm => scalar $self->_get('realm'));
-  }
-  my ($code, @own) = ref $callback eq 'ARRAY' ? @$callback : $callback;
-  my @answer;
-  my %query = (user => $self->_text($user), pass => $self->_text($pass), authname => '');
-  my $returned = $code->($self, @own, \%query, sub { @answer = $_[0] unless @answer });
-  my $verdict = @answer ? $answer[0] : $returned;
-  return 0 if ref $verdict && !do { require overload; overload::Overloaded($verdict) };
-  return $verdict ? 1 : 0;
-}
-
-# Compares the password with the result of getsecret, as PLAIN does: verifiers and unknown users follow the same rules and cost
-# the same work.
-sub _compare {
-  my ($self, $user, $pass) = @_;
   my %callback;
-  for my $name (qw(getsecret canonuser)) {
+  for my $name (qw(checkpass getsecret canonuser log)) {
     my $given = $self->_callbacks->{$name};
     my ($code, @own) = ref $given eq 'ARRAY' ? @$given : $given;
     $callback{$name} = ref $code eq 'CODE' ? sub { shift; $code->($self, @own, @_) } : $code if defined $code;
+  }
+  my $has_checkpass = defined $callback{checkpass};
+  if (!$has_checkpass && !defined $callback{getsecret}) {
+    my $accounts = $self->property('accounts') or return 0;
+    $callback{checkpass} = sub { return $self->_ask_accounts($accounts, $_[1], $callback{log}) };
   }
   my $plain = Authen::SASL->new(mechanism => 'PLAIN', callback => \%callback);
   $plain = Authen::SASL::Rust->server_new($plain, $self->service, $self->host);
@@ -287,9 +277,16 @@ sub _compare {
   my @bytes = map { _encoded("$_") } $user, $pass;
   return 0 if grep { /\0/ } @bytes;
   $plain->server_start(join "\0", '', @bytes);
-  # The result of getsecret may be unusable. Report that, not a wrong password: no client learns of it here.
-  Carp::croak('checkpass: ' . $plain->error) if $plain->error && $plain->error !~ /: wrong password or unknown user \(/;
+  # A missing answer of getsecret is not a wrong password. A checkpass that keeps its continuation refuses.
+  Carp::croak('checkpass: ' . $plain->error) if $plain->error && $plain->code != $BADAUTH && !$has_checkpass;
   return $plain->is_success ? 1 : 0;
+}
+
+sub _ask_accounts {
+  my ($self, $accounts, $query, $log) = @_;
+  my $yes = $accounts->check($query->{user}, $query->{pass}, service => scalar $self->service, realm => scalar $self->_get('realm'));
+  $log->($self, 1, 'checkpass: ' . $accounts->error) if !$yes && ref $log eq 'CODE' && defined $accounts->error;
+  return $yes;
 }
 
 # A name or password as UTF-8 (Authen::SASL::Rust, CHARACTERS).
@@ -522,8 +519,9 @@ The same as L<Authen::SASL::Rust/global_listmech>.
 
 Server: checks a password outside of any exchange. It calls the callback C<checkpass>; without it, it compares with the result of
 C<getsecret>; without both, it uses the account store. Returns 1 or 0; 0 if there is none of the three, and for an empty name or
-password. It dies with the reason if the account store cannot answer, or if C<getsecret> returns an unusable value or keeps its
-continuation. If C<checkpass> does so, 0 is returned.
+password. C<canonuser> is called as in an exchange. The method dies with the reason if the account store is unavailable, or if
+C<getsecret> returns a reference or keeps its continuation; if C<checkpass> does so, 0 is returned. If the stored secret of the user is
+unusable (L<Authen::SASL::Rust::Callbacks/VERIFIERS>), the result is also 0, and the callback C<log> receives the reason.
 
 =head2 setpass
 
