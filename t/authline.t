@@ -261,6 +261,18 @@ subtest 'accounts that cannot be asked' => sub {
     ok $server->is_failed && !$server->failures, '... has not failed';
     like $server->error, $reason, '... and the server knows why';
   }
+  for my $unless ([], ['XOAUTH2']) {
+    my $server = Authen::SASL::Rust::AuthLine->server(
+      sasl => Authen::SASL->new(mechanism => "PLAIN @$unless", callback => { checktoken => sub { } }),
+      options => { accounts => $users });
+    rename "$folder/users", "$folder/away";
+    my $said = $server->feed("auth-list-mechanisms\r\n");
+    rename "$folder/away", "$folder/users";
+    next if is $said, @$unless ? "OK 7\r\nXOAUTH2\r\n" : "INTERNAL_ERROR\r\n", "a list without @$unless" and @$unless;
+    like $server->error, qr/\(os error 2\)/, 'of accounts that are away: the server knows why';
+    ok $server->is_failed && !$server->failures, '... and nobody has failed';
+    is $server->feed("auth-start PLAIN\r\n"), '', '... the dialogue is over';
+  }
   for my $later (0, 1) {
     my $server = Authen::SASL::Rust::AuthLine->server(
       sasl => Authen::SASL->new(mechanism => 'PLAIN', callback => { checkpass => sub { die "no database\n" } }),

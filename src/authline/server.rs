@@ -116,6 +116,10 @@ impl Server {
             Request::List => {
                 let usable = self.session.negotiation().usable(&self.mechanisms);
                 let names: Vec<&str> = usable.iter().map(|mechanism| mechanism.name).collect();
+                // An empty list would mean that log-ins are never possible here.
+                if names.is_empty() && self.session.lacks_accounts() {
+                    return self.after(Outcome::Failed);
+                }
                 self.reply(&Reply::Ok(Some(Secret::from(names.join(" ")))));
                 None
             }
@@ -297,4 +301,68 @@ impl Server {
 /// True for what ends an exchange that is under way: all but its next step, and requests that change nothing.
 fn ends_exchange(next: &Result<Option<Request>, Fault>) -> bool {
     !matches!(next, Ok(None | Some(Request::Step(_) | Request::List | Request::Unknown(_))))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::contract::{Abilities, Accounts, Mechanism};
+    use crate::error::Code;
+    use crate::world::LocalWorld;
+
+    /// Accounts that serve PLAIN while they are available.
+    #[derive(Debug, Default)]
+    struct Sometimes(AtomicBool);
+
+    impl Accounts for Sometimes {
+        fn abilities(&self) -> Abilities {
+            Abilities::CHECK_PASSWORD
+        }
+
+        fn answer(&self, _: &Question, _: &'static Mechanism, _: &Config) -> Result<Answer, Error> {
+            Ok(Answer::Verdict(false))
+        }
+
+        fn available(&self) -> Result<(), Error> {
+            let there = self.0.load(Ordering::Relaxed);
+            there.then_some(()).ok_or_else(|| Error::outside(Code::Fail, "the file is away"))
+        }
+
+        fn unfit(&self, _: &'static Mechanism) -> Option<String> {
+            self.available().err().map(|error| error.to_string())
+        }
+    }
+
+    #[test]
+    fn unavailable_accounts_are_an_internal_error() {
+        for before in [&b""[..], b"auth-start PLAIN 4\r\n\0x\0y\r\n"] {
+            let accounts = Arc::new(Sometimes(AtomicBool::new(true)));
+            let (mut server, mut world) = (Server::new("PLAIN"), LocalWorld::default());
+            server.session.config.set_accounts(Some(accounts.clone()));
+            let mut say = |text: &[u8]| {
+                let mut rest = text;
+                let event = server.receive(&mut rest, &mut world.lend());
+                (event, String::from_utf8(server.output()).unwrap())
+            };
+            if !before.is_empty() {
+                assert!(matches!(say(before), (Event::Failed(_), _)));
+            }
+            let (event, said) = say(b"auth-list-mechanisms\r\n");
+            assert_eq!((matches!(event, Event::Read), &*said), (true, "OK 5\r\nPLAIN\r\n"));
+            accounts.0.store(false, Ordering::Relaxed);
+            let (event, said) = say(b"auth-list-mechanisms\r\n");
+            assert_eq!(said, "INTERNAL_ERROR\r\n");
+            let Event::Unavailable(failure) = event else { panic!("{event:?}") };
+            assert_eq!((failure.error.code(), failure.error.to_string()), (Code::Unavail, "the file is away".into()));
+            assert!(matches!(say(b"auth-list-mechanisms\r\n"), (Event::Closed, _)));
+        }
+        let mut server = Server::new("NOTHING");
+        let event = server.receive(&mut &b"auth-list-mechanisms\r\n"[..], &mut LocalWorld::default().lend());
+        assert!(matches!(event, Event::Read), "{event:?}");
+        assert_eq!(server.output(), b"OK 0\r\n\r\n", "nothing is offered, and nothing is away");
+    }
 }

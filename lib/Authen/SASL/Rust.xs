@@ -277,6 +277,15 @@ _is_unavailable(conn)
   OUTPUT:
     RETVAL
 
+# True if the accounts of a server are unavailable; that is its error then.
+bool
+_lacks_accounts(conn)
+    conn_t *conn
+  CODE:
+    RETVAL = asr_lacks_accounts(conn->rust) != 0;
+  OUTPUT:
+    RETVAL
+
 int
 _order(conn)
     conn_t *conn

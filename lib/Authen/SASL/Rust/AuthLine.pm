@@ -345,7 +345,10 @@ sub _server_takes {
   my ($self, $line, $data) = @_;
   my $conn = $self->{conn};
   if ($line eq 'auth-list-mechanisms') {
-    return $self->_print('OK', join ' ', $conn->listmech);
+    my @usable = $conn->listmech;
+    # An empty list would mean that log-ins are never possible here.
+    return $self->_unavailable($conn->error) if !@usable && $conn->_lacks_accounts;
+    return $self->_print('OK', join ' ', @usable);
   }
   if ($line =~ /\Aauth-start ([A-Z0-9_-]{1,32})\z/) {
     my $name = $1;
