@@ -4,7 +4,7 @@
 use std::ffi::{c_int, c_uint, CStr, CString};
 
 use authen_sasl_rust::contract::{Answer, Question, TokenVerdict};
-use authen_sasl_rust::error::{Application, Code, Error};
+use authen_sasl_rust::error::{Application, Code, Error, Refused};
 use authen_sasl_rust::plugin::abi::{code, flag, OutParams, Propctx, ServerParams};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::Identity;
@@ -48,7 +48,7 @@ impl<'a> Users<'a> {
     /// Answers a question of the session.
     ///
     /// # Errors
-    /// If libsasl2 fails. An unknown user is not an error, but an answer.
+    /// If libsasl2 fails; [`Refused::Unusable`] if only this user is affected. An unknown user is not an error, but an answer.
     pub fn answer(&mut self, question: &Question) -> Result<Answer, Error> {
         match question {
             Question::Credentials { authcid, authzid, .. } => {
@@ -117,12 +117,7 @@ impl<'a> Users<'a> {
         match self.canonicalize(authcid, identities(authcid, authzid)) {
             code::OK => {}
             code::NOUSER | code::BADPROT => return Ok(None),
-            // slapd returns only this code for an unknown user. The client must not see the difference.
-            code::FAIL => {
-                self.host.log_failure("saslrust: libsasl2 could not look up the user, and gave no reason");
-                return Ok(None);
-            }
-            refused => return Err(Error::outside(Code::of(refused), "libsasl2 could not look up the user")),
+            refused => return Err(failed(refused, "libsasl2 could not look up the user")),
         }
         // SAFETY: likewise.
         let mut found = unsafe { self.host.properties(context, &names) }.into_iter();
@@ -147,6 +142,10 @@ impl<'a> Users<'a> {
         match self.host.check_password(authcid, password) {
             code::OK => {}
             code::BADAUTH | code::NOUSER | NOVERIFY => return Ok(false),
+            // Either the user is unknown or the password check is unavailable. A look-up of the name shows which.
+            code::FAIL if self.canonicalize(authcid, identities(authcid, authzid)) != code::OK => {
+                return Err(failed(code::FAIL, "libsasl2 could not look up the user"));
+            }
             refused => {
                 return Err(Error::outside(Code::of(refused), "libsasl2 could not check the password (sasl_checkpass)"))
             }
@@ -155,6 +154,17 @@ impl<'a> Users<'a> {
             code::OK => Ok(true),
             refused => Err(Error::outside(Code::of(refused), "libsasl2 could not canonicalize the name")),
         }
+    }
+}
+
+/// The error of a failed look-up. Codes that affect all users end the exchange. All others are treated as an unknown user, so that the
+/// client does not see a difference: slapd returns SASL_FAIL for an unknown user.
+fn failed(result: c_int, what: &str) -> Error {
+    let reason = Code::of(result);
+    let error = Error::outside(reason, format!("{what} ({})", reason.name()));
+    match reason {
+        Code::NoMem | Code::BadParam | Code::Unavail | Code::TryAgain | Code::ConfigErr => error,
+        _ => Refused::Unusable(Box::new(error)).into(),
     }
 }
 

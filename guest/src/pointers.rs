@@ -1,9 +1,10 @@
 //! What libsasl2 passes and takes: parameters, messages, texts, and the code of a failure.
 
 use std::ffi::{c_char, c_int, c_uint, c_ulong, CStr};
+use std::fmt::Display;
 use std::slice;
 
-use authen_sasl_rust::error::Failure;
+use authen_sasl_rust::error::{Error, Failure, Refused};
 use authen_sasl_rust::plugin::abi::{ClientParams, SecurityProperties, ServerParams, Utils};
 
 use crate::host::Host;
@@ -106,9 +107,18 @@ pub unsafe fn text(start: *const c_char) -> String {
 }
 
 /// Tells the application why a step fails, and returns the code.
+///
+/// Some servers, slapd among them, send the text of `sasl_errdetail` to the client. So the fault of one user's secret is only logged.
 pub fn fail(host: Host, failure: &Failure) -> c_int {
     let Failure { side, mechanism, error } = failure;
-    host.set_error(&format!("{} {side}: {error}", mechanism.unwrap_or_default()));
+    let text = |error: &dyn Display| format!("{} {side}: {error}", mechanism.unwrap_or_default());
+    match error {
+        Error::Refused(Refused::Unusable(_)) => {
+            host.log_failure(&text(error));
+            host.set_error(&text(&Refused::Credentials));
+        }
+        error => host.set_error(&text(error)),
+    }
     error.code() as c_int
 }
 

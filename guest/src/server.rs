@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_int, c_uint, c_void};
 
 use authen_sasl_rust::contract::{Abilities, Side};
-use authen_sasl_rust::error::{Code, Error};
+use authen_sasl_rust::error::{Code, Error, Refused};
 use authen_sasl_rust::plugin::abi::{disposition, OutParams, ServerParams, Utils};
 use authen_sasl_rust::session::Outcome;
 
@@ -128,6 +128,9 @@ pub unsafe extern "C" fn mech_step(
                 let Some(question) = exchange.session.question() else { return Err(Code::Fail as c_int) };
                 outcome = match users.answer(question) {
                     Ok(answer) => exchange.run(|session, world| session.answer(answer, world)),
+                    Err(Error::Refused(Refused::Unusable(fault))) => {
+                        exchange.run(|session, world| session.answer_unusable(*fault, world))
+                    }
                     Err(error) => exchange.session.abort(error),
                 };
             }

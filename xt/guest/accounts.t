@@ -68,6 +68,23 @@ for my $mechanism (qw(OAUTHBEARER XOAUTH2)) {
   like $said, qr/^wrong: refused; client: $detail.*; server: SASL\(-13\): /m, 'a bad one: the client answers the error object, and the server ends it';
 }
 
+# The fault of a stored secret is only logged: some servers send sasl_errdetail to the client, which must not reveal whether a user exists.
+for my $case (
+  ["$folder/other", 'CRAM-MD5', 'a stored key of SCRAM does not do'], ["$folder/other", 'DIGEST-MD5', 'a stored key of SCRAM does not do'],
+  ["$folder/other", 'SCRAM-SHA-1', 'a stored key of another hash'], [$sasldb, 'SCRAM-SHA-256'], [$sasldb, 'DIGEST-MD5'], [$sasldb, 'PLAIN'],
+  )
+{
+  my ($users, $mechanism, $reason) = @$case;
+  local $ENV{LOUD} = 1;
+  my $said = qx{$pair users $users $mechanism 2>&1};
+  my %server = $said =~ /^(right|wrong|unknown): refused; .*; server: (.*)$/mg;
+  like $server{unknown}, qr/authentication failed: wrong password or unknown user\z/, "$mechanism: an unknown user";
+  is $server{wrong}, $server{unknown}, 'a wrong password';
+  next if !$reason;
+  is $server{right}, $server{unknown}, 'a user whose stored secret is unusable';
+  like $said, qr/^2 \Q$mechanism\E server: .*\Q$reason\E/m, 'the log has the reason';
+}
+
 # A program that logs failures with SASL_USERNAME must get the name, whether the client's authzid is itself or absent.
 for my $mechanism (qw(SCRAM-SHA-256 DIGEST-MD5 PLAIN)) {
   for my $authzid ('', 'fred') {
