@@ -301,3 +301,62 @@ impl<'g> Login<'g> {
         self.failures < self.live.settings.limits.failures_per_connection
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::pin::Pin;
+    use std::sync::atomic::Ordering;
+    use std::task::{Context, Poll};
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    use super::*;
+    use crate::gate::Gate;
+    use crate::settings::Settings;
+
+    /// A client that sends these bytes and is gone when the server replies.
+    struct Gone(&'static [u8]);
+
+    impl AsyncRead for Gone {
+        fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            to.put_slice(std::mem::take(&mut self.0));
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Gone {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// An exchange also fails if its reply cannot be sent. A failure is counted once.
+    #[tokio::test]
+    async fn an_exchange_whose_reply_is_lost_is_a_failure() {
+        for (said, failures) in [
+            ("auth-list-mechanisms\r\n", 0),
+            ("auth-start EXTERNAL\r\n", 1),
+            ("auth-start EXTERNAL 5\r\nother\r\n", 1),
+            ("auth-start EXTERNAL\r\nauth-start EXTERNAL\r\n", 1),
+        ] {
+            let unix_users = [("0".to_owned(), "fred".to_owned())].into_iter().collect();
+            let settings = Settings { mechanisms: "EXTERNAL".into(), unix_users, ..Settings::default() };
+            let gate = Arc::new(Gate::new(LiveConfig::load(settings).unwrap(), 1, Arc::default()));
+            let mut slot = ConnectionSlot::take(&gate).ok().unwrap();
+            let security = TransportSecurity { user: Some("fred".into()), ..TransportSecurity::default() };
+            let peer = Peer { address: None, text: "a test".into() };
+            let mut login = Login::new(&mut slot, gate.live(), security, &peer, None);
+            assert!(login.run(&mut Gone(said.as_bytes())).await.is_none(), "{said}");
+            assert_eq!(gate.metrics.failures.load(Ordering::Relaxed), failures, "{said}");
+        }
+    }
+}
