@@ -309,8 +309,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::accounts::Accounts;
     use crate::config::Config;
-    use crate::contract::{Abilities, Accounts, Mechanism};
+    use crate::contract::{Abilities, Description};
     use crate::error::Code;
     use crate::world::LocalWorld;
 
@@ -323,7 +324,7 @@ mod tests {
             Abilities::CHECK_PASSWORD
         }
 
-        fn answer(&self, _: &Question, _: &'static Mechanism, _: &Config) -> Result<Answer, Error> {
+        fn answer(&self, _: &Question, _: &Config) -> Result<Answer, Error> {
             Ok(Answer::Verdict(false))
         }
 
@@ -332,7 +333,7 @@ mod tests {
             there.then_some(()).ok_or_else(|| Error::outside(Code::Fail, "the file is away"))
         }
 
-        fn unfit(&self, _: &'static Mechanism) -> Option<String> {
+        fn unfit_reason(&self, _: &Description) -> Option<String> {
             self.available().err().map(|error| error.to_string())
         }
     }
@@ -342,7 +343,7 @@ mod tests {
         for before in [&b""[..], b"auth-start PLAIN 4\r\n\0x\0y\r\n"] {
             let accounts = Arc::new(Sometimes(AtomicBool::new(true)));
             let (mut server, mut world) = (Server::new("PLAIN"), LocalWorld::default());
-            server.session.config.set_accounts(Some(accounts.clone()));
+            server.session.accounts = Some(accounts.clone());
             let mut say = |text: &[u8]| {
                 let mut rest = text;
                 let event = server.receive(&mut rest, &mut world.lend());

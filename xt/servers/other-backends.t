@@ -57,7 +57,8 @@ sub names_another {
   return;
 }
 
-my $dovecot = Server::Dovecot->start(users => \%users, sieve => 1);
+# One user per client, so that the log shows which client logged in.
+my $dovecot = Server::Dovecot->start(users => { %users, wilma => 'pebbles' }, sieve => 1);
 
 trial 'sieve-connect' => sub {
   names_another('/usr/bin/sieve-connect');
@@ -98,16 +99,22 @@ trial 'Net::Sieve' => sub {
   my $program = write_file('net-sieve', <<'PROGRAM');
 use Net::Sieve;
 my ($port, $password, $mechanism) = @ARGV;
-my $sieve = Net::Sieve->new(server => '127.0.0.1', port => $port, user => 'fred', password => $password, ssl_verify => 0,
+my $sieve = Net::Sieve->new(server => '127.0.0.1', port => $port, user => 'wilma', password => $password, ssl_verify => 0,
   $mechanism ? (sasl_mech => $mechanism) : ());
+$sieve->put('hers', "keep;\n");
 print "$_->{name}\n" for $sieve->list;
 PROGRAM
-  my ($status, $said) = with_ours('', $^X, $program, $dovecot->{sieve}, 'pencil');
+  my ($status, $said) = with_ours('', $^X, $program, $dovecot->{sieve}, 'pebbles');
   is $status, 0, 'the login succeeds' or diag $said;
-  like $said, qr/^ours$/m, 'and lists the scripts';
+  like $said, qr/^hers$/m, 'stores a script and lists it';
+  ok $dovecot->has_logged_in('managesieve', 'wilma', 'SCRAM-SHA-256'), 'by SCRAM' or diag $dovecot->log_text;
   ($status, $said) = with_ours('', $^X, $program, $dovecot->{sieve}, 'crayon');
   isnt $status, 0, 'a wrong password';
   like $said, qr/Authentication refused by server/, 'with the reason';
+
+  ($status, $said) = run('', $^X, $program, $dovecot->{sieve}, 'pebbles');
+  is $status, 0, 'without ours' or diag $said;
+  ok $dovecot->has_logged_in('managesieve', 'wilma', 'DIGEST-MD5'), 'it has no SCRAM' or diag $dovecot->log_text;
 };
 
 trial 'git send-email' => sub {
