@@ -6,10 +6,10 @@ package Peer::Guest;
 use strict;
 use warnings;
 
-use Cwd        ();
 use File::Spec ();
 use File::Temp ();
 
+use Crate       ();
 use Peer::Cyrus ();
 
 sub name { 'libsasl2 with our guest' }
@@ -17,18 +17,10 @@ sub name { 'libsasl2 with our guest' }
 # Whether its error always names the mechanism. If libsasl2 itself refuses, it does not.
 sub explains { return 0 }
 
-my ($built, %folder);
+my %folder;
 
-# The plugin: the one that SASL_GUEST names, else that of this working copy. Cargo is called once; it knows whether it must
-# build.
-sub built {
-  return $built ||= $ENV{SASL_GUEST} || do {
-    my $target = $ENV{CARGO_TARGET_DIR} ? "$ENV{CARGO_TARGET_DIR}/guest" : Cwd::getcwd() . '/guest/target';
-    system(qw(cargo build --quiet --release --locked --manifest-path guest/Cargo.toml), '--target-dir', $target) == 0
-      or die "guest/ cannot be built\n";
-    "$target/release/libsaslrust.so";
-  };
-}
+# The plugin: the one that SASL_GUEST names, else that of this working copy.
+sub built { return $ENV{SASL_GUEST} || Crate::built('guest') . '/libsaslrust.so' }
 
 # Where Debian has its plugins.
 sub installed {

@@ -4,23 +4,11 @@ package Server::SaslGate;
 
 use strict;
 use warnings;
-use Cwd ();
+use Crate ();
 use Time::HiRes qw(sleep);
 use parent 'Server::Daemon';
 
-my $BUILT;
-
-# The directory of the built programs. Cargo is called once; it knows whether it must build.
-sub built {
-  $BUILT ||= do {
-    my $target = $ENV{CARGO_TARGET_DIR} ? "$ENV{CARGO_TARGET_DIR}/gateway" : Cwd::getcwd() . '/gateway/target';
-    system(qw(cargo build --quiet --release --locked --bins --examples --manifest-path gateway/Cargo.toml),
-      '--target-dir', $target) == 0 or die "gateway/ cannot be built\n";
-    "$target/release";
-  };
-  return $BUILT;
-}
-
+sub built { return Crate::built('gateway', '--bins', '--examples') }
 sub binary { return built() . '/sasl-gate' }
 sub load { return built() . '/examples/gate-load' }
 
