@@ -5,6 +5,7 @@ package Server::Memcached;
 use strict;
 use warnings;
 use parent 'Server::Daemon';
+use Server::Sasldb qw(sasldb);
 use Sys::Hostname qw(hostname);
 
 # start(users => { name => password }, mechanisms => 'PLAIN ...', sasl => 0 for a memcached without)
@@ -17,17 +18,9 @@ sub prepare {
     'memcached.conf', join '', map { "$_\n" } "mech_list: $self->{mechanisms}", 'pwcheck_method: auxprop',
     'auxprop_plugin: sasldb', "sasldb_path: $sasldb"
   );
-  my $users = $self->{users};
-  for my $user (sort keys %$users) {
-    # The realm is the host name, fully qualified if the system knows it.
-    my %realm = map { $_ => 1 } hostname, map { $_ || () } (gethostbyname hostname)[0];
-    for my $realm (keys %realm) {
-      open my $to, '|-', $self->program('saslpasswd2'), '-p', '-c', '-f', $sasldb, '-u', $realm, $user
-        or die "saslpasswd2: $!";
-      print {$to} $users->{$user};
-      close $to or die "saslpasswd2 failed\n";
-    }
-  }
+  # The realm is the host name, fully qualified if the system knows it.
+  my %realm = map { $_ => 1 } hostname, map { $_ || () } (gethostbyname hostname)[0];
+  sasldb($self, sort keys %realm);
   return;
 }
 
