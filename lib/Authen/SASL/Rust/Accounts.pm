@@ -89,6 +89,8 @@ sub check {
   return $self->_check($user, $password, $service, $realm) ? 1 : 0;
 }
 
+sub error { return $_[0]->_error }
+
 sub setpass {
   my ($self, $user, $password, %arg) = @_;
   my ($mechanism, $iterations, $create) = delete @arg{qw(mechanism iterations create)};
