@@ -35,10 +35,12 @@ for my $mechanism (qw(PLAIN LOGIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-256 SCRAM-SHA-1)
     my %careless = ($name => sub { return 'pencil' });
     my ($right) = enter($mechanism, 'fred', 'pencil', %careless);
     ok $right->is_success, "$mechanism, $name: fred is in";
-    my ($wrong, @of_fred) = enter($mechanism, 'fred', 'rubber', $name => sub { return $name eq 'getsecret' ? 'pencil' : 0 });
+    my ($wrong, @of_fred) =
+      enter($mechanism, 'fred', 'rubber', $name => sub { return $name eq 'getsecret' ? 'pencil' : 0 });
     my ($declined, @of_nobody) = enter($mechanism, "x' OR 1", 'pencil', %careless);
     ok !$declined->is_success, 'who is declined is not';
-    is_deeply \@of_nobody, [map { s/fred/$UNKNOWN/r } @of_fred], 'as many questions as for a wrong password, and none with that name';
+    is_deeply \@of_nobody, [map { s/fred/$UNKNOWN/r } @of_fred],
+      'as many questions as for a wrong password, and none with that name';
     is $declined->error, $wrong->error, 'the same error';
     is $declined->property('claimed_user'), "x' OR 1", 'whom the client has claimed to be';
     ok !defined $declined->property('user'), 'nobody is in';

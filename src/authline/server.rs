@@ -342,7 +342,7 @@ mod tests {
     fn unavailable_accounts_are_an_internal_error() {
         for before in [&b""[..], b"auth-start PLAIN 4\r\n\0x\0y\r\n"] {
             let accounts = Arc::new(Sometimes(AtomicBool::new(true)));
-            let (mut server, mut world) = (Server::new("PLAIN"), LocalWorld::default());
+            let (mut server, mut world) = (Server::new("PLAIN", crate::mechanism::registry()), LocalWorld::default());
             server.session.accounts = Some(accounts.clone());
             let mut say = |text: &[u8]| {
                 let mut rest = text;
@@ -361,7 +361,7 @@ mod tests {
             assert_eq!((failure.error.code(), failure.error.to_string()), (Code::Unavail, "the file is away".into()));
             assert!(matches!(say(b"auth-list-mechanisms\r\n"), (Event::Closed, _)));
         }
-        let mut server = Server::new("NOTHING");
+        let mut server = Server::new("NOTHING", crate::mechanism::registry());
         let event = server.receive(&mut &b"auth-list-mechanisms\r\n"[..], &mut LocalWorld::default().lend());
         assert!(matches!(event, Event::Read), "{event:?}");
         assert_eq!(server.output(), b"OK 0\r\n\r\n", "nothing is offered, and nothing is away");

@@ -130,7 +130,7 @@ subtest 'what cannot be' => sub {
     my @arg = @_;
     return eval { Authen::SASL::Rust::Accounts->new(@arg); 1 } ? 'lives' : $@;
   };
-  like($new->(cyrus => 'no-such-service'), qr/there is no no-such-service\.conf/, 'no file');
+  like($new->(cyrus => 'no-such-service'), qr/no no-such-service\.conf in the directories/, 'no file');
   like($new->(cyrus => '../x'), qr/cannot be that of a configuration file \(SASL_BADPARAM\)/, 'no name of a file');
   like($new->(cyrus => $_), qr/a hash of options, or the name of a service, was expected/, 'neither') for undef, [];
   like($new->(cyrus => { %options, auxprop_plugin => 'nix' }), qr/nix: there is no such file.*\(SASL_CONFIGERR\)/,

@@ -21,23 +21,27 @@ my @MECHANISMS = qw(SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 DIGEST-MD5 CRAM-MD5 
 # libsasl2 does not have this mechanism, so the list is that of our guest.
 my $OURS = 'SCRAM-SHA3-512';
 
-
-my $postfix = Server::Postfix->start(users => \%PASSWORD, plugins => Peer::Guest::folder('sasldb'), mechanisms => "@MECHANISMS $OURS");
+my $postfix = Server::Postfix->start(users => \%PASSWORD, plugins => Peer::Guest::folder('sasldb'),
+  mechanisms => "@MECHANISMS $OURS");
 
 # Logs in and tries to send a letter; returns the reply to the log-in.
 sub submit {
   my ($mechanism, $user, $password) = @_;
-  my $smtp = Net::SMTP->new('127.0.0.1', Port => $postfix->{port}, Timeout => 20, Hello => 'localhost') or die "SMTP: $@";
+  my $smtp = Net::SMTP->new('127.0.0.1', Port => $postfix->{port}, Timeout => 20, Hello => 'localhost')
+    or die "SMTP: $@";
   my $in = $smtp->auth(Authen::SASL->new(mechanism => $mechanism, callback => { user => $user, pass => $password }));
   my $reply = join ' ', $smtp->code, $smtp->message;
-  my $sent = $smtp->mail('fred@example.org') && $smtp->to('wilma@example.org') && $smtp->data("Subject: hello\n\n$mechanism\n");
+  my $sent =
+    $smtp->mail('fred@example.org') && $smtp->to('wilma@example.org') && $smtp->data("Subject: hello\n\n$mechanism\n");
   is !!$sent, !!$in, $in ? 'the letter is taken' : 'no letter is taken' or diag $smtp->message, $postfix->log_text;
   return $reply =~ s/\s+\z//r;
 }
 
 trial 'Postfix lists our mechanisms, each once' => sub {
-  my $smtp = Net::SMTP->new('127.0.0.1', Port => $postfix->{port}, Timeout => 20, Hello => 'localhost') or die "SMTP: $@";
-  is_deeply [sort split ' ', $smtp->supports('AUTH') // ''], [sort @MECHANISMS, $OURS], 'in the reply to EHLO' or diag $postfix->log_text;
+  my $smtp = Net::SMTP->new('127.0.0.1', Port => $postfix->{port}, Timeout => 20, Hello => 'localhost')
+    or die "SMTP: $@";
+  is_deeply [sort split ' ', $smtp->supports('AUTH') // ''], [sort @MECHANISMS, $OURS], 'in the reply to EHLO'
+    or diag $postfix->log_text;
 };
 
 for my $mechanism (@MECHANISMS, $OURS) {
@@ -45,7 +49,8 @@ for my $mechanism (@MECHANISMS, $OURS) {
     for my $user (sort keys %PASSWORD) {
       like submit($mechanism, $user, $PASSWORD{$user}), qr/\A235 /, utf8("$user is in") or diag $postfix->log_text;
     }
-    ok $postfix->logs("sasl_method=$mechanism, sasl_username=fred"), 'Postfix knows who it is' or diag $postfix->log_text;
+    ok $postfix->logs("sasl_method=$mechanism, sasl_username=fred"), 'Postfix knows who it is'
+      or diag $postfix->log_text;
     my @refused = map { submit($mechanism, @$_) } ['fred', 'crayon'], ['barney', 'pencil'];
     like $refused[0], qr/\A535 .*authentication failure/, 'a wrong password';
     is $refused[1], $refused[0], 'an unknown user gets the same reply';
@@ -77,7 +82,8 @@ sub say_to {
 
 # Returns the socket and the reply to LHLO.
 sub connect_lmtp {
-  my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $cyrus->{port}, Timeout => 20) or die "LMTP: $@";
+  my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $cyrus->{port}, Timeout => 20)
+    or die "LMTP: $@";
   heard($socket);
   return ($socket, (say_to($socket, 'LHLO localhost'))[1]);
 }
@@ -86,9 +92,11 @@ sub connect_lmtp {
 sub authenticate {
   my ($mechanism, $user, $password) = @_;
   my ($socket) = connect_lmtp();
-  my $conn = Authen::SASL->new(mechanism => $mechanism, callback => { user => $user, pass => $password })->client_new('lmtp', 'localhost');
+  my $conn = Authen::SASL->new(mechanism => $mechanism, callback => { user => $user, pass => $password })
+    ->client_new('lmtp', 'localhost');
   my $first = $conn->client_start;
-  my ($code, $text) = say_to($socket, 'AUTH ' . $conn->mechanism . (length $first ? ' ' . encode_base64($first, '') : ''));
+  my ($code, $text) =
+    say_to($socket, 'AUTH ' . $conn->mechanism . (length $first ? ' ' . encode_base64($first, '') : ''));
   while ($code == 334) {
     my $message = $conn->client_step(decode_base64($text));
     ($code, $text) = say_to($socket, defined $message ? encode_base64($message, '') : '*');

@@ -15,7 +15,8 @@ sub built {
   return $built{$crate} ||= do {
     my $target = $ENV{CARGO_TARGET_DIR} ? "$ENV{CARGO_TARGET_DIR}/$crate" : Cwd::getcwd() . "/$crate/target";
     my $limit = alarm 0;
-    system(qw(cargo build --quiet --release --locked), @options, '--manifest-path', "$crate/Cargo.toml", '--target-dir', $target) == 0
+    system(qw(cargo build --quiet --release --locked), @options, '--manifest-path', "$crate/Cargo.toml",
+      '--target-dir', $target) == 0
       or die "$crate/ cannot be built\n";
     alarm $limit;
     "$target/release";

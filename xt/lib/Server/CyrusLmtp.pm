@@ -18,7 +18,8 @@ sub prepare {
   my ($self) = @_;
   my $dir = $self->dir;
   $self->{port} = $self->free_port;
-  my ($owner, $group) = (getpwnam 'cyrus')[2, 3] or die "there is no user cyrus: dev/install test installs Cyrus IMAP\n";
+  my ($owner, $group) = (getpwnam 'cyrus')[2, 3]
+    or die "there is no user cyrus: dev/install test installs Cyrus IMAP\n";
   for my $name (qw(conf conf/db conf/socket mail plugins)) { mkdir "$dir/$name" or die "$dir/$name: $!" }
   for my $plugin (@{ $self->{plugins} }) { copy($plugin, "$dir/plugins") or die "$plugin: $!" }
   my $sasldb = sasldb($self, 'localhost');
@@ -52,7 +53,8 @@ CONF
 sub command {
   my ($self) = @_;
   my $dir = $self->dir;
-  return ('/usr/bin/env', "SASL_PATH=$dir/plugins", "$PROGRAMS/master", '-D', '-C', "$dir/imapd.conf", '-M', "$dir/cyrus.conf", '-p', "$dir/pid");
+  return ('/usr/bin/env', "SASL_PATH=$dir/plugins", "$PROGRAMS/master", '-D', '-C', "$dir/imapd.conf", '-M',
+    "$dir/cyrus.conf", '-p', "$dir/pid");
 }
 
 sub addresses { return "127.0.0.1:$_[0]{port}" }

@@ -16,7 +16,8 @@ sub sasldb {
   my $users = $server->{users};
   for my $user (sort keys %$users) {
     for my $realm (@realms) {
-      open my $to, '|-', $server->program('saslpasswd2'), '-p', '-c', '-f', $file, '-u', $realm, Encode::encode('UTF-8', $user)
+      open my $to, '|-', $server->program('saslpasswd2'), '-p', '-c', '-f', $file, '-u', $realm,
+        Encode::encode('UTF-8', $user)
         or die "saslpasswd2: $!";
       print {$to} Encode::encode('UTF-8', $users->{$user});
       close $to or die "saslpasswd2 failed\n";

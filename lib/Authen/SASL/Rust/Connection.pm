@@ -284,7 +284,10 @@ sub checkpass {
 
 sub _ask_accounts {
   my ($self, $accounts, $query, $log) = @_;
-  my $yes = $accounts->check($query->{user}, $query->{pass}, service => scalar $self->service, realm => scalar $self->_get('realm'));
+  my $yes = $accounts->check(
+    $query->{user}, $query->{pass}, service => scalar $self->service,
+    realm => scalar $self->_get('realm')
+  );
   $log->($self, 1, 'checkpass: ' . $accounts->error) if !$yes && ref $log eq 'CODE' && defined $accounts->error;
   return $yes;
 }
