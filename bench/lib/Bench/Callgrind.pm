@@ -12,7 +12,8 @@ sub count {
   # Dumps of an earlier run, which may have been more.
   unlink glob "$folder/$name $folder/$name.*";
   # The order of perl's hashes and the environment would change the counts.
-  local %ENV = (PATH => $ENV{PATH}, LC_ALL => 'C', PERL_HASH_SEED => 0, PERL_PERTURB_KEYS => 0);
+  my @places = map { defined $ENV{$_} ? ($_ => $ENV{$_}) : () } qw(PATH PERL5LIB LD_LIBRARY_PATH);
+  local %ENV = (@places, LC_ALL => 'C', PERL_HASH_SEED => 0, PERL_PERTURB_KEYS => 0);
   my @valgrind = ('valgrind', '--tool=callgrind', '--dump-before=getppid', "--callgrind-out-file=$folder/$name", "--log-file=$folder/$name.log");
   open my $program, '-|', @valgrind, @command or die "valgrind cannot be run: $!\n";
   my (@cases, %seen, @others);
