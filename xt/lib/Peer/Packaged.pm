@@ -1,6 +1,6 @@
 package Peer::Packaged;
 
-# A peer that this release of the system does not have. A test may run without it, and dev/test counts it; a peer that is merely
+# A peer that this release of the system does not have, or that conflicts with an installed package. A test may run without it, and dev/test counts it; a peer that is merely
 # not installed is a failure.
 
 use strict;
@@ -15,7 +15,7 @@ my $absent;
 sub why_absent {
   my ($package) = @_;
   $absent = qx{dev/install absent test} unless defined $absent;
-  return $absent =~ /^\Q$package\E$/m ? "$package is not packaged here" : undef;
+  return $absent =~ /^\Q$package\E$/m ? "$package is not packaged here, or conflicts with an installed package" : undef;
 }
 
 # The first of these classes that is installed. It loads nothing.
