@@ -71,14 +71,6 @@ pub enum Code {
     ConfigErr = -100,
 }
 
-impl super::Error {
-    /// True if nobody was judged: what decides about the client could not be asked, and may be asked later. A protocol has a
-    /// reply for that (`INTERNAL_ERROR`, 454 of SMTP), and it is no failure of the client's.
-    pub fn is_unavailable(&self) -> bool {
-        matches!(self, super::Error::System(_)) || matches!(self.code(), Code::Unavail | Code::TryAgain)
-    }
-}
-
 impl Code {
     /// All of them, each with its name in sasl.h.
     const NAMES: [(Code, &'static str); 32] = [

@@ -3,10 +3,10 @@
 use zeroize::Zeroize;
 
 use crate::contract::SecurityLayer;
-use crate::error::Error;
+use crate::error::{Error, Malformed};
 
-use super::check_length;
-
+/// The name of a frame in error texts.
+pub const FRAME: &str = "frame of the security layer";
 /// Room that one frame leaves behind, at most, in bytes: an idle connection holds no more.
 const KEPT: usize = 4096;
 
@@ -87,6 +87,14 @@ impl Incoming {
         self.data.zeroize();
         *self = Incoming::default();
     }
+}
+
+/// Checks the length of a frame before anything else is done with it.
+pub(super) fn check_length(length: usize, limit: usize) -> Result<(), Error> {
+    if length > limit {
+        return Err(Error::malformed(FRAME, Malformed::TooLong { field: "it", limit }));
+    }
+    Ok(())
 }
 
 /// Appends frames of as many messages as the plaintext needs, of none for none.

@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::contract::{LayerLimits, SecurityLayer, Side};
 use crate::error::{Error, Failure, Malformed, Misuse};
 
-use frame::Incoming;
+use frame::{check_length, Incoming};
+
+pub use frame::FRAME;
 
 /// A security layer with the bytes that are under way in it.
 pub struct Stream {
@@ -41,9 +43,6 @@ pub fn share(layer: Box<dyn SecurityLayer>, side: Side, mechanism: &'static str)
 pub fn lock(layer: &SharedLayer) -> MutexGuard<'_, Stream> {
     layer.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// The name of a frame in error texts.
-pub const FRAME: &str = "frame of the security layer";
 
 impl Stream {
     /// A layer that nothing has gone through.
@@ -174,13 +173,6 @@ impl Stream {
         }
         result
     }
-}
-
-fn check_length(length: usize, limit: usize) -> Result<(), Error> {
-    if length > limit {
-        return Err(Error::malformed(FRAME, Malformed::TooLong { field: "it", limit }));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

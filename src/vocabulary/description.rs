@@ -1,7 +1,7 @@
 //! What a mechanism is, as data: nobody asks for its name.
 
 use crate::crypto::hash::Hash;
-use crate::error::Side;
+use crate::error::{Error, Side};
 
 use super::sets::{Abilities, SecurityFlags};
 
@@ -54,6 +54,14 @@ impl Description {
             carries_authzid: false,
             derives_keys: false,
         }
+    }
+
+    /// The hash of a mechanism that computes with one.
+    ///
+    /// # Errors
+    /// [`Error::System`] if the description names none.
+    pub fn require_hash(&self) -> Result<Hash, Error> {
+        self.hash.ok_or(Error::System("the mechanism's description names no hash"))
     }
 
     /// True if it serves that side.

@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::OnceLock;
 
-use super::{DerivedKeys, Lookups, Random, World};
 use crate::error::Error;
 use crate::secret::Secret;
+
+use super::lent::{DerivedKeys, Lookups, Random, World};
 
 /// Random bytes of the operating system.
 #[derive(Debug, Clone, Copy, Default)]

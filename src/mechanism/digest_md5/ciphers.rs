@@ -8,7 +8,7 @@ use des::{Des, TdesEde2};
 use rc4::Rc4;
 use zeroize::Zeroizing;
 
-use super::protection::Cipher;
+use super::quality::Cipher;
 
 /// Length of a block of DES and triple DES, in bytes.
 pub const BLOCK: usize = 8;

@@ -10,7 +10,7 @@ use crate::layer::FRAME;
 use crate::secret::ct_eq;
 
 use super::ciphers::{decryption, encryption, Transform, BLOCK};
-use super::protection::Cipher;
+use super::quality::Cipher;
 use super::response::SessionKey;
 
 /// The first ten bytes of HMAC-MD5.

@@ -8,7 +8,7 @@ use crate::session::pair::{run, Peer};
 use crate::session::Outcome;
 
 use super::layer::Layer;
-use super::protection::Cipher;
+use super::quality::Cipher;
 use super::response::SessionKey;
 
 const VECTORS: &str = include_str!("../../../t/vectors/layers/digest-md5.txt");

@@ -7,7 +7,8 @@ use crate::error::{Error, Malformed, PeerMisbehaved};
 use crate::wire::digest::{self, Directive, Directives, Printer};
 use crate::wire::hex;
 
-use super::protection::{self, Cipher, Offer, Protection, Qop};
+use super::protection::{self, Offer, Protection};
+use super::quality::{Cipher, Qop};
 use super::response::NONCE_COUNT;
 
 /// A challenge must be shorter (RFC 2831 §2.1.1).

@@ -4,7 +4,8 @@
 //! authentication (§2.2): a nonce lives as long as the server object that made it, and serves once.
 //!
 //! - `messages`: the three messages, parsed and printed;
-//! - `protection`: quality of protection, offered and chosen;
+//! - `quality`: the qualities of protection, and the ciphers;
+//! - `protection`: which of them are offered and chosen;
 //! - `layer`: what is done to the traffic afterwards;
 //! - `ciphers`: the ciphers of that layer;
 //! - `response`: the digests;
@@ -19,6 +20,7 @@ mod layer;
 mod layer_tests;
 pub(super) mod messages;
 mod protection;
+mod quality;
 mod response;
 mod server;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::wire::hex;
 
-use super::protection::Qop;
+use super::quality::Qop;
 
 /// The only nonce count there is, without subsequent authentication.
 pub const NONCE_COUNT: &str = "00000001";

@@ -8,7 +8,8 @@ use crate::store::check::password_or_mock;
 use crate::wire::digest;
 
 use super::messages::{print_response_auth, Challenge, Response, CHALLENGE_LIMIT};
-use super::protection::{Offer, Protection, Qop};
+use super::protection::{Offer, Protection};
+use super::quality::Qop;
 use super::response::{Exchange, Proof, SessionKey, Spelling};
 
 const MESSAGE: &str = "digest-response";

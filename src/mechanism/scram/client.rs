@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{downgrade, hash_of};
+use super::downgrade;
 use crate::config::{BindingPolicy, Config};
 use crate::contract::{Context, Established, Event, KeyId, Property, Question, State, Step};
 use crate::crypto::hash::{Digest, Hash};
@@ -131,7 +131,7 @@ impl State for AwaitServerFirst {
             return Err(refused(reason, cx));
         }
         let AwaitServerFirst { sent, password } = *self;
-        let hash = hash_of(cx.mechanism)?;
+        let hash = cx.mechanism.require_hash()?;
         let ours = ClientFirst::parse(&sent)?;
         let theirs = ServerFirst::parse(bytes)?;
         check_server_first(&ours, &theirs, cx.config)?;
@@ -214,7 +214,7 @@ impl State for AwaitServerFinal {
         }
         let AwaitServerFinal { authcid, authzid, fresh, .. } = *self;
         if let (Some(memory), Some(fresh)) = (cx.world.keys, fresh) {
-            let hash = hash_of(cx.mechanism)?;
+            let hash = cx.mechanism.require_hash()?;
             let Fresh { password, salt, iterations, keys } = *fresh;
             let id = KeyId { hash: hash.name(), authcid: &authcid, password: &password, salt: &salt, iterations };
             memory.remember(&id, keys);

@@ -21,7 +21,6 @@ mod tests;
 
 use crate::contract::{Abilities, CredentialKind, Description, SecurityFlags, Stateless};
 use crate::crypto::hash::Hash;
-use crate::error::Error;
 
 /// SCRAM-SHA-1 (RFC 5802).
 pub static SHA_1: Stateless = scram("SCRAM-SHA-1", Hash::Sha1, false, 52);
@@ -68,9 +67,4 @@ const fn scram(name: &'static str, hash: Hash, binds: bool, rank: u8) -> Statele
         client: || Box::new(client::AwaitBegin),
         server: || Box::new(server::AwaitClientFirst),
     }
-}
-
-/// The hash of a mechanism of this folder.
-fn hash_of(mechanism: &Description) -> Result<Hash, Error> {
-    mechanism.hash.ok_or(Error::System("a SCRAM mechanism without a hash"))
 }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::hint::black_box;
 
-use super::{downgrade, hash_of};
+use super::downgrade;
 use crate::config::{BindingPolicy, Config};
 use crate::contract::{Context, Established, Event, Question, State, Step, World};
 use crate::crypto::hash::{Digest, Hash};
@@ -90,7 +90,7 @@ fn check_flag(header: &Header<'_>, plus: bool, config: &Config) -> Result<(), Er
 
 impl State for AwaitCredential {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
-        let hash = hash_of(cx.mechanism)?;
+        let hash = cx.mechanism.require_hash()?;
         let first = ClientFirst::parse(&self.first)?;
         // Nobody has an empty password, here as with PLAIN.
         let stored = event.credential()?.filter(|text| !text.is_empty());
@@ -135,7 +135,7 @@ fn derived_salt(hash: Hash, authcid: &str, config: &Config, world: &World<'_>) -
 impl State for AwaitClientFinal {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let bytes = event.received(CLIENT_FINAL)?;
-        let hash = hash_of(cx.mechanism)?;
+        let hash = cx.mechanism.require_hash()?;
         let AwaitClientFinal { said, first_len, known, derives, credential } = *self;
         let (first_bytes, ours) = said.split_at(first_len as usize);
         let first = ClientFirst::parse(first_bytes)?;
