@@ -255,6 +255,16 @@ pub enum Application {
         /// What it may be.
         range: &'static str,
     },
+    /// An option or property is no number of its range.
+    #[error("{name}: a number from {least} to {most} was expected")]
+    Number {
+        /// The option's name.
+        name: &'static str,
+        /// The least that it may be.
+        least: u32,
+        /// The most that it may be.
+        most: u32,
+    },
     /// There is no option or property of that name.
     #[error("{}: there is no such option{}", shown(name), nearest.map(|n| format!("; did you mean {n}?")).unwrap_or_default())]
     UnknownOption {

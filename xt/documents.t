@@ -82,15 +82,6 @@ subtest 'the table of errors' => sub {
   is_deeply(\%number, \%code, 'has each code with its number');
 };
 
-subtest 'properties' => sub {
-  my $manual = slurp($module{'Authen::SASL::Rust::Connection'});
-  my $config = join '', map { slurp($_) } 'src/config.rs', glob 'src/config/*.rs';
-  my @set = $config =~ /fn set\w*\(&mut self, name: &str(.*?)\n    \}\n/sg;
-  my @name = map { /^ +"(\w+)"/mg } @set;
-  cmp_ok(scalar @name, '>', 25, 'options are found');
-  like($manual, qr/^    [\w, ]*\b$_\b|C<$_>|\b$_ is the same/m, $_) for @name;
-};
-
 for my $file (qw(README.md CONTRIBUTING.md SECURITY.md)) {
   my $text = slurp($file);
   my @named = ($text =~ /\]\(([^)#]+)\)/g, $text =~ m{`([a-z]+/[\w./-]*)`}g);

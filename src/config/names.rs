@@ -1,37 +1,4 @@
-//! The names of the options, and what a mistyped one was meant to be.
-
-/// All options that [`super::Config::set`] takes.
-pub const OPTIONS: &[&str] = &[
-    "auxprop",
-    "ccache",
-    "channel_binding_policy",
-    "delegate",
-    "delegated_ccache",
-    "digest_md5_utf8",
-    "external_id",
-    "externalssf",
-    "fake_salt_key",
-    "host",
-    "iplocalport",
-    "ipremoteport",
-    "iterations",
-    "keytab",
-    "max_iterations",
-    "maxbuf",
-    "maxssf",
-    "min_iterations",
-    "minssf",
-    "no_confidentiality",
-    "no_integrity",
-    "offered_bindings",
-    "offered_mechanisms",
-    "principal",
-    "realm",
-    "salt_key",
-    "secflags",
-    "serverfqdn",
-    "service",
-];
+//! What a mistyped name was meant to be.
 
 /// Names that are compared, in bytes; a longer one resembles nothing.
 const NAME_LIMIT: usize = 64;
@@ -96,6 +63,7 @@ fn edits(a: &[u8], b: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::OPTIONS;
 
     #[test]
     fn a_mistyped_name_has_its_hint() {

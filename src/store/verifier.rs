@@ -92,13 +92,14 @@ impl Verifier {
     ///
     /// # Errors
     /// [`Application::Unusable`] if the password cannot be prepared as a stored string (RFC 4013 §2.5),
-    /// [`Application::Option`] for a salt that is empty or above [`SALT_LIMIT`], or a count that is not 1 to 2147483647.
+    /// [`Application::Option`] for a salt that is empty or above [`SALT_LIMIT`], [`Application::Number`] for a count that is not 1
+    /// to 2147483647.
     pub fn make(hash: Hash, password: &str, salt: &[u8], iterations: u32) -> Result<Self, Error> {
         if salt.is_empty() || salt.len() > SALT_LIMIT {
             return Err(Application::Option { name: "salt", range: "1 to 1023 bytes" }.into());
         }
         if iterations == 0 || iterations > i32::MAX as u32 {
-            return Err(Application::Option { name: "iterations", range: "a number from 1 to 2147483647" }.into());
+            return Err(Application::Number { name: "iterations", least: 1, most: i32::MAX as u32 }.into());
         }
         let password = match saslprep::stored(password) {
             Ok(Cow::Owned(prepared)) => Secret::from(prepared),

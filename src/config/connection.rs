@@ -1,0 +1,300 @@
+//! The properties of a connection, typed.
+
+use crate::error::Error;
+use crate::secret::Secret;
+use crate::vocabulary::{Abilities, SecurityFlags};
+use crate::wire::names::{offers_binding, words};
+
+use super::binding::{self, BindingPolicy, ChannelBinding};
+use super::limits::{DEFAULT_MAX_BUF, LEAST_ITERATIONS, MOST_ITERATIONS};
+
+/// Options and properties of a connection. The fields that few connections set are boxed, since
+/// one of these lives as long as each connection.
+#[derive(Debug)]
+pub struct Config {
+    /// Registered name of the service, for instance `imap`.
+    pub service: Box<str>,
+    /// The server's host name.
+    pub host: Box<str>,
+    /// What the application can answer.
+    pub abilities: Abilities,
+    /// Security flags that the caller demands.
+    pub secflags: SecurityFlags,
+    /// Least strength that must be reached, external strength included.
+    pub min_ssf: u32,
+    /// Most strength that may be reached, external strength included; by default see [`Config::max_ssf`].
+    pub max_ssf: Option<u32>,
+    /// Strength that TLS or the socket gives already.
+    pub external_ssf: u32,
+    /// True if the caller itself said so.
+    pub(super) external_ssf_given: bool,
+    /// Longest frame that this side receives, in bytes.
+    pub max_buf: u32,
+    /// Fewest SCRAM iterations that a client accepts.
+    pub min_iterations: u32,
+    /// Most SCRAM iterations that a client accepts.
+    pub max_iterations: u32,
+    /// Iterations that a server names for plain passwords and unknown users.
+    pub iterations: u32,
+    /// Whether channel binding is used.
+    pub binding_policy: BindingPolicy,
+    /// Server: offer no integrity layer.
+    pub no_integrity: bool,
+    /// Server: offer no confidentiality layer.
+    pub no_confidentiality: bool,
+    /// Client: the server's list of mechanisms holds a -PLUS variant (RFC 5802 §6).
+    pub peer_offers_binding: bool,
+    /// Server: a -PLUS variant is among the mechanisms that clients were offered, unless `offered_mechanisms`
+    /// says otherwise ([`Config::offers_binding`]).
+    pub lists_binding: bool,
+    /// Client: the list of mechanisms to choose from holds one that uses a password.
+    pub lists_password: bool,
+    pub(super) rare: Option<Box<Rare>>,
+}
+
+/// What few connections set.
+#[derive(Debug, Default)]
+pub(super) struct Rare {
+    pub realm: Option<String>,
+    pub bindings: Vec<ChannelBinding>,
+    pub offered_mechanisms: Option<Box<str>>,
+    pub offered_bindings: Option<Box<str>>,
+    pub digest_md5_utf8: bool,
+    pub tls_ssf: u32,
+    tls_certificate: bool,
+    unix_peer: bool,
+    pub local: Option<Box<str>>,
+    pub remote: Option<Box<str>>,
+    pub external_id: Option<String>,
+    pub salt_key: Option<Secret>,
+    pub auxprop: Vec<Box<str>>,
+    pub ccache: Option<String>,
+    pub keytab: Option<String>,
+    pub principal: Option<String>,
+    pub delegate: bool,
+    pub delegated_ccache: Option<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            service: "".into(),
+            host: "".into(),
+            abilities: Abilities::NONE,
+            secflags: SecurityFlags::NONE,
+            min_ssf: 0,
+            max_ssf: None,
+            external_ssf: 0,
+            external_ssf_given: false,
+            max_buf: DEFAULT_MAX_BUF,
+            min_iterations: LEAST_ITERATIONS,
+            max_iterations: MOST_ITERATIONS,
+            iterations: LEAST_ITERATIONS,
+            binding_policy: BindingPolicy::Allow,
+            no_integrity: false,
+            no_confidentiality: false,
+            peer_offers_binding: false,
+            lists_binding: false,
+            lists_password: false,
+            rare: None,
+        }
+    }
+}
+
+impl Config {
+    /// A server's default realm.
+    pub fn realm(&self) -> Option<&str> {
+        self.rare.as_ref()?.realm.as_deref()
+    }
+
+    /// The address and port of this side, `ip;port`.
+    pub fn local(&self) -> Option<&str> {
+        self.rare.as_ref()?.local.as_deref()
+    }
+
+    /// The address and port of the peer, `ip;port`.
+    pub fn remote(&self) -> Option<&str> {
+        self.rare.as_ref()?.remote.as_deref()
+    }
+
+    /// The strength of the TLS connection that the caller named, in bits: this is the external
+    /// strength unless the caller says another one.
+    pub fn set_tls_ssf(&mut self, bits: u32) {
+        self.rare().tls_ssf = bits;
+        self.rare().tls_certificate &= bits > 0;
+        if !self.external_ssf_given {
+            self.external_ssf = bits;
+        }
+    }
+
+    /// This side of the TLS connection that the caller named has a certificate of its own.
+    pub fn set_tls_certificate(&mut self, has_one: bool) {
+        self.rare().tls_certificate = has_one;
+    }
+
+    /// The connection is a Unix socket, whose other end the system knows.
+    pub fn set_unix_peer(&mut self, is_one: bool) {
+        if is_one || self.rare.is_some() {
+            self.rare().unix_peer = is_one;
+        }
+    }
+
+    /// Client: whether there is a sign that something outside SASL proves who it is. Of a TLS connection that the caller
+    /// has named it is known whether the client has a certificate; of one whose strength alone was told, it is not.
+    pub fn proves_outside(&self) -> bool {
+        let told = self.external_ssf_given && self.external_ssf > 0;
+        let Some(rare) = &self.rare else { return told };
+        rare.tls_certificate || rare.unix_peer || (told && rare.tls_ssf == 0)
+    }
+
+    /// The mechanisms that the server offers: a server's own word, or what the client has received.
+    pub fn offered_mechanisms(&self) -> Option<&str> {
+        self.rare.as_ref()?.offered_mechanisms.as_deref()
+    }
+
+    /// Most strength that may be reached. Where nobody set it, layers are for the programs that know
+    /// of them: those of the protocols named here go on as before after an exchange, and a layer would leave them
+    /// with a peer that they do not understand (docs/decisions/0004-layers.md).
+    pub fn max_ssf(&self) -> u32 {
+        const WITHOUT_LAYERS: [&str; 15] = [
+            "",
+            "acap",
+            "http",
+            "imap",
+            "jabber",
+            "jabber-client",
+            "lmtp",
+            "managesieve",
+            "nntp",
+            "pop",
+            "pop3",
+            "sieve",
+            "smtp",
+            "submission",
+            "xmpp",
+        ];
+        let known = || WITHOUT_LAYERS.iter().any(|name| name.eq_ignore_ascii_case(&self.service));
+        self.max_ssf.unwrap_or_else(|| if self.min_ssf == 0 && known() { 0 } else { u32::MAX })
+    }
+
+    /// Client: DIGEST-MD5 hashes names and passwords in UTF-8, whatever the standard says.
+    pub fn digest_md5_utf8(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.digest_md5_utf8)
+    }
+
+    /// True if a password may travel readable: nothing forbids it, or TLS is below.
+    pub fn allows_plaintext(&self) -> bool {
+        self.external_ssf > 0 || !self.secflags.contains(SecurityFlags::NOPLAINTEXT)
+    }
+
+    /// The identity that TLS or the socket proved, for an EXTERNAL server.
+    pub fn external_id(&self) -> Option<&str> {
+        self.rare.as_ref()?.external_id.as_deref()
+    }
+
+    /// What the salts of users without one are derived from, if the application set it.
+    pub fn salt_key(&self) -> Option<&Secret> {
+        self.rare.as_ref()?.salt_key.as_ref()
+    }
+
+    /// The properties of a user that a server's application wants to know after success.
+    pub fn auxprop(&self) -> &[Box<str>] {
+        self.rare.as_ref().map_or(&[], |rare| &*rare.auxprop)
+    }
+
+    /// A copy of what tells whose accounts a server has: its service, host and realm.
+    pub fn names(&self) -> Config {
+        let mut config = Config { service: self.service.clone(), host: self.host.clone(), ..Config::default() };
+        if let Some(realm) = self.realm() {
+            config.rare().realm = Some(realm.to_owned());
+        }
+        config
+    }
+
+    pub(super) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_with(Box::default)
+    }
+}
+
+/// Channel binding.
+impl Config {
+    /// The types of channel binding that the server offers by name (XEP-0440).
+    pub fn offered_bindings(&self) -> Option<&str> {
+        self.rare.as_ref()?.offered_bindings.as_deref()
+    }
+
+    /// The channel bindings that may be used, the preferred one first; none if the policy disables
+    /// them, and none of a type that is not offered, where it is known what is.
+    pub fn bindings(&self) -> impl Iterator<Item = &ChannelBinding> {
+        let offered = self.offered_bindings();
+        self.binding_data().iter().filter(move |b| offered.is_none_or(|list| words(list).any(|w| w == b.kind)))
+    }
+
+    /// All data at hand, of types that are not offered too; none if the policy disables them.
+    pub fn binding_data(&self) -> &[ChannelBinding] {
+        match &self.rare {
+            Some(rare) if self.binding_policy != BindingPolicy::Disable => &rare.bindings,
+            _ => &[],
+        }
+    }
+
+    /// True if there is channel binding data that may be used.
+    pub fn binds(&self) -> bool {
+        self.bindings().next().is_some()
+    }
+
+    /// Server: true if clients were offered a -PLUS variant, so that one which says that it was offered none
+    /// (`y`) has read a list that was changed on the way (RFC 5802 §6).
+    pub fn offers_binding(&self) -> bool {
+        self.offered_mechanisms().map_or(self.lists_binding, offers_binding)
+    }
+
+    /// The data of the binding of that type.
+    pub fn binding(&self, kind: &str) -> Option<&[u8]> {
+        self.bindings().find(|b| b.kind == kind).map(|b| b.data.as_slice())
+    }
+
+    /// Adds a channel binding, or replaces the one of the same type.
+    ///
+    /// # Errors
+    /// [`crate::error::Application::Option`] for a type that could not stand in a GS2 header (RFC 5801 §4), for data of no
+    /// bytes, which would bind to nothing, and above [`super::VALUE_LIMIT`] and [`super::BINDINGS_LIMIT`].
+    pub fn set_binding(&mut self, binding: ChannelBinding) -> Result<(), Error> {
+        binding::insert(&mut self.rare().bindings, binding)
+    }
+
+    /// Forgets all channel bindings.
+    pub fn forget_bindings(&mut self) {
+        if let Some(rare) = &mut self.rare {
+            rare.bindings.clear();
+        }
+    }
+}
+
+/// Kerberos: whose credentials are used, and what is lent to a server.
+impl Config {
+    /// Kerberos: a client's credentials cache, if it is not the environment's.
+    pub fn ccache(&self) -> Option<&str> {
+        self.rare.as_ref()?.ccache.as_deref()
+    }
+
+    /// Kerberos: the key table, if it is not the environment's.
+    pub fn keytab(&self) -> Option<&str> {
+        self.rare.as_ref()?.keytab.as_deref()
+    }
+
+    /// Kerberos: this side's own principal, if it is not the default one.
+    pub fn principal(&self) -> Option<&str> {
+        self.rare.as_ref()?.principal.as_deref()
+    }
+
+    /// Kerberos: a client lets the server act for it.
+    pub fn delegate(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.delegate)
+    }
+
+    /// Kerberos: where a server stores what its client delegates to it; by default nowhere.
+    pub fn delegated_ccache(&self) -> Option<&str> {
+        self.rare.as_ref()?.delegated_ccache.as_deref()
+    }
+}
