@@ -1,0 +1,81 @@
+//! What the session reads off the questions to an application.
+
+use crate::contract::{Abilities, Answer, Question, NAME_LIMIT};
+use crate::error::{Error, Malformed};
+
+/// The answer to a question about a user who is unknown.
+pub fn unknown_user(question: &Question) -> Answer {
+    match question {
+        Question::CheckPassword { .. } => Answer::Verdict(false),
+        Question::Canonicalize { .. } => Answer::Text(None),
+        _ => Answer::Credential(None),
+    }
+}
+
+/// The same kind of answer for an unknown user.
+pub fn of_unknown(answer: Answer) -> Answer {
+    match answer {
+        Answer::Verdict(_) => Answer::Verdict(false),
+        Answer::Credential(_) => Answer::Credential(None),
+        other => other,
+    }
+}
+
+/// Who can answer this question of a server; a client's application answers for itself.
+pub fn ability_for(question: &Question) -> Abilities {
+    match question {
+        Question::CheckPassword { .. } => Abilities::CHECK_PASSWORD,
+        Question::Credentials { .. } => Abilities::CREDENTIALS,
+        Question::Authorize { .. } => Abilities::AUTHORIZE,
+        Question::Canonicalize { .. } => Abilities::CANONICALIZE,
+        Question::Token { .. } => Abilities::CHECK_TOKEN,
+        Question::Values(_) | Question::Realm { .. } | Question::Challenge { .. } => Abilities::NONE,
+    }
+}
+
+/// The names that the peer has sent; a client's questions have none.
+pub fn names_of(question: &Question) -> [Option<&String>; 4] {
+    match question {
+        Question::CheckPassword { authcid, authzid, .. } => [Some(authcid), authzid.as_ref(), None, None],
+        Question::Credentials { authcid, authzid, realm, .. } => {
+            [Some(authcid), authzid.as_ref(), realm.as_ref(), None]
+        }
+        Question::Token { user, host, port, .. } => [user.as_ref(), host.as_ref(), port.as_ref(), None],
+        _ => [None; 4],
+    }
+}
+
+/// What is wrong if one of the names is longer than [`NAME_LIMIT`].
+pub fn overlong(names: &[Option<&String>]) -> Option<Error> {
+    let found = names.iter().flatten().any(|name| name.len() > NAME_LIMIT);
+    let reason = Malformed::TooLong { field: "a name", limit: NAME_LIMIT };
+    found.then(|| Error::malformed("message", reason))
+}
+
+pub fn authcid_of(question: &Question) -> Option<&str> {
+    match question {
+        Question::CheckPassword { authcid, .. } | Question::Credentials { authcid, .. } => Some(authcid),
+        _ => None,
+    }
+}
+
+/// Whom the client of a server claims to be, as far as the question tells.
+pub fn claimed_by(question: &Question) -> Option<&str> {
+    match question {
+        Question::Token { user, .. } => user.as_deref(),
+        Question::Canonicalize { authzid: false, name, .. } => Some(name),
+        question => authcid_of(question),
+    }
+}
+
+pub fn renamed(question: Question, name: String) -> Question {
+    match question {
+        Question::CheckPassword { authzid, password, .. } => {
+            Question::CheckPassword { authcid: name, authzid, password }
+        }
+        Question::Credentials { kind, authzid, realm, .. } => {
+            Question::Credentials { kind, authcid: name, authzid, realm }
+        }
+        other => other,
+    }
+}

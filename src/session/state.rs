@@ -1,0 +1,304 @@
+//! What is known of one exchange of one side, and its end.
+
+use std::sync::Arc;
+
+use crate::accounts::{Accounts, Properties};
+use crate::config::Config;
+use crate::contract::{Established, Mechanism, Next, Question, Setup, Side};
+use crate::error::{Error, Failure, Refused};
+use crate::layer::{self, SharedLayer};
+use crate::negotiate::Negotiation;
+use crate::registry::Registry;
+use crate::secret::Secret;
+
+/// What a call has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Outcome {
+    /// [`Session::message`] goes to the peer; it may be empty.
+    Send = 0,
+    /// There is no message: absent, not empty.
+    Absent = 1,
+    /// [`Session::question`] waits for [`Session::answer`].
+    Ask = 2,
+    /// It failed: [`Session::failure`].
+    Failed = 3,
+    /// It failed, and [`Session::message`] must reach the peer all the same.
+    FailedWithMessage = 4,
+    /// The exchange was over already; nothing has changed.
+    Over = 5,
+    /// The call came while the application still owes an answer; nothing has changed.
+    Busy = 6,
+}
+
+/// What the session waits for.
+pub(super) enum Phase {
+    New,
+    Peer(Next),
+    Application(Next),
+    /// Session's own question, after the mechanism's end.
+    Finishing,
+    /// Server: the exchange is lost, and the peer owes the answer to the message that says so.
+    Refused(Error),
+    /// The server spoke last; one empty message may follow where the protocol has no success data.
+    ServerSpokeLast,
+    /// A client has succeeded with an empty message, which a protocol may have taken for none (SMTP's and POP3's modules
+    /// do): the server then asks for it with an empty challenge.
+    SucceededSilently,
+    /// A client has succeeded, as far as it can tell: a message that still comes is a refusal.
+    SucceededUnlessRefused(Next),
+    Succeeded,
+    Failed,
+}
+
+/// What the session itself wants with the answer that is awaited.
+pub(super) enum PendingAnswer {
+    /// Nothing: the answer is the mechanism's.
+    None,
+    /// The mechanism asks for the canonical name itself, which is remembered.
+    Name,
+    /// The canonical name belongs into this question of the mechanism.
+    Canonicalize(Box<Question>),
+    /// The credential is to be compared with this password; the mechanism gets the verdict.
+    Compare(Secret),
+    /// The mechanism has ended; names are made canonical, then the application authorizes.
+    FinishAuthcid(Box<Established>),
+    FinishAuthzid(Box<Established>),
+    FinishAuthorize(Box<Established>),
+}
+
+/// One side of one exchange. `start` may be called again at any time and begins afresh.
+pub struct Session {
+    pub(super) side: Side,
+    pub(super) registry: Arc<Registry>,
+    pub(super) mechanism: Option<&'static dyn Mechanism>,
+    /// Options and properties.
+    pub config: Config,
+    /// A server's accounts: they answer the questions that its application has no callback for.
+    pub accounts: Option<Arc<dyn Accounts>>,
+    pub(super) phase: Phase,
+    pub(super) message: Option<Vec<u8>>,
+    pub(super) question: Option<Box<Question>>,
+    pub(super) pending: PendingAnswer,
+    pub(super) failure: Option<Box<Failure>>,
+    pub(super) identity: Identity,
+    /// Server: whom the client claims to be.
+    pub(super) claimed_user: Option<Box<str>>,
+    /// Server: that name has no canonical form; look-ups use another name, and their answers are ignored.
+    pub(super) declined: bool,
+    /// Server: why the client cannot log in as that user, whatever it sends.
+    pub(super) fault: Option<Box<Error>>,
+    pub(super) layer: Option<SharedLayer>,
+    pub(super) properties: Option<Box<Properties>>,
+    pub(super) delegated: bool,
+}
+
+/// The names of an exchange: a client's as far as they are known, a server's once they are proved.
+#[derive(Debug, Default)]
+pub struct Identity {
+    /// Authentication identity; on a server the canonical one.
+    pub authcid: Option<Box<str>>,
+    /// Authorization identity, if one was named.
+    pub authzid: Option<Box<str>>,
+    /// Realm, where the mechanism has one.
+    pub realm: Option<Box<str>>,
+}
+
+impl Session {
+    /// A new side that chooses among the mechanisms of a registry; it has none yet.
+    pub fn new(side: Side, registry: Arc<Registry>) -> Self {
+        Session {
+            side,
+            registry,
+            mechanism: None,
+            config: Config::default(),
+            accounts: None,
+            phase: Phase::New,
+            message: None,
+            question: None,
+            pending: PendingAnswer::None,
+            failure: None,
+            identity: Identity::default(),
+            claimed_user: None,
+            declined: false,
+            fault: None,
+            layer: None,
+            properties: None,
+            delegated: false,
+        }
+    }
+
+    /// What the choice of a mechanism depends on.
+    pub fn negotiation(&self) -> Negotiation<'_> {
+        let setup = Setup { config: &self.config, accounts: self.accounts.as_ref() };
+        Negotiation { side: self.side, registry: &self.registry, setup }
+    }
+
+    /// Uses other mechanisms from the next choice on.
+    pub fn set_registry(&mut self, registry: Arc<Registry>) {
+        self.registry = registry;
+    }
+
+    /// The mechanisms to choose among.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Forgets the exchange; options, properties and the mechanism stay.
+    pub fn reset(&mut self) {
+        self.phase = Phase::New;
+        self.message = None;
+        self.question = None;
+        self.pending = PendingAnswer::None;
+        self.failure = None;
+        self.identity = Identity::default();
+        self.claimed_user = None;
+        self.declined = false;
+        self.fault = None;
+        self.layer = None;
+        self.properties = None;
+        self.delegated = false;
+    }
+
+    pub(super) fn succeed(&mut self, established: Established) -> Result<Outcome, Error> {
+        let Established { last, authcid, authzid, layer, delegated } = established;
+        if let (Some(credentials), Some(ccache)) = (delegated, self.config.delegated_ccache()) {
+            credentials.store(ccache)?;
+            self.delegated = true;
+        }
+        self.identity.authcid = Some(authcid.into());
+        self.identity.authzid = authzid.map(Into::into);
+        self.layer = layer.zip(self.mechanism).map(|(layer, mechanism)| layer::share(layer, self.side, mechanism.name));
+        self.phase = match (self.side, &last) {
+            (Side::Server, Some(_)) => Phase::ServerSpokeLast,
+            (Side::Client, Some(empty)) if empty.is_empty() => Phase::SucceededSilently,
+            _ => Phase::Succeeded,
+        };
+        self.message = last;
+        Ok(if self.message.is_some() { Outcome::Send } else { Outcome::Absent })
+    }
+
+    pub(super) fn fail(&mut self, error: Error) -> Outcome {
+        self.phase = Phase::Failed;
+        self.message = None;
+        self.question = None;
+        self.pending = PendingAnswer::None;
+        self.layer = None;
+        let error = match error {
+            Error::Refused(Refused::Credentials) if self.side == Side::Server => {
+                self.fault = self.fault.take().or_else(|| self.fault_of_accounts());
+                self.fault.clone().map_or(Refused::Credentials, Refused::Unusable).into()
+            }
+            error => error,
+        };
+        self.failure = Some(Box::new(self.failure_of(error)));
+        Outcome::Failed
+    }
+
+    /// Why nobody can log in as this user, if that is why the exchange has failed.
+    fn fault_of_accounts(&self) -> Option<Box<Error>> {
+        let accounts = self.accounts.as_ref()?;
+        let user = self.identity.authcid.as_deref().or(self.claimed_user())?;
+        accounts.unusable(user, self.mechanism?.credential).map(Box::new)
+    }
+
+    /// Which side this is.
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
+    /// The mechanism, if one was chosen.
+    pub fn mechanism(&self) -> Option<&'static dyn Mechanism> {
+        self.mechanism
+    }
+
+    /// The message was copied: its bytes are given back, that there was one stays known.
+    pub fn message_sent(&mut self) {
+        if let Some(message) = &mut self.message {
+            *message = Vec::new();
+        }
+    }
+
+    /// The message for the peer; empty if there is none.
+    pub fn message(&self) -> &[u8] {
+        self.message.as_deref().unwrap_or_default()
+    }
+
+    /// True if there is no message: absent is not empty.
+    pub fn message_absent(&self) -> bool {
+        self.message.is_none()
+    }
+
+    /// The question that waits for an answer.
+    pub fn question(&self) -> Option<&Question> {
+        self.question.as_deref()
+    }
+
+    /// What went wrong.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_deref()
+    }
+
+    /// The names of the exchange. A server has none before the client has proved its own: a program that takes a
+    /// name for a success must not be wrong.
+    pub fn identity(&self) -> &Identity {
+        static UNPROVED: Identity = Identity { authcid: None, authzid: None, realm: None };
+        match self.side {
+            Side::Server if !self.is_success() => &UNPROVED,
+            _ => &self.identity,
+        }
+    }
+
+    /// Server: the authentication identity that the client claims, proved or not. It is what a log of failed logins
+    /// needs; it is the peer's text, so a log must escape it.
+    pub fn claimed_user(&self) -> Option<&str> {
+        self.claimed_user.as_deref()
+    }
+
+    /// The properties of the user that a server's application wanted to know, once it has succeeded.
+    pub fn properties(&self) -> Option<&Properties> {
+        self.properties.as_deref().filter(|_| self.is_success())
+    }
+
+    /// Server: what is wrong with what is stored of the claimed user. It is for the operator; the peer sees no difference from an
+    /// unknown user.
+    pub fn fault(&self) -> Option<&Error> {
+        self.fault.as_deref()
+    }
+
+    /// The security layer, once the exchange has succeeded with one.
+    pub fn layer(&self) -> Option<&SharedLayer> {
+        self.layer.as_ref()
+    }
+
+    /// True if the client has delegated credentials and they were stored ([`crate::config::Config::delegated_ccache`]).
+    pub fn delegated(&self) -> bool {
+        self.delegated
+    }
+
+    /// True while the peer's next message, or the application's answer, is needed.
+    pub fn need_step(&self) -> bool {
+        matches!(self.phase, Phase::New | Phase::Peer(_) | Phase::Application(_) | Phase::Finishing | Phase::Refused(_))
+    }
+
+    /// Server: what this exchange will fail with, whatever the peer answers. A refused OAuth token is known before the client has
+    /// answered the error object.
+    pub fn pending_failure(&self) -> Option<Failure> {
+        match &self.phase {
+            Phase::Refused(error) => Some(self.failure_of(error.clone())),
+            _ => None,
+        }
+    }
+
+    pub(super) fn failure_of(&self, error: Error) -> Failure {
+        Failure { side: self.side, mechanism: self.mechanism.map(|m| m.name), error }
+    }
+
+    /// True once this side has verified all that it can verify.
+    pub fn is_success(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Succeeded | Phase::SucceededSilently | Phase::SucceededUnlessRefused(_) | Phase::ServerSpokeLast
+        )
+    }
+}
