@@ -13,6 +13,7 @@ use std::hint::black_box;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::parent_id;
 
+use authen_sasl_accounts::users::{Users, UsersFile};
 use authen_sasl_rust::accounts::Accounts;
 use authen_sasl_rust::config::ChannelBinding;
 use authen_sasl_rust::contract::{
@@ -25,7 +26,6 @@ use authen_sasl_rust::layer;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::store::keys::KeyMemory;
-use authen_sasl_rust::store::users::{Users, UsersFile};
 use authen_sasl_rust::store::verifier::{make_text, Spelling};
 use authen_sasl_rust::world::LocalWorld;
 

@@ -1,16 +1,15 @@
 //! SASL mechanisms (RFC 4422), client and server, without I/O.
 //!
-//! This crate is the core of Perl's `Authen::SASL::Rust`. Each file imports only files of lower floors; a test
+//! This crate is the core of Perl's `Authen::SASL::Rust`: it opens no file and no socket, and knows neither Perl nor C.
+//! What does stands above it, in `crates/`. Each file imports only files of lower floors; a test
 //! (`xt/imports.t`) compares the imports with this table:
 //!
 //! | floor | files | what |
 //! |---|---|---|
-//! | 12 | `ffi.rs` | the C surface that the Perl extension links |
-//! | 11 | `plugin/` | mechanisms and accounts in the shared objects of Cyrus SASL |
 //! | 10 | `mechanism/`, `authline/` | one file or folder per mechanism; the AUTH line protocol, both ends |
 //! | 9 | `session/` | drives one exchange of one side |
 //! | 8 | `negotiate.rs` | which mechanism, and the reason for each one refused |
-//! | 7 | `registry.rs`, `layer/`, `store/`, `gssapi/` | mechanisms that a program has put together; framing; stored verifiers; the system's Kerberos, opened at run time |
+//! | 7 | `registry.rs`, `layer/`, `store/` | mechanisms that a program has put together; framing of security layers; stored verifiers |
 //! | 6 | `contract.rs` | all that the author of a mechanism must read |
 //! | 5 | `accounts.rs` | all that the author of an account store must read |
 //! | 4 | `config/`, `world/` | options of a connection; what a program lends for one call |
@@ -38,19 +37,18 @@
 //! # Ok::<(), authen_sasl_rust::error::Error>(())
 //! ```
 
+#![forbid(unsafe_code)]
+
 pub mod accounts;
 pub mod authline;
 pub mod config;
 pub mod contract;
 pub mod crypto;
 pub mod error;
-pub mod ffi;
-pub mod gssapi;
 pub mod layer;
 pub mod limits;
 pub mod mechanism;
 pub mod negotiate;
-pub mod plugin;
 pub mod registry;
 pub mod secret;
 pub mod session;

@@ -19,7 +19,7 @@ my %module = (
   'Authen::SASL::Rust::Plugins' => 'lib/Authen/SASL/Rust/Plugins.pm',
   'Authen::SASL::Rust::Error' => 'lib/Authen/SASL/Rust/Error.pm',
 );
-my $sources = join '', map { slurp($_) } glob('src/*.rs src/*/*.rs src/*/*/*.rs src/*/*/*/*.rs tests/*.rs');
+my $sources = join '', map { slurp($_) } map { glob "$_/*.rs $_/*/*.rs $_/*/*/*.rs $_/*/*/*/*.rs" } 'src', 'tests', glob 'crates/*';
 my $tests = $sources . join '', map { slurp($_) } glob('t/*.t t/vectors/*.txt xt/*.t xt/*/*.t');
 my @pages = (glob('lib/Authen/SASL/Rust/*.pod'), map { "lib/Authen/SASL/Rust/$_.pm" } qw(AuthLine Layer));
 my $manual = slurp($module{'Authen::SASL::Rust'});

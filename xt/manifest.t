@@ -16,7 +16,7 @@ is_deeply([filecheck()], [], 'it names every file that MANIFEST.SKIP lets throug
 
 # Without these the tarball does not build.
 ok(exists $files->{$_}, "it names $_") for qw(
-  Makefile.PL Cargo.toml Cargo.lock typemap src/lib.rs src/ffi.rs src/ffi.h xs/exports.map
+  Makefile.PL Cargo.toml Cargo.lock typemap src/lib.rs crates/perl/src/lib.rs crates/perl/src/ffi.h xs/exports.map
   lib/Authen/SASL/Rust.xs lib/Authen/SASL/Rust.pm
 ), glob('xs/*.h'), glob('lib/Authen/SASL/Rust/*.pm');
 my @made = grep { m{^(?:target|blib)/|\.(?:o|so|a|bs)$|^lib/.*\.c$|^Makefile$|~$} } keys %$files;

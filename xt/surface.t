@@ -30,7 +30,7 @@ my %control = functions(qq{pub extern "C" fn one(a: i32) {\n    work(a); // shie
 is_deeply([bare(%control)], ['one'], 'a function without a shield would be found');
 is($control{two}{count}, 2, 'parameters are counted');
 
-my %defined = map { functions(content($_)) } 'src/ffi.rs', glob 'src/ffi/*.rs';
+my %defined = map { functions(content($_)) } glob 'crates/perl/src/*.rs';
 cmp_ok(scalar keys %defined, '>=', 70, scalar(keys %defined) . ' functions');
 is_deeply([bare(%defined)], [], 'each catches the panics of what it does');
 my %guest = map { my %of = functions(content($_)); my $file = $_; map { ("$file $_" => $of{$_}) } keys %of } glob 'guest/src/*.rs';
@@ -38,7 +38,7 @@ cmp_ok(scalar keys %guest, '>', 10, scalar(keys %guest) . ' functions of the gue
 is_deeply([bare(%guest)], [], 'each of them, too');
 like(content('guest/src/connection.rs'), qr/\bfn step<[^{]*\{\s*shielded\(/, 'so does the common head of their mech_step');
 
-my ($header) = map { s{/\*.*?\*/}{}gsr } content('src/ffi.h');
+my ($header) = map { s{/\*.*?\*/}{}gsr } content('crates/perl/src/ffi.h');
 my %declared;
 while ($header =~ /\b(asr_\w+)\(([^)]*)\);/g) {
   my ($name, $parameters) = ($1, $2);

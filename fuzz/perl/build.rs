@@ -10,7 +10,7 @@ const EXTENSION: &str = "lib/Authen/SASL/Rust";
 fn main() {
     let root = Path::new(&env::var("CARGO_MANIFEST_DIR").unwrap()).join("../..").canonicalize().unwrap();
     let c_file = PathBuf::from(env::var("OUT_DIR").unwrap()).join("extension.c");
-    for part in ["xs", "src/ffi.h", "typemap", "lib/Authen/SASL/Rust.xs", "lib/Authen/SASL/Rust.pm"] {
+    for part in ["xs", "crates/perl/src/ffi.h", "typemap", "lib/Authen/SASL/Rust.xs", "lib/Authen/SASL/Rust.pm"] {
         println!("cargo:rerun-if-changed={}", root.join(part).display());
     }
 

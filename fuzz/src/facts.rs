@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use authen_sasl_cyrus_host::{CyrusAccounts, Options};
 use authen_sasl_rust::config::ChannelBinding;
 use authen_sasl_rust::contract::{Abilities, Side};
 use authen_sasl_rust::crypto::scram::parse_mechanism_name;
-use authen_sasl_rust::plugin::{CyrusAccounts, Options};
 use authen_sasl_rust::session::Session;
 use authen_sasl_rust::store::verifier::{Spelling, Verifier};
 

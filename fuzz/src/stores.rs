@@ -1,12 +1,12 @@
 //! Parsers of files and of a daemon's replies. They return only what is in the input, and their errors show no values.
 
+use authen_sasl_accounts::conf::Conf;
+use authen_sasl_accounts::saslauthd::Reply;
+use authen_sasl_accounts::users::{stored_name, Users};
+use authen_sasl_cyrus_host::elf;
 use authen_sasl_rust::contract::CredentialKind;
 use authen_sasl_rust::crypto::hash::Hash;
-use authen_sasl_rust::plugin::elf;
 use authen_sasl_rust::secret::Secret;
-use authen_sasl_rust::store::conf::Conf;
-use authen_sasl_rust::store::saslauthd::Reply;
-use authen_sasl_rust::store::users::{stored_name, Users};
 use authen_sasl_rust::store::verifier::Verifier;
 
 use crate::input::Input;

@@ -1,4 +1,4 @@
-//! The C surface as a C program sees it: `src/ffi.h` in Rust, without the core's types.
+//! The C surface as a C program sees it: `crates/perl/src/ffi.h` in Rust, without the core's types.
 #![allow(unsafe_code, missing_docs)]
 
 use std::ffi::c_void;

@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
+use authen_sasl_accounts::users::Users;
 use authen_sasl_rust::error::printable;
 use authen_sasl_rust::mechanism::fuzzing as digest_md5;
 use authen_sasl_rust::negotiate;
 use authen_sasl_rust::secret::Secret;
-use authen_sasl_rust::store::users::Users;
 use authen_sasl_rust::store::verifier::{Spelling, Verifier};
 use authen_sasl_rust::wire::digest::{self, Directives, Printer};
 use authen_sasl_rust::wire::gs2::Header;

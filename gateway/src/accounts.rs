@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use authen_sasl_accounts::users::{Users, UsersFile};
 use authen_sasl_rust::contract::{Answer, CredentialKind, Description, Question};
 use authen_sasl_rust::secret::Secret;
-use authen_sasl_rust::store::users::{Users, UsersFile};
 use authen_sasl_rust::wire::saslprep;
 
 use crate::lines;

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use authen_sasl_accounts::users::stored_name;
 use authen_sasl_rust::secret::Secret;
-use authen_sasl_rust::store::users::stored_name;
 
 use crate::files::{self, Readers};
 

@@ -6,9 +6,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use authen_sasl_accounts::users::stored_name;
 use authen_sasl_rust::contract::Random;
 use authen_sasl_rust::secret::Secret;
-use authen_sasl_rust::store::users::stored_name;
 use authen_sasl_rust::world::OsRandom;
 use zeroize::Zeroizing;
 

@@ -3,8 +3,8 @@
 use std::io::{stdin, BufRead, IsTerminal};
 use std::path::Path;
 
+use authen_sasl_accounts::users::{stored_name, Expected, NewPassword, UsersFile};
 use authen_sasl_rust::secret::Secret;
-use authen_sasl_rust::store::users::{stored_name, Expected, NewPassword, UsersFile};
 use authen_sasl_rust::store::verifier::{make_text, Spelling};
 use zeroize::Zeroizing;
 

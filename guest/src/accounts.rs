@@ -5,9 +5,9 @@ use std::ffi::{c_int, c_uint, CStr, CString};
 
 use authen_sasl_rust::contract::{Answer, Question, TokenVerdict};
 use authen_sasl_rust::error::{Application, Code, Error, Refused};
-use authen_sasl_rust::plugin::abi::{code, flag, OutParams, Propctx, ServerParams};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::Identity;
+use saslplug::{code, flag, OutParams, Propctx, ServerParams};
 
 use crate::host::Host;
 

@@ -7,8 +7,8 @@ use std::slice;
 
 use authen_sasl_rust::contract::{Answer, Description, Property, Question, SecurityFlags, Values};
 use authen_sasl_rust::error::{Application, Code, Error};
-use authen_sasl_rust::plugin::abi::{callback, code, flag, ClientParams, Conn, Interact, OutParams, Proc, SaslSecret};
 use authen_sasl_rust::secret::Secret;
+use saslplug::{callback, code, flag, ClientParams, Conn, Interact, OutParams, Proc, SaslSecret};
 
 use crate::host::{c_text, Host};
 use crate::pointers::{number, text};

@@ -4,8 +4,8 @@ use std::ffi::{c_char, c_int, c_uint, c_void};
 
 use authen_sasl_rust::contract::{Abilities, Side};
 use authen_sasl_rust::error::{Code, Error};
-use authen_sasl_rust::plugin::abi::{disposition, ClientParams, Interact, OutParams, Utils};
 use authen_sasl_rust::session::Outcome;
+use saslplug::{disposition, ClientParams, Interact, OutParams, Utils};
 
 use crate::answers::{Prompts, User, UserReply};
 use crate::connection::Connection;

@@ -8,8 +8,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use zeroize::Zeroizing;
 
 use authen_sasl_rust::error::{Code, Error};
-use authen_sasl_rust::plugin::abi::{Iovec, OutParams};
 use authen_sasl_rust::session::Outcome;
+use saslplug::{Iovec, OutParams};
 
 use crate::exchange::Exchange;
 use crate::host::Host;

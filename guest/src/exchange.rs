@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 use authen_sasl_rust::config::{ChannelBinding, FRAME_LIMIT};
 use authen_sasl_rust::contract::{CredentialKind, Side, World};
 use authen_sasl_rust::error::Error;
-use authen_sasl_rust::plugin::abi::{disposition, Binding};
 use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::world::{process_lookups, process_salt_key, OsRandom};
+use saslplug::{disposition, Binding};
 
 use crate::host::c_text;
 use crate::offer::Offer;

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use libloading::os::unix::{Library, RTLD_LAZY};
 use zeroize::Zeroizing;
 
-use authen_sasl_rust::plugin::abi::{code, Conn, Proc, Propctx, Propval, Utils};
 use authen_sasl_rust::secret::Secret;
+use saslplug::{code, Conn, Proc, Propctx, Propval, Utils};
 
 /// The size of the eight MD5 functions, which libsasl2 no longer has from version 2.2 on.
 const MD5_SIZE: usize = offset_of!(Utils, mkchal) - offset_of!(Utils, MD5Init);

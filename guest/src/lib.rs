@@ -2,7 +2,7 @@
 //! libsasl2's plugins.
 //!
 //! libsasl2 opens `libsaslrust.so` and calls one of the two functions below. saslplug.h and Cyrus SASL's Plugin Programmer's
-//! Guide describe the interface; its types are in [`authen_sasl_rust::plugin::abi`].
+//! Guide describe the interface; its types are in [`saslplug`].
 //!
 //! Each file imports only files of lower floors; `xt/imports.t` checks that.
 //!
@@ -37,8 +37,8 @@ mod shield;
 use std::ffi::c_int;
 
 use authen_sasl_rust::error::Code;
-use authen_sasl_rust::plugin::abi::{version, ClientPlug, ServerPlug, Utils};
 use authen_sasl_rust::world::process_salt_key;
+use saslplug::{version, ClientPlug, ServerPlug, Utils};
 
 use host::Host;
 use shield::shielded;

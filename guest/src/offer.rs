@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use authen_sasl_rust::contract::{Mechanism, Side};
 use authen_sasl_rust::mechanism::find;
-use authen_sasl_rust::plugin::abi::{callback, feature, security};
+use saslplug::{callback, feature, security};
 
 /// When a server offers a mechanism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::ffi::CStr;
 use std::sync::{Mutex, PoisonError};
 
 use authen_sasl_rust::contract::Side;
-use authen_sasl_rust::plugin::abi::{ClientPlug, ServerPlug};
 use authen_sasl_rust::wire::names::words;
+use saslplug::{ClientPlug, ServerPlug};
 
 use crate::host::Host;
 use crate::offer::{offers, Offer};

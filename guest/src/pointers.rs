@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::slice;
 
 use authen_sasl_rust::error::{Error, Failure, Refused};
-use authen_sasl_rust::plugin::abi::{ClientParams, SecurityProperties, ServerParams, Utils};
+use saslplug::{ClientParams, SecurityProperties, ServerParams, Utils};
 
 use crate::host::Host;
 

@@ -4,8 +4,8 @@ use std::ffi::{c_char, c_int, c_uint, c_void};
 
 use authen_sasl_rust::contract::{Abilities, Side};
 use authen_sasl_rust::error::{Code, Error, Refused};
-use authen_sasl_rust::plugin::abi::{disposition, OutParams, ServerParams, Utils};
 use authen_sasl_rust::session::Outcome;
+use saslplug::{disposition, OutParams, ServerParams, Utils};
 
 use crate::accounts::Users;
 use crate::connection::Connection;

@@ -5,8 +5,8 @@ use std::slice;
 
 use authen_sasl_rust::config::LEAST_ITERATIONS;
 use authen_sasl_rust::error::{Code, Error};
-use authen_sasl_rust::plugin::abi::{code, set, ServerParams};
 use authen_sasl_rust::store::verifier::{self, Spelling};
+use saslplug::{code, set, ServerParams};
 
 use crate::host::Host;
 use crate::offer::Offer;

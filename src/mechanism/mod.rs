@@ -11,7 +11,6 @@ mod digest_md5;
 mod external;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod gss;
 mod login;
 mod oauthbearer;
 mod plain;
@@ -47,22 +46,13 @@ pub static ALL: &[&dyn Mechanism] = &[
     &anonymous::MECHANISM,
 ];
 
-/// Those of the system's Kerberos; [`Mechanism::unavailable_reason`] tells whether there is one.
-pub static KERBEROS: &[&dyn Mechanism] = &[&gss::GS2_KRB5_PLUS, &gss::GSSAPI, &gss::GSS_SPNEGO, &gss::GS2_KRB5];
-
-/// All of them.
+/// The registry of all of them.
 pub fn registry() -> Arc<Registry> {
     static REGISTRY: OnceLock<Arc<Registry>> = OnceLock::new();
-    Arc::clone(REGISTRY.get_or_init(|| Arc::new(Registry::new(ALL.iter().chain(KERBEROS).copied()))))
-}
-
-/// All that this machine has.
-pub fn present() -> impl Iterator<Item = &'static dyn Mechanism> {
-    let kerberos: &[&dyn Mechanism] = if crate::gssapi::is_present() { KERBEROS } else { &[] };
-    ALL.iter().chain(kerberos).copied()
+    Arc::clone(REGISTRY.get_or_init(|| Arc::new(Registry::new(ALL.iter().copied()))))
 }
 
 /// The mechanism of that name, upper or lower case.
 pub fn find(name: &str) -> Option<&'static dyn Mechanism> {
-    ALL.iter().chain(KERBEROS).copied().find(|m| m.name.eq_ignore_ascii_case(name))
+    ALL.iter().copied().find(|m| m.name.eq_ignore_ascii_case(name))
 }

@@ -5,9 +5,9 @@ use crate::secret::Secret;
 use super::description::CredentialKind;
 use super::values::{Property, Values};
 
-/// A question to the application. Adding a kind touches this file and the boundary, on purpose.
+/// A question to the application. Adding a kind touches this file and every boundary, on purpose: the compiler finds each of
+/// them.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Question {
     /// Client: these values, in one batch. Answered by [`Answer::Values`].
     Values(&'static [Property]),
@@ -79,7 +79,6 @@ pub enum Question {
 
 /// The application's answer to a [`Question`].
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Answer {
     /// To [`Question::Values`].
     Values(Values),

@@ -9,7 +9,7 @@
 //! | 1 | `perl.rs`, `program.rs` | import nothing of ours: the embedded perl; the input |
 
 // The extension calls the core by its C names, which only the linker resolves.
-extern crate authen_sasl_rust as _;
+extern crate authen_sasl_perl as _;
 
 pub mod perl;
 pub mod program;

@@ -4,7 +4,7 @@
 #include "EXTERN.h"
 #include "perl.h"
 #include "XSUB.h"
-#include "src/ffi.h"
+#include "crates/perl/src/ffi.h"
 
 /* The data that a connection's magic points to. `reply` outlives it while a callback keeps its continuation. */
 typedef struct reply_s reply_t;

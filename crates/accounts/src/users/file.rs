@@ -1,0 +1,209 @@
+//! A file that holds secrets: who may have it, how it is read, and how it is replaced as a whole.
+//!
+//! It is a regular file of this process' user or of root, which others neither read nor write. Judged is the file that was
+//! opened: a reader follows symbolic links (a Secret of Kubernetes is one), a writer, which puts another file in the place of
+//! that name, does not.
+//! A writer locks the file `.NAME.lock` beside it, which nobody else can open: a group that may read the users could otherwise
+//! hold the lock and keep all writers out. It writes `.NAME.new` and renames that: readers need no lock, and see the old file
+//! or the new one. As the name `.NAME.new` belongs to who has the lock, a killed writer's leaving is taken away by the next.
+
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{fchown, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{flock, FlockOperation, OFlags};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+use authen_sasl_rust::error::{Code, Error};
+use authen_sasl_rust::secret::Secret;
+
+/// Longest file, in bytes: some 400,000 users.
+const SIZE_LIMIT: u64 = 64 << 20;
+/// How long a writer waits for others.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// Tells one content of a file from another: who replaces a file gives it another inode, who
+/// writes into it another time.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Stamp([i128; 5]);
+
+impl Stamp {
+    fn of(meta: &Metadata) -> Self {
+        let nanoseconds = |seconds, rest| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        Stamp([
+            meta.dev().into(),
+            meta.ino().into(),
+            meta.size().into(),
+            nanoseconds(meta.mtime(), meta.mtime_nsec()),
+            nanoseconds(meta.ctime(), meta.ctime_nsec()),
+        ])
+    }
+}
+
+/// A file as it was read. It stays open, so that no other file gets its inode number meanwhile.
+#[derive(Debug)]
+pub(super) struct Opened {
+    file: File,
+    meta: Metadata,
+}
+
+impl Opened {
+    /// Opens a file for reading, if it is one to be trusted.
+    pub fn read_only(path: &Path) -> Result<Self, Error> {
+        Opened::with(path, OpenOptions::new().read(true), OFlags::empty())
+    }
+
+    fn with(path: &Path, options: &mut OpenOptions, flags: OFlags) -> Result<Self, Error> {
+        // NONBLOCK: a named pipe would keep us waiting.
+        let flags = (flags | OFlags::NONBLOCK).bits() as i32;
+        let file = options.custom_flags(flags).open(path).map_err(|error| match Errno::from_io_error(&error) {
+            Some(Errno::LOOP) => {
+                refused(path, "it is a symbolic link, which a change would replace: name the file itself")
+            }
+            _ => failed(path, &error),
+        })?;
+        let meta = file.metadata().map_err(|error| failed(path, &error))?;
+        if !meta.is_file() {
+            return Err(refused(path, "it is no regular file"));
+        }
+        if meta.uid() != 0 && meta.uid() != geteuid().as_raw() {
+            return Err(refused(path, "it belongs neither to the user of this program nor to root"));
+        }
+        if meta.mode() & 0o027 != 0 {
+            return Err(refused(path, "others can read or write it (chmod 600; a group may read it with 640)"));
+        }
+        if meta.len() > SIZE_LIMIT {
+            return Err(refused(path, "it is longer than 64 MiB"));
+        }
+        Ok(Opened { file, meta })
+    }
+
+    /// All that is in it.
+    pub fn content(&self, path: &Path) -> Result<Secret, Error> {
+        // One byte more than it had: who writes into it meanwhile is noticed by the stamp.
+        let mut bytes = Vec::with_capacity(self.meta.len() as usize + 1);
+        let read = (&self.file).take(SIZE_LIMIT).read_to_end(&mut bytes);
+        let bytes = Secret::from(bytes);
+        read.map(|_| bytes).map_err(|error| failed(path, &error))
+    }
+
+    pub fn stamp(&self) -> Stamp {
+        Stamp::of(&self.meta)
+    }
+}
+
+/// The stamp of what stands under that name now.
+pub(super) fn stamp(path: &Path) -> Result<Stamp, Error> {
+    fs::metadata(path).map(|meta| Stamp::of(&meta)).map_err(|error| failed(path, &error))
+}
+
+/// A file that nobody else changes until this is dropped.
+pub(super) struct Locked<'a> {
+    path: &'a Path,
+    opened: Opened,
+    _lock: File,
+}
+
+impl<'a> Locked<'a> {
+    /// Locks a file; makes an empty one if there is none and `create` says so.
+    pub fn new(path: &'a Path, create: bool) -> Result<Self, Error> {
+        if !create {
+            Opened::read_only(path)?;
+        }
+        let (lock, is_new) = open_lock(path)?;
+        let end = Instant::now() + LOCK_WAIT;
+        loop {
+            match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < end => sleep(Duration::from_millis(5)),
+                Err(Errno::WOULDBLOCK | Errno::INTR) => {
+                    let text = format!("users file {}: another program keeps it locked", path.display());
+                    return Err(Error::outside(Code::TryAgain, text));
+                }
+                Err(error) => return Err(failed(path, &error.into())),
+            }
+        }
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(create).mode(0o600);
+        let opened = Opened::with(path, &mut options, OFlags::NOFOLLOW)?;
+        // The file's user must be able to lock it, too, if root was the first to do so.
+        if is_new && opened.meta.uid() != geteuid().as_raw() {
+            fchown(&lock, Some(opened.meta.uid()), None).map_err(|error| failed(path, &error))?;
+        }
+        Ok(Locked { path, opened, _lock: lock })
+    }
+
+    pub fn content(&self) -> Result<Secret, Error> {
+        self.opened.content(self.path)
+    }
+
+    /// Puts a new content in place of the old one, as a whole and for good.
+    pub fn replace(&self, content: &Secret) -> Result<(), Error> {
+        let beside = beside(self.path, "new");
+        let written = self.write(&beside, content).and_then(|()| fs::rename(&beside, self.path));
+        if written.is_err() {
+            let _ = fs::remove_file(&beside);
+        }
+        // The folder too is written out: else the old file may be back after a power cut.
+        let kept = written.and_then(|()| File::open(self.path.parent().unwrap_or(Path::new("/")))?.sync_all());
+        kept.map_err(|error| failed(self.path, &error))
+    }
+
+    fn write(&self, beside: &Path, content: &Secret) -> io::Result<()> {
+        match fs::remove_file(beside) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(beside)?;
+        let (old, new) = (&self.opened.meta, file.metadata()?);
+        if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+            fchown(&file, Some(old.uid()), Some(old.gid()))?;
+        }
+        file.set_permissions(Permissions::from_mode(old.mode() & 0o777))?;
+        file.write_all(content.expose())?;
+        file.sync_all()
+    }
+}
+
+/// The file whose lock stands for that of the users' file, and whether it was made just now. It stays behind.
+fn open_lock(path: &Path) -> Result<(File, bool), Error> {
+    let lock = beside(path, "lock");
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32);
+    match options.clone().create_new(true).open(&lock) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        made => return made.map(|file| (file, true)).map_err(|error| failed(&lock, &error)),
+    }
+    let file = options.open(&lock).map_err(|error| failed(&lock, &error))?;
+    let meta = file.metadata().map_err(|error| failed(&lock, &error))?;
+    let user = geteuid();
+    // Root may change the file of a user, whose lock this is then.
+    let of_users = || fs::symlink_metadata(path).is_ok_and(|users| users.uid() == meta.uid());
+    let owned = meta.uid() == 0 || meta.uid() == user.as_raw() || (user.is_root() && of_users());
+    if !meta.is_file() || meta.mode() & 0o077 != 0 || !owned {
+        return Err(refused(&lock, "others can hold this lock; remove it"));
+    }
+    Ok((file, false))
+}
+
+fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".");
+    name.push(end);
+    path.with_file_name(name)
+}
+
+/// What the system refuses.
+fn failed(path: &Path, error: &io::Error) -> Error {
+    Error::outside(Code::Fail, format!("users file {}: {error}", path.display()))
+}
+
+/// What is refused here.
+pub(super) fn refused(path: &Path, why: &str) -> Error {
+    Error::outside(Code::ConfigErr, format!("users file {}: {why}", path.display()))
+}

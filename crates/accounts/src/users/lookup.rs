@@ -1,0 +1,209 @@
+//! Look-ups, which do not show who is unknown.
+
+use super::table::{Entry, Shape, Users, NAME_LIMIT};
+use authen_sasl_rust::contract::{CredentialKind, Description};
+use authen_sasl_rust::crypto::hash::Hash;
+use authen_sasl_rust::secret::Secret;
+use authen_sasl_rust::store::verifier::{Spelling, Verifier};
+use authen_sasl_rust::wire::saslprep;
+
+/// How unknown users look: as most of the known ones do.
+#[derive(Debug, Default)]
+pub(super) struct Usual {
+    /// For SCRAM, for each hash that anybody has.
+    of_hash: Vec<Shape>,
+    /// For mechanisms that carry passwords, which are compared with the user's first stored key.
+    first: Option<Shape>,
+}
+
+impl Usual {
+    pub(super) fn of(users: &Users) -> Self {
+        let shape = |at: &usize| users.lines[*at].entry().filter(|entry| !entry.disabled).map(|entry| entry.shape);
+        let all: Vec<Shape> = users.of_name.values().flatten().filter_map(shape).collect();
+        let first = users.of_name.values().filter_map(|of_user| of_user.iter().find_map(shape)).collect();
+        let of = |hash| most_common(all.iter().copied().filter(|shape| shape.hash == hash).collect());
+        Usual { of_hash: Hash::ALL.into_iter().filter_map(of).collect(), first: most_common(first) }
+    }
+
+    fn of_hash(&self, hash: Hash) -> Option<Shape> {
+        self.of_hash.iter().copied().find(|shape| shape.hash == hash)
+    }
+}
+
+/// Of two that are as common, the one of more iterations.
+fn most_common(mut shapes: Vec<Shape>) -> Option<Shape> {
+    shapes.sort_unstable_by_key(|shape| (shape.iterations, shape.salt_len, shape.hash.name()));
+    shapes.chunk_by(Shape::eq).max_by_key(|same| same.len()).map(|same| same[0])
+}
+
+impl Users {
+    /// Why a mechanism cannot be served: it needs passwords, or no user has a stored key of its hash.
+    pub fn unfit_reason(&self, mechanism: &Description) -> Option<String> {
+        match mechanism.credential {
+            CredentialKind::Scram(hash) => {
+                self.usual.of_hash(hash).is_none().then(|| format!("no user has a stored key of {}", hash.name()))
+            }
+            CredentialKind::Password => Some("it needs passwords, and a users' file has none".into()),
+            _ => None,
+        }
+    }
+
+    /// The stored key of a user: of the hash that is asked for, else the user's first.
+    ///
+    /// Who is unknown or disabled, or has no key of that hash, gets a made-up one: it is of no password, looks as
+    /// most users' do, costs the same, and is always the same for the same name.
+    ///
+    /// `salt_key` wins over the file's own; `iterations` count where there is no user to be like.
+    pub fn credential(&self, name: &str, kind: CredentialKind, salt_key: Option<&Secret>, iterations: u32) -> Secret {
+        let hash = hash_of(kind);
+        let name = canonical_name(name);
+        let made_up = self.made_up(&name, hash, salt_key, iterations);
+        let fits = |entry: &&Entry| !entry.disabled && hash.is_none_or(|hash| hash == entry.shape.hash);
+        let of_user = self.of_name.get(name.as_str()).map_or(&[][..], Vec::as_slice);
+        let found = of_user.iter().filter_map(|&at| self.lines[at].entry()).find(fits);
+        found.map_or(made_up, |entry| entry.key.clone())
+    }
+
+    /// Why a known user cannot log in by a mechanism; that [`Users::credential`] does not tell.
+    pub fn unusable(&self, name: &str, kind: CredentialKind) -> Option<&'static str> {
+        let user = self.find(&canonical_name(name))?;
+        let hash = hash_of(kind);
+        if user.disabled {
+            return Some("the user is disabled");
+        }
+        let fits = hash.is_none_or(|hash| user.keys.iter().any(|key| key.0 == hash));
+        (!fits).then_some("the user has no stored key of the mechanism's hash")
+    }
+
+    fn made_up(&self, name: &str, hash: Option<Hash>, salt_key: Option<&Secret>, iterations: u32) -> Secret {
+        let usual = hash.map_or(self.usual.first, |hash| self.usual.of_hash(hash));
+        let Shape { hash, iterations, salt_len } =
+            usual.unwrap_or(Shape { hash: hash.unwrap_or(Hash::Sha256), iterations, salt_len: 16 });
+        let key = salt_key.or(self.salt_key()).map_or(&b""[..], Secret::expose);
+        let derive =
+            |what: &[u8], with: Hash| with.hmac(key, &[what, b"\0", hash.name().as_bytes(), b"\0", name.as_bytes()]);
+        let salt = derive(b"salt", Hash::Sha512);
+        let keys = [&*derive(b"StoredKey", hash), &*derive(b"ServerKey", hash)].concat();
+        let verifier = Verifier { hash, iterations, salt: salt[..salt_len.min(salt.len())].into(), keys: keys.into() };
+        verifier.print(Spelling::Rfc5803).into()
+    }
+
+    /// What made-up keys are derived from: the file's own key for that, or else its first stored key.
+    fn salt_key(&self) -> Option<&Secret> {
+        let first = || self.lines.iter().find_map(|line| line.entry()).map(|entry| &entry.key);
+        self.salt_key.as_ref().or_else(first)
+    }
+}
+
+fn hash_of(kind: CredentialKind) -> Option<Hash> {
+    match kind {
+        CredentialKind::Scram(hash) => Some(hash),
+        _ => None,
+    }
+}
+
+/// A name as the file has it; unchanged if no user can have it.
+pub(super) fn canonical_name(name: &str) -> String {
+    let prepared = (name.len() <= NAME_LIMIT).then(|| saslprep::query(name).ok()).flatten();
+    prepared.map_or_else(|| name.to_owned(), |name| name.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{parse, KEY, SHA_1};
+    use super::*;
+    use authen_sasl_rust::mechanism;
+    use authen_sasl_rust::store::check::check_password;
+    use authen_sasl_rust::world::LookupMemory;
+
+    fn key(users: &Users, name: &str, mechanism: &str) -> Secret {
+        users.credential(name, mechanism::find(mechanism).unwrap().credential, None, 4096)
+    }
+
+    fn shape(key: &Secret) -> (Hash, u32, usize) {
+        let verifier = Verifier::read(key).unwrap().unwrap();
+        (verifier.hash, verifier.iterations, verifier.salt.len())
+    }
+
+    #[test]
+    fn a_user_has_one_key_for_each_hash() {
+        let users = parse(&format!("fred:{KEY}\nfred:{SHA_1}\nj\u{fc}rgen:{SHA_1}\nanna:!{KEY}")).unwrap();
+        for (name, mechanism, expected) in [
+            ("fred", "SCRAM-SHA-256", KEY),
+            ("fred", "SCRAM-SHA-256-PLUS", KEY),
+            ("fr\u{ad}ed", "SCRAM-SHA-256", KEY),
+            ("fred", "SCRAM-SHA-1", SHA_1),
+            ("fred", "PLAIN", KEY),
+            ("j\u{fc}rgen", "LOGIN", SHA_1),
+            ("ju\u{308}rgen", "LOGIN", SHA_1),
+        ] {
+            assert!(key(&users, name, mechanism).ct_eq(expected.as_bytes()), "{name} {mechanism}");
+        }
+        for (name, mechanism) in [("j\u{fc}rgen", "SCRAM-SHA-256"), ("anna", "PLAIN"), ("anna", "SCRAM-SHA-256")] {
+            let made_up = key(&users, name, mechanism);
+            assert!(!made_up.ct_eq(KEY.as_bytes()) && !made_up.ct_eq(SHA_1.as_bytes()), "{name} {mechanism}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_user_looks_like_most_users_and_stays_the_same() {
+        let other = KEY.replace("$4096:", "$5000:").replace("W22Z", "AAAAW22Z");
+        let users = parse(&format!("a:{other}\nb:{other}\nc:{KEY}\na:{SHA_1}\nd:!{KEY}\ne:!{KEY}")).unwrap();
+        assert_eq!(shape(&key(&users, "nobody", "SCRAM-SHA-256")), (Hash::Sha256, 5000, 19));
+        assert_eq!(shape(&key(&users, "nobody", "SCRAM-SHA-1-PLUS")), (Hash::Sha1, 4096, 6));
+        assert_eq!(shape(&key(&users, "nobody", "PLAIN")), (Hash::Sha256, 5000, 19));
+        assert_eq!(shape(&key(&parse("").unwrap(), "nobody", "PLAIN")), (Hash::Sha256, 4096, 16));
+        let first = key(&users, "nobody", "SCRAM-SHA-256");
+        assert!(key(&users, "no\u{ad}body", "SCRAM-SHA-256").ct_eq(first.expose()));
+        assert!(!key(&users, "nobodx", "SCRAM-SHA-256").ct_eq(first.expose()));
+        // Names that cannot be stored are unknown like others.
+        for name in ["", "\u{7}", &"x".repeat(NAME_LIMIT + 1)] {
+            assert_eq!(shape(&key(&users, name, "SCRAM-SHA-256")), (Hash::Sha256, 5000, 19));
+        }
+    }
+
+    #[test]
+    fn made_up_keys_depend_on_the_salt_key() {
+        let (one, two) = ("A".repeat(24), "B".repeat(24));
+        let with = |head: &str, body: &str| parse(&format!("{head}{body}")).unwrap();
+        let salted = |key: &str| with(&format!("#salt-key:{key}\n"), &format!("fred:{KEY}\n"));
+        let made_up = |users: &Users, option: Option<&Secret>| {
+            users.credential("nobody", CredentialKind::Comparable, option, 4096)
+        };
+        let first = made_up(&salted(&one), None);
+        assert!(!made_up(&salted(&two), None).ct_eq(first.expose()));
+        assert!(made_up(&with(&format!("#salt-key:{one}\n"), &format!("anna:{KEY}\n")), None).ct_eq(first.expose()));
+        let option = Secret::new(b"the option salt_key");
+        assert!(made_up(&salted(&one), Some(&option)).ct_eq(made_up(&salted(&two), Some(&option)).expose()));
+        // Without one it is the first stored key.
+        let first = made_up(&with("", &format!("fred:{KEY}\n")), None);
+        assert!(made_up(&with("", &format!("fred:{KEY}\nanna:{KEY}\n")), None).ct_eq(first.expose()));
+        assert!(!made_up(&with("", &format!("fred:{}\n", KEY.replace("W22Z", "AAAA"))), None).ct_eq(first.expose()));
+    }
+
+    /// A check costs as many iterations as the verifier has (the core's own tests count them).
+    #[test]
+    fn an_unknown_user_costs_as_much_as_most_users() {
+        let users = parse(&format!("fred:{KEY}\nanna:{}", KEY.replace("$4096:", "$4099:"))).unwrap();
+        let cost = |name: &str| {
+            let key = key(&users, name, "PLAIN");
+            let iterations = shape(&key).1;
+            assert_eq!(check_password(Some(key), &Secret::new(b"wrong"), 1, &LookupMemory::new()), Ok(false));
+            iterations
+        };
+        assert_eq!((cost("fred"), cost("anna"), cost("nobody")), (4096, 4099, 4099));
+    }
+
+    #[test]
+    fn mechanisms_are_offered_that_somebody_can_use() {
+        let users = parse(&format!("fred:{KEY}\nanna:!{SHA_1}")).unwrap();
+        let unfit = |name| users.unfit_reason(mechanism::find(name).unwrap());
+        for name in ["PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "ANONYMOUS", "EXTERNAL"] {
+            assert_eq!(unfit(name), None, "{name}");
+        }
+        assert_eq!(unfit("SCRAM-SHA-1").as_deref(), Some("no user has a stored key of SHA-1"));
+        for name in ["CRAM-MD5", "DIGEST-MD5"] {
+            assert_eq!(unfit(name).as_deref(), Some("it needs passwords, and a users' file has none"));
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Accounts in a file of stored keys: the store that needs nothing else.
+
+mod edit;
+#[cfg(unix)]
+mod file;
+#[cfg(not(unix))]
+#[path = "file_absent.rs"]
+mod file;
+mod lookup;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use table::{stored_name, User, Users, NAME_LIMIT};
+
+use authen_sasl_rust::accounts::Accounts;
+use authen_sasl_rust::config::{Config, ITERATIONS_LIMIT, LEAST_ITERATIONS};
+use authen_sasl_rust::contract::{Abilities, Answer, CredentialKind, Description, Question, Random};
+use authen_sasl_rust::crypto::hash::Hash;
+use authen_sasl_rust::crypto::scram::parse_mechanism_name;
+use authen_sasl_rust::error::{Application, Code, Error};
+use authen_sasl_rust::secret::Secret;
+use authen_sasl_rust::store::verifier::Verifier;
+use authen_sasl_rust::wire;
+use authen_sasl_rust::world::OsRandom;
+use file::{Locked, Opened, Stamp};
+
+/// A users' file. Each look-up sees what is in it now.
+#[derive(Debug)]
+pub struct UsersFile {
+    path: PathBuf,
+    last: Mutex<Option<Reading>>,
+}
+
+/// What was read last.
+#[derive(Debug)]
+struct Reading {
+    stamp: Stamp,
+    users: Arc<Users>,
+    /// Its inode number stays taken while it is open.
+    _file: Opened,
+}
+
+/// A password to be stored.
+#[derive(Debug)]
+pub struct NewPassword<'a> {
+    /// As it was typed.
+    pub password: &'a Secret,
+    /// Names of SCRAM mechanisms: one stored key each. None: as the user has them, SCRAM-SHA-256 for a new one.
+    pub mechanisms: Option<&'a str>,
+    /// None: as the user has them, 4096 for a new one.
+    pub iterations: Option<u32>,
+}
+
+/// Whether the user of a new password must be there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// It must not.
+    New,
+    /// It must.
+    Known,
+    /// As it may be.
+    Either,
+}
+
+impl Expected {
+    /// Is it so?
+    ///
+    /// # Errors
+    /// If not: the code and the words for it.
+    pub fn check(self, known: bool) -> Result<(), (Code, &'static str)> {
+        match (known, self) {
+            (true, Expected::New) => Err((Code::NoChange, "this user is there already")),
+            (false, Expected::Known) => Err((Code::NoUser, "there is no such user")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl UsersFile {
+    /// The file of that name, which need not be there yet.
+    ///
+    /// # Errors
+    /// If a relative name cannot be made absolute: it is kept from now on, wherever the process goes.
+    pub fn new(path: &Path) -> Result<Self, Error> {
+        let path = std::path::absolute(path).map_err(|error| file::refused(path, &error.to_string()))?;
+        Ok(UsersFile { path, last: Mutex::default() })
+    }
+
+    /// The users of this moment. The file is read again if it has changed.
+    ///
+    /// # Errors
+    /// [`Error::Outside`] if it cannot be read, may be read by others, or is malformed.
+    pub fn users(&self) -> Result<Arc<Users>, Error> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = file::stamp(&self.path)?;
+        if let Some(reading) = last.as_ref().filter(|reading| reading.stamp == stamp) {
+            return Ok(reading.users.clone());
+        }
+        *last = None;
+        let opened = Opened::read_only(&self.path)?;
+        let users = Arc::new(self.parse(&opened.content(&self.path)?)?);
+        *last = Some(Reading { stamp: opened.stamp(), users: users.clone(), _file: opened });
+        Ok(users)
+    }
+
+    fn parse(&self, text: &Secret) -> Result<Users, Error> {
+        Users::parse(text).map_err(|what| file::refused(&self.path, &what))
+    }
+
+    /// Sets a user's password. The file is made if a new user may be added.
+    ///
+    /// # Errors
+    /// [`Error::Application`] for a name, password, mechanism or count that cannot be; [`Error::Outside`] with
+    /// [`Code::NoUser`] or [`Code::NoChange`] where the user is not as expected, else as [`UsersFile::users`].
+    pub fn set_password(&self, name: &str, new: &NewPassword<'_>, expected: Expected) -> Result<(), Error> {
+        let name = stored_name(name)?;
+        // Asked before it is read: another writer may make it at any moment, and once it is there it stays.
+        let known = match self.path.exists() {
+            true => self.users()?.find(&name).map_or_else(Vec::new, |user| user.keys),
+            false => Vec::new(),
+        };
+        // Before the file is locked: it takes its time.
+        let keys = new.keys(&known)?;
+        let mut salt_key = vec![0; 32];
+        OsRandom.fill(&mut salt_key)?;
+        let salt_key = Secret::from(salt_key);
+        self.change(expected != Expected::Known, |users| {
+            self.expect(&users, &name, expected)?;
+            Ok(users.with_keys(&name, &keys).and_then(|users| users.with_salt_key(&salt_key)))
+        })
+    }
+
+    /// Takes a user away.
+    ///
+    /// # Errors
+    /// As [`UsersFile::set_password`].
+    pub fn delete(&self, name: &str) -> Result<(), Error> {
+        let name = stored_name(name)?;
+        self.change(false, |users| {
+            self.expect(&users, &name, Expected::Known)?;
+            Ok(users.without(&name))
+        })
+    }
+
+    /// Disables or enables a user: a disabled one is answered as an unknown one.
+    ///
+    /// # Errors
+    /// As [`UsersFile::set_password`].
+    pub fn disable(&self, name: &str, disabled: bool) -> Result<(), Error> {
+        let name = stored_name(name)?;
+        self.change(false, |users| {
+            self.expect(&users, &name, Expected::Known)?;
+            Ok(users.with_disabled(&name, disabled))
+        })
+    }
+
+    fn expect(&self, users: &Users, name: &str, expected: Expected) -> Result<(), Error> {
+        let outside = |(code, what)| Error::outside(code, format!("users file {}: {what}", self.path.display()));
+        expected.check(users.find(name).is_some()).map_err(outside)
+    }
+
+    fn change(
+        &self,
+        create: bool,
+        change: impl FnOnce(Users) -> Result<Result<Users, String>, Error>,
+    ) -> Result<(), Error> {
+        let locked = Locked::new(&self.path, create)?;
+        let changed = change(self.parse(&locked.content()?)?)?.map_err(|what| file::refused(&self.path, &what))?;
+        locked.replace(&changed.print())
+    }
+}
+
+impl NewPassword<'_> {
+    fn keys(&self, known: &[(Hash, u32)]) -> Result<Vec<Verifier>, Error> {
+        // A file that was made elsewhere may have counts that are no longer taken for new keys.
+        let kept = || known.iter().map(|key| key.1).max().map(|most| most.clamp(LEAST_ITERATIONS, ITERATIONS_LIMIT));
+        let iterations = self.iterations.or_else(kept).unwrap_or(LEAST_ITERATIONS);
+        if !(LEAST_ITERATIONS..=ITERATIONS_LIMIT).contains(&iterations) {
+            return Err(Application::Option { name: "iterations", range: "a number from 4096 to 100000000" }.into());
+        }
+        let hashes = match self.mechanisms {
+            Some(names) => hashes(names)?,
+            None if known.is_empty() => vec![Hash::Sha256],
+            None => known.iter().map(|key| key.0).collect(),
+        };
+        let password = self.password.expose_str();
+        let password = password.ok_or(Application::Unusable { what: "password", reason: "is not valid UTF-8" })?;
+        let derive = |hash| {
+            let mut salt = [0; 16];
+            OsRandom.fill(&mut salt)?;
+            Verifier::make(hash, password, &salt, iterations)
+        };
+        hashes.into_iter().map(derive).collect()
+    }
+}
+
+/// The hashes of these mechanisms, each once.
+fn hashes(names: &str) -> Result<Vec<Hash>, Error> {
+    let mut hashes = Vec::new();
+    for name in wire::names::names(names) {
+        let (hash, _) = parse_mechanism_name(&name.to_ascii_uppercase())
+            .ok_or(Application::Option { name: "mechanism", range: "names of SCRAM mechanisms" })?;
+        if !hashes.contains(&hash) {
+            hashes.push(hash);
+        }
+    }
+    if hashes.is_empty() {
+        return Err(Application::Option { name: "mechanism", range: "names of SCRAM mechanisms" }.into());
+    }
+    Ok(hashes)
+}
+
+impl Accounts for UsersFile {
+    fn abilities(&self) -> Abilities {
+        Abilities::CREDENTIALS.and(Abilities::CANONICALIZE)
+    }
+
+    fn answer(&self, question: &Question, config: &Config) -> Result<Answer, Error> {
+        Ok(match question {
+            Question::Credentials { kind, authcid, .. } => {
+                let (salt_key, iterations) = (config.salt_key(), config.iterations);
+                let key = self.users()?.credential(authcid, *kind, salt_key, iterations);
+                Answer::Credential(Some(key))
+            }
+            Question::Canonicalize { name, .. } => Answer::Text(Some(lookup::canonical_name(name))),
+            _ => return Err(Application::WrongAnswer.into()),
+        })
+    }
+
+    fn unusable(&self, authcid: &str, kind: CredentialKind) -> Option<Error> {
+        self.users().ok()?.unusable(authcid, kind).map(|reason| file::refused(&self.path, reason))
+    }
+
+    fn available(&self) -> Result<(), Error> {
+        self.users().map(drop)
+    }
+
+    fn unfit_reason(&self, mechanism: &Description) -> Option<String> {
+        self.users().map_or_else(|error| Some(error.to_string()), |users| users.unfit_reason(mechanism))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The keys of RFC 7677 §3.
+    pub(super) const KEY: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$\
+        WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
+    /// Of no password, with a salt of 6 bytes.
+    pub(super) const SHA_1: &str =
+        "SCRAM-SHA-1$4096:c2FsdHNh$AAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+    pub(super) fn parse(text: &str) -> Result<Users, String> {
+        Users::parse(&Secret::new(text.as_bytes()))
+    }
+
+    #[test]
+    fn counts_from_elsewhere_are_kept_within_the_limits() {
+        let count = |known: u32, given: Option<u32>| {
+            let password = Secret::new(b"pencil");
+            let new = NewPassword { password: &password, mechanisms: Some("SCRAM-SHA-1"), iterations: given };
+            new.keys(&[(Hash::Sha1, known)]).map(|keys| keys[0].iterations)
+        };
+        assert_eq!(count(5000, None), Ok(5000));
+        assert_eq!(count(1000, None), Ok(LEAST_ITERATIONS));
+        assert_eq!(count(1000, Some(4097)), Ok(4097));
+        assert!(count(5000, Some(1000)).is_err());
+    }
+}

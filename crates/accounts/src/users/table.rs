@@ -1,0 +1,283 @@
+//! The text of a users' file, read and checked.
+//!
+//! ```text
+//! # a comment
+//! #salt-key:base64                                        what the salts of unknown users are derived from
+//! fred:SCRAM-SHA-256$4096:salt$StoredKey:ServerKey        one line for each hash
+//! fred:SCRAM-SHA-1$4096:salt$StoredKey:ServerKey
+//! anna:!SCRAM-SHA-256$4096:salt$StoredKey:ServerKey       disabled
+//! ```
+//! Names are prepared with SASLprep. A stored key has either spelling of [`authen_sasl_rust::store::verifier`].
+
+use std::collections::HashMap;
+
+use super::lookup::Usual;
+use authen_sasl_rust::crypto::hash::Hash;
+use authen_sasl_rust::error::{Application, Error};
+use authen_sasl_rust::secret::Secret;
+use authen_sasl_rust::store::verifier::Verifier;
+use authen_sasl_rust::wire::saslprep;
+use authen_sasl_rust::wire::scram::base64;
+
+/// Longest name, in bytes.
+pub const NAME_LIMIT: usize = 1024;
+
+/// What begins the line of the key for the salts of unknown users.
+pub(super) const SALT_KEY: &str = "#salt-key:";
+
+/// All users of a file.
+#[derive(Debug, Default)]
+pub struct Users {
+    pub(super) lines: Vec<Line>,
+    /// The lines of each user.
+    pub(super) of_name: HashMap<Box<str>, Vec<usize>>,
+    pub(super) salt_key: Option<Secret>,
+    pub(super) usual: Usual,
+}
+
+#[derive(Debug)]
+pub(super) enum Line {
+    Entry(Entry),
+    /// A comment or an empty line, kept as it is. It may be the salt key, or a user who was commented out.
+    Other(Secret),
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub name: Box<str>,
+    pub disabled: bool,
+    pub shape: Shape,
+    /// The stored key as it is written.
+    pub key: Secret,
+}
+
+/// What a peer sees of a stored key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub hash: Hash,
+    pub iterations: u32,
+    pub salt_len: usize,
+}
+
+/// What a list of users shows of one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct User<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// True if it cannot log in.
+    pub disabled: bool,
+    /// Hash and iterations of each stored key.
+    pub keys: Vec<(Hash, u32)>,
+}
+
+/// The name of a user as it is stored.
+///
+/// # Errors
+/// [`Application::Unusable`] for what SASLprep refuses (control characters among it) and for what would not
+/// be one name at the start of a line.
+pub fn stored_name(name: &str) -> Result<String, Error> {
+    let unusable = |reason| Error::from(Application::Unusable { what: "name of the user", reason });
+    if name.len() > NAME_LIMIT {
+        return Err(unusable("is longer than 1024 bytes"));
+    }
+    let name = saslprep::stored(name).map_err(|refused| unusable(refused.reason()))?;
+    if name.contains(':') {
+        return Err(unusable("holds a colon"));
+    }
+    if name.starts_with(['#', ' ']) || name.ends_with(' ') {
+        return Err(unusable("begins with # or a space, or ends with a space"));
+    }
+    Ok(name.into_owned())
+}
+
+impl Users {
+    /// Parses a file's text.
+    ///
+    /// # Errors
+    /// The first line that is wrong, by its number, and what is wrong with it; no secret.
+    pub fn parse(text: &Secret) -> Result<Self, String> {
+        let text = text.expose_str().ok_or("it is not UTF-8")?;
+        let parsed = text.lines().map(Line::parse);
+        let numbered = parsed.enumerate().map(|(at, line)| line.map_err(|what| wrong_line(at, &what)));
+        Users::of(numbered.collect::<Result<_, _>>()?)
+    }
+
+    pub(super) fn of(lines: Vec<Line>) -> Result<Self, String> {
+        let mut users = Users { lines, ..Users::default() };
+        for (at, line) in users.lines.iter().enumerate() {
+            match line {
+                Line::Entry(entry) => {
+                    let of_user = users.of_name.entry(entry.name.clone()).or_default();
+                    let hashes = of_user.iter().filter_map(|&at| users.lines[at].entry()).map(|e| e.shape.hash);
+                    if hashes.into_iter().any(|hash| hash == entry.shape.hash) {
+                        return Err(wrong_line(at, "this user has a stored key of this hash already"));
+                    }
+                    of_user.push(at);
+                }
+                Line::Other(text) => {
+                    let Some(key) = text.expose_str().and_then(|text| text.strip_prefix(SALT_KEY)) else { continue };
+                    let key = base64(key.trim()).filter(|key| key.len() >= 16 && users.salt_key.is_none());
+                    let key =
+                        key.ok_or_else(|| wrong_line(at, "one salt-key, base64 of at least 16 bytes, was expected"));
+                    users.salt_key = Some(key?.into());
+                }
+            }
+        }
+        users.usual = Usual::of(&users);
+        Ok(users)
+    }
+
+    /// Prints what [`Users::parse`] reads.
+    pub fn print(&self) -> Secret {
+        let lines: Vec<&[u8]> = self.lines.iter().flat_map(Line::print).collect();
+        lines.concat().into()
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.of_name.len()
+    }
+
+    /// All of them, in the file's order.
+    pub fn list(&self) -> Vec<User<'_>> {
+        let mut found: Vec<&Vec<usize>> = self.of_name.values().collect();
+        found.sort_unstable();
+        found.into_iter().filter_map(|of_user| self.user(of_user)).collect()
+    }
+
+    /// The user of that name.
+    pub fn find(&self, name: &str) -> Option<User<'_>> {
+        self.user(self.of_name.get(name)?)
+    }
+
+    fn user(&self, of_user: &[usize]) -> Option<User<'_>> {
+        let entries: Vec<&Entry> = of_user.iter().filter_map(|&at| self.lines[at].entry()).collect();
+        let keys = entries.iter().map(|entry| (entry.shape.hash, entry.shape.iterations)).collect();
+        entries.first().map(|first| User { name: &first.name, disabled: first.disabled, keys })
+    }
+}
+
+fn wrong_line(at: usize, what: &str) -> String {
+    format!("line {}: {what}", at + 1)
+}
+
+impl Line {
+    fn parse(line: &str) -> Result<Self, String> {
+        // Of a file that ends in the middle of a line end: printed, it would be gone when read again.
+        let line = line.trim_end_matches('\r');
+        if line.trim().is_empty() || line.starts_with('#') {
+            return Ok(Line::Other(Secret::new(line.as_bytes())));
+        }
+        let (name, key) = line.split_once(':').ok_or("name:stored-key was expected")?;
+        let name = stored_name(name).map_err(|error| error.to_string())?;
+        let key = key.trim();
+        let (disabled, key) = key.strip_prefix('!').map_or((false, key), |key| (true, key));
+        let key = Secret::new(key.as_bytes());
+        match Verifier::read(&key) {
+            Ok(Some(verifier)) => Ok(Line::Entry(Entry::of(name, disabled, &verifier, key))),
+            Ok(None) => Err("no stored key, SCRAM-<hash>$iterations:salt$StoredKey:ServerKey".into()),
+            Err(error) => Err(error.to_string().replace("getsecret: ", "")),
+        }
+    }
+
+    fn print(&self) -> [&[u8]; 4] {
+        match self {
+            Line::Other(text) => [text.expose(), b"", b"", b"\n"],
+            Line::Entry(Entry { name, disabled, key, .. }) => {
+                [name.as_bytes(), if *disabled { b":!" } else { b":" }, key.expose(), b"\n"]
+            }
+        }
+    }
+
+    pub(super) fn entry(&self) -> Option<&Entry> {
+        match self {
+            Line::Entry(entry) => Some(entry),
+            Line::Other(_) => None,
+        }
+    }
+}
+
+impl Entry {
+    pub(super) fn of(name: String, disabled: bool, verifier: &Verifier, key: Secret) -> Self {
+        let Verifier { hash, iterations, ref salt, .. } = *verifier;
+        Entry { name: name.into(), disabled, shape: Shape { hash, iterations, salt_len: salt.len() }, key }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{parse, KEY, SHA_1};
+    use super::*;
+
+    #[test]
+    fn printing_inverts_parsing() {
+        let dovecot = Verifier::read(&Secret::new(SHA_1.as_bytes())).unwrap().unwrap();
+        let dovecot = dovecot.print(authen_sasl_rust::store::verifier::Spelling::Dovecot);
+        let text = format!("#salt-key:{}\n# people\n\nfred:{KEY}\nanna:!{dovecot}\nfred:{SHA_1}\n", "A".repeat(24));
+        let users = parse(&text).unwrap();
+        assert_eq!(users.print().expose_str(), Some(text.as_str()));
+        let (sha_1, sha_256) = ((Hash::Sha1, 4096), (Hash::Sha256, 4096));
+        let fred = User { name: "fred", disabled: false, keys: vec![sha_256, sha_1] };
+        assert_eq!(users.list(), [fred, User { name: "anna", disabled: true, keys: vec![sha_1] }]);
+        assert_eq!((users.count(), users.find("anna").map(|user| user.disabled)), (2, Some(true)));
+        assert_eq!(users.find("Anna"), None);
+        assert_eq!(parse("").unwrap().list(), []);
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let users = parse(&format!("#salt-key:{}\n#old:{KEY}\nfred:{KEY}\n", "hunter2+".repeat(3))).unwrap();
+        let shown = format!("{users:?}");
+        assert!(shown.contains("fred"), "{shown}");
+        assert!(!shown.contains("hunter2") && !shown.contains("W22Z"), "{shown}");
+    }
+
+    #[test]
+    fn a_carriage_return_at_the_end_of_the_file_is_no_part_of_its_line() {
+        let users = parse(&format!("fred:{KEY}\r\n# the end\r\r")).unwrap();
+        assert_eq!(users.print().expose_str().unwrap(), format!("fred:{KEY}\n# the end\n"));
+    }
+
+    #[test]
+    fn names_are_prepared() {
+        let users = parse(&format!("J\u{fc}r\u{ad}gen\u{2168}: {KEY} \r\na b@c:{KEY}")).unwrap();
+        assert_eq!(users.list().iter().map(|user| user.name).collect::<Vec<_>>(), ["J\u{fc}rgenIX", "a b@c"]);
+        assert_eq!(users.print().expose_str(), Some(format!("J\u{fc}rgenIX:{KEY}\na b@c:{KEY}\n").as_str()));
+        assert!(parse(&format!("IX:{KEY}\n\u{2168}:{KEY}")).is_err());
+    }
+
+    #[test]
+    fn hostile_names_are_refused() {
+        let long = "x".repeat(NAME_LIMIT + 1);
+        let huge = "x".repeat(1 << 20);
+        for name in
+            ["", "a\nb", "a\rb", "a:b", "a\0b", "\u{7f}", "\u{85}", "a\tb", "#a", " a", "a ", "\u{a0}a", "\u{ad}"]
+        {
+            assert!(stored_name(name).is_err(), "{name:?}");
+        }
+        for name in [long.as_str(), &huge, "a\u{2028}b", "\u{e000}", "\u{627}1", "a\u{221}"] {
+            assert!(stored_name(name).is_err(), "{} bytes", name.len());
+        }
+        assert_eq!(stored_name(&long[1..]).unwrap(), long[1..]);
+    }
+
+    #[test]
+    fn wrong_lines_are_named_and_show_no_secret() {
+        for (text, word) in [
+            ("\nfred", "line 2: name:stored-key"),
+            ("fred:hunter2", "line 1: no stored key"),
+            ("fred:!hunter2", "line 1: no stored key"),
+            ("fred:!!hunter2", "line 1"),
+            ("fred:SCRAM-SHA-256$hunter2", "line 1: a malformed stored key"),
+            (&format!(":{KEY}"), "line 1: the name of the user is empty"),
+            (&format!("fred:{KEY}\nfred:!{KEY}"), "line 2: this user has"),
+            ("#salt-key:hunter2", "line 1: one salt-key"),
+            ("#salt-key:AAAA", "line 1"),
+            (&format!("#salt-key:{0}\n#salt-key:{0}", "A".repeat(24)), "line 2: one salt-key"),
+        ] {
+            let error = parse(text).err().unwrap_or_else(|| panic!("{text}"));
+            assert!(error.contains(word) && !error.contains("hunter2"), "{text}: {error}");
+        }
+        assert_eq!(Users::parse(&Secret::new(b"\xff")).err().as_deref(), Some("it is not UTF-8"));
+    }
+}

@@ -1,0 +1,151 @@
+//! A build that hosts no plugins: without the feature `plugins`, or for a system or a processor that the host does not
+//! know (build.rs). Whoever asks for plugins gets an error; without them everything else works.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use authen_sasl_rust::accounts::Accounts;
+use authen_sasl_rust::config::Config;
+use authen_sasl_rust::contract::{Abilities, Answer, Mechanism, Question, Side};
+use authen_sasl_rust::error::{Code, Error};
+use authen_sasl_rust::registry::Registry;
+
+use super::journal::Log;
+use super::options::Options;
+
+fn absent() -> Error {
+    Error::outside(Code::NoMech, "this build cannot load the plugins of Cyrus SASL (docs/platforms.md)")
+}
+
+/// A plugin's file; there is none.
+#[derive(Debug)]
+pub struct File {
+    /// The plugin's name.
+    pub name: Box<str>,
+    /// Where it was found.
+    pub path: PathBuf,
+}
+
+/// A plugin's mechanism; there is none.
+pub enum Hosted {}
+
+impl Hosted {
+    /// The name under which it is used.
+    pub fn name(&self) -> &'static str {
+        match *self {}
+    }
+
+    /// The side that it serves.
+    pub fn side(&self) -> Side {
+        match *self {}
+    }
+}
+
+/// A file that is not used; there is none.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// The plugin's name.
+    pub name: Box<str>,
+    /// Where it was found.
+    pub path: PathBuf,
+    /// The reason, in words.
+    pub reason: String,
+}
+
+/// Which plugins are wanted, and where they are.
+#[derive(Debug, Default, Clone)]
+pub struct Wish {
+    /// The folders, with colons between them; else those of `SASL_PATH` or the system's.
+    pub path: Option<String>,
+    /// The plugins by name; `None` for all that there are.
+    pub load: Option<Vec<String>>,
+    /// A plugin's mechanism is taken before our own of the same name.
+    pub prefer: bool,
+    /// Options that the plugins may ask for.
+    pub options: Vec<(String, String)>,
+}
+
+/// What a connection may use of plugins: there are none, and no value of this type.
+#[derive(Debug)]
+pub enum Plugins {}
+
+impl Plugins {
+    /// Refuses.
+    ///
+    /// # Errors
+    /// [`Error::Outside`], always.
+    pub fn load(_wish: &Wish, _own: &Registry) -> Result<Plugins, Error> {
+        Err(absent())
+    }
+
+    /// The mechanism of that name, upper or lower case, that a plugin has for this side.
+    pub fn find(&self, _name: &str, _side: Side) -> Option<&'static dyn Mechanism> {
+        match *self {}
+    }
+
+    /// The program's own mechanisms.
+    pub fn registry(&self, _own: &Registry) -> Registry {
+        match *self {}
+    }
+
+    /// All mechanisms, each with the plugin that it comes from.
+    pub fn mechanisms(&self) -> impl Iterator<Item = (&'static Hosted, &'static File)> + '_ {
+        std::iter::empty()
+    }
+
+    /// The files that are not used.
+    pub fn refused(&self) -> &[Refused] {
+        match *self {}
+    }
+}
+
+/// Accounts behind plugins: there are none, and no value of this type.
+pub enum CyrusAccounts {}
+
+impl CyrusAccounts {
+    /// Refuses.
+    ///
+    /// # Errors
+    /// [`Error::Outside`], always.
+    pub fn new(_folders: &[PathBuf], _options: Options, _log: Option<Log>) -> Result<Self, Error> {
+        Err(absent())
+    }
+
+    /// The plugins that cannot be used.
+    pub fn refused(&self) -> &[Refused] {
+        match *self {}
+    }
+}
+
+impl Accounts for CyrusAccounts {
+    fn abilities(&self) -> Abilities {
+        match *self {}
+    }
+
+    fn answer(&self, _question: &Question, _config: &Config) -> Result<Answer, Error> {
+        match *self {}
+    }
+}
+
+impl fmt::Debug for CyrusAccounts {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_asks_for_plugins_is_told() {
+        for refused in [
+            Plugins::load(&Wish::default(), &Registry::default()).err(),
+            CyrusAccounts::new(&[], Options::default(), None).err(),
+        ] {
+            let text = refused.unwrap().to_string();
+            assert!(text.starts_with("this build cannot load the plugins of Cyrus SASL"), "{text}");
+        }
+        assert!(super::super::from_environment(&Registry::default()).is_none());
+    }
+}

@@ -1,0 +1,119 @@
+//! Plugins of accounts, begun once for each configuration that a process has, and never ended.
+//!
+//! Such a plugin reads its settings when it begins. Some keep them in statics (ldapdb), some in what the statics
+//! point to (sql), and some keep pointers to the texts of the options (ldapdb again). So each configuration gets a copy of the file
+//! for itself, and its options stay as long as the process.
+
+use std::ffi::{c_int, CString};
+use std::ptr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use authen_sasl_rust::error::Code;
+
+use super::connection::{NoHooks, Owned};
+use super::journal::Log;
+use super::loader::File;
+use super::options::Options;
+use saslplug::{code, version, AuxpropPlug, CanonuserPlug, Init};
+
+/// A file as one configuration has it.
+struct Begun {
+    /// As it was first opened.
+    file: &'static File,
+    /// The copy that this configuration uses.
+    copy: &'static File,
+    options: Arc<Options>,
+    /// Its utils are the plugin's for ever.
+    global: Owned,
+    auxprop: Option<AuxpropPlug>,
+    canonuser: Option<CanonuserPlug>,
+}
+
+// SAFETY: the tables' pointers lead into the plugin, which stays where it is and serves all threads.
+unsafe impl Send for Begun {}
+
+static BEGUN: Mutex<Vec<&'static mut Begun>> = Mutex::new(Vec::new());
+
+/// The auxprop plugin of a file.
+///
+/// # Errors
+/// In words, why it cannot be used.
+pub fn auxprop(file: &'static File, options: &Arc<Options>, log: Option<&Log>) -> Result<AuxpropPlug, String> {
+    with(file, options, |begun| {
+        if let Some(plug) = begun.auxprop {
+            return Ok(plug);
+        }
+        let init = begun.copy.auxprop.ok_or("it has no auxprop plugin")?;
+        let plug = begin(begun, init, version::AUXPROP, "auxprop", log)?;
+        if plug.auxprop_lookup.is_none() {
+            return Err("its auxprop plugin looks nothing up".into());
+        }
+        begun.auxprop = Some(plug);
+        Ok(plug)
+    })
+}
+
+/// The canon_user plugin of a file.
+///
+/// # Errors
+/// In words, why it cannot be used.
+pub fn canonuser(file: &'static File, options: &Arc<Options>, log: Option<&Log>) -> Result<CanonuserPlug, String> {
+    with(file, options, |begun| {
+        if let Some(plug) = begun.canonuser {
+            return Ok(plug);
+        }
+        let init = begun.copy.canonuser.ok_or("it has no canon_user plugin")?;
+        let plug = begin(begun, init, version::CANONUSER, "canon_user", log)?;
+        begun.canonuser = Some(plug);
+        Ok(plug)
+    })
+}
+
+fn with<T>(
+    file: &'static File,
+    options: &Arc<Options>,
+    work: impl FnOnce(&mut Begun) -> Result<T, String>,
+) -> Result<T, String> {
+    let mut all = BEGUN.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = all.iter().position(|begun| ptr::eq(begun.file, file) && begun.options == *options);
+    let index = match known {
+        Some(index) => index,
+        None => {
+            let first = !all.iter().any(|begun| ptr::eq(begun.file, file));
+            let copy = if first { file } else { file.again()? };
+            let global = Owned::global(Arc::clone(options), None);
+            let options = Arc::clone(options);
+            let begun = Begun { file, copy, options, global, auxprop: None, canonuser: None };
+            all.push(Box::leak(Box::new(begun)));
+            all.len() - 1
+        }
+    };
+    work(all[index])
+}
+
+/// Calls the function that a plugin begins with, and copies the table that it gives.
+fn begin<Plug: Copy>(
+    begun: &Begun,
+    init: Init<Plug>,
+    ours: c_int,
+    kind: &str,
+    log: Option<&Log>,
+) -> Result<Plug, String> {
+    let caller = Owned::new(Arc::clone(&begun.options), log.cloned(), Box::new(NoHooks));
+    let name = CString::new(&*begun.file.name).map_err(|_| "its name has a NUL character")?;
+    let (mut theirs, mut plug) = (0, ptr::null_mut::<Plug>());
+    // SAFETY: the function has this type in saslplug.h; the utils live as long as the process.
+    let result = caller.during(|| unsafe { init(begun.global.utils(), ours, &mut theirs, &mut plug, name.as_ptr()) });
+    let said = caller.take_reason().map(|text| format!(": {text}")).unwrap_or_default();
+    if result == code::BADVERS || result == code::OK && theirs != ours {
+        return Err(format!("version {theirs} of the {kind} interface is its, and {ours} is this host's{said}"));
+    }
+    if result != code::OK {
+        return Err(format!("its {kind} function failed with {}{said}", Code::of(result).name()));
+    }
+    if plug.is_null() {
+        return Err(format!("its {kind} function gave no plugin"));
+    }
+    // SAFETY: the plugin says that its table is there.
+    Ok(unsafe { plug.read() })
+}

@@ -1,0 +1,312 @@
+//! What stands behind the `sasl_conn_t *` of a plugin: the functions that it calls back find here what they need.
+//!
+//! A plugin calls them from within its own functions, so everything here is read through a shared reference, and
+//! no lock or borrow is held while foreign code runs. A connection is used by one thread at a time.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::ffi::{c_int, c_uint, c_ulong, c_void, CStr, CString};
+use std::ops::Deref;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+use authen_sasl_rust::error::escaped;
+
+use super::journal::Log;
+use super::options::Options;
+use super::utils;
+use saslplug::{code, property, Conn, OutParams, Proc, Propctx, SecurityProperties, Utils};
+
+/// The level of the lines that are logged where the option `log_level` says nothing: unusual errors.
+const LOG_LEVEL: c_int = 1;
+/// The level of what a plugin says by `seterror`.
+const LOG_FAIL: c_int = 2;
+/// The level of the last kind of lines that tell a reason: warnings.
+const LOG_WARN: c_int = 3;
+/// How many texts of `seterror` are kept: the first ones, which come from the deepest functions, and the last.
+const ERRORS: usize = 4;
+
+/// What a connection does for its plugin beyond the options and the log: it depends on who owns it.
+pub trait Hooks: Send {
+    /// The function for a `SASL_CB_*` number, other than GETOPT, LOG and VERIFYFILE.
+    fn callback(&self, _id: c_ulong) -> Reply {
+        Reply::Absent
+    }
+
+    /// `sasl_checkpass`; a code of sasl.h.
+    fn check_password(&self, _user: &[u8], _password: &[u8]) -> c_int {
+        code::NOMECH
+    }
+
+    /// `canon_user` of the parameters; a code of sasl.h.
+    fn canon_user(&self, _name: &[u8], _flags: c_uint, _out: &mut OutParams) -> c_int {
+        code::BADPARAM
+    }
+
+    /// `sasl_auxprop_store`, or, with nothing to store, the question whether it can be done; a code of sasl.h.
+    fn store(&self, _properties: *mut Propctx, _user: Option<&CStr>) -> c_int {
+        code::NOMECH
+    }
+}
+
+/// Nothing beyond the options and the log.
+pub struct NoHooks;
+
+impl Hooks for NoHooks {}
+
+/// The answer to `getcallback`.
+pub enum Reply {
+    /// There is no such callback.
+    Absent,
+    /// The plugin shall ask by a prompt (`SASL_INTERACT`).
+    Interact,
+    /// This function, with this context.
+    Call(Proc, *mut c_void),
+}
+
+/// A property of `getprop`. What is given out lives until it is set anew.
+enum Value {
+    Text(CString),
+    Number(Box<c_uint>),
+    Security(Box<SecurityProperties>),
+    Pointer(*const c_void),
+}
+
+/// One connection, or what stands in for it while a plugin is loaded.
+pub struct Connection {
+    utils: Utils,
+    options: Arc<Options>,
+    log: Option<Log>,
+    log_level: c_int,
+    hooks: Box<dyn Hooks>,
+    errors: RefCell<Vec<String>>,
+    /// What was logged of errors, whether or not the log has it: some plugins say nothing else.
+    logged: RefCell<Vec<String>>,
+    properties: RefCell<BTreeMap<c_int, Value>>,
+}
+
+/// The owner of a connection, whose address plugins keep.
+pub struct Owned(NonNull<Connection>);
+
+// SAFETY: neither we nor a plugin ties a connection to a thread, and `Connection` is not `Sync`, so only one at a
+// time uses it. The pointers in it are to what its owner keeps as long.
+unsafe impl Send for Owned {}
+
+impl Owned {
+    /// A connection; `utils().conn` is its address.
+    pub fn new(options: Arc<Options>, log: Option<Log>, hooks: Box<dyn Hooks>) -> Self {
+        Self::make(options, log, hooks, true)
+    }
+
+    /// For a plugin's init and free functions, whose utils have no connection.
+    pub fn global(options: Arc<Options>, log: Option<Log>) -> Self {
+        Self::make(options, log, Box::new(NoHooks), false)
+    }
+
+    fn make(options: Arc<Options>, log: Option<Log>, hooks: Box<dyn Hooks>, with_conn: bool) -> Self {
+        let log_level = options.get("log_level").and_then(|level| level.trim().parse().ok()).unwrap_or(LOG_LEVEL);
+        let (errors, logged, properties) = Default::default();
+        let utils = utils::table(ptr::null_mut(), ptr::null_mut());
+        let connection = Box::new(Connection { utils, options, log, log_level, hooks, errors, logged, properties });
+        let pointer = NonNull::from(Box::leak(connection));
+        let conn = if with_conn { pointer.as_ptr().cast() } else { ptr::null_mut() };
+        // SAFETY: it has just been allocated, and nobody else knows of it yet.
+        unsafe { (*pointer.as_ptr()).utils = utils::table(conn, pointer.as_ptr().cast()) };
+        Owned(pointer)
+    }
+}
+
+impl Deref for Owned {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        // SAFETY: it lives until this owner goes, and is never borrowed mutably.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // SAFETY: it came out of a box in `make`, and this is its only owner.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+}
+
+thread_local! {
+    /// Whom a plugin means that passes no connection.
+    static CURRENT: Cell<*const Connection> = const { Cell::new(ptr::null()) };
+}
+
+/// While it lives, plugins are called on behalf of a connection by this thread.
+pub struct Entered {
+    before: *const Connection,
+}
+
+impl Entered {
+    /// The connection lives at least as long as what is called.
+    pub fn new(connection: *const Connection) -> Self {
+        Entered { before: CURRENT.replace(connection) }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        CURRENT.set(self.before);
+    }
+}
+
+impl Connection {
+    /// The connection that a plugin passes: the one on whose behalf this thread has called it, and no other. A plugin
+    /// that kept the pointer until the connection was gone, or hands it to a thread of its own, gets nothing.
+    ///
+    /// # Safety
+    /// What is used of the result is used before the plugin's function returns.
+    pub unsafe fn of<'a>(conn: *mut Conn) -> Option<&'a Connection> {
+        let current = CURRENT.get();
+        let meant = conn.is_null() || ptr::eq(current, conn.cast_const().cast());
+        // SAFETY: what is current lives as long as the call that it is current for.
+        unsafe { current.as_ref() }.filter(|_| meant)
+    }
+
+    /// What stands behind the context of `getopt` and of the log; without one, as [`Connection::of`].
+    ///
+    /// # Safety
+    /// The pointer is null or that of a living connection: what our utils gave to the plugin.
+    pub unsafe fn behind<'a>(context: *mut c_void) -> Option<&'a Connection> {
+        let connection = if context.is_null() { CURRENT.get() } else { context.cast_const().cast() };
+        // SAFETY: the caller's promise; what is current lives as long as the call that it is current for.
+        unsafe { connection.as_ref() }
+    }
+
+    /// Calls a plugin on behalf of this connection.
+    pub fn during<T>(&self, call: impl FnOnce() -> T) -> T {
+        let _entered = Entered::new(self);
+        call()
+    }
+
+    /// The functions for the plugin.
+    pub fn utils(&self) -> *const Utils {
+        &raw const self.utils
+    }
+
+    /// As a plugin passes it.
+    pub fn conn(&self) -> *mut Conn {
+        ptr::from_ref(self).cast_mut().cast()
+    }
+
+    /// The options that the plugin may ask for.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(super) fn hooks(&self) -> &dyn Hooks {
+        &*self.hooks
+    }
+
+    /// The level up to which lines are logged.
+    pub fn log_level(&self) -> c_int {
+        self.log_level
+    }
+
+    /// Logs a line, if its level is wanted.
+    pub fn log(&self, level: c_int, text: &[u8]) {
+        if (LOG_LEVEL..=LOG_WARN).contains(&level) {
+            let mut logged = self.logged.borrow_mut();
+            logged.truncate(ERRORS - 1);
+            logged.push(legible(text));
+        }
+        if let Some(log) = self.log.as_ref().filter(|_| level <= self.log_level) {
+            log(level, &legible(text));
+        }
+    }
+
+    /// What a plugin says of an error.
+    pub(super) fn set_error(&self, text: &[u8], logged: bool) {
+        let text = legible(text);
+        if logged {
+            self.log(LOG_FAIL, text.as_bytes());
+        }
+        let mut errors = self.errors.borrow_mut();
+        if !text.is_empty() && !errors.contains(&text) {
+            errors.truncate(ERRORS - 1);
+            errors.push(text);
+        }
+    }
+
+    /// What plugins have said of errors since this was last asked for, the deepest cause at the end.
+    pub fn take_error(&self) -> Option<String> {
+        let mut errors = self.errors.take();
+        errors.reverse();
+        (!errors.is_empty()).then(|| errors.join(": "))
+    }
+
+    /// As [`Connection::take_error`]; if plugins have said nothing, the errors that they have logged.
+    pub fn take_reason(&self) -> Option<String> {
+        let mut logged = self.logged.take();
+        logged.dedup();
+        self.take_error().or_else(|| (!logged.is_empty()).then(|| logged.join(": ")))
+    }
+
+    /// Forgets what was logged.
+    pub fn forget_log(&self) {
+        self.logged.take();
+    }
+
+    /// Sets a property that is text; `None` takes it away.
+    pub fn set_text(&self, number: c_int, text: Option<&CStr>) {
+        self.set(number, text.map(|text| Value::Text(text.to_owned())));
+    }
+
+    /// Sets a property that is a number.
+    pub fn set_number(&self, number: c_int, value: c_uint) {
+        self.set(number, Some(Value::Number(Box::new(value))));
+    }
+
+    /// Sets a property that is a pointer to what lives as long as the connection.
+    pub fn set_pointer(&self, number: c_int, pointer: *const c_void) {
+        self.set(number, Some(Value::Pointer(pointer)));
+    }
+
+    /// Sets [`property::SEC_PROPS`].
+    pub fn set_security(&self, properties: SecurityProperties) {
+        self.set(property::SEC_PROPS, Some(Value::Security(Box::new(properties))));
+    }
+
+    fn set(&self, number: c_int, value: Option<Value>) {
+        let mut properties = self.properties.borrow_mut();
+        match value {
+            Some(value) => properties.insert(number, value),
+            None => properties.remove(&number),
+        };
+    }
+
+    /// A property that is text.
+    pub fn text(&self, number: c_int) -> Option<CString> {
+        match self.properties.borrow().get(&number) {
+            Some(Value::Text(text)) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    /// A property as `getprop` gives it.
+    pub(super) fn property(&self, number: c_int) -> Option<*const c_void> {
+        if number == property::GETOPTCTX {
+            return Some(self.conn().cast_const().cast());
+        }
+        if number == property::PLUGERR {
+            let text = self.errors.borrow().last().cloned().unwrap_or_default();
+            self.set(number, CString::new(text).ok().map(Value::Text));
+        }
+        Some(match self.properties.borrow().get(&number)? {
+            Value::Text(text) => text.as_ptr().cast(),
+            Value::Number(number) => ptr::from_ref(&**number).cast(),
+            Value::Security(properties) => ptr::from_ref(&**properties).cast(),
+            Value::Pointer(pointer) => *pointer,
+        })
+    }
+}
+
+/// A plugin's text without what would disturb a terminal or a log file.
+fn legible(text: &[u8]) -> String {
+    escaped(String::from_utf8_lossy(text).trim_end())
+}

@@ -1,0 +1,46 @@
+//! The options that plugins ask for by name, as a Cyrus configuration has them.
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
+use std::fmt;
+
+use authen_sasl_rust::error::{Code, Error};
+
+/// Options by name. Their values may be passwords (`sql_passwd`), so they are never printed.
+#[derive(Default, PartialEq)]
+pub struct Options(BTreeMap<Box<[u8]>, CString>);
+
+impl Options {
+    /// Sets an option; a later one wins.
+    ///
+    /// # Errors
+    /// [`Error::Outside`] for a value with a NUL, which no plugin could see the end of.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
+        let value = CString::new(value)
+            .map_err(|_| Error::outside(Code::ConfigErr, format!("the option {name} has a NUL byte in its value")))?;
+        self.0.insert(name.as_bytes().into(), value);
+        Ok(())
+    }
+
+    /// The same options once more.
+    #[cfg(hosts_plugins)]
+    pub(super) fn copy(&self) -> Self {
+        Options(self.0.clone())
+    }
+
+    /// The value of an option.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.find(name.as_bytes()).and_then(|value| value.to_str().ok())
+    }
+
+    /// The value as a plugin reads it.
+    pub(super) fn find(&self, name: &[u8]) -> Option<&CStr> {
+        self.0.get(name).map(CString::as_c_str)
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys().map(|name| String::from_utf8_lossy(name))).finish()
+    }
+}

@@ -1,0 +1,152 @@
+//! Credentials: where they are found, and where those are stored that a client has delegated.
+
+use std::ffi::{c_int, CStr, CString};
+use std::ptr;
+
+use authen_sasl_rust::contract::{Delegated, Side};
+use authen_sasl_rust::error::{Application, Error};
+
+use super::raw::{self, Buffer, Functions, Handle, KeyValue, KeyValueSet, OidSet, Word};
+use super::{required, Call, Name, Speaking};
+
+const INITIATE: c_int = 1;
+const ACCEPT: c_int = 2;
+const CCACHE: &CStr = c"ccache";
+
+/// Said before a client is let in, too.
+pub const CANNOT_STORE: Error = Error::System("this GSS-API library stores no credentials in a cache by its name");
+
+/// Where credentials are looked for; what is `None` is the library's own choice, the environment's included.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Store<'a> {
+    /// Credentials cache of a client, `FILE:/tmp/krb5cc_1000` for instance.
+    pub ccache: Option<&'a str>,
+    /// Key table: of a server its keys, of a client those that it gets tickets with.
+    pub keytab: Option<&'a str>,
+}
+
+/// A credential store's keys and values, as the library wants them.
+struct Places {
+    /// What the elements point to.
+    _values: Vec<CString>,
+    elements: Vec<KeyValue>,
+}
+
+impl Places {
+    fn new(named: &[(&'static CStr, Option<&str>)]) -> Result<Self, Error> {
+        let (mut values, mut elements) = (Vec::new(), Vec::new());
+        for (key, value) in named.iter().filter_map(|(key, value)| Some((key, (*value)?))) {
+            let value = CString::new(value)
+                .map_err(|_| Application::Option { name: "ccache or keytab", range: "a name without NUL" })?;
+            // The text stays where it is when its owner is moved into the list.
+            elements.push(KeyValue { key: key.as_ptr(), value: value.as_ptr() });
+            values.push(value);
+        }
+        Ok(Places { _values: values, elements })
+    }
+
+    fn set(&self) -> KeyValueSet {
+        KeyValueSet { count: self.elements.len() as Word, elements: self.elements.as_ptr() }
+    }
+}
+
+/// Credentials (`gss_cred_id_t`).
+pub struct Credentials {
+    pub(super) gss: &'static Functions,
+    pub(super) handle: Handle,
+}
+
+// SAFETY: credentials have no ties to a thread; MIT and Heimdal lock those that are shared, and here they have one owner.
+unsafe impl Send for Credentials {}
+
+impl Credentials {
+    /// Those of the name, or the default ones.
+    ///
+    /// # Errors
+    /// If there are none, or the library cannot look elsewhere than in the default place.
+    pub fn acquire(
+        side: Side,
+        speaking: Speaking,
+        name: Option<&Name>,
+        about: &str,
+        store: Store<'_>,
+    ) -> Result<Credentials, Error> {
+        let gss = required()?;
+        let usage = if side == Side::Client { INITIATE } else { ACCEPT };
+        let keytab_key = if side == Side::Client { c"client_keytab" } else { c"keytab" };
+        let places = Places::new(&[(CCACHE, store.ccache), (keytab_key, store.keytab)])?;
+        let mut mechanisms = OidSet { count: 1, elements: speaking.oid().pointer() };
+        let desired = name.map_or(ptr::null_mut(), |name| name.handle);
+        let mut found = Credentials { gss, handle: ptr::null_mut() };
+        let (mut minor, none) = (0, ptr::null_mut());
+        let major = if places.elements.is_empty() {
+            // SAFETY: the name is alive, the other pointers are to live variables; null pointers ask for nothing.
+            unsafe {
+                let acquire = gss.gss_acquire_cred;
+                acquire(&mut minor, desired, 0, &mut mechanisms, usage, &mut found.handle, none, ptr::null_mut())
+            }
+        } else {
+            let Some(acquire) = gss.gss_acquire_cred_from else {
+                return Err(Error::System("this GSS-API library knows of no ccache and keytab but its own"));
+            };
+            let found = &mut found.handle;
+            // SAFETY: as above; the set points into `places`, which lives until the end of this function.
+            unsafe {
+                acquire(&mut minor, desired, 0, &mut mechanisms, usage, &places.set(), found, none, ptr::null_mut())
+            }
+        };
+        Call { gss, side, doing: "looking for credentials", about }.check(major, minor)?;
+        Ok(found)
+    }
+
+    /// Whose they are, as a principal.
+    ///
+    /// # Errors
+    /// If the library does not know.
+    pub fn owner(&self) -> Result<String, Error> {
+        let call = Call { gss: self.gss, side: Side::Server, doing: "asking whose the credentials are", about: "" };
+        let mut owner = Name { gss: self.gss, handle: ptr::null_mut() };
+        let (mut minor, none) = (0, ptr::null_mut());
+        // SAFETY: the credentials are alive, the name is a live variable; null pointers ask for nothing.
+        let major = unsafe {
+            let inquire = self.gss.gss_inquire_cred;
+            inquire(&mut minor, self.handle, &mut owner.handle, none, ptr::null_mut(), ptr::null_mut())
+        };
+        call.check(major, minor)?;
+        owner.display(call)
+    }
+
+    /// Asks that contexts get no layer unless one is asked for; a library that cannot is left alone.
+    pub fn without_layers(&mut self) {
+        let (mut minor, mut empty) = (0, Buffer::EMPTY);
+        if let Some(set) = self.gss.gss_set_cred_option {
+            // SAFETY: the credentials are alive, the option is static and takes an empty value.
+            unsafe { set(&mut minor, &mut self.handle, raw::NO_CI_FLAGS.pointer(), &mut empty) };
+        }
+    }
+}
+
+impl Delegated for Credentials {
+    fn store(&self, ccache: &str) -> Result<(), Error> {
+        let store = self.gss.gss_store_cred_into.ok_or(CANNOT_STORE)?;
+        let places = Places::new(&[(CCACHE, Some(ccache))])?;
+        let (mut minor, any, anew, not_by_default) = (0, ptr::null_mut(), 1, 0);
+        // SAFETY: the credentials are alive; the set points into `places`; null pointers mean any, and ask for nothing.
+        let major = unsafe {
+            let (stored, usage) = (ptr::null_mut(), ptr::null_mut());
+            store(&mut minor, self.handle, INITIATE, any, anew, not_by_default, &places.set(), stored, usage)
+        };
+        let call = Call { gss: self.gss, side: Side::Server, doing: "storing credentials in", about: ccache };
+        call.check(major, minor).map_err(|failed| Application::Cache(failed.to_string()).into())
+    }
+}
+
+impl Drop for Credentials {
+    fn drop(&mut self) {
+        let mut minor = 0;
+        if !self.handle.is_null() {
+            // SAFETY: the credentials are the library's own and not released yet.
+            unsafe { (self.gss.gss_release_cred)(&mut minor, &mut self.handle) };
+        }
+    }
+}

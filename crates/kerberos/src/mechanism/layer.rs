@@ -1,0 +1,144 @@
+//! Which layer is used, and the layer itself.
+
+use crate::gssapi::SecurityContext;
+use authen_sasl_rust::config::Config;
+use authen_sasl_rust::contract::{LayerLimits, SecurityLayer};
+use authen_sasl_rust::error::{Error, PeerMisbehaved, Policy};
+use authen_sasl_rust::layer::FRAME;
+
+/// The bits of RFC 4752 §3.3.
+pub const NONE: u8 = 1;
+pub const INTEGRITY: u8 = 2;
+pub const CONFIDENTIALITY: u8 = 4;
+
+/// The longest frame whose length RFC 4752 could name, in three octets.
+pub const LONGEST: u32 = 0xFF_FFFF;
+/// The longest frame that is sent to a peer that has named no length.
+pub const MODEST: u32 = 65536;
+
+/// The most that a wrapped message is longer than its plaintext, in any enctype: two headers of 16 bytes,
+/// a confounder of 16 and a checksum of 24 (RFC 4121 §4.2.4, RFC 8009 §5), less in the old ones.
+const OVERHEAD: usize = 128;
+
+/// The strengths that may be reached, less what TLS gives already.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    least: u32,
+    most: u32,
+    integrity: bool,
+    confidentiality: bool,
+}
+
+impl Limits {
+    /// Where TLS is below and nobody asked for more, there is no layer: Active Directory refuses both at once.
+    pub fn of(config: &Config) -> Self {
+        let least = config.min_ssf.saturating_sub(config.external_ssf);
+        let tls_is_enough = config.max_ssf.is_none() && config.external_ssf > 0 && least == 0;
+        let most = if tls_is_enough { 0 } else { config.max_ssf().saturating_sub(config.external_ssf) };
+        let room = config.max_buf > 0;
+        Limits {
+            least,
+            most,
+            integrity: room && !config.no_integrity,
+            confidentiality: room && !config.no_integrity && !config.no_confidentiality,
+        }
+    }
+
+    /// True if there can be no layer at all.
+    pub fn forbid_layers(&self) -> bool {
+        self.most == 0 || !self.integrity
+    }
+
+    /// True if confidentiality may be asked for, before its strength is known.
+    pub fn may_encrypt(&self) -> bool {
+        self.confidentiality && self.most > 1
+    }
+
+    /// The layers that this context can have and these limits allow, as bits.
+    pub fn allowed(&self, strength: u32) -> u8 {
+        let fits = |ssf: u32| (self.least..=self.most).contains(&ssf);
+        let mut bits = 0;
+        for (bit, has) in [
+            (NONE, fits(0)),
+            (INTEGRITY, fits(1) && self.integrity),
+            (CONFIDENTIALITY, fits(strength) && self.confidentiality),
+        ] {
+            bits |= if has { bit } else { 0 };
+        }
+        bits
+    }
+}
+
+/// The strongest of these layers.
+///
+/// # Errors
+/// If there is none: both sides' limits do not meet.
+pub fn strongest(bits: u8) -> Result<u8, Error> {
+    [CONFIDENTIALITY, INTEGRITY, NONE].into_iter().find(|bit| bits & bit != 0).ok_or_else(|| {
+        Policy::Strength(
+            "no security layer is left by minssf, maxssf, externalssf, maxbuf, no_integrity and no_confidentiality of this side and by what the other side offers",
+        )
+        .into()
+    })
+}
+
+/// Messages through a context.
+pub struct Layer {
+    context: SecurityContext,
+    confidential: bool,
+    limits: LayerLimits,
+}
+
+impl Layer {
+    /// The layer of that bit; `None` for no layer. `sent` and `received` are the longest frames of either way.
+    ///
+    /// # Errors
+    /// If the peer's frames have no room for a single byte.
+    pub fn boxed(
+        context: SecurityContext,
+        bit: u8,
+        sent: u32,
+        received: u32,
+    ) -> Result<Option<Box<dyn SecurityLayer>>, Error> {
+        if bit == NONE {
+            return Ok(None);
+        }
+        let confidential = bit == CONFIDENTIALITY;
+        let max_plaintext = context.room_for(confidential, sent) as usize;
+        if max_plaintext == 0 {
+            return Err(Policy::Strength("the other side's frames are too short for a security layer").into());
+        }
+        let ssf = if confidential { context.strength() } else { 1 };
+        let limits = LayerLimits { ssf, max_plaintext, max_received: received as usize };
+        Ok(Some(Box::new(Layer { context, confidential, limits })))
+    }
+}
+
+impl SecurityLayer for Layer {
+    fn limits(&self) -> LayerLimits {
+        self.limits
+    }
+
+    fn room(&self, length: usize) -> usize {
+        length + OVERHEAD
+    }
+
+    fn encode(&mut self, buffer: &mut [u8], length: usize) -> Result<usize, Error> {
+        const TOO_LONG: Error = Error::System("a wrapped message is longer than any enctype makes it");
+        let frame = self.context.wrap(self.confidential, buffer.get(..length).ok_or(TOO_LONG)?)?;
+        buffer.get_mut(..frame.len()).ok_or(TOO_LONG)?.copy_from_slice(&frame);
+        Ok(frame.len())
+    }
+
+    fn decode(&mut self, frame: &mut [u8]) -> Result<usize, Error> {
+        let (plaintext, encrypted) = self.context.unwrap(frame)?;
+        let misbehaved = |rule| Error::misbehaved(FRAME, PeerMisbehaved::Rule(rule));
+        if self.confidential && !encrypted {
+            return Err(misbehaved("it is not encrypted, as was agreed on"));
+        }
+        // A frame is never shorter than what is in it.
+        let place = frame.get_mut(..plaintext.len()).ok_or_else(|| misbehaved("it holds more than its length"))?;
+        place.copy_from_slice(&plaintext);
+        Ok(plaintext.len())
+    }
+}

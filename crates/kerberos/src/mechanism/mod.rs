@@ -1,0 +1,219 @@
+//! Kerberos: GSSAPI (RFC 4752), GSS-SPNEGO (as Active Directory speaks it), GS2-KRB5 and GS2-KRB5-PLUS
+//! (RFC 5801). The work is the system's GSS-API library's, see [`crate::gssapi`].
+
+mod client;
+mod gs2;
+mod layer;
+mod server;
+
+use crate::gssapi::{self, Acceptor, Client, Credentials, Name, SecurityContext, Speaking, Store};
+use authen_sasl_rust::config::Config;
+use authen_sasl_rust::contract::{
+    Description, Established, Mechanism, Next, SecurityFlags, SecurityLayer, Setup, Side,
+};
+use authen_sasl_rust::error::{Error, Policy, Refused};
+
+const SECURITY: SecurityFlags = SecurityFlags::NOPLAINTEXT
+    .and(SecurityFlags::NOACTIVE)
+    .and(SecurityFlags::NOANONYMOUS)
+    .and(SecurityFlags::MUTUAL_AUTH)
+    .and(SecurityFlags::PASS_CREDENTIALS);
+
+/// A mechanism of Kerberos: it looks for the library and for credentials before it is chosen.
+pub struct Kerberos {
+    description: Description,
+    speaking: Speaking,
+    client: fn() -> Next,
+    server: fn() -> Next,
+}
+
+impl Mechanism for Kerberos {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn client(&'static self) -> Next {
+        (self.client)()
+    }
+
+    fn server(&'static self) -> Next {
+        (self.server)()
+    }
+
+    /// A client without a ticket and a server without keys are told here, so that the next mechanism of a list gets its turn.
+    fn unavailable_reason(&'static self, side: Side, setup: Setup<'_>) -> Option<String> {
+        unavailable_reason(self.speaking, side, setup.config)
+    }
+}
+
+const fn described(name: &'static str, rank: u8) -> Description {
+    Description { rank, security: SECURITY, carries_authzid: true, ..Description::new(name) }
+}
+
+/// GS2-KRB5-PLUS (RFC 5801).
+pub static GS2_KRB5_PLUS: Kerberos = Kerberos {
+    description: Description { binds: true, ..described("GS2-KRB5-PLUS", 84) },
+    speaking: Speaking::Kerberos,
+    client: gs2::client,
+    server: gs2::server,
+};
+/// GSSAPI (RFC 4752).
+pub static GSSAPI: Kerberos = Kerberos {
+    description: Description { max_ssf: 256, ..described("GSSAPI", 83) },
+    speaking: Speaking::Kerberos,
+    client: || client::begin(Dialect::Gssapi),
+    server: || server::begin(Dialect::Gssapi),
+};
+/// GSS-SPNEGO, as Active Directory speaks it.
+pub static GSS_SPNEGO: Kerberos = Kerberos {
+    description: Description { max_ssf: 256, carries_authzid: false, ..described("GSS-SPNEGO", 82) },
+    speaking: Speaking::Spnego,
+    client: || client::begin(Dialect::Spnego),
+    server: || server::begin(Dialect::Spnego),
+};
+/// GS2-KRB5 (RFC 5801).
+pub static GS2_KRB5: Kerberos = Kerberos {
+    description: described("GS2-KRB5", 81),
+    speaking: Speaking::Kerberos,
+    client: gs2::client,
+    server: gs2::server,
+};
+
+/// How the tokens are framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    /// RFC 4752: the layer is negotiated by messages of its own.
+    Gssapi,
+    /// The layer follows from the context's flags.
+    Spnego,
+}
+
+impl Dialect {
+    fn speaking(self) -> Speaking {
+        match self {
+            Dialect::Gssapi => Speaking::Kerberos,
+            Dialect::Spnego => Speaking::Spnego,
+        }
+    }
+}
+
+/// What is missing on this machine or connection.
+fn unavailable_reason(speaking: Speaking, side: Side, config: &Config) -> Option<String> {
+    if !gssapi::is_present() {
+        return Some(
+            "there is no GSS-API library: neither libgssapi_krb5.so.2 of MIT Kerberos (Debian: libgssapi-krb5-2) nor libgssapi.so.3 of Heimdal"
+                .into(),
+        );
+    }
+    if side == Side::Client && config.host.is_empty() {
+        return Some("the server's host name is not known (the second argument of client_new)".into());
+    }
+    credentials(side, speaking, config).err().map(|error| error.to_string())
+}
+
+/// The service's name in words and for the library.
+fn service(side: Side, config: &Config) -> Result<(String, Name), Error> {
+    let name = Name::of_service(side, &config.service, &config.host)?;
+    Ok((format!("{}@{}", config.service, config.host), name))
+}
+
+/// This side's credentials: of the `principal`, else a client's default ones, or a server's for the service.
+fn credentials(side: Side, speaking: Speaking, config: &Config) -> Result<Credentials, Error> {
+    let (about, name) = match (config.principal(), side) {
+        (Some(principal), _) => (format!("of {principal}"), Some(Name::of_principal(side, principal)?)),
+        (None, Side::Server) if !config.host.is_empty() => {
+            let (about, name) = service(side, config)?;
+            (format!("of {about}"), Some(name))
+        }
+        (None, _) => (String::new(), None),
+    };
+    let store = match side {
+        Side::Client => Store { ccache: config.ccache(), keytab: config.keytab() },
+        Side::Server => Store { ccache: None, keytab: config.keytab() },
+    };
+    let acquire = |speaking| Credentials::acquire(side, speaking, name.as_ref(), &about, store);
+    match acquire(speaking) {
+        // SPNEGO only says that it has found nothing; Kerberos says what is missing.
+        Err(error) if speaking == Speaking::Spnego => Err(acquire(Speaking::Kerberos).err().unwrap_or(error)),
+        result => result,
+    }
+}
+
+/// A server's context, to begin with.
+fn acceptor(speaking: Speaking, binding: Option<Vec<u8>>, config: &Config) -> Result<Acceptor, Error> {
+    let credentials = credentials(Side::Server, speaking, config)?;
+    let about = format!("{}@{}", config.service, config.host);
+    Acceptor::new(about, credentials, binding, config.delegated_ccache().is_some())
+}
+
+/// The context once it is complete, and the client, who must be somebody and must delegate where the server insists on it.
+fn accepted(acceptor: Acceptor, config: &Config) -> Result<(SecurityContext, Client), Error> {
+    let (context, client) = acceptor.finish();
+    if client.anonymous {
+        return Err(Refused::Anonymous.into());
+    }
+    let insists = config.delegated_ccache().is_some() && config.secflags.contains(SecurityFlags::PASS_CREDENTIALS);
+    if insists && client.delegated.is_none() {
+        return Err(Policy::NothingDelegated.into());
+    }
+    Ok((context, client))
+}
+
+/// A server's result.
+fn established(
+    client: Client,
+    last: Option<Vec<u8>>,
+    authzid: Option<String>,
+    layer: Option<Box<dyn SecurityLayer>>,
+) -> Established {
+    let delegated = client.delegated.map(|credentials| Box::new(credentials) as _);
+    Established { last, authcid: client.authcid, authzid, layer, delegated }
+}
+
+/// The channel binding of contexts that have no header to bind: the one that Active Directory asks for.
+fn end_point(config: &Config) -> Option<Vec<u8>> {
+    const KIND: &str = "tls-server-end-point";
+    let data = config.binding(KIND)?;
+    Some([KIND.as_bytes(), b":", data].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use authen_sasl_rust::contract::Abilities;
+    use authen_sasl_rust::session::Session;
+
+    /// Where the library or the credentials are missing, the negotiation says so, and the next one is taken.
+    #[test]
+    fn without_a_ticket_the_next_mechanism_is_taken() {
+        for side in [Side::Client, Side::Server] {
+            let mut session = Session::new(side, crate::registry());
+            session.config.abilities = Abilities(!Abilities::ACTS_AS_OTHER.0);
+            session.config.host = "localhost".into();
+            session.config.service = "ldap".into();
+            session.config.set("ccache", Some("FILE:/nonexistent/ccache")).unwrap();
+            session.config.set("keytab", Some("FILE:/nonexistent/keytab")).unwrap();
+            assert_eq!(session.negotiate("GSSAPI GSS-SPNEGO GS2-KRB5 PLAIN").unwrap().name, "PLAIN");
+            for mechanism in crate::MECHANISMS {
+                let refused = session.negotiate(mechanism.name).unwrap_err().to_string();
+                let reasons = [
+                    "there is no GSS-API library",
+                    "looking for credentials",
+                    "knows of no ccache and keytab but its own", // Heimdal 7
+                    "no channel binding data",
+                ];
+                assert!(reasons.iter().any(|reason| refused.contains(reason)), "{refused}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_must_know_the_host() {
+        if !gssapi::is_present() {
+            return; // the other test sees to that
+        }
+        let mut session = Session::new(Side::Client, crate::registry());
+        let refused = session.negotiate("GSSAPI").unwrap_err().to_string();
+        assert!(refused.contains("host name is not known"), "{refused}");
+    }
+}

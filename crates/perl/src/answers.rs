@@ -1,0 +1,235 @@
+//! The part of the C surface that carries questions to the application and its answers back; the rules
+//! are those of the module above.
+
+use authen_sasl_rust::contract::{Answer, Property, Question, TokenVerdict, Values};
+use authen_sasl_rust::error::Application;
+use authen_sasl_rust::secret::Secret;
+
+use super::{shielded, Handle, Slice, NONE};
+
+/// One value of a client's application.
+#[repr(C)]
+pub struct Value {
+    property: u32,
+    bytes: Slice,
+}
+
+/// A question, flattened; which fields count depends on `kind`.
+#[repr(C)]
+pub struct FlatQuestion {
+    kind: i32,
+    wanted: u32,
+    name: Slice,
+    authzid: Slice,
+    secret: Slice,
+    realm: Slice,
+    host: Slice,
+    port: Slice,
+    prompt: Slice,
+}
+
+/// The question that waits, flattened. Gives 0 if none does.
+///
+/// # Safety
+/// The module's rules; `out` is valid for writing.
+#[no_mangle]
+pub unsafe extern "C" fn asr_question_get(handle: *const Handle, out: *mut FlatQuestion) -> i32 {
+    shielded(0, || {
+        // SAFETY: the module's rules.
+        let session = unsafe { &(*handle).session };
+        let Some(question) = session.question() else { return 0 };
+        let mut flat = FlatQuestion {
+            kind: 0,
+            wanted: 0,
+            name: NONE,
+            authzid: NONE,
+            secret: NONE,
+            realm: NONE,
+            host: NONE,
+            port: NONE,
+            prompt: NONE,
+        };
+        match question {
+            Question::Values(properties) => {
+                flat.kind = 1;
+                flat.wanted = properties.iter().fold(0, |bits, p| bits | 1 << (*p as u8));
+                // The session refuses an authorization identity that the mechanism cannot send, so it must know.
+                if session.mechanism().is_some_and(|mechanism| !mechanism.carries_authzid) {
+                    flat.wanted |= 1 << (Property::Authzid as u8);
+                }
+            }
+            Question::Realm { offered } => {
+                flat.kind = 2;
+                flat.wanted = u32::try_from(offered.len()).unwrap_or(0);
+            }
+            Question::CheckPassword { authcid, authzid, password } => {
+                flat.kind = 3;
+                flat.name = Slice::of(authcid.as_bytes());
+                flat.authzid = Slice::of_text(authzid.as_deref());
+                flat.secret = Slice::of(password.expose());
+                flat.realm = Slice::of_text(session.config.realm());
+            }
+            Question::Credentials { authcid, authzid, realm, .. } => {
+                flat.kind = 4;
+                flat.name = Slice::of(authcid.as_bytes());
+                flat.authzid = Slice::of_text(authzid.as_deref());
+                flat.realm = Slice::of_text(realm.as_deref().or(session.config.realm()));
+            }
+            Question::Authorize { authcid, authzid, realm } => {
+                flat.kind = 5;
+                flat.name = Slice::of(authcid.as_bytes());
+                flat.authzid = Slice::of(authzid.as_bytes());
+                flat.realm = Slice::of_text(realm.as_deref());
+            }
+            Question::Token { token, user, host, port } => {
+                flat.kind = 6;
+                flat.name = Slice::of_text(user.as_deref());
+                flat.secret = Slice::of(token.expose());
+                flat.host = Slice::of_text(host.as_deref());
+                flat.port = Slice::of_text(port.as_deref());
+            }
+            Question::Challenge { challenge, prompt, echo } => {
+                flat.kind = 8;
+                flat.wanted = u32::from(*echo);
+                flat.name = Slice::of(challenge.as_bytes());
+                flat.prompt = Slice::of(prompt.as_bytes());
+            }
+            Question::Canonicalize { authzid, name, realm } => {
+                flat.kind = 7;
+                flat.wanted = u32::from(*authzid);
+                flat.name = Slice::of(name.as_bytes());
+                flat.realm = Slice::of_text(realm.as_deref());
+            }
+        }
+        // SAFETY: the module's rules.
+        unsafe { out.write(flat) };
+        1
+    })
+}
+
+/// The realm at `index` of those that the waiting question offers.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_offered_realm(handle: *const Handle, index: u32) -> Slice {
+    shielded(NONE, || {
+        // SAFETY: the module's rules.
+        match unsafe { &(*handle).session }.question() {
+            Some(Question::Realm { offered }) => Slice::of_text(offered.get(index as usize).map(String::as_str)),
+            _ => NONE,
+        }
+    })
+}
+
+/// Answers the values of a client.
+///
+/// # Safety
+/// The module's rules; `values` points to `count` of them.
+#[no_mangle]
+pub unsafe extern "C" fn asr_answer_values(handle: *mut Handle, values: *const Value, count: usize) -> i32 {
+    const PROPERTIES: [Property; 9] = [
+        Property::Authcid,
+        Property::Authzid,
+        Property::Password,
+        Property::Realm,
+        Property::Token,
+        Property::Host,
+        Property::Port,
+        Property::ServName,
+        Property::Identity,
+    ];
+    // SAFETY: the module's rules.
+    let (handle, given) = unsafe { (&mut *handle, std::slice::from_raw_parts(values, count)) };
+    let mut values = Values::default();
+    for value in given {
+        // SAFETY: the module's rules.
+        if let (Some(property), Some(bytes)) = (PROPERTIES.get(value.property as usize), unsafe { value.bytes.bytes() })
+        {
+            values.push(*property, Secret::new(bytes));
+        }
+    }
+    handle.run(|session, world| session.answer(Answer::Values(values), world))
+}
+
+/// Answers a realm or a canonical name; absent declines.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_answer_text(handle: *mut Handle, text: Slice) -> i32 {
+    // SAFETY: the module's rules.
+    let (handle, text) = unsafe { (&mut *handle, text.name()) };
+    handle.run(|session, world| match text {
+        Ok(text) => session.answer(Answer::Text(text), world),
+        Err(error) => session.abort(error),
+    })
+}
+
+/// Answers yes or no.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_answer_verdict(handle: *mut Handle, verdict: i32) -> i32 {
+    // SAFETY: the module's rules.
+    let handle = unsafe { &mut *handle };
+    handle.run(|session, world| session.answer(Answer::Verdict(verdict != 0), world))
+}
+
+/// Answers a password or stored key; absent for an unknown user.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_answer_credential(handle: *mut Handle, credential: Slice) -> i32 {
+    // SAFETY: the module's rules.
+    let (handle, credential) = unsafe { (&mut *handle, credential.bytes().map(Secret::new)) };
+    handle.run(|session, world| session.answer(Answer::Credential(credential), world))
+}
+
+/// Answers a reference that is no stored key.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_answer_no_key(handle: *mut Handle) -> i32 {
+    let fault = Application::Callback {
+        name: "getsecret".into(),
+        reason: "returned a reference that is no stored key of SCRAM, \
+            a hash of mechanism, iterations, salt, stored_key and server_key"
+            .into(),
+    };
+    // SAFETY: the module's rules.
+    let handle = unsafe { &mut *handle };
+    handle.run(|session, world| session.answer_unusable(fault.into(), world))
+}
+
+/// Answers whose a token is; without an identity it is refused with the other three.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_answer_token(
+    handle: *mut Handle,
+    identity: Slice,
+    status: Slice,
+    scope: Slice,
+    openid_configuration: Slice,
+) -> i32 {
+    // SAFETY: the module's rules.
+    let (handle, identity, status, scope, openid_configuration) =
+        unsafe { (&mut *handle, identity.name(), status.text(), scope.text(), openid_configuration.text()) };
+    handle.run(|session, world| {
+        let verdict = match identity {
+            Err(error) => return session.abort(error),
+            Ok(Some(authcid)) if !authcid.is_empty() => TokenVerdict::Accepted { authcid },
+            Ok(_) => TokenVerdict::Rejected {
+                status: status.unwrap_or_else(|| "invalid_token".into()),
+                scope,
+                openid_configuration,
+            },
+        };
+        session.answer(Answer::Token(verdict), world)
+    })
+}

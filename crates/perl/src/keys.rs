@@ -1,0 +1,98 @@
+//! The part of the C surface that makes stored keys and remembers derived ones; the rules are those of the module above.
+
+use std::sync::Arc;
+
+use authen_sasl_rust::contract::Side;
+use authen_sasl_rust::error::{Application, Error};
+use authen_sasl_rust::secret::Secret;
+use authen_sasl_rust::store::keys::KeyMemory;
+use authen_sasl_rust::store::verifier::{self, Spelling};
+
+use super::{shielded, Handle, Slice, DEFECT};
+
+/// Makes a stored key. `mechanism` and `spelling` as in [`verifier::make_text`] and [`Spelling::find`]. Gives 1 and the text, or 0
+/// and the reason, lent through `out`.
+///
+/// # Safety
+/// The module's rules; the text is freed by [`asr_text_free`].
+#[no_mangle]
+pub unsafe extern "C" fn asr_make_verifier(
+    mechanism: Slice,
+    password: Slice,
+    salt: Slice,
+    iterations: u32,
+    spelling: Slice,
+    out: *mut Slice,
+    owner: *mut *mut String,
+) -> i32 {
+    // SAFETY: the module's rules.
+    let (mechanism, password, salt, spelling) =
+        unsafe { (mechanism.text(), password.text(), salt.bytes(), spelling.text()) };
+    let password = Secret::from(password.unwrap_or_default());
+    let made = shielded(Err(Error::System(DEFECT)), || {
+        let spelling = Spelling::find(&spelling.unwrap_or_default())
+            .ok_or(Application::Option { name: "spelling", range: "rfc5803, postgresql, dovecot or gsasl" })?;
+        let (mechanism, password) =
+            (mechanism.as_deref().unwrap_or_default(), password.expose_str().unwrap_or_default());
+        verifier::make_text(mechanism, password, salt, iterations, spelling)
+    });
+    let (ok, text) = match made {
+        Ok(text) => (1, text),
+        Err(error) => (0, error.to_string()),
+    };
+    let text = Box::new(text);
+    // SAFETY: the module's rules.
+    unsafe {
+        out.write(Slice::of(text.as_bytes()));
+        owner.write(Box::into_raw(text));
+    }
+    ok
+}
+
+/// True if the mechanism would gain by a memory of derived keys.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_wants_keys(handle: *const Handle) -> i32 {
+    shielded(0, || {
+        // SAFETY: the module's rules.
+        let session = unsafe { &(*handle).session };
+        i32::from(session.side() == Side::Client && session.mechanism().is_some_and(|m| m.derives_keys))
+    })
+}
+
+/// Makes a memory of derived keys.
+#[no_mangle]
+pub extern "C" fn asr_keys_new() -> *const KeyMemory {
+    shielded(std::ptr::null(), || Arc::into_raw(Arc::new(KeyMemory::default())))
+}
+
+/// Frees a memory of derived keys; handles that use it keep it alive.
+///
+/// # Safety
+/// It came from [`asr_keys_new`], and is not used again.
+#[no_mangle]
+pub unsafe extern "C" fn asr_keys_free(keys: *const KeyMemory) {
+    shielded((), || {
+        // SAFETY: it came from Arc::into_raw.
+        drop(unsafe { Arc::from_raw(keys) });
+    });
+}
+
+/// Lets the handle use a memory of derived keys.
+///
+/// # Safety
+/// The module's rules; `keys` came from [`asr_keys_new`].
+#[no_mangle]
+pub unsafe extern "C" fn asr_use_keys(handle: *mut Handle, keys: *const KeyMemory) {
+    shielded((), || {
+        // SAFETY: the count is raised before it is owned once more.
+        let keys = unsafe {
+            Arc::increment_strong_count(keys);
+            Arc::from_raw(keys)
+        };
+        // SAFETY: the module's rules.
+        unsafe { (*handle).keys = Some(keys) };
+    });
+}

@@ -1,0 +1,349 @@
+//! The C surface that `Rust.xs` links; `ffi.h` beside this file is its other half.
+//!
+//! Rules, the same for every function: the handle is not null and not in use by another thread;
+//! slices that come in are valid for the call; slices that go out belong to the handle and are valid
+//! until the next call that changes it, so C copies at once. No call runs Perl code, and no panic
+//! leaves (xt/surface.t reads each function): it becomes a failure of the exchange, or a value that
+//! does no harm. Here is the exchange itself; the other parts of the surface are in the modules below.
+#![allow(unsafe_code)]
+
+mod accounts;
+mod answers;
+mod choice;
+mod cyrus;
+mod keys;
+mod layer;
+mod plugins;
+mod properties;
+mod slice;
+
+use std::ffi::c_int;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::Arc;
+
+use authen_sasl_cyrus_host::journal;
+use authen_sasl_rust::contract::{Abilities, Side, World};
+use authen_sasl_rust::error::{Application, Error, Failure, Misuse};
+use authen_sasl_rust::layer::lock;
+use authen_sasl_rust::session::{Outcome, Session};
+use authen_sasl_rust::store::keys::KeyMemory;
+use authen_sasl_rust::world::{process_lookups, process_salt_key, OsRandom};
+
+use choice::choose;
+use slice::{Slice, NONE};
+
+const DEFECT: &str = "internal error: a defect of this library, please report it";
+
+/// What one Perl object owns.
+pub struct Handle {
+    session: Session,
+    /// The caller's list of mechanisms, for a second choice when a property has changed.
+    list: Box<str>,
+    stale: bool,
+    /// The caller picked the mechanism itself: it stays.
+    picked: bool,
+    keys: Option<Arc<KeyMemory>>,
+    /// Text lent to C.
+    text: Box<str>,
+    /// A misuse, or another error that is no failure of the exchange.
+    notice: Option<Error>,
+    /// The log knows what is wrong with the user's stored secret.
+    fault_logged: bool,
+}
+
+/// SASL_LOG_ERR of sasl.h.
+const LOG_ERROR: c_int = 1;
+
+/// The result of `work`, or of a panic in it `fallback`: a panic must not reach C.
+fn shielded<T>(fallback: T, work: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+        // The payload's own destructor may panic too.
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)));
+        fallback
+    })
+}
+
+impl Handle {
+    /// Runs `work` on the session with the world lent to it; a panic fails the exchange.
+    fn run(&mut self, work: impl FnOnce(&mut Session, &mut World<'_>) -> Outcome) -> i32 {
+        self.notice = None;
+        let keys = self.keys.clone();
+        let session = &mut self.session;
+        let result = shielded(None, || {
+            let mut random = OsRandom;
+            let mut world = World {
+                random: &mut random,
+                keys: keys.as_deref().map(|k| k as _),
+                salt_key: process_salt_key(),
+                lookups: process_lookups(),
+            };
+            Some(work(session, &mut world))
+        });
+        self.log_fault();
+        let outcome = result.unwrap_or_else(|| {
+            self.session.reset();
+            self.session.abort(Error::System(DEFECT))
+        });
+        if outcome == Outcome::Busy {
+            self.notice = Some(Error::Misuse(Misuse::Busy));
+        }
+        outcome as i32
+    }
+
+    /// What is wrong with what is stored of a user is told at once: the exchange may never end.
+    fn log_fault(&mut self) {
+        let session = &self.session;
+        let logged = session.fault().is_some();
+        if let (Some(fault), false) = (session.fault(), self.fault_logged) {
+            let (mechanism, user) = (session.mechanism().map_or("", |m| m.name), session.claimed_user());
+            let user: String = user.unwrap_or_default().escape_debug().collect();
+            shielded((), || journal::log()(LOG_ERROR, &format!("{mechanism} server: user '{user}': {fault}")));
+        }
+        self.fault_logged = logged;
+    }
+
+    fn lend(&mut self, text: String) -> Slice {
+        self.text = text.into();
+        Slice::of(self.text.as_bytes())
+    }
+
+    /// Why the security layer has ended, if it has.
+    fn broken(&self) -> Option<Failure> {
+        self.session.layer().and_then(|layer| lock(layer).failure())
+    }
+
+    /// Something of the error that [`asr_error`] tells, if there is one.
+    fn of_error<T>(&self, read: impl Fn(&Error) -> T) -> Option<T> {
+        let broken = self.broken();
+        let failure = self.session.failure().or(broken.as_ref());
+        failure.map(|failure| &failure.error).or(self.notice.as_ref()).map(read)
+    }
+}
+
+/// The module was loaded: what its threads and forks must share is made.
+#[no_mangle]
+pub extern "C" fn asr_loaded() {
+    shielded((), || {
+        process_salt_key();
+    });
+}
+
+/// Makes a handle; `side` 0 is a client.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_new(side: i32, service: Slice, host: Slice, abilities: u32) -> *mut Handle {
+    shielded(std::ptr::null_mut(), || {
+        // SAFETY: the module's rules.
+        let (service, host) = unsafe { (service.text(), host.text()) };
+        let mut session = Session::new(if side == 0 { Side::Client } else { Side::Server }, plugins::registry());
+        session.config.service = service.unwrap_or_default().into();
+        session.config.host = host.unwrap_or_default().into();
+        session.config.abilities = Abilities(abilities);
+        Box::into_raw(Box::new(Handle {
+            session,
+            list: "".into(),
+            stale: false,
+            picked: false,
+            keys: None,
+            text: "".into(),
+            notice: None,
+            fault_logged: false,
+        }))
+    })
+}
+
+/// Frees a handle.
+///
+/// # Safety
+/// The module's rules; the handle is not used again.
+#[no_mangle]
+pub unsafe extern "C" fn asr_free(handle: *mut Handle) {
+    // SAFETY: it came from Box::into_raw in asr_new.
+    shielded((), || drop(unsafe { Box::from_raw(handle) }));
+}
+
+/// Begins an exchange.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_start(handle: *mut Handle, initial: Slice) -> i32 {
+    // SAFETY: the module's rules.
+    let (handle, initial) = unsafe { (&mut *handle, initial.bytes()) };
+    if handle.stale && !handle.picked {
+        handle.stale = false;
+        if let Err(error) = shielded(Err(Error::System(DEFECT)), || choose(handle)) {
+            handle.session.reset();
+            return handle.session.abort(error) as i32;
+        }
+    }
+    let list = &handle.list;
+    if handle.session.side() == Side::Server {
+        // A property may have changed what the list comes to.
+        shielded((), || handle.session.offer(list));
+    }
+    handle.run(|session, world| session.start(initial, world))
+}
+
+/// Takes the peer's next message.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_step(handle: *mut Handle, received: Slice) -> i32 {
+    // SAFETY: the module's rules.
+    let (handle, received) = unsafe { (&mut *handle, received.bytes().unwrap_or_default()) };
+    handle.run(|session, world| session.step(received, world))
+}
+
+/// A start or step came while a callback owes an answer: reported, and nothing else changes.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_busy(handle: *mut Handle) {
+    shielded((), || {
+        // SAFETY: the module's rules.
+        unsafe { (*handle).notice = Some(Error::Misuse(Misuse::Busy)) };
+    });
+}
+
+/// Ends the exchange because the callback `name` could not answer. `kind` says what it is, or what it returned: `a string`, `an array reference`.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_abort(handle: *mut Handle, why: i32, name: Slice, kind: Slice) -> i32 {
+    // SAFETY: the module's rules.
+    let (handle, name, kind) = unsafe { (&mut *handle, name.text(), kind.text().unwrap_or_default()) };
+    let reason = match why {
+        0 => "died or was left without returning".into(),
+        1 => format!("is {kind}; a string, a code reference, or an array that begins with one was expected"),
+        2 => format!("is {kind}; a code reference, or an array that begins with one was expected"),
+        3 => "neither called its continuation nor kept it".into(),
+        4 => format!("returned {kind} where a plain value was expected"),
+        _ => "kept its continuation to answer later, and server_start or server_step was given none".into(),
+    };
+    let error = Application::Callback { name: name.unwrap_or_default().into(), reason };
+    handle.run(|session, _| session.abort(error.into()))
+}
+
+/// The peer has ended the exchange, or is gone.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_abandon(handle: *mut Handle) -> i32 {
+    // SAFETY: the module's rules.
+    let handle = unsafe { &mut *handle };
+    handle.run(|session, _| session.abandon())
+}
+
+/// The message for the peer; absent where there is none.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_message(handle: *const Handle) -> Slice {
+    shielded(NONE, || {
+        // SAFETY: the module's rules.
+        let session = unsafe { &(*handle).session };
+        if session.message_absent() {
+            NONE
+        } else {
+            Slice::of(session.message())
+        }
+    })
+}
+
+/// The message was copied and is not needed again.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_sent(handle: *mut Handle) {
+    shielded((), || {
+        // SAFETY: the module's rules.
+        unsafe { &mut *handle }.session.message_sent();
+    });
+}
+
+/// What went wrong; absent while all is well.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_error(handle: *mut Handle) -> Slice {
+    // SAFETY: the module's rules.
+    let handle = unsafe { &mut *handle };
+    shielded(Slice::of(DEFECT.as_bytes()), || {
+        let broken = handle.broken();
+        let text = match (handle.session.failure().or(broken.as_ref()), &handle.notice) {
+            (Some(failure), _) => failure.to_string(),
+            (None, Some(error)) => format!("{error} ({})", error.code().name()),
+            (None, None) => return NONE,
+        };
+        handle.lend(text)
+    })
+}
+
+/// 0, or the negative SASL_* number.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_code(handle: *const Handle) -> i32 {
+    shielded(Error::System(DEFECT).code() as i32, || {
+        // SAFETY: the module's rules.
+        let handle = unsafe { &*handle };
+        handle.of_error(|error| error.code() as i32).unwrap_or(0)
+    })
+}
+
+/// 1 if nobody was judged ([`Error::is_unavailable`]): no failure of the peer's.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_unavailable(handle: *const Handle) -> i32 {
+    shielded(1, || {
+        // SAFETY: the module's rules.
+        let handle = unsafe { &*handle };
+        i32::from(handle.of_error(Error::is_unavailable).unwrap_or(false))
+    })
+}
+
+/// Bit 0: the peer's next message is needed. Bit 1: this side has succeeded.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_status(handle: *const Handle) -> i32 {
+    shielded(0, || {
+        // SAFETY: the module's rules.
+        let handle = unsafe { &*handle };
+        let session = &handle.session;
+        i32::from(session.need_step()) | i32::from(session.is_success() && handle.broken().is_none()) << 1
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_fails_the_exchange_and_goes_no_further() {
+        // SAFETY: null slices, and a handle that is used by this thread alone.
+        unsafe {
+            let handle = asr_new(0, NONE, NONE, 0);
+            assert_eq!(asr_unavailable(handle), 0);
+            assert_eq!((*handle).run(|_, _| panic!("a defect")), Outcome::Failed as i32);
+            assert_eq!(asr_unavailable(handle), 1);
+            assert!(asr_error(handle).text().unwrap_or_default().contains("internal error"));
+            assert_eq!(asr_status(handle), 0);
+            asr_free(handle);
+        }
+    }
+}
