@@ -42,7 +42,7 @@ impl Drop for Folder {
 
 /// Compiles a C source of this folder; libsasl2-dev has the headers.
 pub fn compile(source: &str, to: &Path, options: &[&str]) {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plugin/tests").join(source);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests").join(source);
     let built = Command::new("cc").arg("-g").arg("-o").arg(to).arg(source).args(options).output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
 }
