@@ -1,5 +1,6 @@
 //! Bytes that are wiped when dropped, compare in constant time, and never print.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use subtle::ConstantTimeEq;
@@ -55,6 +56,16 @@ impl From<Vec<u8>> for Secret {
 impl From<String> for Secret {
     fn from(text: String) -> Self {
         Secret::from(text.into_bytes())
+    }
+}
+
+impl From<Cow<'_, str>> for Secret {
+    /// A text that was made for this, as preparation makes one, is taken over; another one's is copied.
+    fn from(text: Cow<'_, str>) -> Self {
+        match text {
+            Cow::Owned(text) => Secret::from(text),
+            Cow::Borrowed(text) => Secret::new(text.as_bytes()),
+        }
     }
 }
 

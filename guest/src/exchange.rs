@@ -9,7 +9,7 @@ use authen_sasl_rust::config::{ChannelBinding, FRAME_LIMIT};
 use authen_sasl_rust::contract::{CredentialKind, Side, World};
 use authen_sasl_rust::error::Error;
 use authen_sasl_rust::session::{Outcome, Session};
-use authen_sasl_rust::world::{process_lookups, process_salt_key, OsRandom};
+use authen_sasl_rust::world::OsRandom;
 use saslplug::{disposition, Binding};
 
 use crate::host::c_text;
@@ -89,10 +89,7 @@ impl<T> Exchange<T> {
 
     /// Runs `work` on the session with the world lent to it.
     pub fn run(&mut self, work: impl FnOnce(&mut Session, &mut World<'_>) -> Outcome) -> Outcome {
-        let mut random = OsRandom;
-        let mut world =
-            World { random: &mut random, keys: None, salt_key: process_salt_key(), lookups: process_lookups() };
-        work(&mut self.session, &mut world)
+        work(&mut self.session, &mut World::of_process(&mut OsRandom, None))
     }
 
     /// Hands the session's message out, if it has one.

@@ -165,16 +165,5 @@ pub fn carriable(what: &'static str, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Stores the value of a key that may occur once.
-///
-/// # Errors
-/// [`Malformed::Duplicate`].
-pub fn once<'a>(slot: &mut Option<&'a str>, key: &'static str, value: &'a str) -> Result<(), Malformed> {
-    match slot.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(Malformed::Duplicate(key)),
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use crate::contract::{
     Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, State, Stateless, Step,
 };
 use crate::error::{Application, Error, Malformed, PeerMisbehaved};
+use crate::wire::fields::once;
 use crate::wire::{gs2, json, kvpairs};
 
 use super::bearer;
@@ -109,9 +110,9 @@ impl State for AwaitMessage {
                 return Err(malformed(Malformed::Character("a value")));
             }
             match key {
-                "auth" => bearer::once(&mut auth, "auth", value),
-                "host" => bearer::once(&mut host, "host", value),
-                "port" => bearer::once(&mut port, "port", value),
+                "auth" => once(&mut auth, "auth", value),
+                "host" => once(&mut host, "host", value),
+                "port" => once(&mut port, "port", value),
                 // RFC 7628 §3.1: unknown keys are ignored.
                 _ => Ok(()),
             }

@@ -5,6 +5,7 @@ use crate::contract::{
     Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, State, Stateless, Step,
 };
 use crate::error::{Error, Malformed};
+use crate::wire::fields::once;
 use crate::wire::{json, kvpairs};
 
 use super::bearer;
@@ -58,8 +59,8 @@ impl State for AwaitMessage {
         let (mut user, mut auth) = (None, None);
         for pair in kvpairs::Pairs::new(bytes) {
             match pair.map_err(malformed)? {
-                ("user", value) if auth.is_none() => bearer::once(&mut user, "user", value),
-                ("auth", value) if user.is_some() => bearer::once(&mut auth, "auth", value),
+                ("user", value) if auth.is_none() => once(&mut user, "user", value),
+                ("auth", value) if user.is_some() => once(&mut auth, "auth", value),
                 // The documentation knows these two keys in this order alone.
                 _ => Err(Malformed::Expected("user= and then auth=")),
             }

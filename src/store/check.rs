@@ -1,6 +1,5 @@
 //! Is a password the one that is stored, and can a mechanism compute with what is stored?
 
-use std::borrow::Cow;
 use std::hint::black_box;
 
 use crate::contract::{CredentialKind, Lookups};
@@ -46,10 +45,7 @@ pub fn fits_unknown(kind: CredentialKind, lookups: &dyn Lookups) -> Result<(), E
 pub fn prepared_password(password: &[u8]) -> Result<Secret, Error> {
     let unusable = |reason| Error::from(Application::Unusable { what: "password that getsecret gave", reason });
     let text = std::str::from_utf8(password).map_err(|_| unusable("is not valid UTF-8"))?;
-    Ok(match saslprep::query(text).map_err(|refused| unusable(refused.reason()))? {
-        Cow::Owned(prepared) => Secret::from(prepared),
-        Cow::Borrowed(_) => Secret::new(password),
-    })
+    Ok(saslprep::query(text).map_err(|refused| unusable(refused.reason()))?.into())
 }
 
 /// Is `password`, as received, the one that `stored` was made of? `None` is an unknown user. A plain password and an
@@ -121,10 +117,7 @@ fn same(a: &Secret, b: &Secret) -> bool {
 
 /// Prepared with SASLprep; `None` where that cannot be.
 fn prepared(password: &Secret) -> Option<Secret> {
-    Some(match saslprep::query(password.expose_str()?).ok()? {
-        Cow::Owned(text) => Secret::from(text),
-        Cow::Borrowed(_) => password.clone(),
-    })
+    saslprep::query(password.expose_str()?).ok().map(Secret::from)
 }
 
 /// The password of a user, for the mechanisms that compute with the password itself, and true; for an unknown user, or one

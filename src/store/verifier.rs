@@ -9,8 +9,6 @@
 //! the salted password, which is not needed and not kept. What begins like one of these and is
 //! malformed is an error, never a password: else its text would be a way in.
 
-use std::borrow::Cow;
-
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
 use zeroize::Zeroizing;
@@ -20,7 +18,7 @@ use crate::crypto::hash::Hash;
 use crate::crypto::scram::{parse_mechanism_name, Keys};
 use crate::error::{Application, Error};
 use crate::secret::Secret;
-use crate::wire::saslprep;
+use crate::wire::saslprep::{self, Unprepared};
 use crate::wire::scram::{base64, number, SALT_LIMIT};
 use crate::world::OsRandom;
 
@@ -101,11 +99,8 @@ impl Verifier {
         if iterations == 0 || iterations > i32::MAX as u32 {
             return Err(Application::Number { name: "iterations", least: 1, most: i32::MAX as u32 }.into());
         }
-        let password = match saslprep::stored(password) {
-            Ok(Cow::Owned(prepared)) => Secret::from(prepared),
-            Ok(Cow::Borrowed(prepared)) => Secret::new(prepared.as_bytes()),
-            Err(refused) => return Err(Application::Unusable { what: "password", reason: refused.reason() }.into()),
-        };
+        let unusable = |refused: Unprepared| Application::Unusable { what: "password", reason: refused.reason() };
+        let password = Secret::from(saslprep::stored(password).map_err(unusable)?);
         let keys = Keys::derive(hash, password.expose(), salt, iterations);
         let keys = Secret::from([&*keys.stored, &*keys.server].concat());
         Ok(Verifier { hash, iterations, salt: salt.into(), keys })

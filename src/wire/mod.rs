@@ -1,6 +1,7 @@
 //! Parsing and printing, each the other's inverse.
 
 pub mod digest;
+pub mod fields;
 pub mod gs2;
 pub mod hex;
 pub mod json;

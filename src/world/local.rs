@@ -34,6 +34,13 @@ pub fn process_salt_key() -> &'static [u8] {
     KEY.get().map_or(&[], Secret::expose)
 }
 
+impl<'w> World<'w> {
+    /// A world with what all connections of a process share: [`process_salt_key`] and [`process_lookups`].
+    pub fn of_process(random: &'w mut dyn Random, keys: Option<&'w dyn DerivedKeys>) -> Self {
+        World { random, keys, salt_key: process_salt_key(), lookups: process_lookups() }
+    }
+}
+
 /// The memory of [`Lookups`] that all connections of a process share.
 pub fn process_lookups() -> &'static LookupMemory {
     static LOOKUPS: LookupMemory = LookupMemory::new();

@@ -27,7 +27,7 @@ use authen_sasl_rust::error::{Application, Error, Failure, Misuse};
 use authen_sasl_rust::layer::lock;
 use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::store::keys::KeyMemory;
-use authen_sasl_rust::world::{process_lookups, process_salt_key, OsRandom};
+use authen_sasl_rust::world::{process_salt_key, OsRandom};
 
 use choice::choose;
 use slice::{Slice, NONE};
@@ -71,12 +71,7 @@ impl Handle {
         let session = &mut self.session;
         let result = shielded(None, || {
             let mut random = OsRandom;
-            let mut world = World {
-                random: &mut random,
-                keys: keys.as_deref().map(|k| k as _),
-                salt_key: process_salt_key(),
-                lookups: process_lookups(),
-            };
+            let mut world = World::of_process(&mut random, keys.as_deref().map(|keys| keys as _));
             Some(work(session, &mut world))
         });
         self.log_fault();

@@ -5,6 +5,7 @@
 
 use crate::error::{Error, Malformed, PeerMisbehaved};
 use crate::wire::digest::{self, Directive, Directives, Printer};
+use crate::wire::fields::once;
 use crate::wire::hex;
 
 use super::protection::{self, Offer, Protection};
@@ -241,14 +242,6 @@ struct Name {
 impl Name {
     fn as_slice(&self) -> &[u8] {
         &self.bytes[..self.length]
-    }
-}
-
-/// Fills a slot that must be filled once at most.
-fn once<T>(slot: &mut Option<T>, name: &'static str, value: T) -> Result<(), Malformed> {
-    match slot.replace(value) {
-        None => Ok(()),
-        Some(_) => Err(Malformed::Duplicate(name)),
     }
 }
 

@@ -54,7 +54,7 @@ impl State for AwaitValues {
         let mut values = event.values()?;
         let authzid = values.text(Property::Authzid)?.filter(|name| !name.is_empty());
         let authcid = values.require_text(Property::Authcid)?;
-        let password = prepared_password(values.require(Property::Password)?)?;
+        let password = prepared_password(&values.require(Property::Password)?)?;
         if authzid.as_deref().is_some_and(|name| name.contains('\0')) {
             return Err(unusable("authorization identity", "holds a NUL character (RFC 5802 section 7)"));
         }
@@ -90,15 +90,12 @@ fn flag(config: &Config, plus: bool) -> Result<Flag<'_>, Error> {
     }
 }
 
-fn prepared_password(password: Secret) -> Result<Secret, Error> {
+fn prepared_password(password: &Secret) -> Result<Secret, Error> {
     if password.is_empty() {
         return Err(Application::Empty("password").into());
     }
     let Some(text) = password.expose_str() else { return Err(unusable("password", "is not valid UTF-8")) };
-    match saslprep::query(text).map_err(|refused| unusable("password", refused.reason()))? {
-        Cow::Owned(prepared) => Ok(Secret::from(prepared)),
-        Cow::Borrowed(_) => Ok(password),
-    }
+    Ok(saslprep::query(text).map_err(|refused| unusable("password", refused.reason()))?.into())
 }
 
 fn unusable(what: &'static str, reason: &'static str) -> Error {
