@@ -61,9 +61,7 @@ impl LiveConfig {
 
     /// Lends the core its world for one call, and wipes the stack that the call used.
     pub fn with_world<R>(&self, call: impl FnOnce(&mut World<'_>) -> R) -> R {
-        wiping_stack(|| {
-            call(&mut World { lookups: &self.lookups, ..World::of_process(&mut OsRandom, None) })
-        })
+        wiping_stack(|| call(&mut World { lookups: &self.lookups, ..World::of_process(&mut OsRandom, None) }))
     }
 }
 
