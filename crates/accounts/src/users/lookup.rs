@@ -1,47 +1,19 @@
 //! Look-ups, which do not show who is unknown.
 
-use super::table::{Entry, Shape, Users, NAME_LIMIT};
+use super::table::{Entry, Users, NAME_LIMIT};
+use super::usual::Shape;
 use authen_sasl_rust::contract::{CredentialKind, Description};
 use authen_sasl_rust::crypto::hash::Hash;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::verifier::{Spelling, Verifier};
 use authen_sasl_rust::wire::saslprep;
 
-/// How unknown users look: as most of the known ones do.
-#[derive(Debug, Default)]
-pub(super) struct Usual {
-    /// For SCRAM, for each hash that anybody has.
-    of_hash: Vec<Shape>,
-    /// For mechanisms that carry passwords, which are compared with the user's first stored key.
-    first: Option<Shape>,
-}
-
-impl Usual {
-    pub(super) fn of(users: &Users) -> Self {
-        let shape = |at: &usize| users.lines[*at].entry().filter(|entry| !entry.disabled).map(|entry| entry.shape);
-        let all: Vec<Shape> = users.of_name.values().flatten().filter_map(shape).collect();
-        let first = users.of_name.values().filter_map(|of_user| of_user.iter().find_map(shape)).collect();
-        let of = |hash| most_common(all.iter().copied().filter(|shape| shape.hash == hash).collect());
-        Usual { of_hash: Hash::ALL.into_iter().filter_map(of).collect(), first: most_common(first) }
-    }
-
-    fn of_hash(&self, hash: Hash) -> Option<Shape> {
-        self.of_hash.iter().copied().find(|shape| shape.hash == hash)
-    }
-}
-
-/// Of two that are as common, the one of more iterations.
-fn most_common(mut shapes: Vec<Shape>) -> Option<Shape> {
-    shapes.sort_unstable_by_key(|shape| (shape.iterations, shape.salt_len, shape.hash.name()));
-    shapes.chunk_by(Shape::eq).max_by_key(|same| same.len()).map(|same| same[0])
-}
-
 impl Users {
     /// Why a mechanism cannot be served: it needs passwords, or no user has a stored key of its hash.
     pub fn unfit_reason(&self, mechanism: &Description) -> Option<String> {
         match mechanism.credential {
             CredentialKind::Scram(hash) => {
-                self.usual.of_hash(hash).is_none().then(|| format!("no user has a stored key of {}", hash.name()))
+                self.usual.shape(Some(hash)).is_none().then(|| format!("no user has a stored key of {}", hash.name()))
             }
             CredentialKind::Password => Some("it needs passwords, and a users' file has none".into()),
             _ => None,
@@ -76,7 +48,7 @@ impl Users {
     }
 
     fn made_up(&self, name: &str, hash: Option<Hash>, salt_key: Option<&Secret>, iterations: u32) -> Secret {
-        let usual = hash.map_or(self.usual.first, |hash| self.usual.of_hash(hash));
+        let usual = self.usual.shape(hash);
         let Shape { hash, iterations, salt_len } =
             usual.unwrap_or(Shape { hash: hash.unwrap_or(Hash::Sha256), iterations, salt_len: 16 });
         let key = salt_key.or(self.salt_key()).map_or(&b""[..], Secret::expose);

@@ -8,6 +8,7 @@ mod file;
 mod file;
 mod lookup;
 mod table;
+mod usual;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 
-use super::lookup::Usual;
+use super::usual::{Shape, Usual};
 use authen_sasl_rust::crypto::hash::Hash;
 use authen_sasl_rust::error::{Application, Error};
 use authen_sasl_rust::secret::Secret;
@@ -49,14 +49,6 @@ pub(super) struct Entry {
     pub shape: Shape,
     /// The stored key as it is written.
     pub key: Secret,
-}
-
-/// What a peer sees of a stored key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Shape {
-    pub hash: Hash,
-    pub iterations: u32,
-    pub salt_len: usize,
 }
 
 /// What a list of users shows of one.
@@ -123,8 +115,13 @@ impl Users {
                 }
             }
         }
-        users.usual = Usual::of(&users);
+        let shapes = |of_user: &Vec<usize>| of_user.iter().filter_map(|&at| users.enabled_shape(at)).collect();
+        users.usual = Usual::of(&users.of_name.values().map(shapes).collect::<Vec<_>>());
         Ok(users)
+    }
+
+    fn enabled_shape(&self, at: usize) -> Option<Shape> {
+        self.lines[at].entry().filter(|entry| !entry.disabled).map(|entry| entry.shape)
     }
 
     /// Prints what [`Users::parse`] reads.

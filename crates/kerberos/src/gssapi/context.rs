@@ -6,9 +6,10 @@ use std::ptr;
 use authen_sasl_rust::contract::Side;
 use authen_sasl_rust::error::{Error, Malformed, PeerMisbehaved};
 
-use super::credentials::CANNOT_STORE;
+use super::credentials::{Credentials, CANNOT_STORE};
+use super::library::{flag, required, Call, Owned, Speaking, CONTINUE_NEEDED, ERROR, OUT_OF_ORDER};
+use super::name::Name;
 use super::raw::{self, Buffer, BufferSet, ChannelBindings, Functions, Handle, Word};
-use super::{flag, required, Call, Credentials, Name, Owned, Speaking, CONTINUE_NEEDED, ERROR, OUT_OF_ORDER};
 
 /// What a token has come to.
 pub enum Progress {

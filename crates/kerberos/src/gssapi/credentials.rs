@@ -6,8 +6,9 @@ use std::ptr;
 use authen_sasl_rust::contract::{Delegated, Side};
 use authen_sasl_rust::error::{Application, Error};
 
+use super::library::{required, Call, Speaking};
+use super::name::Name;
 use super::raw::{self, Buffer, Functions, Handle, KeyValue, KeyValueSet, OidSet, Word};
-use super::{required, Call, Name, Speaking};
 
 const INITIATE: c_int = 1;
 const ACCEPT: c_int = 2;

@@ -6,8 +6,9 @@ use authen_sasl_rust::contract::{
 };
 use authen_sasl_rust::error::{Application, Error, Malformed, PeerMisbehaved, Policy};
 
+use super::credentials::{credentials, service};
+use super::dialect::{end_point, Dialect};
 use super::layer::{self, Layer, Limits, LONGEST, MODEST};
-use super::{credentials, end_point, service, Dialect};
 
 struct AwaitBegin(Dialect);
 struct AwaitValues(Dialect);

@@ -9,7 +9,8 @@ use authen_sasl_rust::error::{Error, Malformed, PeerMisbehaved, Policy};
 use authen_sasl_rust::wire::gs2::{Flag, Header};
 
 use super::client::{authzid, WANTED};
-use super::{accepted, acceptor, credentials, established, service};
+use super::credentials::{credentials, service};
+use super::server::{accepted, acceptor, established};
 
 /// The DER of Kerberos' object identifier, which begins its initial token (RFC 2743 §3.1).
 const OID: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02";

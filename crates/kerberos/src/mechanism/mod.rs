@@ -2,16 +2,17 @@
 //! (RFC 5801). The work is the system's GSS-API library's, see [`crate::gssapi`].
 
 mod client;
+mod credentials;
+mod dialect;
 mod gs2;
 mod layer;
 mod server;
 
-use crate::gssapi::{self, Acceptor, Client, Credentials, Name, SecurityContext, Speaking, Store};
+use crate::gssapi::{self, Speaking};
 use authen_sasl_rust::config::Config;
-use authen_sasl_rust::contract::{
-    Description, Established, Mechanism, Next, SecurityFlags, SecurityLayer, Setup, Side,
-};
-use authen_sasl_rust::error::{Error, Policy, Refused};
+use authen_sasl_rust::contract::{Description, Mechanism, Next, SecurityFlags, Setup, Side};
+
+use dialect::Dialect;
 
 const SECURITY: SecurityFlags = SecurityFlags::NOPLAINTEXT
     .and(SecurityFlags::NOACTIVE)
@@ -42,7 +43,7 @@ impl Mechanism for Kerberos {
 
     /// A client without a ticket and a server without keys are told here, so that the next mechanism of a list gets its turn.
     fn unavailable_reason(&'static self, side: Side, setup: Setup<'_>) -> Option<String> {
-        unavailable_reason(self.speaking, side, setup.config)
+        kerberos_unavailable(self.speaking, side, setup.config)
     }
 }
 
@@ -79,26 +80,8 @@ pub static GS2_KRB5: Kerberos = Kerberos {
     server: gs2::server,
 };
 
-/// How the tokens are framed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Dialect {
-    /// RFC 4752: the layer is negotiated by messages of its own.
-    Gssapi,
-    /// The layer follows from the context's flags.
-    Spnego,
-}
-
-impl Dialect {
-    fn speaking(self) -> Speaking {
-        match self {
-            Dialect::Gssapi => Speaking::Kerberos,
-            Dialect::Spnego => Speaking::Spnego,
-        }
-    }
-}
-
 /// What is missing on this machine or connection.
-fn unavailable_reason(speaking: Speaking, side: Side, config: &Config) -> Option<String> {
+fn kerberos_unavailable(speaking: Speaking, side: Side, config: &Config) -> Option<String> {
     if !gssapi::is_present() {
         return Some(
             "there is no GSS-API library: neither libgssapi_krb5.so.2 of MIT Kerberos (Debian: libgssapi-krb5-2) nor libgssapi.so.3 of Heimdal"
@@ -108,73 +91,7 @@ fn unavailable_reason(speaking: Speaking, side: Side, config: &Config) -> Option
     if side == Side::Client && config.host.is_empty() {
         return Some("the server's host name is not known (the second argument of client_new)".into());
     }
-    credentials(side, speaking, config).err().map(|error| error.to_string())
-}
-
-/// The service's name in words and for the library.
-fn service(side: Side, config: &Config) -> Result<(String, Name), Error> {
-    let name = Name::of_service(side, &config.service, &config.host)?;
-    Ok((format!("{}@{}", config.service, config.host), name))
-}
-
-/// This side's credentials: of the `principal`, else a client's default ones, or a server's for the service.
-fn credentials(side: Side, speaking: Speaking, config: &Config) -> Result<Credentials, Error> {
-    let (about, name) = match (config.principal(), side) {
-        (Some(principal), _) => (format!("of {principal}"), Some(Name::of_principal(side, principal)?)),
-        (None, Side::Server) if !config.host.is_empty() => {
-            let (about, name) = service(side, config)?;
-            (format!("of {about}"), Some(name))
-        }
-        (None, _) => (String::new(), None),
-    };
-    let store = match side {
-        Side::Client => Store { ccache: config.ccache(), keytab: config.keytab() },
-        Side::Server => Store { ccache: None, keytab: config.keytab() },
-    };
-    let acquire = |speaking| Credentials::acquire(side, speaking, name.as_ref(), &about, store);
-    match acquire(speaking) {
-        // SPNEGO only says that it has found nothing; Kerberos says what is missing.
-        Err(error) if speaking == Speaking::Spnego => Err(acquire(Speaking::Kerberos).err().unwrap_or(error)),
-        result => result,
-    }
-}
-
-/// A server's context, to begin with.
-fn acceptor(speaking: Speaking, binding: Option<Vec<u8>>, config: &Config) -> Result<Acceptor, Error> {
-    let credentials = credentials(Side::Server, speaking, config)?;
-    let about = format!("{}@{}", config.service, config.host);
-    Acceptor::new(about, credentials, binding, config.delegated_ccache().is_some())
-}
-
-/// The context once it is complete, and the client, who must be somebody and must delegate where the server insists on it.
-fn accepted(acceptor: Acceptor, config: &Config) -> Result<(SecurityContext, Client), Error> {
-    let (context, client) = acceptor.finish();
-    if client.anonymous {
-        return Err(Refused::Anonymous.into());
-    }
-    let insists = config.delegated_ccache().is_some() && config.secflags.contains(SecurityFlags::PASS_CREDENTIALS);
-    if insists && client.delegated.is_none() {
-        return Err(Policy::NothingDelegated.into());
-    }
-    Ok((context, client))
-}
-
-/// A server's result.
-fn established(
-    client: Client,
-    last: Option<Vec<u8>>,
-    authzid: Option<String>,
-    layer: Option<Box<dyn SecurityLayer>>,
-) -> Established {
-    let delegated = client.delegated.map(|credentials| Box::new(credentials) as _);
-    Established { last, authcid: client.authcid, authzid, layer, delegated }
-}
-
-/// The channel binding of contexts that have no header to bind: the one that Active Directory asks for.
-fn end_point(config: &Config) -> Option<Vec<u8>> {
-    const KIND: &str = "tls-server-end-point";
-    let data = config.binding(KIND)?;
-    Some([KIND.as_bytes(), b":", data].concat())
+    credentials::credentials(side, speaking, config).err().map(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -1,12 +1,14 @@
 //! The server of GSSAPI (RFC 4752 §3.2) and GSS-SPNEGO.
 
-use crate::gssapi::{flag, Acceptor, Client, Progress, SecurityContext};
-use authen_sasl_rust::contract::{Context, Event, Next, State, Step};
-use authen_sasl_rust::error::{Error, Malformed, PeerMisbehaved};
+use crate::gssapi::{flag, Acceptor, Client, Progress, SecurityContext, Speaking};
+use authen_sasl_rust::config::Config;
+use authen_sasl_rust::contract::{Context, Established, Event, Next, SecurityFlags, SecurityLayer, Side, State, Step};
+use authen_sasl_rust::error::{Error, Malformed, PeerMisbehaved, Policy, Refused};
 
 use super::client::spnego_layer;
+use super::credentials::credentials;
+use super::dialect::{end_point, Dialect};
 use super::layer::{self, Layer, Limits};
-use super::{accepted, acceptor, end_point, established, Dialect};
 
 struct AwaitFirst(Dialect);
 
@@ -30,6 +32,37 @@ struct Accepted {
 
 pub fn begin(dialect: Dialect) -> Next {
     Box::new(AwaitFirst(dialect))
+}
+
+/// A server's context, to begin with.
+pub fn acceptor(speaking: Speaking, binding: Option<Vec<u8>>, config: &Config) -> Result<Acceptor, Error> {
+    let credentials = credentials(Side::Server, speaking, config)?;
+    let about = format!("{}@{}", config.service, config.host);
+    Acceptor::new(about, credentials, binding, config.delegated_ccache().is_some())
+}
+
+/// The context once it is complete, and the client, who must be somebody and must delegate where the server insists on it.
+pub fn accepted(acceptor: Acceptor, config: &Config) -> Result<(SecurityContext, Client), Error> {
+    let (context, client) = acceptor.finish();
+    if client.anonymous {
+        return Err(Refused::Anonymous.into());
+    }
+    let insists = config.delegated_ccache().is_some() && config.secflags.contains(SecurityFlags::PASS_CREDENTIALS);
+    if insists && client.delegated.is_none() {
+        return Err(Policy::NothingDelegated.into());
+    }
+    Ok((context, client))
+}
+
+/// A server's result.
+pub fn established(
+    client: Client,
+    last: Option<Vec<u8>>,
+    authzid: Option<String>,
+    layer: Option<Box<dyn SecurityLayer>>,
+) -> Established {
+    let delegated = client.delegated.map(|credentials| Box::new(credentials) as _);
+    Established { last, authcid: client.authcid, authzid, layer, delegated }
 }
 
 impl State for AwaitFirst {
