@@ -8,7 +8,9 @@ use Test::More;
 use Authen::SASL qw(Rust);
 
 sub client {
-  return Authen::SASL->new(mechanism => 'PLAIN', callback => { user => 'u', pass => 'p' })->client_new('', '', @_);
+  my ($options, $service) = @_;
+  my $sasl = Authen::SASL->new(mechanism => 'PLAIN', callback => { user => 'u', pass => 'p' });
+  return $sasl->client_new(defined $service ? $service : '', '', $options);
 }
 
 my @options = split ' ', Authen::SASL::Rust::_option_names();
@@ -75,6 +77,13 @@ for my $name (grep { $core{$_} } sort keys %text) {
   like($text{$name}, qr/above the range: $most\b/, 'the manual tells what happens above the range') if $taken;
 }
 
+my ($services) = $tables =~ /programs know no security layer \(([\w\s-]+), and no service name\)/;
+my @without_layers = split ' ', $services;
+cmp_ok(scalar @without_layers, '>', 10, 'services whose programs know no layer are found');
+sub most_of { return client({}, @_)->property('maxssf') }
+is(most_of($_), 0, "maxssf of '$_'") for '', @without_layers;
+is(most_of($_), 4294967295, "maxssf of '$_'") for qw(ldap imaps other);
+
 my $defaults = 0;
 for my $name (@options) {
   my $value = $default->property($name);
@@ -94,8 +103,10 @@ for my $name (@options) {
     $taken = $value, last if eval { $conn->property($name => $value); 1 };
   }
   ok(defined $taken, "$name takes a value");
-  is(!defined $conn->property($name), scalar($text{$name} =~ /cannot be read/),
-    "$name: it can be read or the manual tells");
+  is(
+    !defined $conn->property($name), scalar($text{$name} =~ /cannot be read/),
+    "$name: it can be read or the manual tells"
+  );
   $conn->property($name => undef);
   is($conn->property($name), $default->property($name), "$name: undef restores the default");
 }

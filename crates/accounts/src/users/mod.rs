@@ -179,7 +179,8 @@ impl NewPassword<'_> {
         let kept = || known.iter().map(|key| key.1).max().map(|most| most.clamp(LEAST_ITERATIONS, ITERATIONS_LIMIT));
         let iterations = self.iterations.or_else(kept).unwrap_or(LEAST_ITERATIONS);
         if !(LEAST_ITERATIONS..=ITERATIONS_LIMIT).contains(&iterations) {
-            return Err(Application::Option { name: "iterations", range: "a number from 4096 to 100000000" }.into());
+            let (least, most) = (LEAST_ITERATIONS, ITERATIONS_LIMIT);
+            return Err(Application::Number { name: "iterations", least, most }.into());
         }
         let hashes = match self.mechanisms {
             Some(names) => hashes(names)?,
