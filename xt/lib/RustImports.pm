@@ -89,7 +89,7 @@ sub files_of {
     $module{$file} = $path =~ s{/}{::}gr;
     my $code = code_of(slurp("$folder/$file"));
     my $above = length $module{$file} ? "$module{$file}::" : '';
-    push @tests, map { "$above$_" } $code =~ /#\[cfg\(test\)\]\s*(?:pub\s*(?:\([^)]*\)\s*)?)?mod\s+(\w+)\s*;/g;
+    push @tests, map { "$above$_" } $code =~ /#\[cfg\((?:test|all\(\s*test\b[^]]*)\)\]\s*(?:pub\s*(?:\([^)]*\)\s*)?)?mod\s+(\w+)\s*;/g;
     push @tests, $module{$file} if $code =~ /\A\s*#!\[cfg\(test\)\]/;
   }
   for my $test (@tests) {

@@ -11,7 +11,8 @@ use authen_sasl_rust::error::{Code, Error};
 use authen_sasl_rust::registry::Registry;
 
 use super::journal::Log;
-use super::options::Options;
+use super::options::{LoadOptions, Options};
+use super::search::Refused;
 
 fn absent() -> Error {
     Error::outside(Code::NoMech, "this build cannot load the plugins of Cyrus SASL (docs/platforms.md)")
@@ -41,30 +42,6 @@ impl Hosted {
     }
 }
 
-/// A file that is not used; there is none.
-#[derive(Debug, Clone)]
-pub struct Refused {
-    /// The plugin's name.
-    pub name: Box<str>,
-    /// Where it was found.
-    pub path: PathBuf,
-    /// The reason, in words.
-    pub reason: String,
-}
-
-/// Which plugins are wanted, and where they are.
-#[derive(Debug, Default, Clone)]
-pub struct Wish {
-    /// The folders, with colons between them; else those of `SASL_PATH` or the system's.
-    pub path: Option<String>,
-    /// The plugins by name; `None` for all that there are.
-    pub load: Option<Vec<String>>,
-    /// A plugin's mechanism is taken before our own of the same name.
-    pub prefer: bool,
-    /// Options that the plugins may ask for.
-    pub options: Vec<(String, String)>,
-}
-
 /// What a connection may use of plugins: there are none, and no value of this type.
 #[derive(Debug)]
 pub enum Plugins {}
@@ -74,7 +51,7 @@ impl Plugins {
     ///
     /// # Errors
     /// [`Error::Outside`], always.
-    pub fn load(_wish: &Wish, _own: &Registry) -> Result<Plugins, Error> {
+    pub fn load(_wanted: &LoadOptions, _own: &Registry) -> Result<Plugins, Error> {
         Err(absent())
     }
 
@@ -140,7 +117,7 @@ mod tests {
     #[test]
     fn whoever_asks_for_plugins_is_told() {
         for refused in [
-            Plugins::load(&Wish::default(), &Registry::default()).err(),
+            Plugins::load(&LoadOptions::default(), &Registry::default()).err(),
             CyrusAccounts::new(&[], Options::default(), None).err(),
         ] {
             let text = refused.unwrap().to_string();

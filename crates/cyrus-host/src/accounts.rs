@@ -20,8 +20,8 @@ use super::auxprop::Auxprops;
 use super::canon::Canon;
 use super::inquiry::{text, Inquiry};
 use super::journal::Log;
-use super::loader::Refused;
 use super::options::Options;
+use super::search::Refused;
 use saslplug::flag;
 
 /// Where saslauthd listens, if the configuration does not say.

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use authen_sasl_rust::error::{Code, Error};
 use authen_sasl_rust::secret::Secret;
 
-use super::begun;
 use super::inquiry::{text, Inquiry};
+use super::instances;
 use super::journal::Log;
-use super::loader::{self, Kind, Refused};
+use super::loader::{self, Kind};
 use super::options::Options;
 use super::propctx::Context;
+use super::search::Refused;
 use super::sql::{Asked, Guard};
 use saslplug::{code, AuxpropPlug};
 
@@ -64,7 +65,7 @@ impl Auxprops {
         }
         let mut plugins = Vec::new();
         for file in files.into_iter().filter(|file| names.is_some() || file.auxprop.is_some()) {
-            let plugin = begun::auxprop(file, options, log)
+            let plugin = instances::auxprop(file, options, log)
                 .and_then(|plug| Guard::of(&plug, file, options, log).map(|guard| (plug, guard)));
             match plugin {
                 Ok((plug, guard)) => plugins.push(Auxprop { name: file.name.clone(), plug, guard }),

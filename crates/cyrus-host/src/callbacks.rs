@@ -13,31 +13,31 @@ use authen_sasl_rust::error::{Application, Error};
 use authen_sasl_rust::secret::Secret;
 
 use super::connection::Hooks;
-use super::coroutine::Line;
+use super::coroutine::SessionLink;
 use super::names::{self, Names};
 use super::propctx::{prop_dispose, prop_get, prop_new, prop_set};
 use saslplug::{code, flag, OutParams, Propctx};
 
 /// The property that passwords are in, of the authentication identity.
 const PASSWORD: &str = "*userPassword";
-/// The property that stored keys are in.
-const STORED_KEY: &str = "*authPassword";
+/// The property that verifiers are in.
+const VERIFIER: &str = "*authPassword";
 
-/// What the plugin's call backs share with the exchange.
+/// What the plugin's callbacks share with the exchange.
 pub struct Shared {
     /// Where the session is asked.
-    pub line: Line,
+    pub link: SessionLink,
     /// What the plugin computes with, where it looks up a password.
     kind: CredentialKind,
     names: Names,
     propctx: *mut Propctx,
     /// The last name that was made canonical, and its canonical form.
     canonical: RefCell<Option<(String, String)>>,
-    /// Why a call back had to refuse, if a SASL code cannot tell.
-    trouble: RefCell<Option<Error>>,
+    /// Why a callback had to refuse, if a SASL code cannot tell.
+    error: RefCell<Option<Error>>,
 }
 
-// SAFETY: an exchange and its call backs are run by one thread at a time.
+// SAFETY: an exchange and its callbacks are run by one thread at a time.
 unsafe impl Send for Shared {}
 // SAFETY: as above; the two that share it are never run at the same time.
 unsafe impl Sync for Shared {}
@@ -54,8 +54,8 @@ impl Shared {
     pub fn new(kind: CredentialKind) -> Arc<Self> {
         // SAFETY: it makes a context of ours.
         let propctx = unsafe { prop_new(0) };
-        let (line, names, canonical, trouble) = Default::default();
-        Arc::new(Shared { line, kind, names, propctx, canonical, trouble })
+        let (link, names, canonical, error) = Default::default();
+        Arc::new(Shared { link, kind, names, propctx, canonical, error })
     }
 
     /// The properties that the plugin asks for and finds.
@@ -63,23 +63,23 @@ impl Shared {
         self.propctx
     }
 
-    /// Why a call back had to refuse.
-    pub fn take_trouble(&self) -> Option<Error> {
-        self.trouble.take()
+    /// Why a callback had to refuse.
+    pub fn take_error(&self) -> Option<Error> {
+        self.error.take()
     }
 
     /// Asks the session.
     fn ask(&self, question: Question) -> Option<Answer> {
-        self.line.ask(question)
+        self.link.ask(question)
     }
 
     fn wrong_answer(&self) -> c_int {
-        self.trouble.replace(Some(Application::WrongAnswer.into()));
+        self.error.replace(Some(Application::WrongAnswer.into()));
         code::FAIL
     }
 
     fn answered(&self) -> Abilities {
-        self.line.with_setup(|setup| setup.answered()).unwrap_or(Abilities::NONE)
+        self.link.with_setup(|setup| setup.answered()).unwrap_or(Abilities::NONE)
     }
 
     /// The canonical form of a name, by the application or the accounts, if one of them has it.
@@ -112,12 +112,12 @@ impl Shared {
                 Question::Credentials { kind: self.kind, authcid: authcid.to_owned(), authzid: None, realm: None };
             match self.ask(question) {
                 Some(Answer::Credential(Some(secret))) => {
-                    let stored_key =
-                        wanted.iter().any(|name| **name == *STORED_KEY) && secret.expose().starts_with(b"SCRAM-");
-                    let name = if stored_key { STORED_KEY } else { PASSWORD };
+                    let verifier =
+                        wanted.iter().any(|name| **name == *VERIFIER) && secret.expose().starts_with(b"SCRAM-");
+                    let name = if verifier { VERIFIER } else { PASSWORD };
                     found = self.set(name, &secret);
                     // Whoever answers knows both, and has given the one that fits the mechanism.
-                    wanted.retain(|name| **name != *STORED_KEY);
+                    wanted.retain(|name| **name != *VERIFIER);
                 }
                 Some(Answer::Credential(None)) => {}
                 Some(_) => return self.wrong_answer(),
@@ -126,7 +126,7 @@ impl Shared {
             wanted.retain(|name| **name != *PASSWORD);
         }
         if !wanted.is_empty() {
-            let looked_up = self.line.with_setup(|setup| {
+            let looked_up = self.link.with_setup(|setup| {
                 let account = Account { authzid, ..account(authcid, setup.config) };
                 setup.accounts.map(|accounts| accounts.properties(&wanted, account, setup.config))
             });
@@ -142,7 +142,7 @@ impl Shared {
                 }
                 Some(Err(error)) => {
                     let code = error.code() as c_int;
-                    self.trouble.replace(Some(error));
+                    self.error.replace(Some(error));
                     return code;
                 }
             }
@@ -190,7 +190,7 @@ fn account<'a>(name: &'a str, config: &'a Config) -> Account<'a> {
     Account { authcid, authzid: None, realm: config.realm() }
 }
 
-/// The call backs of a server's connection.
+/// The callbacks of a server's connection.
 pub struct ServerHooks(pub Arc<Shared>);
 
 impl Hooks for ServerHooks {
@@ -235,7 +235,7 @@ impl Hooks for ServerHooks {
     fn store(&self, properties: *mut Propctx, user: Option<&CStr>) -> c_int {
         let shared = &*self.0;
         let Some(user) = user.and_then(|user| user.to_str().ok()) else {
-            let any = shared.line.with_setup(|setup| setup.accounts.is_some());
+            let any = shared.link.with_setup(|setup| setup.accounts.is_some());
             return if any == Some(true) { code::OK } else { code::NOMECH };
         };
         let mut values: Vec<(String, Option<Secret>)> = Vec::new();
@@ -252,7 +252,7 @@ impl Hooks for ServerHooks {
         }
         let values: Vec<(&str, Option<&Secret>)> =
             values.iter().map(|(name, value)| (name.trim_start_matches('*'), value.as_ref())).collect();
-        let stored = shared.line.with_setup(|setup| {
+        let stored = shared.link.with_setup(|setup| {
             // Where there is neither realm nor host, nothing is behind the plugin's @. (A name that a client sends is not cut there.)
             let user = user.strip_suffix('@').unwrap_or(user);
             setup.accounts.map(|accounts| accounts.store(account(user, setup.config), &values, setup.config))
@@ -262,7 +262,7 @@ impl Hooks for ServerHooks {
             Some(Ok(())) => code::OK,
             Some(Err(error)) => {
                 let code = error.code() as c_int;
-                shared.trouble.replace(Some(error));
+                shared.error.replace(Some(error));
                 code
             }
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use authen_sasl_rust::error::{Code, Error, Refused};
 
-use super::begun;
 use super::inquiry::Inquiry;
+use super::instances;
 use super::journal::Log;
 use super::loader::{self, Kind};
 use super::names::trimmed;
@@ -50,7 +50,7 @@ impl Canon {
         let Some(file) = files.first() else {
             return Err(failed(refused.into_iter().next().map(|refused| refused.reason).unwrap_or_default()));
         };
-        let plug = begun::canonuser(file, options, log).map_err(failed)?;
+        let plug = instances::canonuser(file, options, log).map_err(failed)?;
         Ok(Canon::Plugin(file.name.clone(), plug))
     }
 

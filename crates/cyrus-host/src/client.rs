@@ -6,18 +6,21 @@ use std::ptr;
 use std::sync::Arc;
 
 use authen_sasl_rust::contract::{
-    Abilities, Answer, Context, Description, Established, Event, Mechanism, Next, Property, Question, SecurityFlags,
-    Side, State, Step, Values,
+    Abilities, Answer, Context, Description, Established, Event, Next, Property, Question, SecurityFlags, Side, State,
+    Step, Values,
 };
 use authen_sasl_rust::error::{Application, Code, Error};
 use authen_sasl_rust::secret::Secret;
 
-use super::connection::{Connection, Hooks, Owned, Reply};
+use super::connection::{CallbackReply, Connection, Hooks};
+use super::given::{failed, step_output, with_nul, StepOutput};
+use super::hosted::Hosted;
+use super::journal;
 use super::layer::{self, Owner};
 use super::names::{self, Names};
-use super::parameters::{nothing_out, Facts};
-use super::registry::Hosted;
-use super::{failed, journal, left, utils, with_nul, Left};
+use super::owned::Owned;
+use super::parameters::{nothing_out, ConnectionFacts};
+use super::utils;
 use saslplug::{callback, code, disposition, Callback, ClientParams, ClientPlug, Interact, OutParams};
 
 /// The first state of a client.
@@ -77,7 +80,7 @@ struct ClientHooks {
 }
 
 impl Hooks for ClientHooks {
-    fn callback(&self, id: c_ulong) -> Reply {
+    fn callback(&self, id: c_ulong) -> CallbackReply {
         let answered = match id {
             callback::USER | callback::AUTHNAME | callback::GETREALM => true,
             callback::PASS => self.can.contains(Abilities::PASSWORD),
@@ -85,9 +88,9 @@ impl Hooks for ClientHooks {
             _ => false,
         };
         if answered {
-            Reply::Interact
+            CallbackReply::Interact
         } else {
-            Reply::Absent
+            CallbackReply::Absent
         }
     }
 
@@ -107,7 +110,7 @@ struct Client {
     /// What prompts were answered with; the plugin may keep pointers to it.
     results: Vec<Secret>,
     connection: Owned,
-    facts: Facts,
+    facts: ConnectionFacts,
     hosted: &'static Hosted,
     _callbacks: Box<[Callback]>,
 }
@@ -138,12 +141,12 @@ impl Client {
     fn new(hosted: &'static Hosted, cx: &Context<'_, '_>) -> Result<Box<Client>, Error> {
         let plug = hosted.client()?;
         let hooks = ClientHooks { names: Names::default(), can: cx.config.abilities };
-        let connection = Owned::new(Arc::clone(hosted.options()), Some(journal::log()), Box::new(hooks));
-        let facts = Facts::of(cx.config, Side::Client)?;
+        let connection = Owned::new(Arc::clone(&hosted.options), Some(journal::log()), Box::new(hooks));
+        let facts = ConnectionFacts::of(cx.config, Side::Client)?;
         facts.tell(&connection, hosted.name());
         let mut listed: Vec<Callback> = Vec::new();
         for id in PROMPTED {
-            if let Reply::Interact = connection.hooks().callback(id) {
+            if let CallbackReply::Interact = connection.hooks().callback(id) {
                 listed.push(Callback { id, proc: None, context: ptr::null_mut() });
             }
         }
@@ -178,7 +181,7 @@ impl Client {
     }
 
     /// Calls the plugin; gives its code and what it has to send. A null pointer is the absence of a message.
-    fn call(&mut self, input: Option<&[u8]>) -> Left {
+    fn call(&mut self, input: Option<&[u8]>) -> StepOutput {
         let Some(step) = self.plug.mech_step else { return (code::FAIL, None) };
         let (mut out, mut length) = (ptr::null::<c_char>(), 0);
         let (start, count) = input.map_or((ptr::null(), 0), |bytes| (bytes.as_ptr().cast(), bytes.len() as c_uint - 1));
@@ -189,7 +192,7 @@ impl Client {
             .connection
             .during(|| unsafe { step(context, params, start, count, prompts, &mut out, &mut length, results) });
         // SAFETY: what the plugin sends is its own until it is called again.
-        unsafe { left(&self.connection, result, out, length) }
+        unsafe { step_output(&self.connection, result, out, length) }
     }
 
     /// One step: `input` is the server's message with a NUL behind it.
@@ -227,8 +230,7 @@ impl Client {
 
     /// A value that cannot be left empty. Who has a ticket of Kerberos needs no name.
     fn needs(&self, property: Property) -> bool {
-        property == Property::Password
-            || self.hosted.description().client_needs.contains(Abilities(1 << property as u8))
+        property == Property::Password || self.hosted.description.client_needs.contains(Abilities(1 << property as u8))
     }
 
     /// The prompts, up to the end of their list.
@@ -290,7 +292,7 @@ impl State for AwaitServer {
 
 impl Prompted {
     fn ask(self) -> Result<Step, Error> {
-        let mechanism = self.client.hosted.description();
+        let mechanism = &self.client.hosted.description;
         // SAFETY: as in `Client::prompts`.
         let bits = |prompt: *mut Interact| property(unsafe { (*prompt).id }, mechanism).map_or(0, |(_, bit)| bit);
         let wanted = self.client.prompts().fold(0, |all, prompt| all | bits(prompt));
@@ -328,7 +330,7 @@ impl Prompted {
         for prompt in prompts {
             // SAFETY: as in `Client::prompts`; its texts end in a NUL.
             let (id, default) = unsafe { ((*prompt).id, text((*prompt).defresult)) };
-            let asked = property(id, self.client.hosted.description()).map(|(property, _)| property);
+            let asked = property(id, &self.client.hosted.description).map(|(property, _)| property);
             let given = match asked {
                 Some(property) => self.values.take(property),
                 None if is_alone(id) => answers.next().flatten(),

@@ -1,4 +1,4 @@
-//! What stands behind the `sasl_conn_t *` of a plugin: the functions that it calls back find here what they need.
+//! What a plugin's `sasl_conn_t *` points to: the data that the functions of its utils work on.
 //!
 //! A plugin calls them from within its own functions, so everything here is read through a shared reference, and
 //! no lock or borrow is held while foreign code runs. A connection is used by one thread at a time.
@@ -6,15 +6,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_uint, c_ulong, c_void, CStr, CString};
-use std::ops::Deref;
-use std::ptr::{self, NonNull};
+use std::ptr;
 use std::sync::Arc;
 
 use authen_sasl_rust::error::escaped;
 
 use super::journal::Log;
 use super::options::Options;
-use super::utils;
 use saslplug::{code, property, Conn, OutParams, Proc, Propctx, SecurityProperties, Utils};
 
 /// The level of the lines that are logged where the option `log_level` says nothing: unusual errors.
@@ -29,8 +27,8 @@ const ERRORS: usize = 4;
 /// What a connection does for its plugin beyond the options and the log: it depends on who owns it.
 pub trait Hooks: Send {
     /// The function for a `SASL_CB_*` number, other than GETOPT, LOG and VERIFYFILE.
-    fn callback(&self, _id: c_ulong) -> Reply {
-        Reply::Absent
+    fn callback(&self, _id: c_ulong) -> CallbackReply {
+        CallbackReply::Absent
     }
 
     /// `sasl_checkpass`; a code of sasl.h.
@@ -55,7 +53,7 @@ pub struct NoHooks;
 impl Hooks for NoHooks {}
 
 /// The answer to `getcallback`.
-pub enum Reply {
+pub enum CallbackReply {
     /// There is no such callback.
     Absent,
     /// The plugin shall ask by a prompt (`SASL_INTERACT`).
@@ -72,9 +70,9 @@ enum Value {
     Pointer(*const c_void),
 }
 
-/// One connection, or what stands in for it while a plugin is loaded.
+/// One connection, or its substitute while a plugin is loaded.
 pub struct Connection {
-    utils: Utils,
+    pub(super) utils: Utils,
     options: Arc<Options>,
     log: Option<Log>,
     log_level: c_int,
@@ -85,55 +83,8 @@ pub struct Connection {
     properties: RefCell<BTreeMap<c_int, Value>>,
 }
 
-/// The owner of a connection, whose address plugins keep.
-pub struct Owned(NonNull<Connection>);
-
-// SAFETY: neither we nor a plugin ties a connection to a thread, and `Connection` is not `Sync`, so only one at a
-// time uses it. The pointers in it are to what its owner keeps as long.
-unsafe impl Send for Owned {}
-
-impl Owned {
-    /// A connection; `utils().conn` is its address.
-    pub fn new(options: Arc<Options>, log: Option<Log>, hooks: Box<dyn Hooks>) -> Self {
-        Self::make(options, log, hooks, true)
-    }
-
-    /// For a plugin's init and free functions, whose utils have no connection.
-    pub fn global(options: Arc<Options>, log: Option<Log>) -> Self {
-        Self::make(options, log, Box::new(NoHooks), false)
-    }
-
-    fn make(options: Arc<Options>, log: Option<Log>, hooks: Box<dyn Hooks>, with_conn: bool) -> Self {
-        let log_level = options.get("log_level").and_then(|level| level.trim().parse().ok()).unwrap_or(LOG_LEVEL);
-        let (errors, logged, properties) = Default::default();
-        let utils = utils::table(ptr::null_mut(), ptr::null_mut());
-        let connection = Box::new(Connection { utils, options, log, log_level, hooks, errors, logged, properties });
-        let pointer = NonNull::from(Box::leak(connection));
-        let conn = if with_conn { pointer.as_ptr().cast() } else { ptr::null_mut() };
-        // SAFETY: it has just been allocated, and nobody else knows of it yet.
-        unsafe { (*pointer.as_ptr()).utils = utils::table(conn, pointer.as_ptr().cast()) };
-        Owned(pointer)
-    }
-}
-
-impl Deref for Owned {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        // SAFETY: it lives until this owner goes, and is never borrowed mutably.
-        unsafe { self.0.as_ref() }
-    }
-}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        // SAFETY: it came out of a box in `make`, and this is its only owner.
-        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
-    }
-}
-
 thread_local! {
-    /// Whom a plugin means that passes no connection.
+    /// The connection that is meant by a plugin that passes none.
     static CURRENT: Cell<*const Connection> = const { Cell::new(ptr::null()) };
 }
 
@@ -156,6 +107,13 @@ impl Drop for Entered {
 }
 
 impl Connection {
+    /// A connection with these functions for its plugin.
+    pub fn new(utils: Utils, options: Arc<Options>, log: Option<Log>, hooks: Box<dyn Hooks>) -> Self {
+        let log_level = options.get("log_level").and_then(|level| level.trim().parse().ok()).unwrap_or(LOG_LEVEL);
+        let (errors, logged, properties) = Default::default();
+        Connection { utils, options, log, log_level, hooks, errors, logged, properties }
+    }
+
     /// The connection that a plugin passes: the one on whose behalf this thread has called it, and no other. A plugin
     /// that kept the pointer until the connection was gone, or hands it to a thread of its own, gets nothing.
     ///
@@ -168,7 +126,7 @@ impl Connection {
         unsafe { current.as_ref() }.filter(|_| meant)
     }
 
-    /// What stands behind the context of `getopt` and of the log; without one, as [`Connection::of`].
+    /// The connection that the context of `getopt` or of the log points to; without a context, as [`Connection::of`].
     ///
     /// # Safety
     /// The pointer is null or that of a living connection: what our utils gave to the plugin.
@@ -220,7 +178,7 @@ impl Connection {
         }
     }
 
-    /// What a plugin says of an error.
+    /// Keeps an error that a plugin reports.
     pub(super) fn set_error(&self, text: &[u8], logged: bool) {
         let text = legible(text);
         if logged {
@@ -233,14 +191,14 @@ impl Connection {
         }
     }
 
-    /// What plugins have said of errors since this was last asked for, the deepest cause at the end.
+    /// The errors that plugins have reported since the last call of this, the deepest cause at the end.
     pub fn take_error(&self) -> Option<String> {
         let mut errors = self.errors.take();
         errors.reverse();
         (!errors.is_empty()).then(|| errors.join(": "))
     }
 
-    /// As [`Connection::take_error`]; if plugins have said nothing, the errors that they have logged.
+    /// As [`Connection::take_error`]; if plugins have reported none, the errors that they have logged.
     pub fn take_reason(&self) -> Option<String> {
         let mut logged = self.logged.take();
         logged.dedup();

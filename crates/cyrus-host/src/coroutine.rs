@@ -1,6 +1,6 @@
 //! A server plugin calls back while it is inside its step: for a password, a verdict, a canonical name.
 //! The application answers between steps only, perhaps much later. So the step runs on a stack of its own,
-//! and the call back leaves that stack as it is until there is an answer.
+//! and the callback leaves that stack as it is until there is an answer.
 
 use std::cell::Cell;
 use std::ptr::NonNull;
@@ -25,8 +25,8 @@ const SPARE: usize = 16;
 
 static SPARES: Mutex<Vec<DefaultStack>> = Mutex::new(Vec::new());
 
-/// What a step is begun or gone on with.
-struct Reply {
+/// What a step is started or resumed with.
+struct Resume {
     /// `None` at the beginning, and where the exchange was dropped.
     answer: Option<Answer>,
     /// `None` where the exchange was dropped.
@@ -46,18 +46,18 @@ impl From<Setup<'_>> for Lent {
     }
 }
 
-/// Where a call back finds the session: the connection's options, and the application to be asked. It leads nowhere
+/// A callback's link to the session: the connection's options, and the application to ask. There is nothing at its other end
 /// unless a step runs.
 #[derive(Default)]
-pub struct Line {
-    yielder: Cell<Option<NonNull<Yielder<Reply, Question>>>>,
+pub struct SessionLink {
+    yielder: Cell<Option<NonNull<Yielder<Resume, Question>>>>,
     setup: Cell<Option<Lent>>,
 }
 
 // SAFETY: the pointers are there while a step runs only, and a step runs in one thread.
-unsafe impl Send for Line {}
+unsafe impl Send for SessionLink {}
 
-impl Line {
+impl SessionLink {
     /// Looks at how the connection is set up. It may be set up otherwise after the next question.
     pub fn with_setup<T>(&self, look: impl FnOnce(Setup<'_>) -> T) -> Option<T> {
         self.setup.get().map(|lent| {
@@ -75,7 +75,7 @@ impl Line {
     /// then hears SASL_FAIL.
     pub fn ask(&self, question: Question) -> Option<Answer> {
         let yielder = self.yielder.get()?;
-        // SAFETY: `connected` takes the pointer away before the yielder goes, and a call back runs on the
+        // SAFETY: `connected` takes the pointer away before the yielder goes, and a callback runs on the
         // yielder's own stack.
         let reply = unsafe { yielder.as_ref() }.suspend(question);
         self.setup.set(reply.setup);
@@ -87,12 +87,12 @@ impl Line {
 
     fn connected<T>(
         &self,
-        yielder: Option<&Yielder<Reply, Question>>,
+        yielder: Option<&Yielder<Resume, Question>>,
         setup: Option<Lent>,
         work: impl FnOnce() -> T,
     ) -> T {
-        struct Hangup<'a>(&'a Line);
-        impl Drop for Hangup<'_> {
+        struct Disconnect<'a>(&'a SessionLink);
+        impl Drop for Disconnect<'_> {
             fn drop(&mut self) {
                 self.0.yielder.set(None);
                 self.0.setup.set(None);
@@ -100,12 +100,12 @@ impl Line {
         }
         self.yielder.set(yielder.map(NonNull::from));
         self.setup.set(setup);
-        let _hangup = Hangup(self);
+        let _disconnect = Disconnect(self);
         work()
     }
 }
 
-/// What a step has come to.
+/// The state of a step when it leaves its stack.
 pub enum Progress<T: Work> {
     /// It asks.
     Asks(Question, Suspended<T>),
@@ -115,16 +115,16 @@ pub enum Progress<T: Work> {
 
 /// All that a step works on, its result included: owned by the step while it runs, and given back.
 pub trait Work: 'static {
-    /// Where its call backs ask.
-    fn line(&self) -> &Line;
+    /// Its callbacks' link to the session.
+    fn link(&self) -> &SessionLink;
     /// On whose behalf the plugin is called.
     fn connection(&self) -> &Connection;
 }
 
-type Running<T> = Coroutine<Reply, Question, T, DefaultStack>;
+type Running<T> = Coroutine<Resume, Question, T, DefaultStack>;
 
-/// A step that waits for an answer. Dropped, it is told so, and runs on to its return: a plugin's frames cannot be
-/// unwound.
+/// A step that waits for an answer. When it is dropped, it gets no answer and runs until it returns: a plugin's frames
+/// cannot be unwound.
 pub struct Suspended<T: Work> {
     running: Option<Running<T>>,
     connection: *const Connection,
@@ -140,14 +140,14 @@ unsafe impl<T: Work + Send> Send for Suspended<T> {}
 /// [`Error::System`] if there is no memory for a stack.
 pub fn start<T: Work>(work: T, setup: Setup<'_>, step: impl FnOnce(&T) + 'static) -> Result<Progress<T>, Error> {
     let connection = std::ptr::from_ref(work.connection());
-    let running = Coroutine::with_stack(stack()?, move |yielder: &Yielder<Reply, Question>, begin: Reply| {
-        work.line().connected(Some(yielder), begin.setup, || step(&work));
+    let running = Coroutine::with_stack(stack()?, move |yielder: &Yielder<Resume, Question>, begin: Resume| {
+        work.link().connected(Some(yielder), begin.setup, || step(&work));
         work
     });
-    Ok(go_on(running, connection, Reply { answer: None, setup: Some(setup.into()) }))
+    Ok(go_on(running, connection, Resume { answer: None, setup: Some(setup.into()) }))
 }
 
-fn go_on<T: Work>(mut running: Running<T>, connection: *const Connection, reply: Reply) -> Progress<T> {
+fn go_on<T: Work>(mut running: Running<T>, connection: *const Connection, reply: Resume) -> Progress<T> {
     // Here, and not on the coroutine's stack: what is current must not stay so while the step is left.
     let entered = Entered::new(connection);
     let result = running.resume(reply);
@@ -168,7 +168,7 @@ impl<T: Work> Suspended<T> {
     /// [`Misuse::Busy`] never comes, since a step that was answered is gone.
     pub fn answer(mut self, answer: Answer, setup: Setup<'_>) -> Result<Progress<T>, Error> {
         let running = self.running.take().ok_or(Error::Misuse(Misuse::Busy))?;
-        Ok(go_on(running, self.connection, Reply { answer: Some(answer), setup: Some(setup.into()) }))
+        Ok(go_on(running, self.connection, Resume { answer: Some(answer), setup: Some(setup.into()) }))
     }
 }
 
@@ -176,7 +176,7 @@ impl<T: Work> Drop for Suspended<T> {
     fn drop(&mut self) {
         let mut running = self.running.take();
         while let Some(left) = running.take() {
-            let dropped = Reply { answer: None, setup: None };
+            let dropped = Resume { answer: None, setup: None };
             match go_on(left, self.connection, dropped) {
                 Progress::Asks(_, mut suspended) => running = suspended.running.take(),
                 Progress::Done(work) => drop(work),
@@ -207,7 +207,8 @@ mod tests {
     use std::rc::Rc;
     use std::sync::Arc;
 
-    use super::super::connection::{NoHooks, Owned};
+    use super::super::connection::NoHooks;
+    use super::super::owned::Owned;
     use super::*;
 
     fn begin(talk: Talk, step: impl FnOnce(&Talk) + 'static) -> Progress<Talk> {
@@ -219,14 +220,14 @@ mod tests {
     }
 
     struct Talk {
-        line: Line,
+        link: SessionLink,
         connection: Owned,
         heard: Rc<RefCell<Vec<String>>>,
     }
 
     impl Work for Talk {
-        fn line(&self) -> &Line {
-            &self.line
+        fn link(&self) -> &SessionLink {
+            &self.link
         }
 
         fn connection(&self) -> &Connection {
@@ -238,11 +239,11 @@ mod tests {
         fn new() -> (Self, Rc<RefCell<Vec<String>>>) {
             let heard = Rc::default();
             let connection = Owned::new(Arc::default(), None, Box::new(NoHooks));
-            (Talk { line: Line::default(), connection, heard: Rc::clone(&heard) }, heard)
+            (Talk { link: SessionLink::default(), connection, heard: Rc::clone(&heard) }, heard)
         }
 
         fn ask(&self) -> bool {
-            let answer = self.line.ask(Question::Realm { offered: vec![] });
+            let answer = self.link.ask(Question::Realm { offered: vec![] });
             let text = match &answer {
                 Some(Answer::Text(Some(text))) => text.clone(),
                 Some(_) => "something".into(),
@@ -276,7 +277,7 @@ mod tests {
             for _ in 0..3 {
                 talk.ask();
             }
-            assert_eq!(talk.line.with_setup(|_| ()), None, "nobody lends options any more");
+            assert_eq!(talk.link.with_setup(|_| ()), None, "nobody lends options any more");
         };
         let first = suspended(begin(talk, three_times));
         drop(suspended(go_on(first, "one")));
@@ -287,11 +288,11 @@ mod tests {
     #[test]
     fn options_are_lent_for_the_time_of_a_step() {
         let (talk, _) = Talk::new();
-        assert_eq!(talk.line.with_setup(|_| ()), None);
+        assert_eq!(talk.link.with_setup(|_| ()), None);
         let first = suspended(begin(talk, |talk| {
-            assert_eq!(talk.line.with_setup(|setup| setup.config.iterations), Some(4096));
+            assert_eq!(talk.link.with_setup(|setup| setup.config.iterations), Some(4096));
             talk.ask();
-            assert_eq!(talk.line.with_setup(|setup| setup.config.iterations), Some(5000));
+            assert_eq!(talk.link.with_setup(|setup| setup.config.iterations), Some(5000));
         }));
         let mut other = Config::default();
         other.iterations = 5000;

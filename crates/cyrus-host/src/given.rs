@@ -1,4 +1,4 @@
-//! What is given to plugins, and what they give.
+//! Bytes and results that pass between the host and a plugin.
 
 use std::ffi::{c_char, c_int, c_uint};
 use std::slice;
@@ -9,7 +9,7 @@ use authen_sasl_rust::error::{Code, Error};
 use super::connection::Connection;
 use saslplug::code;
 
-/// Bytes as plugins want them, with a NUL behind.
+/// Bytes as plugins want them, followed by a NUL.
 pub fn with_nul(bytes: &[u8]) -> Vec<u8> {
     let mut text = Vec::with_capacity(bytes.len() + 1);
     text.extend_from_slice(bytes);
@@ -26,12 +26,12 @@ pub unsafe fn given<'a>(start: *const c_char, length: c_uint) -> Option<&'a [u8]
     (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start.cast(), length as usize) })
 }
 
-/// The message that a step has left for the peer, as a copy; `None` if there is none. What a failed step has left is nobody's: the
-/// plugin may have freed it.
+/// The result of a step, with a copy of the message for the peer; `None` if there is none. The message of a failed step is not
+/// read: the plugin may have freed it.
 ///
 /// # Safety
 /// As [`given`], if the step has not failed.
-pub unsafe fn left(connection: &Connection, result: c_int, start: *const c_char, length: c_uint) -> Left {
+pub unsafe fn step_output(connection: &Connection, result: c_int, start: *const c_char, length: c_uint) -> StepOutput {
     if result != code::OK && result != code::CONTINUE {
         return (result, None);
     }
@@ -43,10 +43,10 @@ pub unsafe fn left(connection: &Connection, result: c_int, start: *const c_char,
     (result, unsafe { given(start, length) }.map(<[u8]>::to_vec))
 }
 
-/// What a step has left: the code, and what is to be sent.
-pub type Left = (c_int, Option<Vec<u8>>);
+/// The result of a step: its code, and the message to send.
+pub type StepOutput = (c_int, Option<Vec<u8>>);
 
-/// The failure of a plugin's function: its code, and what the plugin has said of it.
+/// The failure of a plugin's function: its code, and the reason that the plugin gave.
 pub fn failed(result: c_int, connection: &Connection) -> Error {
     let text = connection.take_error().unwrap_or_else(|| "the plugin gave no reason".into());
     Error::outside(Code::of(result), text)

@@ -8,10 +8,11 @@ use authen_sasl_rust::config::Config;
 use authen_sasl_rust::contract::Side;
 use authen_sasl_rust::error::{Code, Error};
 
-use super::connection::{NoHooks, Owned};
+use super::connection::NoHooks;
 use super::journal::Log;
 use super::options::Options;
-use super::parameters::Facts;
+use super::owned::Owned;
+use super::parameters::ConnectionFacts;
 use super::propctx::Context;
 use super::utils;
 use saslplug::{callback, Callback, ServerParams};
@@ -23,7 +24,7 @@ pub struct Inquiry {
     pub properties: Box<Context>,
     connection: Owned,
     // What the parameters point to.
-    facts: Facts,
+    facts: ConnectionFacts,
     realm: Option<CString>,
     _callbacks: Box<Callback>,
 }
@@ -34,7 +35,7 @@ impl Inquiry {
     /// # Errors
     /// [`Error::Outside`] or [`authen_sasl_rust::error::Application::Unusable`] for a text with a NUL.
     pub fn new(options: &Arc<Options>, log: Option<&Log>, config: &Config, realm: Option<&str>) -> Result<Self, Error> {
-        let facts = Facts::of(config, Side::Server)?;
+        let facts = ConnectionFacts::of(config, Side::Server)?;
         let realm = realm.filter(|realm| !realm.is_empty()).map(|realm| text("realm", realm)).transpose()?;
         let connection = Owned::new(Arc::clone(options), log.cloned(), Box::new(NoHooks));
         facts.tell(&connection, "");

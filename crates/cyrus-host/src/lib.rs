@@ -1,10 +1,22 @@
-//! Cyrus SASL's plugins (saslplug.h) as mechanisms like any other: the host that libsasl2 is for them elsewhere, without
-//! libsasl2.
+//! A host for Cyrus SASL's plugins (saslplug.h), in the place of libsasl2: their mechanisms are used like any other.
 //!
-//! Where the host is not built (`build.rs` says where it is), `absent` stands for it.
+//! Where the host is not built (`build.rs` says where it is), `absent` takes its place.
 //!
 //! [`Plugins::load`] opens files and finds their mechanisms; a session whose registry has these plugins
-//! ([`Plugins::registry`]) may then use them by name. `docs/decisions/0007-plugins.md` has the reasons.
+//! ([`Plugins::registry`]) may then use them by name. `docs/decisions/0007-plugins.md` has the reasons. Each file imports
+//! only files of lower floors:
+//!
+//! | floor | files | what |
+//! |---|---|---|
+//! | 9 | `registry.rs`, `accounts.rs`, `absent.rs` | what a program uses: mechanisms, account stores |
+//! | 8 | `client.rs`, `server.rs`, `auxprop.rs`, `canon.rs` | the kinds of plugins |
+//! | 7 | `callbacks.rs`, `hosted.rs`, `inquiry.rs`, `sql/` | what each kind needs beside its plugin |
+//! | 6 | `instances.rs` | plugins of accounts, one instance for each configuration |
+//! | 5 | `owned.rs`, `coroutine.rs`, `layer.rs`, `names.rs` | a connection and what is done over it |
+//! | 4 | `utils.rs` | the functions that a plugin calls |
+//! | 3 | `parameters.rs`, `given.rs`, `text.rs` | what passes between the host and a plugin |
+//! | 2 | `connection.rs`, `loader.rs` | a plugin's `sasl_conn_t`; its opened file |
+//! | 1 | `elf.rs`, `journal.rs`, `md5.rs`, `mutex.rs`, `options.rs`, `propctx.rs`, `search.rs` | import nothing of ours |
 #![allow(unsafe_code)]
 
 #[cfg(not(hosts_plugins))]
@@ -13,8 +25,6 @@ mod absent;
 mod accounts;
 #[cfg(hosts_plugins)]
 mod auxprop;
-#[cfg(hosts_plugins)]
-mod begun;
 #[cfg(hosts_plugins)]
 mod callbacks;
 #[cfg(hosts_plugins)]
@@ -32,7 +42,11 @@ pub mod elf;
 #[cfg(hosts_plugins)]
 mod given;
 #[cfg(hosts_plugins)]
+mod hosted;
+#[cfg(hosts_plugins)]
 mod inquiry;
+#[cfg(hosts_plugins)]
+mod instances;
 pub mod journal;
 #[cfg(hosts_plugins)]
 mod layer;
@@ -45,6 +59,8 @@ mod mutex;
 #[cfg(hosts_plugins)]
 mod names;
 mod options;
+#[cfg(hosts_plugins)]
+mod owned;
 #[cfg(hosts_plugins)]
 mod parameters;
 #[cfg(hosts_plugins)]
@@ -62,26 +78,23 @@ mod text;
 mod utils;
 
 #[cfg(not(hosts_plugins))]
-pub use absent::{CyrusAccounts, File, Hosted, Plugins, Refused, Wish};
+pub use absent::{CyrusAccounts, File, Hosted, Plugins};
 #[cfg(hosts_plugins)]
 pub use accounts::CyrusAccounts;
+#[cfg(hosts_plugins)]
+pub use hosted::Hosted;
 pub use journal::Log;
+pub use options::{LoadOptions, Options};
 #[cfg(hosts_plugins)]
-pub use loader::Refused;
-pub use options::Options;
-#[cfg(hosts_plugins)]
-pub use registry::{Hosted, Plugins, Wish};
-pub use search::{folders, privileged};
-
-#[cfg(hosts_plugins)]
-use given::{failed, given, left, with_nul, Left};
+pub use registry::Plugins;
+pub use search::{folders, privileged, Refused};
 
 use authen_sasl_rust::registry::Registry;
 
-/// Asks for plugins in the environment of a program that does not do it itself: `1` for all, or names with blanks or commas between them.
+/// The environment variable that asks for plugins: `1` for all, or names separated by blanks or commas.
 const VARIABLE: &str = "AUTHEN_SASL_RUST_PLUGINS";
 
-/// The plugins that the environment asks for, unless it is that of a program with more rights than its user's.
+/// The plugins that the environment asks for. The environment of a program with more rights than its user's is ignored.
 pub fn from_environment(own: &Registry) -> Option<Plugins> {
     let wanted = std::env::var(VARIABLE).ok().filter(|_| !privileged())?;
     let names: Vec<String> = authen_sasl_rust::wire::names::words(&wanted).map(str::to_owned).collect();
@@ -91,7 +104,7 @@ pub fn from_environment(own: &Registry) -> Option<Plugins> {
         [word] if word == "1" => None,
         _ => Some(names),
     };
-    Plugins::load(&Wish { load, ..Wish::default() }, own).ok()
+    Plugins::load(&LoadOptions { load, ..LoadOptions::default() }, own).ok()
 }
 
 #[cfg(all(test, hosts_plugins))]

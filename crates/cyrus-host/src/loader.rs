@@ -16,6 +16,7 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use rustix::process::geteuid;
 
 use super::elf;
+use super::search::Refused;
 use saslplug::{AuxpropPlug, CanonuserPlug, ClientPlug, Init, MechanismInit, ServerPlug};
 
 /// No plugin is longer, in bytes.
@@ -56,17 +57,6 @@ pub struct File {
     pub canonuser: Option<Init<CanonuserPlug>>,
     /// Properties of users.
     pub auxprop: Option<Init<AuxpropPlug>>,
-}
-
-/// A file that is not used, and why.
-#[derive(Debug, Clone)]
-pub struct Refused {
-    /// The plugin's name.
-    pub name: Box<str>,
-    /// Where it was found.
-    pub path: PathBuf,
-    /// The reason, in words.
-    pub reason: String,
 }
 
 /// A file that may be a plugin.

@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_uint, CString};
 
 use authen_sasl_rust::contract::NAME_LIMIT;
 
-use super::given;
+use super::given::given;
 use saslplug::{code, flag, OutParams};
 
 /// Canonical names, whose texts stay where they are as long as the exchange: a plugin keeps pointers to all of them.

@@ -1,10 +1,23 @@
-//! The options that plugins ask for by name, as a Cyrus configuration has them.
+//! Which plugins to load, and the options that plugins ask for by name, as a Cyrus configuration has them.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::fmt;
 
 use authen_sasl_rust::error::{Code, Error};
+
+/// Which plugins are wanted, and where they are.
+#[derive(Debug, Default, Clone)]
+pub struct LoadOptions {
+    /// The folders, separated by colons; else those of `SASL_PATH` or the system's.
+    pub path: Option<String>,
+    /// The names of the plugins; `None` for all in the folders.
+    pub load: Option<Vec<String>>,
+    /// Prefer a plugin's mechanism to our own of the same name.
+    pub prefer: bool,
+    /// Options that the plugins may ask for.
+    pub options: Vec<(String, String)>,
+}
 
 /// Options by name. Their values may be passwords (`sql_passwd`), so they are never printed.
 #[derive(Default, PartialEq)]

@@ -20,7 +20,7 @@ const SUCCESS_DATA: c_uint = 4;
 const LEAST_FRAME: u32 = 17;
 
 /// The facts of a connection, which stay where they are as long as the plugin may look at them.
-pub struct Facts {
+pub struct ConnectionFacts {
     service: CString,
     host: CString,
     realm: Option<CString>,
@@ -53,12 +53,12 @@ fn text(what: &'static str, value: &str) -> Result<CString, Error> {
     CString::new(value).map_err(|_| Application::Unusable { what, reason }.into())
 }
 
-impl Facts {
+impl ConnectionFacts {
     /// Takes them from the options.
     ///
     /// # Errors
     /// [`Application::Unusable`] for a text with a NUL.
-    pub fn of(config: &Config, side: Side) -> Result<Facts, Error> {
+    pub fn of(config: &Config, side: Side) -> Result<ConnectionFacts, Error> {
         let optional = |what, value: Option<&str>| value.map(|value| text(what, value)).transpose();
         let binding = match config.bindings().next() {
             None => None,
@@ -75,7 +75,7 @@ impl Facts {
             }
         };
         let frame = if config.max_buf < LEAST_FRAME { 0 } else { config.max_buf };
-        Ok(Facts {
+        Ok(ConnectionFacts {
             service: text("service", &config.service)?,
             host: text("host", &config.host)?,
             realm: optional("realm", config.realm())?,

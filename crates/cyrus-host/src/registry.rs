@@ -1,40 +1,26 @@
-//! What the opened files have in them, as mechanisms like any other, and which of these a connection may use.
+//! The mechanisms of the opened files, and which of them a connection may use.
 
-use std::ffi::{c_char, c_int, c_uint, c_ulong, CStr};
+use std::ffi::{c_uint, c_ulong};
 use std::fmt;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use authen_sasl_rust::contract::{Abilities, CredentialKind, Description, Mechanism, Next, SecurityFlags, Setup, Side};
-use authen_sasl_rust::error::{Code, Error};
+use authen_sasl_rust::error::Error;
 use authen_sasl_rust::registry::Registry;
 use authen_sasl_rust::secret::Secret;
 
-use super::connection::{Connection, Owned};
+use super::hosted::{name_of, Hosted, Source, Tables};
 use super::journal::Log;
-use super::loader::{self, File, Kind, Refused};
-use super::options::Options;
+use super::loader::{self, File, Kind};
+use super::options::{LoadOptions, Options};
+use super::owned::Owned;
+use super::search::{folders, Refused};
 use super::{client, server};
-use saslplug::{callback, code, feature, security, version, ClientPlug, MechanismInit, ServerPlug};
-
-/// More mechanisms than this are no table of a plugin.
-const MECHANISMS: c_int = 64;
+use saslplug::{callback, feature, security};
 
 /// Its servers have a defect (CVE-2026-129483), so it is loaded only on purpose.
 const SRP: &str = "SRP";
-
-/// One mechanism of one side that a plugin has.
-pub struct Hosted {
-    description: Description,
-    /// Its name without `-PLUS`, as the plugin has it.
-    base: &'static str,
-    /// A client needs a password or an answer to a challenge; which, the plugin does not say.
-    either: bool,
-    source: &'static Source,
-    /// What the plugin may ask for.
-    options: Arc<Options>,
-}
 
 impl Mechanism for Hosted {
     fn description(&self) -> &Description {
@@ -75,176 +61,6 @@ impl Mechanism for Hosted {
     }
 }
 
-impl Hosted {
-    /// The name under which it is used.
-    pub fn name(&self) -> &'static str {
-        self.description.name
-    }
-
-    /// The side that it serves.
-    pub fn side(&self) -> Side {
-        self.description.side.unwrap_or(Side::Client)
-    }
-
-    /// True for a `-PLUS` variant.
-    pub fn binds(&self) -> bool {
-        self.description.binds
-    }
-
-    /// The options that the plugin may ask for.
-    pub(super) fn options(&self) -> &Arc<Options> {
-        &self.options
-    }
-
-    /// What the plugin computes with, where it looks up a password. It knows no verifier but SCRAM's own.
-    pub(super) fn computes_with(&self) -> CredentialKind {
-        match self.description.credential {
-            scram @ CredentialKind::Scram(_) => scram,
-            _ => CredentialKind::Password,
-        }
-    }
-
-    /// The plugin's table for a client, as it is in this process.
-    ///
-    /// # Errors
-    /// [`Error::Outside`] if the plugin did not begin anew after a fork.
-    pub fn client(&self) -> Result<ClientPlug, Error> {
-        let tables = self.source.tables();
-        let plug = tables.client.iter().find(|plug| name_of(plug.mech_name) == Some(self.base));
-        plug.copied().ok_or_else(|| self.gone())
-    }
-
-    /// The same for a server.
-    ///
-    /// # Errors
-    /// As [`Hosted::client`].
-    pub fn server(&self) -> Result<ServerPlug, Error> {
-        let tables = self.source.tables();
-        let plug = tables.server.iter().find(|plug| name_of(plug.mech_name) == Some(self.base));
-        plug.copied().ok_or_else(|| self.gone())
-    }
-
-    fn gone(&self) -> Error {
-        let path = self.source.file.path.display();
-        Error::outside(Code::Fail, format!("the plugin {path} has lost this mechanism after a fork"))
-    }
-}
-
-/// One file, with what its functions gave.
-struct Source {
-    file: &'static File,
-    /// For the functions that have no connection.
-    global: Owned,
-    /// As they are in this process. Those of a process before a fork stay where they are.
-    tables: AtomicPtr<Tables>,
-    /// The process that calls the functions anew, or has done so.
-    beginning: AtomicU32,
-}
-
-// SAFETY: `global` is given out to plugins for the time of a call, which one thread alone makes in a process, and its address
-// is all that they keep of it.
-unsafe impl Sync for Source {}
-
-/// Copies of what the plugin has in its statics, which it may write to when its functions are called again.
-#[derive(Default)]
-struct Tables {
-    /// The process that they were made in: after a fork the plugin begins anew.
-    process: u32,
-    client: Vec<ClientPlug>,
-    server: Vec<ServerPlug>,
-    troubles: Vec<String>,
-}
-
-// SAFETY: the pointers lead into the plugin, which stays where it is and serves all threads.
-unsafe impl Send for Tables {}
-
-impl Source {
-    fn tables(&self) -> &'static Tables {
-        let process = std::process::id();
-        loop {
-            // SAFETY: tables are made to stay for ever.
-            let tables: &'static Tables = unsafe { &*self.tables.load(Ordering::Acquire) };
-            if tables.process == process {
-                return tables;
-            }
-            // One thread begins. No lock: the one that held it may be a thread of the process before the fork.
-            let before = self.beginning.load(Ordering::Relaxed);
-            let mine = before != process
-                && self.beginning.compare_exchange(before, process, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-            if mine {
-                self.tables.store(Box::into_raw(Box::new(begin(self.file, &self.global))), Ordering::Release);
-            } else {
-                std::thread::yield_now();
-            }
-        }
-    }
-}
-
-/// Calls the functions that a plugin's file begins with.
-fn begin(file: &File, global: &Connection) -> Tables {
-    let mut tables = Tables { process: std::process::id(), ..Tables::default() };
-    let mut troubles = Vec::new();
-    if let Some(init) = file.client {
-        match plugs(init, version::CLIENT, "client", global) {
-            Ok(list) => tables.client = list,
-            Err(trouble) => troubles.push(trouble),
-        }
-    }
-    if let Some(init) = file.server {
-        match plugs(init, version::SERVER, "server", global) {
-            Ok(list) => tables.server = list,
-            Err(trouble) => troubles.push(trouble),
-        }
-    }
-    let whole = |name: *const c_char, has_new: bool, has_step: bool| match name_of(name) {
-        None => Err("it has a mechanism without a proper name".to_owned()),
-        Some(name) if !(has_new && has_step) => Err(format!("its {name} lacks mech_new or mech_step")),
-        Some(_) => Ok(()),
-    };
-    tables.client.retain(|plug| {
-        let sound = whole(plug.mech_name, plug.mech_new.is_some(), plug.mech_step.is_some());
-        sound.map_err(|trouble| troubles.push(trouble)).is_ok()
-    });
-    tables.server.retain(|plug| {
-        let sound = whole(plug.mech_name, plug.mech_new.is_some(), plug.mech_step.is_some());
-        sound.map_err(|trouble| troubles.push(trouble)).is_ok()
-    });
-    Tables { troubles, ..tables }
-}
-
-/// The table of one side.
-fn plugs<Plug>(init: MechanismInit<Plug>, ours: c_int, side: &str, global: &Connection) -> Result<Vec<Plug>, String> {
-    let (mut theirs, mut list, mut count) = (0, ptr::null_mut::<Plug>(), 0);
-    // SAFETY: the function has this type in saslplug.h; the utils live as long as the process.
-    let result = global.during(|| unsafe { init(global.utils(), ours, &mut theirs, &mut list, &mut count) });
-    let said = global.take_error().map(|text| format!(": {text}")).unwrap_or_default();
-    if result == code::BADVERS || result == code::OK && theirs != ours {
-        return Err(format!("version {theirs} of the {side} interface is its, and {ours} is this host's{said}"));
-    }
-    if result != code::OK {
-        return Err(format!("its function for the {side} failed with {}{said}", Code::of(result).name()));
-    }
-    if list.is_null() || count <= 0 {
-        return Err(format!("its function for the {side} gave no mechanisms"));
-    }
-    if count > MECHANISMS {
-        return Err(format!("its function for the {side} gave {count} mechanisms"));
-    }
-    // SAFETY: the plugin says that there are so many.
-    Ok((0..count as usize).map(|index| unsafe { list.add(index).read() }).collect())
-}
-
-/// A mechanism's name (RFC 4422 §3.1), if it is one.
-fn name_of(name: *const c_char) -> Option<&'static str> {
-    if name.is_null() {
-        return None;
-    }
-    // SAFETY: a plugin's names end in a NUL and stay as long as the plugin, which is for ever.
-    let name = unsafe { CStr::from_ptr(name) }.to_str().ok()?;
-    let fits = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
-    ((1..=20).contains(&name.len()) && name.bytes().all(fits)).then_some(name)
-}
-
 /// What each file has for each set of options, once its functions have been called.
 struct Known {
     source: &'static Source,
@@ -265,13 +81,7 @@ fn hosted(
         Some(index) => index,
         None => {
             let global = Owned::global(Arc::clone(options), log.cloned());
-            let tables: &'static Tables = Box::leak(Box::new(begin(file, &global)));
-            let source = Box::leak(Box::new(Source {
-                file,
-                global,
-                tables: AtomicPtr::new(ptr::from_ref(tables).cast_mut()),
-                beginning: AtomicU32::new(tables.process),
-            }));
+            let source = Box::leak(Box::new(Source::of(file, global)));
             sources.push(Known { source, of_options: Vec::new() });
             sources.len() - 1
         }
@@ -279,7 +89,7 @@ fn hosted(
     let Known { source, of_options } = &mut sources[index];
     let tables = source.tables();
     if let Some((_, hosted)) = of_options.iter().find(|(known, _)| known == options) {
-        return (hosted.clone(), tables.troubles.clone());
+        return (hosted.clone(), tables.errors.clone());
     }
     let described = descriptions(tables, own);
     let hosted: Vec<&'static Hosted> = described
@@ -290,7 +100,7 @@ fn hosted(
         })
         .collect();
     of_options.push((Arc::clone(options), hosted.clone()));
-    (hosted, tables.troubles.clone())
+    (hosted, tables.errors.clone())
 }
 
 /// What a file's mechanisms are, each with its name in the plugin and whether a client needs one of two things.
@@ -381,19 +191,6 @@ fn client_needs(prompts: *const c_ulong) -> Abilities {
     needs
 }
 
-/// Which plugins are wanted, and where they are.
-#[derive(Debug, Default, Clone)]
-pub struct Wish {
-    /// The folders, with colons between them; else those of `SASL_PATH` or the system's.
-    pub path: Option<String>,
-    /// The plugins by name; `None` for all that there are.
-    pub load: Option<Vec<String>>,
-    /// A plugin's mechanism is taken before our own of the same name.
-    pub prefer: bool,
-    /// Options that the plugins may ask for.
-    pub options: Vec<(String, String)>,
-}
-
 /// What a connection may use of plugins.
 pub struct Plugins {
     hosted: Vec<&'static Hosted>,
@@ -402,35 +199,35 @@ pub struct Plugins {
 }
 
 impl Plugins {
-    /// Opens what is wished for. A file that cannot be used is listed in [`Plugins::refused`]. What a plugin does not say of its
-    /// mechanisms, the program's own ones of the same name tell.
+    /// Opens plugins. A file that cannot be used is listed in [`Plugins::refused`]. What a plugin does not say about a
+    /// mechanism is taken from the program's own mechanism of the same name.
     ///
     /// # Errors
     /// [`Error::Outside`] for an option that cannot be given to a plugin.
-    pub fn load(wish: &Wish, own: &Registry) -> Result<Plugins, Error> {
+    pub fn load(wanted: &LoadOptions, own: &Registry) -> Result<Plugins, Error> {
         let mut options = Options::default();
-        for (name, value) in &wish.options {
+        for (name, value) in &wanted.options {
             options.set(name, value)?;
         }
         let options = Arc::new(options);
-        let names: Option<Vec<&str>> = wish.load.as_ref().map(|names| names.iter().map(String::as_str).collect());
-        let folders = super::folders(wish.path.as_deref());
+        let names: Option<Vec<&str>> = wanted.load.as_ref().map(|names| names.iter().map(String::as_str).collect());
+        let folders = folders(wanted.path.as_deref());
         let (files, mut refused) = loader::open(&folders, names.as_deref(), Kind::Mechanism);
         let mut all: Vec<&'static Hosted> = Vec::new();
         for file in files {
-            let (mut hosted, mut troubles) = hosted(file, &options, own, None);
+            let (mut hosted, mut errors) = hosted(file, &options, own, None);
             if names.is_none() && hosted.iter().any(|hosted| hosted.base == SRP) {
                 hosted.retain(|hosted| hosted.base != SRP);
-                troubles.push(format!("its {SRP} is used only if the plugin is named: see CVE-2026-129483"));
+                errors.push(format!("its {SRP} is used only if the plugin is named: see CVE-2026-129483"));
             }
-            refused.extend(troubles.into_iter().map(|reason| Refused {
+            refused.extend(errors.into_iter().map(|reason| Refused {
                 name: file.name.clone(),
                 path: file.path.clone(),
                 reason,
             }));
             all.extend(hosted);
         }
-        Ok(Plugins { hosted: all, refused, prefer: wish.prefer })
+        Ok(Plugins { hosted: all, refused, prefer: wanted.prefer })
     }
 
     /// The mechanism of that name, upper or lower case, that a plugin has for this side.

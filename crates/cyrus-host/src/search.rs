@@ -1,9 +1,20 @@
-//! Where plugins are looked for.
+//! Where plugins are looked for, and what is not used of the files there.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use authen_sasl_accounts::conf::machine_folder;
+
+/// A file that is not used, and why.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// The plugin's name.
+    pub name: Box<str>,
+    /// Where it was found.
+    pub path: PathBuf,
+    /// The reason, in words.
+    pub reason: String,
+}
 
 /// The folders to search: those that were asked for, else those of `SASL_PATH`, else the system's.
 /// The environment of a program that runs with more rights than its user's says nothing (CVE-2004-0884).

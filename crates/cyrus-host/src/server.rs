@@ -12,13 +12,16 @@ use authen_sasl_rust::error::{Application, Code, Error, PeerMisbehaved};
 use authen_sasl_rust::secret::Secret;
 
 use super::callbacks::{ServerHooks, Shared};
-use super::connection::{Connection, Owned};
-use super::coroutine::{self, Line, Progress, Suspended, Work};
+use super::connection::Connection;
+use super::coroutine::{self, Progress, SessionLink, Suspended, Work};
+use super::given::{failed, step_output, with_nul, StepOutput};
+use super::hosted::Hosted;
+use super::journal;
 use super::layer::{self, Owner};
 use super::names;
-use super::parameters::{nothing_out, Facts};
-use super::registry::Hosted;
-use super::{failed, journal, left, utils, with_nul, Left};
+use super::owned::Owned;
+use super::parameters::{nothing_out, ConnectionFacts};
+use super::utils;
 use saslplug::{callback, code, disposition, feature, Callback, OutParams, ServerParams, ServerPlug};
 
 /// The first state of a server.
@@ -33,7 +36,7 @@ pub fn unavailable_reason(hosted: &Hosted, setup: Setup<'_>) -> Option<String> {
         Some(_) => {
             let server = Server::new(hosted, setup)?;
             let available = || server.available();
-            match server.shared.line.lend(setup, || server.connection.during(available)) {
+            match server.shared.link.lend(setup, || server.connection.during(available)) {
                 code::OK => Ok(code::OK),
                 result => Err(failed(result, &server.connection)),
             }
@@ -73,10 +76,10 @@ struct Server {
     begun: Cell<bool>,
     params: Box<UnsafeCell<ServerParams>>,
     out: Box<UnsafeCell<OutParams>>,
-    left: Cell<Left>,
+    output: Cell<StepOutput>,
     connection: Owned,
     shared: Arc<Shared>,
-    facts: Facts,
+    facts: ConnectionFacts,
     binds: bool,
     /// Names and accounts, for a plugin that stores something when its context is disposed of.
     parting: Option<(Config, Arc<dyn Accounts>)>,
@@ -95,7 +98,7 @@ impl Drop for Server {
             match &self.parting {
                 // OTP gives back what it has locked in the user's account.
                 Some((config, accounts)) => {
-                    self.shared.line.lend(Setup { config, accounts: Some(accounts) }, dispose);
+                    self.shared.link.lend(Setup { config, accounts: Some(accounts) }, dispose);
                 }
                 None => dispose(),
             }
@@ -104,8 +107,8 @@ impl Drop for Server {
 }
 
 impl Work for Server {
-    fn line(&self) -> &Line {
-        &self.shared.line
+    fn link(&self) -> &SessionLink {
+        &self.shared.link
     }
 
     fn connection(&self) -> &Connection {
@@ -126,7 +129,7 @@ impl Owner for Server {
 impl Server {
     fn new(hosted: &Hosted, setup: Setup<'_>) -> Result<Server, Error> {
         let config = setup.config;
-        let mut facts = Facts::of(config, Side::Server)?;
+        let mut facts = ConnectionFacts::of(config, Side::Server)?;
         if !hosted.binds() && !config.offers_binding() {
             // With the data the plugin would refuse clients that rightly say that no -PLUS was offered (RFC 5802 §6).
             facts.forget_binding();
@@ -134,7 +137,7 @@ impl Server {
         let plug = hosted.server()?;
         let shared = Shared::new(hosted.computes_with());
         let connection =
-            Owned::new(Arc::clone(hosted.options()), Some(journal::log()), Box::new(ServerHooks(Arc::clone(&shared))));
+            Owned::new(Arc::clone(&hosted.options), Some(journal::log()), Box::new(ServerHooks(Arc::clone(&shared))));
         facts.tell(&connection, hosted.name());
         let callbacks = Box::new(Callback { id: callback::LIST_END, proc: None, context: ptr::null_mut() });
         let params = facts.server(&connection, &raw const *callbacks, utils::canon_user, shared.propctx());
@@ -144,7 +147,7 @@ impl Server {
             begun: Cell::new(false),
             params: Box::new(UnsafeCell::new(params)),
             out: Box::new(UnsafeCell::new(nothing_out())),
-            left: Cell::new((code::FAIL, None)),
+            output: Cell::new((code::FAIL, None)),
             connection,
             shared,
             facts,
@@ -166,9 +169,9 @@ impl Server {
         let (context, params, user) = (self.plug.glob_context, self.params.get(), user.as_ptr());
         // SAFETY: the types are those of saslplug.h; all that is pointed to lives longer than the call.
         let call = || unsafe { set(context, params, user, start, length, ptr::null(), 0, flags) };
-        match self.shared.line.lend(setup, || self.connection.during(call)) {
+        match self.shared.link.lend(setup, || self.connection.during(call)) {
             code::OK => Ok(()),
-            result => Err(self.shared.take_trouble().unwrap_or_else(|| failed(result, &self.connection))),
+            result => Err(self.shared.take_error().unwrap_or_else(|| failed(result, &self.connection))),
         }
     }
 
@@ -184,7 +187,7 @@ impl Server {
                 true => server.begin(),
                 false => code::OK,
             };
-            server.left.set(match began {
+            server.output.set(match began {
                 code::OK => server.call(input.as_deref()),
                 refused => (refused, None),
             });
@@ -235,7 +238,7 @@ impl Server {
         result
     }
 
-    fn call(&self, input: Option<&[u8]>) -> Left {
+    fn call(&self, input: Option<&[u8]>) -> StepOutput {
         let Some(step) = self.plug.mech_step else { return (code::FAIL, None) };
         let (mut out, mut length) = (ptr::null::<c_char>(), 0);
         let (start, count) = input.map_or((ptr::null(), 0), |bytes| (bytes.as_ptr().cast(), bytes.len() as c_uint - 1));
@@ -243,14 +246,14 @@ impl Server {
         // SAFETY: the types are those of saslplug.h; all that is pointed to lives longer than the call.
         let result = unsafe { step(context, params, start, count, &mut out, &mut length, results) };
         // SAFETY: what the plugin sends is its own until it is called again.
-        unsafe { left(&self.connection, result, out, length) }
+        unsafe { step_output(&self.connection, result, out, length) }
     }
 
     fn returned(self) -> Result<Step, Error> {
-        match self.left.take() {
+        match self.output.take() {
             (code::CONTINUE, out) => Ok(Step::Send(out.unwrap_or_default(), Box::new(AwaitClient(self)))),
             (code::OK, last) => self.end(last),
-            (result, _) => Err(match self.shared.take_trouble() {
+            (result, _) => Err(match self.shared.take_error() {
                 Some(error) => error,
                 // To the outside an unknown user is a wrong password.
                 None if result == code::NOUSER => failed(code::BADAUTH, &self.connection),

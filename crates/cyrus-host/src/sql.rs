@@ -16,7 +16,7 @@ use std::sync::Arc;
 use authen_sasl_rust::error::{Code, Error};
 use authen_sasl_rust::secret::Secret;
 
-use super::begun;
+use super::instances;
 use super::journal::Log;
 use super::loader::File;
 use super::options::Options;
@@ -70,7 +70,7 @@ impl Guard {
             let text = statement::in_hexadecimal(text, engine).map_err(|reason| format!("{name}: {reason}"))?;
             decoding.set(name, &text).map_err(|error| error.to_string())?;
         }
-        let decoding = begun::auxprop(file, &Arc::new(decoding), log)?;
+        let decoding = instances::auxprop(file, &Arc::new(decoding), log)?;
         Ok(Some(Guard { engine, decoding }))
     }
 

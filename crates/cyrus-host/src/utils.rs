@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void, CStr};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::{ptr, slice};
 
-use super::connection::{Connection, Reply};
+use super::connection::{CallbackReply, Connection};
 use super::{md5, mutex, propctx, text};
 use authen_sasl_rust::error::Code;
 use saslplug::{self, callback, code, flag, property, Conn, OutParams, Proc, Propctx, Utils};
@@ -144,16 +144,18 @@ unsafe extern "C" fn getcallback(conn: *mut Conn, id: c_ulong, proc: *mut Proc, 
         let connection = Connection::of(conn);
         let own = connection.map_or(ptr::null_mut(), |connection| connection.conn().cast());
         let reply = match (id, connection) {
-            (callback::GETOPT, _) => Reply::Call(erased(getopt as saslplug::GetOpt as *const ()), own),
-            (callback::LOG, _) => Reply::Call(erased(log_line as saslplug::LogProc as *const ()), own),
-            (callback::VERIFYFILE, _) => Reply::Call(erased(verify_file as saslplug::VerifyFile as *const ()), own),
-            (_, Some(connection)) => guarded(Reply::Absent, || connection.hooks().callback(id)),
-            (_, None) => Reply::Absent,
+            (callback::GETOPT, _) => CallbackReply::Call(erased(getopt as saslplug::GetOpt as *const ()), own),
+            (callback::LOG, _) => CallbackReply::Call(erased(log_line as saslplug::LogProc as *const ()), own),
+            (callback::VERIFYFILE, _) => {
+                CallbackReply::Call(erased(verify_file as saslplug::VerifyFile as *const ()), own)
+            }
+            (_, Some(connection)) => guarded(CallbackReply::Absent, || connection.hooks().callback(id)),
+            (_, None) => CallbackReply::Absent,
         };
         match reply {
-            Reply::Absent => code::FAIL,
-            Reply::Interact => code::INTERACT,
-            Reply::Call(found, with) => {
+            CallbackReply::Absent => code::FAIL,
+            CallbackReply::Interact => code::INTERACT,
+            CallbackReply::Call(found, with) => {
                 (*proc, *context) = (found, with);
                 code::OK
             }

@@ -7,7 +7,7 @@ mod dialogue;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
-use authen_sasl_cyrus_host::{Plugins, Wish};
+use authen_sasl_cyrus_host::{LoadOptions, Plugins};
 use authen_sasl_rust::accounts::{Account, Accounts, Properties};
 use authen_sasl_rust::config::Config;
 use authen_sasl_rust::contract::{Abilities, Answer, Question, Setup, Side};
@@ -21,8 +21,12 @@ use dialogue::{session, Facts, Party};
 /// All plugins with mechanisms that this machine has.
 fn plugins() -> Arc<Plugins> {
     static PLUGINS: OnceLock<Arc<Plugins>> = OnceLock::new();
-    let all =
-        || Arc::new(Plugins::load(&Wish { prefer: true, ..Wish::default() }, &mechanism::registry()).expect("plugins"));
+    let all = || {
+        Arc::new(
+            Plugins::load(&LoadOptions { prefer: true, ..LoadOptions::default() }, &mechanism::registry())
+                .expect("plugins"),
+        )
+    };
     Arc::clone(PLUGINS.get_or_init(all))
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use authen_sasl_cyrus_host::{from_environment, Plugins, Wish};
+use authen_sasl_cyrus_host::{from_environment, LoadOptions, Plugins};
 use authen_sasl_rust::contract::Side;
 use authen_sasl_rust::error::{Application, Error};
 use authen_sasl_rust::registry::Registry;
@@ -70,7 +70,10 @@ pub unsafe extern "C" fn asr_plugins_load(
             pairs.push((name.to_owned(), value.to_owned()));
         }
         let load = load.is_some().then(|| names.clone());
-        Plugins::load(&Wish { path, load, prefer: prefer != 0, options: pairs }, &authen_sasl_kerberos::registry())
+        Plugins::load(
+            &LoadOptions { path, load, prefer: prefer != 0, options: pairs },
+            &authen_sasl_kerberos::registry(),
+        )
     });
     let (ok, text) = match loaded {
         Ok(plugins) => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{compile, Folder};
-use crate::{Plugins, Wish};
+use crate::{LoadOptions, Plugins};
 use authen_sasl_rust::config::ChannelBinding;
 use authen_sasl_rust::contract::Side;
 use authen_sasl_rust::error::Code;
@@ -13,7 +13,8 @@ use authen_sasl_rust::world::LocalWorld;
 fn plugins(folder: &Folder, load: Option<&[&str]>) -> Plugins {
     let path = folder.path("").to_str().map(str::to_owned);
     let load = load.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
-    Plugins::load(&Wish { path, load, ..Wish::default() }, &authen_sasl_rust::mechanism::registry()).unwrap()
+    Plugins::load(&LoadOptions { path, load, ..LoadOptions::default() }, &authen_sasl_rust::mechanism::registry())
+        .unwrap()
 }
 
 /// A client asks for channel binding, and the server has no data: a plugin that does not expect it would read at null.

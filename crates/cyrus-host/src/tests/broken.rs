@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 
 use super::{compile, Folder};
-use crate::{Plugins, Wish};
+use crate::{LoadOptions, Plugins};
 use authen_sasl_rust::contract::{Abilities, Answer, Property, Question, Side, Values};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::{Outcome, Session};
@@ -20,7 +20,8 @@ fn build(folder: &Folder, file: &str, macros: &[&str]) {
 fn load(folder: &Folder, names: Option<&[&str]>) -> Plugins {
     let path = folder.path("").to_str().map(str::to_owned);
     let load = names.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
-    Plugins::load(&Wish { path, load, ..Wish::default() }, &authen_sasl_rust::mechanism::registry()).unwrap()
+    Plugins::load(&LoadOptions { path, load, ..LoadOptions::default() }, &authen_sasl_rust::mechanism::registry())
+        .unwrap()
 }
 
 /// What is said of the plugin of that name.
@@ -118,10 +119,16 @@ fn what_is_named_and_not_there_is_told() {
     assert_eq!(complaint(&plugins, "two"), "there is no such file in the folders of plugins");
     assert!(plugins.find("NAMELESS", Side::Client).is_none(), "it was not asked for");
     let path = Some("/no/such/folder".to_owned());
-    let plugins = Plugins::load(&Wish { path, ..Wish::default() }, &authen_sasl_rust::mechanism::registry()).unwrap();
+    let plugins =
+        Plugins::load(&LoadOptions { path, ..LoadOptions::default() }, &authen_sasl_rust::mechanism::registry())
+            .unwrap();
     assert!(complaint(&plugins, "").starts_with("the folder cannot be read"));
     let options = vec![("otp_mda".to_owned(), "a\0b".to_owned())];
-    assert!(Plugins::load(&Wish { options, ..Wish::default() }, &authen_sasl_rust::mechanism::registry()).is_err());
+    assert!(Plugins::load(
+        &LoadOptions { options, ..LoadOptions::default() },
+        &authen_sasl_rust::mechanism::registry()
+    )
+    .is_err());
 }
 
 fn session(folder: &Folder, side: Side, mechanism: &str) -> Session {

@@ -13,9 +13,9 @@ use saslplug::flag;
 const BOTH: u32 = flag::CU_AUTHID | flag::CU_AUTHZID;
 
 /// Loads the plugin with an option that says how it shall fail, and gives it names.
-fn with(folder: &Folder, trouble: &str, names: &[(&str, u32)]) -> Result<Vec<Result<String, Error>>, Error> {
+fn with(folder: &Folder, failure: &str, names: &[(&str, u32)]) -> Result<Vec<Result<String, Error>>, Error> {
     let mut options = Options::default();
-    options.set("canon_trouble", trouble)?;
+    options.set("canon_failure", failure)?;
     let options = Arc::new(options);
     let canon = Canon::load(&[folder.path("")], "canon", &options, None)?;
     let config = Config::default();
@@ -52,22 +52,22 @@ fn a_plugin_makes_names_canonical() {
     assert!(error.to_string().contains(reason), "{error}");
     let error = with(&folder, "away", &[("Fred", BOTH)]).unwrap().remove(0).unwrap_err();
     assert_eq!(error.code(), Code::Unavail, "{error}");
-    for (trouble, reason) in [
+    for (failure, reason) in [
         ("long", "canon_user plugin canon gave what is no user name"),
         ("empty", "canon_user plugin canon gave what is no user name"),
         ("nul", "canon_user plugin canon gave what is no user name"),
         ("client only", "canon_user plugin canon has nothing for servers"),
     ] {
-        let error = with(&folder, trouble, &[("Fred", BOTH)]).unwrap().remove(0).unwrap_err();
-        assert_eq!(error.to_string(), reason, "{trouble}");
+        let error = with(&folder, failure, &[("Fred", BOTH)]).unwrap().remove(0).unwrap_err();
+        assert_eq!(error.to_string(), reason, "{failure}");
     }
-    for (trouble, reason) in [
+    for (failure, reason) in [
         ("version", "version 4 of the canon_user interface is its, and 5 is this host's"),
         ("null", "its canon_user function gave no plugin"),
         ("log", "its canon_user function failed with SASL_FAIL: the file is away"),
         ("fail", "its canon_user function failed with SASL_FAIL: no memory of No such file or directory"),
     ] {
-        let error = with(&folder, trouble, &[]).unwrap_err();
+        let error = with(&folder, failure, &[]).unwrap_err();
         assert_eq!((error.code(), error.to_string()), (Code::ConfigErr, format!("canon_user plugin canon: {reason}")));
     }
 }

@@ -3,9 +3,10 @@
 use std::ffi::{c_char, c_long, c_ulong, CStr};
 use std::sync::{Arc, Mutex};
 
-use super::super::connection::{NoHooks, Owned};
+use super::super::connection::NoHooks;
 use super::super::journal::Log;
 use super::super::options::Options;
+use super::super::owned::Owned;
 use saslplug::flag::NOLOG;
 
 /// The text that a call of `seterror` leaves.

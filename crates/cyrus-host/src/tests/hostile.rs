@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{compile, Folder};
-use crate::{Plugins, Wish};
+use crate::{LoadOptions, Plugins};
 use authen_sasl_rust::contract::{Abilities, Answer, Property, Side, Values};
 use authen_sasl_rust::error::{Error, Misuse};
 use authen_sasl_rust::layer::{self, SharedLayer};
@@ -18,7 +18,9 @@ pub fn plugins(folder: &Folder) -> Arc<Plugins> {
         &["-shared", "-fPIC", "-pthread", "-O2", "-D_FORTIFY_SOURCE=2"],
     );
     let path = folder.path("").to_str().map(str::to_owned);
-    let plugins = Plugins::load(&Wish { path, ..Wish::default() }, &authen_sasl_rust::mechanism::registry()).unwrap();
+    let plugins =
+        Plugins::load(&LoadOptions { path, ..LoadOptions::default() }, &authen_sasl_rust::mechanism::registry())
+            .unwrap();
     assert!(plugins.refused().is_empty(), "{:?}", plugins.refused());
     Arc::new(plugins)
 }

@@ -16,7 +16,8 @@ use libloading::{Library, Symbol};
 
 mod broken;
 
-use super::connection::{NoHooks, Owned};
+use super::connection::NoHooks;
+use super::owned::Owned;
 use saslplug::{property, Utils};
 
 /// A folder that goes with its owner.

@@ -1,6 +1,6 @@
-//! Plugins of accounts, begun once for each configuration that a process has, and never ended.
+//! Instances of account plugins: one for each configuration that a process has, never ended.
 //!
-//! Such a plugin reads its settings when it begins. Some keep them in statics (ldapdb), some in what the statics
+//! Such a plugin reads its settings in its init function. Some keep them in statics (ldapdb), some in what the statics
 //! point to (sql), and some keep pointers to the texts of the options (ldapdb again). So each configuration gets a copy of the file
 //! for itself, and its options stay as long as the process.
 
@@ -10,14 +10,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use authen_sasl_rust::error::Code;
 
-use super::connection::{NoHooks, Owned};
+use super::connection::NoHooks;
 use super::journal::Log;
 use super::loader::File;
 use super::options::Options;
+use super::owned::Owned;
 use saslplug::{code, version, AuxpropPlug, CanonuserPlug, Init};
 
 /// A file as one configuration has it.
-struct Begun {
+struct Instance {
     /// As it was first opened.
     file: &'static File,
     /// The copy that this configuration uses.
@@ -30,25 +31,25 @@ struct Begun {
 }
 
 // SAFETY: the tables' pointers lead into the plugin, which stays where it is and serves all threads.
-unsafe impl Send for Begun {}
+unsafe impl Send for Instance {}
 
-static BEGUN: Mutex<Vec<&'static mut Begun>> = Mutex::new(Vec::new());
+static INSTANCES: Mutex<Vec<&'static mut Instance>> = Mutex::new(Vec::new());
 
 /// The auxprop plugin of a file.
 ///
 /// # Errors
 /// In words, why it cannot be used.
 pub fn auxprop(file: &'static File, options: &Arc<Options>, log: Option<&Log>) -> Result<AuxpropPlug, String> {
-    with(file, options, |begun| {
-        if let Some(plug) = begun.auxprop {
+    with(file, options, |instance| {
+        if let Some(plug) = instance.auxprop {
             return Ok(plug);
         }
-        let init = begun.copy.auxprop.ok_or("it has no auxprop plugin")?;
-        let plug = begin(begun, init, version::AUXPROP, "auxprop", log)?;
+        let init = instance.copy.auxprop.ok_or("it has no auxprop plugin")?;
+        let plug = begin(instance, init, version::AUXPROP, "auxprop", log)?;
         if plug.auxprop_lookup.is_none() {
             return Err("its auxprop plugin looks nothing up".into());
         }
-        begun.auxprop = Some(plug);
+        instance.auxprop = Some(plug);
         Ok(plug)
     })
 }
@@ -58,13 +59,13 @@ pub fn auxprop(file: &'static File, options: &Arc<Options>, log: Option<&Log>) -
 /// # Errors
 /// In words, why it cannot be used.
 pub fn canonuser(file: &'static File, options: &Arc<Options>, log: Option<&Log>) -> Result<CanonuserPlug, String> {
-    with(file, options, |begun| {
-        if let Some(plug) = begun.canonuser {
+    with(file, options, |instance| {
+        if let Some(plug) = instance.canonuser {
             return Ok(plug);
         }
-        let init = begun.copy.canonuser.ok_or("it has no canon_user plugin")?;
-        let plug = begin(begun, init, version::CANONUSER, "canon_user", log)?;
-        begun.canonuser = Some(plug);
+        let init = instance.copy.canonuser.ok_or("it has no canon_user plugin")?;
+        let plug = begin(instance, init, version::CANONUSER, "canon_user", log)?;
+        instance.canonuser = Some(plug);
         Ok(plug)
     })
 }
@@ -72,19 +73,19 @@ pub fn canonuser(file: &'static File, options: &Arc<Options>, log: Option<&Log>)
 fn with<T>(
     file: &'static File,
     options: &Arc<Options>,
-    work: impl FnOnce(&mut Begun) -> Result<T, String>,
+    work: impl FnOnce(&mut Instance) -> Result<T, String>,
 ) -> Result<T, String> {
-    let mut all = BEGUN.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = all.iter().position(|begun| ptr::eq(begun.file, file) && begun.options == *options);
+    let mut all = INSTANCES.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = all.iter().position(|instance| ptr::eq(instance.file, file) && instance.options == *options);
     let index = match known {
         Some(index) => index,
         None => {
-            let first = !all.iter().any(|begun| ptr::eq(begun.file, file));
+            let first = !all.iter().any(|instance| ptr::eq(instance.file, file));
             let copy = if first { file } else { file.again()? };
             let global = Owned::global(Arc::clone(options), None);
             let options = Arc::clone(options);
-            let begun = Begun { file, copy, options, global, auxprop: None, canonuser: None };
-            all.push(Box::leak(Box::new(begun)));
+            let instance = Instance { file, copy, options, global, auxprop: None, canonuser: None };
+            all.push(Box::leak(Box::new(instance)));
             all.len() - 1
         }
     };
@@ -93,17 +94,18 @@ fn with<T>(
 
 /// Calls the function that a plugin begins with, and copies the table that it gives.
 fn begin<Plug: Copy>(
-    begun: &Begun,
+    instance: &Instance,
     init: Init<Plug>,
     ours: c_int,
     kind: &str,
     log: Option<&Log>,
 ) -> Result<Plug, String> {
-    let caller = Owned::new(Arc::clone(&begun.options), log.cloned(), Box::new(NoHooks));
-    let name = CString::new(&*begun.file.name).map_err(|_| "its name has a NUL character")?;
+    let caller = Owned::new(Arc::clone(&instance.options), log.cloned(), Box::new(NoHooks));
+    let name = CString::new(&*instance.file.name).map_err(|_| "its name has a NUL character")?;
     let (mut theirs, mut plug) = (0, ptr::null_mut::<Plug>());
     // SAFETY: the function has this type in saslplug.h; the utils live as long as the process.
-    let result = caller.during(|| unsafe { init(begun.global.utils(), ours, &mut theirs, &mut plug, name.as_ptr()) });
+    let result =
+        caller.during(|| unsafe { init(instance.global.utils(), ours, &mut theirs, &mut plug, name.as_ptr()) });
     let said = caller.take_reason().map(|text| format!(": {text}")).unwrap_or_default();
     if result == code::BADVERS || result == code::OK && theirs != ours {
         return Err(format!("version {theirs} of the {kind} interface is its, and {ours} is this host's{said}"));

@@ -1,0 +1,204 @@
+//! A mechanism that a plugin has, and the tables of the plugin's file.
+
+use std::ffi::{c_char, c_int, CStr};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::Arc;
+
+use authen_sasl_rust::contract::{CredentialKind, Description, Side};
+use authen_sasl_rust::error::{Code, Error};
+
+use super::connection::Connection;
+use super::loader::File;
+use super::options::Options;
+use super::owned::Owned;
+use saslplug::{code, version, ClientPlug, MechanismInit, ServerPlug};
+
+/// No plugin has more mechanisms than this; a greater count is an error.
+const MECHANISMS: c_int = 64;
+
+/// One mechanism of one side that a plugin has.
+pub struct Hosted {
+    pub(super) description: Description,
+    /// Its name without `-PLUS`, as the plugin has it.
+    pub(super) base: &'static str,
+    /// A client needs a password or an answer to a challenge; which, the plugin does not say.
+    pub(super) either: bool,
+    pub(super) source: &'static Source,
+    /// What the plugin may ask for.
+    pub(super) options: Arc<Options>,
+}
+
+impl Hosted {
+    /// The name under which it is used.
+    pub fn name(&self) -> &'static str {
+        self.description.name
+    }
+
+    /// The side that it serves.
+    pub fn side(&self) -> Side {
+        self.description.side.unwrap_or(Side::Client)
+    }
+
+    /// True for a `-PLUS` variant.
+    pub fn binds(&self) -> bool {
+        self.description.binds
+    }
+
+    /// What the plugin computes with, where it looks up a password. It knows no verifier but SCRAM's own.
+    pub(super) fn computes_with(&self) -> CredentialKind {
+        match self.description.credential {
+            scram @ CredentialKind::Scram(_) => scram,
+            _ => CredentialKind::Password,
+        }
+    }
+
+    /// The plugin's table for a client, as it is in this process.
+    ///
+    /// # Errors
+    /// [`Error::Outside`] if the plugin no longer has the mechanism after a fork.
+    pub fn client(&self) -> Result<ClientPlug, Error> {
+        let tables = self.source.tables();
+        let plug = tables.client.iter().find(|plug| name_of(plug.mech_name) == Some(self.base));
+        plug.copied().ok_or_else(|| self.gone())
+    }
+
+    /// The same for a server.
+    ///
+    /// # Errors
+    /// As [`Hosted::client`].
+    pub fn server(&self) -> Result<ServerPlug, Error> {
+        let tables = self.source.tables();
+        let plug = tables.server.iter().find(|plug| name_of(plug.mech_name) == Some(self.base));
+        plug.copied().ok_or_else(|| self.gone())
+    }
+
+    fn gone(&self) -> Error {
+        let path = self.source.file.path.display();
+        Error::outside(Code::Fail, format!("the plugin {path} has lost this mechanism after a fork"))
+    }
+}
+
+/// One file, with what its functions gave.
+pub(super) struct Source {
+    pub file: &'static File,
+    /// For the functions that have no connection.
+    global: Owned,
+    /// As they are in this process. Those of a process before a fork stay where they are.
+    tables: AtomicPtr<Tables>,
+    /// The process that calls the functions again, or has done so.
+    beginning: AtomicU32,
+}
+
+// SAFETY: `global` is given out to plugins for the time of a call, which one thread alone makes in a process, and its address
+// is all that they keep of it.
+unsafe impl Sync for Source {}
+
+/// Copies of what the plugin has in its statics, which it may write to when its functions are called again.
+#[derive(Default)]
+pub(super) struct Tables {
+    /// The process that they were made in: after a fork the plugin's functions are called again.
+    process: u32,
+    pub client: Vec<ClientPlug>,
+    pub server: Vec<ServerPlug>,
+    /// What cannot be used of the file, and why.
+    pub errors: Vec<String>,
+}
+
+// SAFETY: the pointers lead into the plugin, which stays where it is and serves all threads.
+unsafe impl Send for Tables {}
+
+impl Source {
+    /// Calls the functions of a file.
+    pub fn of(file: &'static File, global: Owned) -> Source {
+        let tables: &'static Tables = Box::leak(Box::new(begin(file, &global)));
+        let beginning = AtomicU32::new(tables.process);
+        Source { file, global, tables: AtomicPtr::new(ptr::from_ref(tables).cast_mut()), beginning }
+    }
+
+    /// The tables of this process.
+    pub fn tables(&self) -> &'static Tables {
+        let process = std::process::id();
+        loop {
+            // SAFETY: tables are made to stay for ever.
+            let tables: &'static Tables = unsafe { &*self.tables.load(Ordering::Acquire) };
+            if tables.process == process {
+                return tables;
+            }
+            // One thread begins. No lock: the one that held it may be a thread of the process before the fork.
+            let before = self.beginning.load(Ordering::Relaxed);
+            let mine = before != process
+                && self.beginning.compare_exchange(before, process, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+            if mine {
+                self.tables.store(Box::into_raw(Box::new(begin(self.file, &self.global))), Ordering::Release);
+            } else {
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
+/// Calls the functions that a plugin's file begins with.
+fn begin(file: &File, global: &Connection) -> Tables {
+    let mut tables = Tables { process: std::process::id(), ..Tables::default() };
+    let mut errors = Vec::new();
+    if let Some(init) = file.client {
+        match plugs(init, version::CLIENT, "client", global) {
+            Ok(list) => tables.client = list,
+            Err(error) => errors.push(error),
+        }
+    }
+    if let Some(init) = file.server {
+        match plugs(init, version::SERVER, "server", global) {
+            Ok(list) => tables.server = list,
+            Err(error) => errors.push(error),
+        }
+    }
+    let whole = |name: *const c_char, has_new: bool, has_step: bool| match name_of(name) {
+        None => Err("it has a mechanism without a proper name".to_owned()),
+        Some(name) if !(has_new && has_step) => Err(format!("its {name} lacks mech_new or mech_step")),
+        Some(_) => Ok(()),
+    };
+    tables.client.retain(|plug| {
+        let sound = whole(plug.mech_name, plug.mech_new.is_some(), plug.mech_step.is_some());
+        sound.map_err(|error| errors.push(error)).is_ok()
+    });
+    tables.server.retain(|plug| {
+        let sound = whole(plug.mech_name, plug.mech_new.is_some(), plug.mech_step.is_some());
+        sound.map_err(|error| errors.push(error)).is_ok()
+    });
+    Tables { errors, ..tables }
+}
+
+/// The table of one side.
+fn plugs<Plug>(init: MechanismInit<Plug>, ours: c_int, side: &str, global: &Connection) -> Result<Vec<Plug>, String> {
+    let (mut theirs, mut list, mut count) = (0, ptr::null_mut::<Plug>(), 0);
+    // SAFETY: the function has this type in saslplug.h; the utils live as long as the process.
+    let result = global.during(|| unsafe { init(global.utils(), ours, &mut theirs, &mut list, &mut count) });
+    let said = global.take_error().map(|text| format!(": {text}")).unwrap_or_default();
+    if result == code::BADVERS || result == code::OK && theirs != ours {
+        return Err(format!("version {theirs} of the {side} interface is its, and {ours} is this host's{said}"));
+    }
+    if result != code::OK {
+        return Err(format!("its function for the {side} failed with {}{said}", Code::of(result).name()));
+    }
+    if list.is_null() || count <= 0 {
+        return Err(format!("its function for the {side} gave no mechanisms"));
+    }
+    if count > MECHANISMS {
+        return Err(format!("its function for the {side} gave {count} mechanisms"));
+    }
+    // SAFETY: the plugin says that there are so many.
+    Ok((0..count as usize).map(|index| unsafe { list.add(index).read() }).collect())
+}
+
+/// A mechanism's name (RFC 4422 §3.1), if it is one.
+pub(super) fn name_of(name: *const c_char) -> Option<&'static str> {
+    if name.is_null() {
+        return None;
+    }
+    // SAFETY: a plugin's names end in a NUL and stay as long as the plugin, which is for ever.
+    let name = unsafe { CStr::from_ptr(name) }.to_str().ok()?;
+    let fits = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    ((1..=20).contains(&name.len()) && name.bytes().all(fits)).then_some(name)
+}
