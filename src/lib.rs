@@ -6,6 +6,7 @@
 //!
 //! | floor | files | what |
 //! |---|---|---|
+//! | 11 | `guide/` | documentation only: how to write a mechanism and an account store, how to drive a session |
 //! | 10 | `mechanism/`, `authline/` | one file or folder per mechanism; the AUTH line protocol, both ends |
 //! | 9 | `session/` | drives one exchange of one side |
 //! | 8 | `negotiate.rs` | which mechanism, and the reason for each one refused |
@@ -45,6 +46,7 @@ pub mod config;
 pub mod contract;
 pub mod crypto;
 pub mod error;
+pub mod guide;
 pub mod layer;
 pub mod limits;
 pub mod mechanism;
