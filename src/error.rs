@@ -181,9 +181,33 @@ pub enum PeerMisbehaved {
     /// A frame of a security layer whose authentication code is wrong.
     #[error("the authentication code is wrong: the frame was changed on the way")]
     Damaged,
-    /// Any other rule, in words.
-    #[error("{0}")]
-    Rule(&'static str),
+    /// The peer binds to the channel (`p=`) in a mechanism that does not (RFC 5801 §2).
+    #[error("it binds to a channel (p=), which this mechanism does not")]
+    UnexpectedBinding,
+    /// The peer binds to no channel in a mechanism that must (RFC 5801 §2), or against this side's policy.
+    #[error("it binds to no channel, which this mechanism must")]
+    MissingBinding,
+    /// `digest-uri` names another service or host (RFC 2831 §2.1.2).
+    #[error("digest-uri names another service or host than this server's")]
+    OtherService,
+    /// A client of GSSAPI selects no security layer, or several (RFC 4752 §3.1).
+    #[error("exactly one security layer must be selected")]
+    LayerSelection,
+    /// A client of Kerberos delegates credentials that are not its own.
+    #[error("the client has delegated the credentials of somebody else")]
+    ForeignDelegation,
+    /// A frame of DIGEST-MD5 with another message type than 1 (RFC 2831 §2.3).
+    #[error("its message type is not 1")]
+    MessageType,
+    /// A frame out of sequence.
+    #[error("its sequence number is not the next one: a frame was repeated, lost or moved")]
+    OutOfSequence,
+    /// A frame in the clear where confidentiality was agreed on.
+    #[error("it is not encrypted, as was agreed on")]
+    NotEncrypted,
+    /// A frame whose plaintext is longer than itself.
+    #[error("it holds more than its length")]
+    Inflated,
 }
 
 /// Refusals of the identity.

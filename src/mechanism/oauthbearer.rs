@@ -137,7 +137,7 @@ fn parse_header(text: &str) -> Result<Option<String>, Error> {
     let malformed = |reason| Error::malformed(MESSAGE, reason);
     let (header, rest) = gs2::Header::parse(text).map_err(malformed)?;
     if let gs2::Flag::Bound(_) = header.flag {
-        return Err(Error::misbehaved(MESSAGE, PeerMisbehaved::Rule("this mechanism has no channel binding")));
+        return Err(Error::misbehaved(MESSAGE, PeerMisbehaved::UnexpectedBinding));
     }
     if !rest.is_empty() {
         return Err(malformed(Malformed::Trailing("the GS2 header")));

@@ -287,9 +287,7 @@ impl Server {
                 }
                 Ok(())
             }
-            _ if self.binds || self.facts.binding_required() => {
-                refused(PeerMisbehaved::Rule("the client has bound to nothing"))
-            }
+            _ if self.binds || self.facts.binding_required() => refused(PeerMisbehaved::MissingBinding),
             disposition::WANT => refused(PeerMisbehaved::Downgrade),
             _ => Ok(()),
         }

@@ -100,7 +100,7 @@ impl SecurityLayer for Layer {
     }
 
     fn decode(&mut self, frame: &mut [u8]) -> Result<usize, Error> {
-        let misbehaved = |reason| Err(Error::misbehaved(FRAME, PeerMisbehaved::Rule(reason)));
+        let misbehaved = |reason| Err(Error::misbehaved(FRAME, reason));
         let least = if self.padded { 2 * BLOCK } else { MAC };
         let sealed = frame.len().wrapping_sub(TAIL);
         if frame.len() < least + TAIL || (self.padded && sealed % BLOCK != 0) {
@@ -108,11 +108,11 @@ impl SecurityLayer for Layer {
         }
         let (body, tail) = frame.split_at_mut(sealed);
         if tail[..2] != TYPE {
-            return misbehaved("its message type is not 1");
+            return misbehaved(PeerMisbehaved::MessageType);
         }
         let sequence = self.incoming.take_sequence()?;
         if tail[2..] != sequence {
-            return misbehaved("its sequence number is not the next one: a frame was repeated, lost or moved");
+            return misbehaved(PeerMisbehaved::OutOfSequence);
         }
         let Some(length) = self.incoming.open(sequence, body, self.padded) else {
             frame.zeroize();

@@ -129,10 +129,7 @@ fn check_digest_uri(uri: &[u8], config: &Config) -> Result<(), Error> {
     let host = parts.next().ok_or(Error::malformed(MESSAGE, Malformed::Missing("the host in digest-uri")))?;
     let same = |ours: &str, theirs: &[u8]| ours.is_empty() || ours.as_bytes().eq_ignore_ascii_case(theirs);
     if !same(&config.service, service) || !same(&config.host, host) {
-        return Err(Error::misbehaved(
-            MESSAGE,
-            PeerMisbehaved::Rule("digest-uri names another service or host than this server's"),
-        ));
+        return Err(Error::misbehaved(MESSAGE, PeerMisbehaved::OtherService));
     }
     Ok(())
 }

@@ -78,9 +78,9 @@ fn check_flag(header: &Header<'_>, plus: bool, config: &Config) -> Result<(), Er
             Some(_) => Ok(()),
             None => misbehaved(PeerMisbehaved::ChannelBindingUnsupported),
         },
-        Flag::Bound(_) => misbehaved(PeerMisbehaved::Rule("it binds to a channel (p=) in a mechanism without -PLUS")),
+        Flag::Bound(_) => misbehaved(PeerMisbehaved::UnexpectedBinding),
         Flag::Unoffered if plus || config.offers_binding() => misbehaved(PeerMisbehaved::Downgrade),
-        _ if plus => misbehaved(PeerMisbehaved::Rule("it binds to no channel in a -PLUS mechanism")),
+        _ if plus => misbehaved(PeerMisbehaved::MissingBinding),
         _ if config.binding_policy == BindingPolicy::Require => {
             Err(Policy::ChannelBindingRequired("the client's first message has none").into())
         }
@@ -214,7 +214,7 @@ fn refuse(error: Error) -> Step {
             PeerMisbehaved::ChannelBindingMismatch => b"e=channel-bindings-dont-match",
             PeerMisbehaved::ChannelBindingUnsupported => b"e=unsupported-channel-binding-type",
             PeerMisbehaved::Downgrade => b"e=server-does-support-channel-binding",
-            PeerMisbehaved::Rule(_) => b"e=channel-binding-not-supported",
+            PeerMisbehaved::UnexpectedBinding | PeerMisbehaved::MissingBinding => b"e=channel-binding-not-supported",
             _ => b"e=other-error",
         },
         Error::Malformed { .. } => b"e=invalid-encoding",

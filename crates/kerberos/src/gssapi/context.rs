@@ -210,8 +210,7 @@ impl Acceptor {
         let principal = source.display(call)?;
         if !delegated.handle.is_null() {
             if delegated.owner()? != principal {
-                let rule = "the client has delegated the credentials of somebody else";
-                return Err(Error::misbehaved("token", PeerMisbehaved::Rule(rule)));
+                return Err(Error::misbehaved("token", PeerMisbehaved::ForeignDelegation));
             }
             self.client.delegated = Some(delegated);
         }

@@ -140,9 +140,7 @@ impl State for AwaitMessage {
         let (parsed, _) = Header::parse(text).map_err(malformed)?;
         let kind = match (parsed.flag, with_binding(cx)) {
             (Flag::Bound(kind), true) => Some(kind),
-            (Flag::Bound(_), false) => {
-                return Err(misbehaved(PeerMisbehaved::Rule("only -PLUS has a channel binding")))
-            }
+            (Flag::Bound(_), false) => return Err(misbehaved(PeerMisbehaved::UnexpectedBinding)),
             (_, true) => {
                 return Err(Policy::ChannelBindingRequired("the client names none in a -PLUS mechanism").into())
             }

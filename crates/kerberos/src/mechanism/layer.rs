@@ -132,12 +132,12 @@ impl SecurityLayer for Layer {
 
     fn decode(&mut self, frame: &mut [u8]) -> Result<usize, Error> {
         let (plaintext, encrypted) = self.context.unwrap(frame)?;
-        let misbehaved = |rule| Error::misbehaved(FRAME, PeerMisbehaved::Rule(rule));
+        let misbehaved = |reason| Error::misbehaved(FRAME, reason);
         if self.confidential && !encrypted {
-            return Err(misbehaved("it is not encrypted, as was agreed on"));
+            return Err(misbehaved(PeerMisbehaved::NotEncrypted));
         }
         // A frame is never shorter than what is in it.
-        let place = frame.get_mut(..plaintext.len()).ok_or_else(|| misbehaved("it holds more than its length"))?;
+        let place = frame.get_mut(..plaintext.len()).ok_or_else(|| misbehaved(PeerMisbehaved::Inflated))?;
         place.copy_from_slice(&plaintext);
         Ok(plaintext.len())
     }

@@ -133,7 +133,7 @@ impl State for AwaitSelection {
             return Err(malformed(Malformed::Expected("a message of at least four bytes")));
         };
         if bit.count_ones() != 1 {
-            return Err(misbehaved(PeerMisbehaved::Rule("exactly one security layer must be selected")));
+            return Err(misbehaved(PeerMisbehaved::LayerSelection));
         }
         if bit & self.offered == 0 {
             return Err(misbehaved(PeerMisbehaved::NotOffered("the security layer")));
