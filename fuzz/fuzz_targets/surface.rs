@@ -4,6 +4,7 @@
 
 use std::ptr;
 
+use authen_sasl_rust::contract::Property;
 use authen_sasl_rust_fuzz::input::Input;
 use authen_sasl_rust_fuzz::surface::*;
 
@@ -148,24 +149,24 @@ impl Program {
         self.inspect(which);
     }
 
-    /// Checks the outcome of a call, and keeps its message. The codes are those of `ffi.h`.
+    /// Checks the outcome of a call, and keeps its message.
     fn outcome(&mut self, which: usize, outcome: i32) {
-        assert!((0..=6).contains(&outcome), "{outcome}");
+        assert!((outcome::SEND..=outcome::BUSY).contains(&outcome), "{outcome}");
         let handle = self.handles[which];
         // SAFETY: as in `call`.
         unsafe {
             let (message, status) = (asr_message(handle).copy(), asr_status(handle));
             match outcome {
-                0 | 4 => assert!(message.is_some()),
-                1 | 3 => assert!(message.is_none()),
+                outcome::SEND | outcome::FAILED_WITH_MESSAGE => assert!(message.is_some()),
+                outcome::ABSENT | outcome::FAILED => assert!(message.is_none()),
                 _ => {}
             }
-            if matches!(outcome, 3 | 4) {
+            if matches!(outcome, outcome::FAILED | outcome::FAILED_WITH_MESSAGE) {
                 assert!(asr_code(handle) < 0 && asr_error(handle).text().is_some() && status == 0);
             }
             let mut question = NO_QUESTION;
-            assert_eq!(asr_question_get(handle, &mut question) == 1, matches!(outcome, 2 | 6));
-            if let (0 | 4, Some(message)) = (outcome, message) {
+            assert_eq!(asr_question_get(handle, &mut question) == 1, matches!(outcome, outcome::ASK | outcome::BUSY));
+            if let (outcome::SEND | outcome::FAILED_WITH_MESSAGE, Some(message)) = (outcome, message) {
                 self.sent[which] = message;
             }
         }
@@ -206,26 +207,30 @@ impl Program {
             }
             let known = name.as_deref().is_none_or(|name| name == "fred");
             match question.kind {
-                1 => {
-                    let values = [0, 2, 4]
-                        .map(|property| Value { property, bytes: lend(["fred", "pencil"][property.min(1) as usize]) });
+                question_kind::VALUES => {
+                    let values =
+                        [(Property::Authcid, "fred"), (Property::Password, "pencil"), (Property::Token, "pencil")]
+                            .map(|(property, value)| Value { property: property as u32, bytes: lend(value) });
                     asr_answer_values(handle, values.as_ptr(), values.len())
                 }
-                2 => {
+                question_kind::REALM => {
                     let realm = asr_offered_realm(handle, 0).text();
                     assert_eq!(realm.is_some(), question.wanted > 0);
                     asr_answer_text(handle, Slice::of(realm.as_ref().map(|realm| realm.as_bytes())))
                 }
-                3 | 5 => {
-                    let right = question.kind == 5 || question.secret.copy().as_deref() == Some(b"pencil");
+                question_kind::CHECK_PASSWORD | question_kind::AUTHORIZE => {
+                    let right = question.kind == question_kind::AUTHORIZE
+                        || question.secret.copy().as_deref() == Some(b"pencil");
                     asr_answer_verdict(handle, i32::from(known && right))
                 }
-                4 => asr_answer_credential(handle, if known { lend("pencil") } else { NONE }),
-                6 => {
+                question_kind::CREDENTIALS => asr_answer_credential(handle, if known { lend("pencil") } else { NONE }),
+                question_kind::TOKEN => {
                     let right = question.secret.copy().as_deref() == Some(b"pencil");
                     asr_answer_token(handle, if right { lend("fred") } else { NONE }, NONE, NONE, NONE)
                 }
-                7 => asr_answer_text(handle, Slice::of(name.as_ref().map(|name| name.as_bytes()))),
+                question_kind::CANONICALIZE => {
+                    asr_answer_text(handle, Slice::of(name.as_ref().map(|name| name.as_bytes())))
+                }
                 kind => panic!("an unknown question: {kind}"),
             }
         };

@@ -1,8 +1,10 @@
-//! The C surface as a C program sees it: `crates/perl/src/ffi.h` in Rust, without the core's types.
+//! The C surface as a C program sees it: `crates/perl/src/ffi.h` in Rust, with its numbers and without the core's types.
 #![allow(unsafe_code, missing_docs)]
 
 use std::ffi::c_void;
 use std::ptr;
+
+pub use authen_sasl_perl::numbers::{outcome, question_kind};
 
 /// `asr_slice`: borrowed bytes. A null pointer means absent.
 #[repr(C)]

@@ -1,4 +1,4 @@
-//! The part of the C surface that deals with a server's accounts; the rules are those of the module above.
+//! The part of the C surface that deals with a server's accounts; the rules are those of the crate.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,10 @@ use authen_sasl_rust::session::check::check;
 use authen_sasl_rust::session::Outcome;
 use authen_sasl_rust::world::process_lookups;
 
-use super::{shielded, Handle, Slice, DEFECT, NONE};
+use super::handle::Handle;
+use super::numbers::expected_user;
+use super::shielded::{shielded, DEFECT};
+use super::slice::{Slice, NONE};
 
 /// What one Perl object of accounts owns.
 pub struct AccountsHandle {
@@ -242,8 +245,8 @@ pub unsafe extern "C" fn asr_accounts_set(
     let (accounts, name, password, mechanisms) =
         unsafe { (&mut *accounts, name.name(), password.bytes(), mechanisms.text()) };
     let expected = match expected {
-        0 => Expected::New,
-        1 => Expected::Known,
+        expected_user::NEW => Expected::New,
+        expected_user::KNOWN => Expected::Known,
         _ => Expected::Either,
     };
     accounts.say(|of| {

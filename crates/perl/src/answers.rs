@@ -1,11 +1,14 @@
 //! The part of the C surface that carries questions to the application and its answers back; the rules
-//! are those of the module above.
+//! are those of the crate.
 
 use authen_sasl_rust::contract::{Answer, Property, Question, TokenVerdict, Values};
 use authen_sasl_rust::error::Application;
 use authen_sasl_rust::secret::Secret;
 
-use super::{shielded, Handle, Slice, NONE};
+use super::handle::Handle;
+use super::numbers::{question_kind, PROPERTIES};
+use super::shielded::shielded;
+use super::slice::{Slice, NONE};
 
 /// One value of a client's application.
 #[repr(C)]
@@ -51,7 +54,7 @@ pub unsafe extern "C" fn asr_question_get(handle: *const Handle, out: *mut FlatQ
         };
         match question {
             Question::Values(properties) => {
-                flat.kind = 1;
+                flat.kind = question_kind::VALUES;
                 flat.wanted = properties.iter().fold(0, |bits, p| bits | 1 << (*p as u8));
                 // The session refuses an authorization identity that the mechanism cannot send, so it must know.
                 if session.mechanism().is_some_and(|mechanism| !mechanism.carries_authzid) {
@@ -59,43 +62,43 @@ pub unsafe extern "C" fn asr_question_get(handle: *const Handle, out: *mut FlatQ
                 }
             }
             Question::Realm { offered } => {
-                flat.kind = 2;
+                flat.kind = question_kind::REALM;
                 flat.wanted = u32::try_from(offered.len()).unwrap_or(0);
             }
             Question::CheckPassword { authcid, authzid, password } => {
-                flat.kind = 3;
+                flat.kind = question_kind::CHECK_PASSWORD;
                 flat.name = Slice::of(authcid.as_bytes());
                 flat.authzid = Slice::of_text(authzid.as_deref());
                 flat.secret = Slice::of(password.expose());
                 flat.realm = Slice::of_text(session.config.realm());
             }
             Question::Credentials { authcid, authzid, realm, .. } => {
-                flat.kind = 4;
+                flat.kind = question_kind::CREDENTIALS;
                 flat.name = Slice::of(authcid.as_bytes());
                 flat.authzid = Slice::of_text(authzid.as_deref());
                 flat.realm = Slice::of_text(realm.as_deref().or(session.config.realm()));
             }
             Question::Authorize { authcid, authzid, realm } => {
-                flat.kind = 5;
+                flat.kind = question_kind::AUTHORIZE;
                 flat.name = Slice::of(authcid.as_bytes());
                 flat.authzid = Slice::of(authzid.as_bytes());
                 flat.realm = Slice::of_text(realm.as_deref());
             }
             Question::Token { token, user, host, port } => {
-                flat.kind = 6;
+                flat.kind = question_kind::TOKEN;
                 flat.name = Slice::of_text(user.as_deref());
                 flat.secret = Slice::of(token.expose());
                 flat.host = Slice::of_text(host.as_deref());
                 flat.port = Slice::of_text(port.as_deref());
             }
             Question::Challenge { challenge, prompt, echo } => {
-                flat.kind = 8;
+                flat.kind = question_kind::CHALLENGE;
                 flat.wanted = u32::from(*echo);
                 flat.name = Slice::of(challenge.as_bytes());
                 flat.prompt = Slice::of(prompt.as_bytes());
             }
             Question::Canonicalize { authzid, name, realm } => {
-                flat.kind = 7;
+                flat.kind = question_kind::CANONICALIZE;
                 flat.wanted = u32::from(*authzid);
                 flat.name = Slice::of(name.as_bytes());
                 flat.realm = Slice::of_text(realm.as_deref());
@@ -128,17 +131,6 @@ pub unsafe extern "C" fn asr_offered_realm(handle: *const Handle, index: u32) ->
 /// The module's rules; `values` points to `count` of them.
 #[no_mangle]
 pub unsafe extern "C" fn asr_answer_values(handle: *mut Handle, values: *const Value, count: usize) -> i32 {
-    const PROPERTIES: [Property; 9] = [
-        Property::Authcid,
-        Property::Authzid,
-        Property::Password,
-        Property::Realm,
-        Property::Token,
-        Property::Host,
-        Property::Port,
-        Property::ServName,
-        Property::Identity,
-    ];
     // SAFETY: the module's rules.
     let (handle, given) = unsafe { (&mut *handle, std::slice::from_raw_parts(values, count)) };
     let mut values = Values::default();

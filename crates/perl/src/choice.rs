@@ -1,4 +1,4 @@
-//! The part of the C surface that chooses the mechanism; the rules are those of the module above.
+//! The part of the C surface that chooses the mechanism; the rules are those of the crate.
 
 use authen_sasl_kerberos::gssapi;
 use authen_sasl_rust::contract::Side;
@@ -6,7 +6,9 @@ use authen_sasl_rust::error::Error;
 use authen_sasl_rust::mechanism::ALL;
 use authen_sasl_rust::negotiate;
 
-use super::{shielded, Handle, Slice, DEFECT, NONE};
+use super::handle::Handle;
+use super::shielded::{shielded, DEFECT};
+use super::slice::{Slice, NONE};
 
 /// Chooses a mechanism of `list`. Gives null text on success, else the reason.
 /// A server whose list leaves several has none picked yet.

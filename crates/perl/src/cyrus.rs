@@ -1,4 +1,4 @@
-//! The part of the C surface that makes accounts of a Cyrus configuration; the rules are those of the module above.
+//! The part of the C surface that makes accounts of a Cyrus configuration; the rules are those of the crate.
 
 use std::cell::RefCell;
 use std::ffi::c_int;
@@ -9,7 +9,8 @@ use authen_sasl_cyrus_host::{folders, journal, privileged, CyrusAccounts, Option
 use authen_sasl_rust::error::Error;
 
 use super::accounts::{give, told, AccountsHandle};
-use super::{shielded, Slice, DEFECT, NONE};
+use super::shielded::{shielded, DEFECT};
+use super::slice::{Slice, NONE};
 
 /// Accounts of options: names and values in turn, a NUL behind each. `path` has the folders of plugins with colons between
 /// them; absent, it is the environment's, or the system's.

@@ -1,4 +1,5 @@
-/* The C surface of the Rust core; src/ffi.rs with src/ffi/ is its other half and says what each function does. */
+/* The C surface of the Rust core; lib.rs beside this file, with its modules, is the other half and says what each function does.
+ * numbers.rs has the same numbers, and a test compares them. */
 #ifndef AUTHEN_SASL_RUST_FFI_H
 #define AUTHEN_SASL_RUST_FFI_H
 

@@ -1,4 +1,4 @@
-//! The part of the C surface that makes stored keys and remembers derived ones; the rules are those of the module above.
+//! The part of the C surface that makes stored keys and remembers derived ones; the rules are those of the crate.
 
 use std::sync::Arc;
 
@@ -8,7 +8,9 @@ use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::keys::KeyMemory;
 use authen_sasl_rust::store::verifier::{self, Spelling};
 
-use super::{shielded, Handle, Slice, DEFECT};
+use super::handle::Handle;
+use super::shielded::{shielded, DEFECT};
+use super::slice::Slice;
 
 /// Makes a stored key. `mechanism` and `spelling` as in [`verifier::make_text`] and [`Spelling::find`]. Gives 1 and the text, or 0
 /// and the reason, lent through `out`.

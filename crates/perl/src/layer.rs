@@ -1,4 +1,4 @@
-//! The part of the C surface that deals with security layers; the rules are those of the module above.
+//! The part of the C surface that deals with security layers; the rules are those of the crate.
 
 use std::ptr;
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use authen_sasl_rust::error::Error;
 use authen_sasl_rust::layer::{lock, SharedLayer, Stream};
 
-use super::{shielded, Handle, Slice, DEFECT};
+use super::handle::Handle;
+use super::shielded::{shielded, DEFECT};
+use super::slice::Slice;
 
 /// Bit 0: data is protected by a layer. Bit 1: the layer has ended by an error.
 ///

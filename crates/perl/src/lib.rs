@@ -4,116 +4,41 @@
 //! slices that come in are valid for the call; slices that go out belong to the handle and are valid
 //! until the next call that changes it, so C copies at once. No call runs Perl code, and no panic
 //! leaves (xt/surface.t reads each function): it becomes a failure of the exchange, or a value that
-//! does no harm. Here is the exchange itself; the other parts of the surface are in the modules below.
+//! does no harm. Here is the exchange itself; the other parts of the surface are in the modules below. Each file imports only
+//! files of lower floors:
+//!
+//! | floor | files | what |
+//! |---|---|---|
+//! | 5 | `choice.rs`, `cyrus.rs` | the mechanism is chosen; accounts of a Cyrus configuration |
+//! | 4 | `accounts.rs`, `answers.rs`, `keys.rs`, `layer.rs`, `plugins.rs`, `properties.rs` | the other parts of the surface |
+//! | 3 | `handle.rs` | what one Perl object owns |
+//! | 2 | `slice.rs` | bytes and texts that cross the border |
+//! | 1 | `numbers.rs`, `shielded.rs` | the numbers of `ffi.h`; no panic reaches C |
 #![allow(unsafe_code)]
 
 mod accounts;
 mod answers;
 mod choice;
 mod cyrus;
+mod handle;
 mod keys;
 mod layer;
+pub mod numbers;
 mod plugins;
 mod properties;
+mod shielded;
 mod slice;
 
-use std::ffi::c_int;
-use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::Arc;
-
-use authen_sasl_cyrus_host::journal;
-use authen_sasl_rust::contract::{Abilities, Side, World};
-use authen_sasl_rust::error::{Application, Error, Failure, Misuse};
-use authen_sasl_rust::layer::lock;
-use authen_sasl_rust::session::{Outcome, Session};
-use authen_sasl_rust::store::keys::KeyMemory;
-use authen_sasl_rust::world::{process_salt_key, OsRandom};
+use authen_sasl_rust::contract::{Abilities, Side};
+use authen_sasl_rust::error::{Application, Error, Misuse};
+use authen_sasl_rust::session::Session;
+use authen_sasl_rust::world::process_salt_key;
 
 use choice::choose;
+pub use handle::Handle;
+use numbers::abort_reason;
+use shielded::{shielded, DEFECT};
 use slice::{Slice, NONE};
-
-const DEFECT: &str = "internal error: a defect of this library, please report it";
-
-/// What one Perl object owns.
-pub struct Handle {
-    session: Session,
-    /// The caller's list of mechanisms, for a second choice when a property has changed.
-    list: Box<str>,
-    stale: bool,
-    /// The caller picked the mechanism itself: it stays.
-    picked: bool,
-    keys: Option<Arc<KeyMemory>>,
-    /// Text lent to C.
-    text: Box<str>,
-    /// A misuse, or another error that is no failure of the exchange.
-    notice: Option<Error>,
-    /// The log knows what is wrong with the user's stored secret.
-    fault_logged: bool,
-}
-
-/// SASL_LOG_ERR of sasl.h.
-const LOG_ERROR: c_int = 1;
-
-/// The result of `work`, or of a panic in it `fallback`: a panic must not reach C.
-fn shielded<T>(fallback: T, work: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
-        // The payload's own destructor may panic too.
-        let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)));
-        fallback
-    })
-}
-
-impl Handle {
-    /// Runs `work` on the session with the world lent to it; a panic fails the exchange.
-    fn run(&mut self, work: impl FnOnce(&mut Session, &mut World<'_>) -> Outcome) -> i32 {
-        self.notice = None;
-        let keys = self.keys.clone();
-        let session = &mut self.session;
-        let result = shielded(None, || {
-            let mut random = OsRandom;
-            let mut world = World::of_process(&mut random, keys.as_deref().map(|keys| keys as _));
-            Some(work(session, &mut world))
-        });
-        self.log_fault();
-        let outcome = result.unwrap_or_else(|| {
-            self.session.reset();
-            self.session.abort(Error::System(DEFECT))
-        });
-        if outcome == Outcome::Busy {
-            self.notice = Some(Error::Misuse(Misuse::Busy));
-        }
-        outcome as i32
-    }
-
-    /// What is wrong with what is stored of a user is told at once: the exchange may never end.
-    fn log_fault(&mut self) {
-        let session = &self.session;
-        let logged = session.fault().is_some();
-        if let (Some(fault), false) = (session.fault(), self.fault_logged) {
-            let (mechanism, user) = (session.mechanism().map_or("", |m| m.name), session.claimed_user());
-            let user: String = user.unwrap_or_default().escape_debug().collect();
-            shielded((), || journal::log()(LOG_ERROR, &format!("{mechanism} server: user '{user}': {fault}")));
-        }
-        self.fault_logged = logged;
-    }
-
-    fn lend(&mut self, text: String) -> Slice {
-        self.text = text.into();
-        Slice::of(self.text.as_bytes())
-    }
-
-    /// Why the security layer has ended, if it has.
-    fn broken(&self) -> Option<Failure> {
-        self.session.layer().and_then(|layer| lock(layer).failure())
-    }
-
-    /// Something of the error that [`asr_error`] tells, if there is one.
-    fn of_error<T>(&self, read: impl Fn(&Error) -> T) -> Option<T> {
-        let broken = self.broken();
-        let failure = self.session.failure().or(broken.as_ref());
-        failure.map(|failure| &failure.error).or(self.notice.as_ref()).map(read)
-    }
-}
 
 /// The module was loaded: what its threads and forks must share is made.
 #[no_mangle]
@@ -136,16 +61,7 @@ pub unsafe extern "C" fn asr_new(side: i32, service: Slice, host: Slice, abiliti
         session.config.service = service.unwrap_or_default().into();
         session.config.host = host.unwrap_or_default().into();
         session.config.abilities = Abilities(abilities);
-        Box::into_raw(Box::new(Handle {
-            session,
-            list: "".into(),
-            stale: false,
-            picked: false,
-            keys: None,
-            text: "".into(),
-            notice: None,
-            fault_logged: false,
-        }))
+        Box::into_raw(Box::new(Handle::new(session)))
     })
 }
 
@@ -214,11 +130,13 @@ pub unsafe extern "C" fn asr_abort(handle: *mut Handle, why: i32, name: Slice, k
     // SAFETY: the module's rules.
     let (handle, name, kind) = unsafe { (&mut *handle, name.text(), kind.text().unwrap_or_default()) };
     let reason = match why {
-        0 => "died or was left without returning".into(),
-        1 => format!("is {kind}; a string, a code reference, or an array that begins with one was expected"),
-        2 => format!("is {kind}; a code reference, or an array that begins with one was expected"),
-        3 => "neither called its continuation nor kept it".into(),
-        4 => format!("returned {kind} where a plain value was expected"),
+        abort_reason::DIED => "died or was left without returning".into(),
+        abort_reason::NOT_CALLABLE => {
+            format!("is {kind}; a string, a code reference, or an array that begins with one was expected")
+        }
+        abort_reason::NO_CODE => format!("is {kind}; a code reference, or an array that begins with one was expected"),
+        abort_reason::DROPPED => "neither called its continuation nor kept it".into(),
+        abort_reason::REFERENCE => format!("returned {kind} where a plain value was expected"),
         _ => "kept its continuation to answer later, and server_start or server_step was given none".into(),
     };
     let error = Application::Callback { name: name.unwrap_or_default().into(), reason };
@@ -327,6 +245,7 @@ pub unsafe extern "C" fn asr_status(handle: *const Handle) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use authen_sasl_rust::session::Outcome;
 
     #[test]
     fn a_panic_fails_the_exchange_and_goes_no_further() {

@@ -1,4 +1,4 @@
-//! The part of the C surface that deals with plugins; the rules are those of the module above.
+//! The part of the C surface that deals with plugins; the rules are those of the crate.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -8,7 +8,9 @@ use authen_sasl_rust::error::{Application, Error};
 use authen_sasl_rust::registry::Registry;
 use authen_sasl_rust::secret::Secret;
 
-use super::{shielded, Handle, Slice, DEFECT};
+use super::handle::Handle;
+use super::shielded::{shielded, DEFECT};
+use super::slice::Slice;
 
 /// What connections may use: our mechanisms, and those of plugins.
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! The part of the C surface that deals with options and properties; the rules are those of the module above.
+//! The part of the C surface that deals with options and properties; the rules are those of the crate.
 
 use authen_sasl_rust::config::{nearest, ChannelBinding, Closeness, OPTIONS};
 use authen_sasl_rust::contract::Abilities;
@@ -6,7 +6,9 @@ use authen_sasl_rust::error::Error;
 use authen_sasl_rust::layer::lock;
 use authen_sasl_rust::negotiate;
 
-use super::{shielded, Handle, Slice, DEFECT, NONE};
+use super::handle::Handle;
+use super::shielded::{shielded, DEFECT};
+use super::slice::{Slice, NONE};
 
 /// What the application can answer has changed.
 ///

@@ -1,11 +1,11 @@
-//! Bytes and texts that cross the border; the rules are those of the module above.
+//! Bytes and texts that cross the border; the rules are those of the crate.
 
 use std::path::PathBuf;
 use std::ptr;
 
 use authen_sasl_rust::error::{Application, Error};
 
-use super::shielded;
+use super::shielded::shielded;
 
 /// Bytes lent across the border; a null pointer is *absent*.
 #[repr(C)]
