@@ -217,6 +217,11 @@ sub others {
       $c->checkpass('a', 'b');
       $c->setpass('a', 'b');
     }],
+    ['checkpass with other callbacks', sub {
+      my @log = (log => [sub { 1 }, 1]);
+      server('PLAIN', getsecret => sub { $_ }, canonuser => sub { $_[4] eq 'a' ? 'a' : undef }, @log)->checkpass($_, 'b')
+        for 'a', 'SCRAM-SHA-256$broken';
+    }],
     ['verifiers', sub {
       my $text = Authen::SASL::Rust->scram_verifier(password => 'x', salt => 'salt');
       exchange('SCRAM-SHA-256', $text, sub { $_[0] });

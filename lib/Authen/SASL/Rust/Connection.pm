@@ -266,7 +266,9 @@ sub checkpass {
   my $has_checkpass = defined $callback{checkpass};
   if (!$has_checkpass && !defined $callback{getsecret}) {
     my $accounts = $self->property('accounts') or return 0;
-    $callback{checkpass} = sub { return $self->_ask_accounts($accounts, $_[1], $callback{log}) };
+    # Not %callback itself: it holds this code.
+    my $log = $callback{log};
+    $callback{checkpass} = sub { return $self->_ask_accounts($accounts, $_[1], $log) };
   }
   my $plain = Authen::SASL->new(mechanism => 'PLAIN', callback => \%callback);
   $plain = Authen::SASL::Rust->server_new($plain, $self->service, $self->host);
