@@ -18,16 +18,16 @@ pub struct Stream {
     side: Side,
     mechanism: &'static str,
     incoming: Incoming,
-    sought: Sought,
+    search: SearchCursor,
     broken: Option<Error>,
 }
 
-/// What was searched for last, and the bytes of plaintext that it does not end in. Without it a line that comes
-/// in many frames would be searched from its beginning as often.
+/// The separator of the last search, and the bytes of plaintext at whose end it is not found. Without them, a line in many
+/// frames would be searched from its beginning for each frame.
 #[derive(Default)]
-struct Sought {
+struct SearchCursor {
     separator: Box<[u8]>,
-    in_vain: usize,
+    searched: usize,
 }
 
 /// A layer belongs to the connection and to each handle that was put over a socket; a new exchange
@@ -47,7 +47,7 @@ pub fn lock(layer: &SharedLayer) -> MutexGuard<'_, Stream> {
 impl Stream {
     /// A layer that nothing has gone through.
     pub fn new(layer: Box<dyn SecurityLayer>, side: Side, mechanism: &'static str) -> Self {
-        Stream { layer, side, mechanism, incoming: Incoming::default(), sought: Sought::default(), broken: None }
+        Stream { layer, side, mechanism, incoming: Incoming::default(), search: SearchCursor::default(), broken: None }
     }
 
     /// What the two sides have agreed on.
@@ -127,19 +127,19 @@ impl Stream {
     /// How many bytes of plaintext end with the first `separator`; 0 if none does.
     pub fn find(&mut self, separator: &[u8]) -> usize {
         let Some(&last) = separator.last() else { return 0 };
-        if *self.sought.separator != *separator {
-            self.sought = Sought { separator: separator.into(), in_vain: 0 };
+        if *self.search.separator != *separator {
+            self.search = SearchCursor { separator: separator.into(), searched: 0 };
         }
         let plaintext = self.incoming.plaintext();
         let ends = |at: &usize| plaintext[*at] == last && plaintext[..=*at].ends_with(separator);
-        let found = (self.sought.in_vain..plaintext.len()).find(ends);
-        self.sought.in_vain = found.unwrap_or(plaintext.len());
+        let found = (self.search.searched..plaintext.len()).find(ends);
+        self.search.searched = found.unwrap_or(plaintext.len());
         found.map_or(0, |at| at + 1)
     }
 
     /// The first `count` bytes of the plaintext were read.
     pub fn consume(&mut self, count: usize) {
-        self.sought.in_vain = self.sought.in_vain.saturating_sub(count);
+        self.search.searched = self.search.searched.saturating_sub(count);
         self.incoming.consume(count);
     }
 
