@@ -36,11 +36,11 @@ const STORED_PASSWORD: &str = "the property userPassword of the user is";
 /// A way to verify a password that a client has sent (the option `pwcheck_method`).
 #[derive(Debug)]
 enum Method {
-    /// It is compared with the property userPassword.
+    /// Compare it with the property userPassword.
     Auxprop,
-    /// It is compared with a SCRAM verifier; a property that is none is never taken for a password.
+    /// Compare it with a SCRAM verifier; any other value of the property is never taken for a password.
     AuxpropHashed,
-    /// A daemon does it.
+    /// Ask a daemon.
     Saslauthd(Saslauthd),
 }
 
@@ -62,7 +62,7 @@ impl CyrusAccounts {
     /// are loaded from the folders.
     ///
     /// # Errors
-    /// [`Error::Outside`] for a method that is not known, and for a plugin that is named and cannot be used.
+    /// [`Error::Outside`] for an unknown method, and for a plugin that is named but cannot be used.
     pub fn new(folders: &[PathBuf], options: Options, log: Option<Log>) -> Result<Self, Error> {
         let options = Arc::new(options);
         if options.get("auto_transition").is_some_and(is_on) {
@@ -89,7 +89,7 @@ impl CyrusAccounts {
         Ok(CyrusAccounts { options, log, methods, auxprops, canon, mechanisms, refused, lookups })
     }
 
-    /// The plugins that cannot be used, and why, where the configuration names none.
+    /// The plugins that cannot be used, and why, if the configuration names none.
     pub fn refused(&self) -> &[Refused] {
         &self.refused
     }
@@ -103,7 +103,7 @@ impl CyrusAccounts {
         !clear && self.methods.iter().any(|method| matches!(method, Method::AuxpropHashed))
     }
 
-    /// The password of a user, or a stored key that is of this kind. `None` for an unknown user, and for one
+    /// The password of a user, or a verifier of this kind. `None` for an unknown user, and for one
     /// without either.
     fn credential(
         &self,
@@ -119,9 +119,9 @@ impl CyrusAccounts {
         let [password, verifier] = [PASSWORD, VERIFIER].map(|name| text("property", name));
         let (password, verifier) = (password?, verifier?);
         inquiry.properties.request(password.clone());
-        // A plugin's own mechanism, NTLM for instance, has no more use for a stored key than CRAM-MD5.
+        // A mechanism that only plugins have, such as NTLM, cannot use a verifier, and neither can CRAM-MD5.
         if matches!(kind, CredentialKind::Comparable | CredentialKind::Scram(_)) {
-            // Each property is a look-up of its own to some plugins.
+            // Some plugins look up each property separately.
             inquiry.properties.request(verifier.clone());
         }
         if !self.auxprops.look_up(&mut inquiry, 0, authcid)? {
@@ -154,7 +154,7 @@ impl CyrusAccounts {
         Ok(Some(stored))
     }
 
-    /// Does one of the methods say that it is the password? The others are not asked then.
+    /// True if one of the methods accepts the password; those after it are not asked.
     fn check(&self, authcid: &str, password: &Secret, config: &Config) -> Result<bool, Error> {
         let mut failure = None;
         for method in &self.methods {
@@ -238,7 +238,7 @@ impl Accounts for CyrusAccounts {
             if names.is_empty() {
                 continue;
             }
-            // One context for each identity: there are plugins that do not look at the stars.
+            // One context for each identity: some plugins ignore the stars.
             let mut inquiry = self.inquiry(config, of.realm)?;
             for name in &names {
                 inquiry.properties.request(text("property", name)?);
@@ -275,7 +275,7 @@ fn words(list: &str) -> impl Iterator<Item = &str> {
     list.split([' ', '\t', ',']).filter(|word| !word.is_empty())
 }
 
-/// What libsasl2 takes for a switch that is on; `noplain` is one more way to have passwords stored.
+/// The values that libsasl2 takes as true; `noplain` is one more, and stores passwords too.
 fn is_on(value: &str) -> bool {
     let value = value.to_ascii_lowercase();
     value.starts_with(['1', 'y', 't']) || value.starts_with("on") || value == "noplain"
@@ -307,13 +307,13 @@ fn unusable(refused: &[Refused]) -> Error {
     Error::outside(Code::ConfigErr, format!("auxprop plugins that cannot be used: {reasons}"))
 }
 
-/// To the peer such a user is an unknown one.
+/// The peer cannot tell such a user from an unknown one.
 fn unusable_secret(what: &str) -> Error {
     error::Refused::Unusable(Box::new(Error::outside(Code::NoVerify, what))).into()
 }
 
-/// The scheme of a hash, as directories (`{SSHA}...`) or crypt(3) (`$6$...`) write it. Taken for a password, its text would
-/// be a way in.
+/// The scheme of a hash, as directories (`{SSHA}...`) or crypt(3) (`$6$...`) write it. If it were taken as a password, anyone who knows
+/// the hash could log in.
 fn hash_scheme(stored: &[u8]) -> Option<&str> {
     /// What the names of such schemes have in them, and what others begin with.
     const PARTS: [&str; 6] = ["ARGON2", "CRYPT", "MD4", "MD5", "PBKDF2", "SHA"];

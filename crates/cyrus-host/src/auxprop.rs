@@ -44,7 +44,7 @@ impl Auxprop {
 }
 
 impl Auxprops {
-    /// Loads those of that name, in order, or all that there are. What cannot be used is told.
+    /// Loads the plugins of these names, in order, or all. Unusable ones are listed in the result.
     pub fn load(
         folders: &[PathBuf],
         names: Option<&[&str]>,

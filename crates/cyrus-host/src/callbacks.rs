@@ -1,5 +1,5 @@
-//! What a server's plugin asks for while it is inside its step: canonical names, passwords, properties of users, and the
-//! storing of them. Each becomes a question to the session, or goes to the accounts.
+//! What a server's plugin asks for during its step: canonical names, passwords, and properties of users, to read and to
+//! store. Each becomes a question to the session, or goes to the accounts.
 
 use std::cell::RefCell;
 use std::ffi::{c_int, c_uint, CStr, CString};
@@ -18,20 +18,20 @@ use super::names::{self, Names};
 use super::propctx::{prop_dispose, prop_get, prop_new, prop_set};
 use saslplug::{code, flag, OutParams, Propctx};
 
-/// The property that passwords are in, of the authentication identity.
+/// The property of the authentication identity that holds its password.
 const PASSWORD: &str = "*userPassword";
-/// The property that verifiers are in.
+/// The property that holds verifiers.
 const VERIFIER: &str = "*authPassword";
 
 /// What the plugin's callbacks share with the exchange.
 pub struct Shared {
-    /// Where the session is asked.
+    /// The link over which the session is asked.
     pub link: SessionLink,
-    /// What the plugin computes with, where it looks up a password.
+    /// The kind of credential that the plugin computes with when it looks up a password.
     kind: CredentialKind,
     names: Names,
     propctx: *mut Propctx,
-    /// The last name that was made canonical, and its canonical form.
+    /// The name that was last made canonical, and its canonical form.
     canonical: RefCell<Option<(String, String)>>,
     /// Why a callback had to refuse, if a SASL code cannot tell.
     error: RefCell<Option<Error>>,
@@ -116,7 +116,7 @@ impl Shared {
                         wanted.iter().any(|name| **name == *VERIFIER) && secret.expose().starts_with(b"SCRAM-");
                     let name = if verifier { VERIFIER } else { PASSWORD };
                     found = self.set(name, &secret);
-                    // Whoever answers knows both, and has given the one that fits the mechanism.
+                    // The application knows both, and has given the one that fits the mechanism.
                     wanted.retain(|name| **name != *VERIFIER);
                 }
                 Some(Answer::Credential(None)) => {}
@@ -182,7 +182,7 @@ impl Shared {
     }
 }
 
-/// Whose account it is: a plugin that keeps secrets of its own may write this server's realm, or else its host, behind the name.
+/// The account of a name: a plugin that keeps secrets of its own may write this server's realm, or else its host, behind the name.
 fn account<'a>(name: &'a str, config: &'a Config) -> Account<'a> {
     let home = config.realm().filter(|realm| !realm.is_empty()).unwrap_or(&config.host);
     let authcid =
@@ -253,7 +253,7 @@ impl Hooks for ServerHooks {
         let values: Vec<(&str, Option<&Secret>)> =
             values.iter().map(|(name, value)| (name.trim_start_matches('*'), value.as_ref())).collect();
         let stored = shared.link.with_setup(|setup| {
-            // Where there is neither realm nor host, nothing is behind the plugin's @. (A name that a client sends is not cut there.)
+            // Without a realm and a host, nothing follows the plugin's @. (A name that a client sends is not cut there.)
             let user = user.strip_suffix('@').unwrap_or(user);
             setup.accounts.map(|accounts| accounts.store(account(user, setup.config), &values, setup.config))
         });

@@ -1,4 +1,4 @@
-//! A client's mechanism that a plugin has. Its prompts become questions to the application.
+//! A plugin's mechanism as a client. Its prompts become questions to the application.
 
 use std::cell::UnsafeCell;
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void, CStr};
@@ -41,7 +41,7 @@ const PROMPTED: [c_ulong; 6] = [
     callback::NOECHOPROMPT,
 ];
 
-/// What a client is asked for in one batch, by the bits of [`property`].
+/// The properties that are asked for in one question, by the bits of [`property`].
 const BATCHES: [&[Property]; 8] = [
     &[],
     &[Property::Authcid],
@@ -53,8 +53,8 @@ const BATCHES: [&[Property]; 8] = [
     &[Property::Authcid, Property::Authzid, Property::Password],
 ];
 
-/// The property that a prompt is about, and its bit in [`BATCHES`]. What a mechanism that authenticates nobody calls the
-/// authentication name is its trace.
+/// The property that a prompt is about, and its bit in [`BATCHES`]. A mechanism that authenticates nobody uses the
+/// authentication name as its trace.
 fn property(id: c_ulong, mechanism: &Description) -> Option<(Property, usize)> {
     let anonymous = !mechanism.security.contains(SecurityFlags::NOANONYMOUS);
     match id {
@@ -107,7 +107,7 @@ struct Client {
     out: Box<UnsafeCell<OutParams>>,
     prompts: *mut Interact,
     prompted: u32,
-    /// What prompts were answered with; the plugin may keep pointers to it.
+    /// The answers to prompts; the plugin may keep pointers to them.
     results: Vec<Secret>,
     connection: Owned,
     facts: ConnectionFacts,
@@ -180,7 +180,7 @@ impl Client {
         }
     }
 
-    /// Calls the plugin; gives its code and what it has to send. A null pointer is the absence of a message.
+    /// Calls the plugin; returns its code and its message. A null pointer means that there is no message.
     fn call(&mut self, input: Option<&[u8]>) -> StepOutput {
         let Some(step) = self.plug.mech_step else { return (code::FAIL, None) };
         let (mut out, mut length) = (ptr::null::<c_char>(), 0);
@@ -195,7 +195,7 @@ impl Client {
         unsafe { step_output(&self.connection, result, out, length) }
     }
 
-    /// One step: `input` is the server's message with a NUL behind it.
+    /// One step: `input` is the server's message, followed by a NUL.
     fn step(mut self: Box<Self>, input: Option<Vec<u8>>) -> Result<Step, Error> {
         let first = input.is_none();
         let (result, out) = self.call(input.as_deref());
@@ -228,7 +228,7 @@ impl Client {
         Ok(Step::Done(Established { last, authcid, authzid, layer, ..Established::default() }))
     }
 
-    /// A value that cannot be left empty. Who has a ticket of Kerberos needs no name.
+    /// True for a value that must not be empty. A client with a Kerberos ticket needs no name.
     fn needs(&self, property: Property) -> bool {
         property == Property::Password || self.hosted.description.client_needs.contains(Abilities(1 << property as u8))
     }
@@ -242,7 +242,7 @@ impl Client {
             .take_while(|prompt| unsafe { (**prompt).id } != callback::LIST_END)
     }
 
-    /// Gives a prompt its result, with a NUL behind it.
+    /// Sets the result of a prompt, followed by a NUL.
     fn answer(&mut self, prompt: *mut Interact, value: &[u8]) {
         let kept = Secret::from(with_nul(value));
         // SAFETY: it is one of the list that the plugin has made and waits for.
@@ -263,7 +263,7 @@ struct AwaitServer {
 /// The plugin has prompted, and the application is asked.
 struct Prompted {
     client: Box<Client>,
-    /// What the step is repeated with.
+    /// The input with which the step is repeated.
     input: Option<Vec<u8>>,
     values: Values,
     /// The answers to prompts that are questions of their own, in the prompts' order.
@@ -302,7 +302,7 @@ impl Prompted {
         Ok(Step::Ask(Question::Values(BATCHES[wanted]), Box::new(AwaitValues(Some(self)))))
     }
 
-    /// Asks what no batch has: a realm, or the answer to a challenge.
+    /// Asks what is a question of its own: a realm, or the answer to a challenge.
     fn ask_next(self) -> Result<Step, Error> {
         // SAFETY: as in `Client::prompts`.
         let alone = |prompt: &*mut Interact| unsafe { is_alone((**prompt).id) };
@@ -353,7 +353,7 @@ impl Prompted {
         client.step(input)
     }
 
-    /// Nobody answers: the step is repeated with empty answers, since a plugin frees its prompts there only.
+    /// There is no answer: the step is repeated with empty ones, since a plugin frees its prompts only there.
     fn give_up(mut self) {
         let prompts: Vec<*mut Interact> = self.client.prompts().collect();
         for prompt in prompts {

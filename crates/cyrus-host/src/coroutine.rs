@@ -117,7 +117,7 @@ pub enum Progress<T: Work> {
 pub trait Work: 'static {
     /// Its callbacks' link to the session.
     fn link(&self) -> &SessionLink;
-    /// On whose behalf the plugin is called.
+    /// The connection on whose behalf the plugin is called.
     fn connection(&self) -> &Connection;
 }
 

@@ -1,4 +1,4 @@
-//! What a shared object says of itself, read before any of its code runs: the symbols that it has and lacks
+//! The symbols that a shared object defines and needs, read before any of its code runs
 //! (System V ABI, chapters 4 and 5; ELF-64 Object File Format).
 
 /// The names in a file's dynamic symbol table.

@@ -13,14 +13,14 @@ use saslplug::{code, Decode, Encode, Iovec, OutParams};
 /// The length before each frame (RFC 4422 §3.7). Plugins write and read it themselves.
 const PREFIX: usize = 4;
 
-/// What the frame of any mechanism has beside its plaintext, at most: headers, padding and a code; Kerberos' take about a hundred bytes.
+/// The most bytes that a frame of any mechanism has besides its plaintext: headers, padding and a code, about a hundred with Kerberos.
 const OVERHEAD: usize = 1024;
 
 /// What lives as long as the layer: the plugin's context, and all that it points to.
 pub trait Owner: Send {
-    /// The mechanism's context, which encode and decode are called with.
+    /// The mechanism's context, which encode and decode get.
     fn context(&self) -> *mut c_void;
-    /// On whose behalf the plugin is called.
+    /// The connection on whose behalf the plugin is called.
     fn connection(&self) -> &Connection;
 }
 

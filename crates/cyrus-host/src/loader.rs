@@ -1,5 +1,5 @@
-//! Finds the files of plugins and opens them, each once in a process and never to be closed: their code and their
-//! statics are pointed to from everywhere.
+//! Finds the files of plugins and opens them, each once in a process. They are never closed: there are pointers to their code
+//! and their statics everywhere.
 
 use std::collections::HashMap;
 use std::ffi::{c_int, OsStr};
@@ -19,10 +19,10 @@ use super::elf;
 use super::search::Refused;
 use saslplug::{AuxpropPlug, CanonuserPlug, ClientPlug, Init, MechanismInit, ServerPlug};
 
-/// No plugin is longer, in bytes.
+/// The size limit of a plugin's file, in bytes.
 const LIMIT: u64 = 64 << 20;
 
-/// The functions of libsasl2 that a plugin may call there: they know nothing of a connection, and so do not mind that it is ours.
+/// The functions of libsasl2 that a plugin may call: they use no connection, so it does not matter that the connection is ours.
 const HARMLESS: [&[u8]; 7] = [
     b"sasl_errstring",
     b"sasl_encode64",
@@ -92,7 +92,7 @@ fn candidates(folder: &Path) -> std::io::Result<Vec<Candidate>> {
 }
 
 /// Opens the plugins of these folders that have something of `kind`: those named, upper or lower case, or all. Of two files with one name the
-/// first folder's counts. What cannot be used is told, and the others are opened all the same.
+/// first folder's counts. Unusable ones are listed in the result, and the others are opened all the same.
 pub fn open(folders: &[PathBuf], names: Option<&[&str]>, kind: Kind) -> (Vec<&'static File>, Vec<Refused>) {
     let (mut opened, mut refused) = (Vec::new(), Vec::new());
     let mut seen: Vec<Box<str>> = Vec::new();
@@ -126,7 +126,7 @@ pub fn open(folders: &[PathBuf], names: Option<&[&str]>, kind: Kind) -> (Vec<&'s
     (opened, refused)
 }
 
-/// The files that are open, by where they really are.
+/// The open files, by their real paths.
 static OPEN: Mutex<Option<HashMap<PathBuf, &'static File>>> = Mutex::new(None);
 
 /// `None` if it has nothing of this kind.
@@ -163,7 +163,7 @@ fn open_one(candidate: &Candidate, kind: Kind) -> Result<Option<&'static File>, 
 const CLIENT: &str = "sasl_client_plug_init";
 const SERVER: &str = "sasl_server_plug_init";
 const CANONUSER: &str = "sasl_canonuser_init";
-/// What plugins really have, and what the guide calls it.
+/// The name of an entry point as plugins have it, and as the guide has it.
 const AUXPROP: [&str; 2] = ["sasl_auxprop_plug_init", "sasl_auxprop_init"];
 
 impl File {
@@ -181,7 +181,7 @@ impl File {
         Ok(Box::leak(Box::new(file)))
     }
 
-    /// The same file once more, with statics of its own.
+    /// A second copy of the same file, with its own statics.
     ///
     /// # Errors
     /// In words, if it can no longer be read, or no second copy of it can be loaded.

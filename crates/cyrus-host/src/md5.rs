@@ -1,6 +1,6 @@
 //! MD5 (RFC 1321) and HMAC-MD5 (RFC 2104) over contexts that a plugin has allocated.
 //!
-//! What stands in a context is what saslplug.h shows: the state, the number of bits, the bytes of a block that is
+//! A context contains what saslplug.h shows: the state, the number of bits, the bytes of a block that is
 //! not full yet. So a prepared key (`HMAC_MD5_STATE`) is what every other implementation has stored.
 //!
 //! There are two generations of that header, and plugins of both are served. Since Debian 13 a context is OpenSSL's: the

@@ -9,7 +9,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::time::Duration;
 
-/// A plugin asks for one or two in its life.
+/// The limit; a plugin asks for one or two in its life.
 const SLOTS: usize = 1024;
 const FREE: u32 = u32::MAX;
 const UNLOCKED: u32 = 0;
@@ -34,7 +34,7 @@ pub extern "C" fn mutex_alloc() -> *mut c_void {
     taken.map_or(ptr::null_mut(), |slot| ptr::from_ref(slot).cast_mut().cast())
 }
 
-/// Waits for it; -1 if it is none.
+/// Locks a mutex; -1 if it is none of ours.
 pub extern "C" fn mutex_lock(mutex: *mut c_void) -> c_int {
     let Some(state) = slot(mutex) else { return -1 };
     let process = std::process::id();
@@ -56,7 +56,7 @@ pub extern "C" fn mutex_lock(mutex: *mut c_void) -> c_int {
     }
 }
 
-/// Gives it back; -1 if it is none, or not locked.
+/// Unlocks a mutex; -1 if it is none of ours, or not locked.
 pub extern "C" fn mutex_unlock(mutex: *mut c_void) -> c_int {
     let locked = slot(mutex).is_some_and(|state| state.swap(UNLOCKED, Release) != UNLOCKED);
     if locked {
@@ -66,7 +66,7 @@ pub extern "C" fn mutex_unlock(mutex: *mut c_void) -> c_int {
     }
 }
 
-/// Frees it; nothing happens if it is none.
+/// Frees a mutex; does nothing if it is none of ours.
 pub extern "C" fn mutex_free(mutex: *mut c_void) {
     if let Some(state) = slot(mutex) {
         state.store(FREE, Release);

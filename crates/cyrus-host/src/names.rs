@@ -1,4 +1,4 @@
-//! The names of an exchange as a plugin learns and leaves them: `canon_user` and the out-parameters.
+//! The names of an exchange that a plugin gets and sets: `canon_user` and the out-parameters.
 
 use std::cell::RefCell;
 use std::ffi::{c_int, c_uint, CString};
@@ -8,12 +8,12 @@ use authen_sasl_rust::contract::NAME_LIMIT;
 use super::given::given;
 use saslplug::{code, flag, OutParams};
 
-/// Canonical names, whose texts stay where they are as long as the exchange: a plugin keeps pointers to all of them.
+/// Canonical names. Their texts must not move during the exchange, since a plugin keeps pointers to all of them.
 #[derive(Default)]
 pub struct Names(RefCell<Vec<CString>>);
 
 impl Names {
-    /// Leaves a name in the out-parameters, as one identity or as both.
+    /// Sets a name in the out-parameters, as one identity or as both.
     pub fn leave(&self, name: &str, flags: c_uint, out: &mut OutParams) -> c_int {
         let Ok(text) = CString::new(name) else { return code::BADPROT };
         let (start, length) = (text.as_ptr(), name.len() as c_uint);
@@ -28,13 +28,13 @@ impl Names {
     }
 }
 
-/// A name as it came from the wire, without the blanks around it; `None` if it can be nobody's.
+/// A name as it came from the wire, without the blanks around it; `None` if no user can have it.
 pub fn trimmed(name: &[u8]) -> Option<&str> {
     let name = std::str::from_utf8(name).ok()?.trim_matches(|c: char| c.is_ascii_whitespace());
     (!name.is_empty() && !name.contains('\0')).then_some(name)
 }
 
-/// Who was authenticated, and whom to act as, if it is another. `None` if the plugin has not said both.
+/// The authcid, and the authzid if it differs. `None` if the plugin has not set both.
 ///
 /// # Safety
 /// The pointers in the out-parameters are null or valid for the lengths beside them.

@@ -1,4 +1,4 @@
-//! What a plugin is told of a connection: the texts, limits and bindings that its parameters point to.
+//! What a plugin learns about a connection: the texts, limits and bindings that its parameters point to.
 
 use std::ffi::{c_int, c_uint, c_ulong, c_void, CStr, CString};
 use std::ptr;
@@ -17,9 +17,9 @@ use saslplug::{
 const SUCCESS_DATA: c_uint = 4;
 
 /// The smallest frame that a layer can be used with (RFC 2831 §2.1.1 has 16 bytes of overhead).
-const LEAST_FRAME: u32 = 17;
+const MIN_FRAME: u32 = 17;
 
-/// The facts of a connection, which stay where they are as long as the plugin may look at them.
+/// The facts of a connection. They must not move while the plugin may read them.
 pub struct ConnectionFacts {
     service: CString,
     host: CString,
@@ -31,14 +31,14 @@ pub struct ConnectionFacts {
     external_ssf: c_uint,
 }
 
-/// What a security layer is held to, whatever the plugin thinks.
+/// The limits of a security layer, whatever the plugin thinks.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Least strength, external strength taken off.
+    /// Minimum strength, less the external strength.
     pub least: u32,
-    /// Most strength, likewise.
+    /// Maximum strength, likewise.
     pub most: u32,
-    /// Longest frame that this side takes from its peer.
+    /// Longest frame that this side accepts from its peer.
     pub max_received: usize,
 }
 
@@ -74,7 +74,7 @@ impl ConnectionFacts {
                 Some(Box::new(Bound { described, kind, _data: data }))
             }
         };
-        let frame = if config.max_buf < LEAST_FRAME { 0 } else { config.max_buf };
+        let frame = if config.max_buf < MIN_FRAME { 0 } else { config.max_buf };
         Ok(ConnectionFacts {
             service: text("service", &config.service)?,
             host: text("host", &config.host)?,
@@ -102,7 +102,7 @@ impl ConnectionFacts {
         self.binding.as_ref().map_or(ptr::null(), |bound| &raw const bound.described)
     }
 
-    /// The plugin is not given the binding.
+    /// Does not give the plugin the binding.
     pub fn forget_binding(&mut self) {
         self.binding = None;
     }
@@ -117,14 +117,14 @@ impl ConnectionFacts {
         self.binding.as_ref().is_some_and(|bound| bound.described.critical != 0)
     }
 
-    /// What a layer is held to.
+    /// The limits of a security layer.
     pub fn limits(&self) -> Limits {
         let left = |limit: u32| limit.saturating_sub(self.external_ssf);
         let [least, most, max_received, _] = self.limits;
         Limits { least: left(least), most: left(most), max_received: max_received as usize }
     }
 
-    /// Tells the connection what a plugin may ask it for by `getprop`.
+    /// Sets the properties of the connection that a plugin may read by `getprop`.
     pub fn tell(&self, connection: &Connection, mechanism: &str) {
         let texts = [
             (property::SERVICE, Some(&self.service)),
@@ -225,7 +225,7 @@ impl ConnectionFacts {
     }
 }
 
-/// Most strength, external strength included; a server may have ruled out one kind of layer.
+/// Maximum strength, external strength included; a server may have excluded one kind of layer.
 fn most(config: &Config, side: Side) -> u32 {
     let beyond = match side {
         Side::Server if config.no_confidentiality && config.no_integrity => 0,
@@ -243,7 +243,7 @@ fn length(text: Option<&CString>) -> c_uint {
     text.map_or(0, |text| text.as_bytes().len() as c_uint)
 }
 
-/// Out-parameters that say nothing yet.
+/// Out-parameters that are not set yet.
 pub fn nothing_out() -> OutParams {
     let none: *const c_void = ptr::null();
     OutParams {

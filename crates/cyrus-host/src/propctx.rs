@@ -13,7 +13,7 @@ use saslplug::{code, Propctx, Propval};
 
 const END: Propval = Propval { name: ptr::null(), values: ptr::null_mut(), nvalues: 0, valsize: 0 };
 
-/// What is behind a `struct propctx *`.
+/// What a `struct propctx *` points to.
 pub struct Context {
     /// One for each name, and one without.
     list: Vec<Propval>,
@@ -21,7 +21,7 @@ pub struct Context {
     stored: Vec<Stored>,
     /// The name that was set last.
     previous: Option<usize>,
-    /// Names that are ours.
+    /// Names that we own.
     names: Vec<CString>,
 }
 
@@ -29,9 +29,9 @@ pub struct Context {
 struct Stored {
     /// With a NUL after each.
     texts: Vec<Box<[u8]>>,
-    /// Pointers to them, and a null one; the array that is in use is the last.
+    /// Arrays of pointers to them that end with a null pointer; the last array is in use.
     arrays: Vec<Vec<*const c_char>>,
-    /// Texts that were erased, wiped: a plugin may still look at them.
+    /// Erased texts, wiped: a plugin may still read them.
     erased: Vec<Box<[u8]>>,
 }
 
@@ -95,7 +95,7 @@ impl Context {
         ptr::from_mut(self).cast()
     }
 
-    /// Adds a name of ours. All values go.
+    /// Adds a name that we own. All values are cleared.
     pub fn request(&mut self, name: CString) {
         // SAFETY: the context keeps the text, which a box does not move.
         unsafe { self.request_pointer(name.as_ptr()) };
@@ -216,7 +216,7 @@ pub unsafe extern "C" fn prop_get(pointer: *mut Propctx) -> *const Propval {
     unsafe { context(pointer) }.map_or(ptr::null(), |context| context.list.as_ptr())
 }
 
-/// How many of the names were asked for: libsasl2 counts those without values too, against its header's word.
+/// The number of names that were asked for. libsasl2 counts those without values too, contrary to its header.
 pub unsafe extern "C" fn prop_getnames(
     pointer: *mut Propctx,
     names: *const *const c_char,

@@ -1,4 +1,4 @@
-//! A server's mechanism that a plugin has: its steps, each on a stack of its own.
+//! A plugin's mechanism as a server. Each step runs on its own stack.
 
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::{c_char, c_int, c_uint, c_void, CStr, CString};
@@ -29,7 +29,7 @@ pub fn begin(hosted: &'static Hosted) -> Next {
     Box::new(AwaitStart(hosted))
 }
 
-/// What the plugin itself has against its mechanism on this connection (`mech_avail` of saslplug.h).
+/// Why the plugin does not offer its mechanism on this connection (`mech_avail` of saslplug.h).
 pub fn unavailable_reason(hosted: &Hosted, setup: Setup<'_>) -> Option<String> {
     let asked = hosted.server().and_then(|plug| match plug.mech_avail {
         None => Ok(code::OK),
@@ -96,7 +96,7 @@ impl Drop for Server {
             // SAFETY: the context is the plugin's own, and is not used again.
             let dispose = || self.connection.during(|| unsafe { dispose(context, self.connection.utils()) });
             match &self.parting {
-                // OTP gives back what it has locked in the user's account.
+                // OTP releases the lock that it has set in the user's account.
                 Some((config, accounts)) => {
                     self.shared.link.lend(Setup { config, accounts: Some(accounts) }, dispose);
                 }
@@ -175,12 +175,12 @@ impl Server {
         }
     }
 
-    /// Runs a step of the plugin until it returns or asks. `input` has a NUL behind it.
+    /// Runs a step of the plugin until it returns or asks. `input` is followed by a NUL.
     fn step(self, input: Option<Vec<u8>>, setup: Setup<'_>) -> Result<Step, Error> {
         self.refuse_binding(input.as_deref().unwrap_or_default())?;
         let progress = coroutine::start(self, setup, move |server: &Server| {
             let first = !server.begun.replace(true);
-            // An initial response, where the server must speak first.
+            // An initial response, although the server must send first.
             let early = first && input.is_some() && server.plug.features & feature::SERVER_FIRST != 0;
             let began = match first {
                 _ if early => code::BADPROT,
@@ -213,7 +213,7 @@ impl Server {
         Ok(())
     }
 
-    /// Makes the mechanism's context.
+    /// Creates the mechanism's context.
     fn begin(&self) -> c_int {
         let result = self.available();
         if result != code::OK || !self.context.get().is_null() {
@@ -228,7 +228,7 @@ impl Server {
         result
     }
 
-    /// Asks the plugin whether it has its mechanism for this connection. It may make the context at once.
+    /// Asks the plugin whether it offers its mechanism on this connection. It may create the context at once.
     fn available(&self) -> c_int {
         let Some(available) = self.plug.mech_avail else { return code::OK };
         let (params, mut context) = (self.params.get(), ptr::null_mut());
@@ -255,7 +255,7 @@ impl Server {
             (code::OK, last) => self.end(last),
             (result, _) => Err(match self.shared.take_error() {
                 Some(error) => error,
-                // To the outside an unknown user is a wrong password.
+                // The peer must not see whether the user is unknown or the password wrong.
                 None if result == code::NOUSER => failed(code::BADAUTH, &self.connection),
                 None => failed(result, &self.connection),
             }),

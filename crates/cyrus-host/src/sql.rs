@@ -1,14 +1,14 @@
-//! The guard of the sql plugin, which escapes texts without regard to the connection's mode.
+//! Protects statements of the sql plugin, which escapes texts without regard to the connection's mode.
 //!
-//! - With SQLite it puts a backslash before a quote. There the quote ends the literal all the same.
+//! - With SQLite it puts a backslash before a quote. SQLite ends the literal at that quote nevertheless.
 //! - With MySQL and MariaDB it calls `mysql_escape_string`, which does not know the connection. In the mode
 //!   NO_BACKSLASH_ESCAPES the quote ends the literal, too.
-//! - With PostgreSQL it calls `PQescapeString`, which goes by the `standard_conforming_strings` of whatever connection of the process
-//!   was made last.
+//! - With PostgreSQL it calls `PQescapeString`, which uses the `standard_conforming_strings` of the last connection that the process
+//!   has made.
 //! - Before 2.1.28 it does not escape values that are stored (CVE-2022-24407).
 //!
-//! So a text that could end a literal in any mode never reaches the plugin. It is handed, in hexadecimal, to another copy of the plugin,
-//! whose statements decode it: digits end no literal.
+//! So a text that could end a literal in any mode never reaches the plugin. It is passed in hexadecimal to another copy of the plugin,
+//! whose statements decode it: digits cannot end a literal.
 
 use std::ffi::{CStr, CString};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ mod statement;
 /// The options with statements. sql_statement is the old name of sql_select.
 const STATEMENTS: [&str; 4] = ["sql_select", "sql_statement", "sql_insert", "sql_update"];
 
-/// What there is beside such a plugin.
+/// What is needed besides such a plugin.
 pub struct Guard {
     engine: Engine,
     /// The copy that takes names and values in hexadecimal.
@@ -42,7 +42,7 @@ pub struct Asked {
     pub plug: AuxpropPlug,
     /// The user's name.
     pub name: CString,
-    /// The values to store; `None` takes the property away.
+    /// The values to store; `None` removes the property.
     pub values: Vec<Option<Secret>>,
 }
 
@@ -74,8 +74,8 @@ impl Guard {
         Ok(Some(Guard { engine, decoding }))
     }
 
-    /// The plugin to ask for a user or to let store these values, and the texts to hand to it. `realm` is what the plugin puts
-    /// for `%r` where the name has none, be it the server's host.
+    /// The plugin that looks up a user or stores these values, and the texts to pass to it. `realm` is what the plugin uses
+    /// for `%r` if the name has none; it may be the server's host.
     ///
     /// # Errors
     /// [`Error::Outside`] if a realm cannot be put into a statement.
@@ -95,7 +95,7 @@ impl Guard {
                 "auxprop plugin sql cannot put a realm, or a host in its place, with a quote, a backslash or a line break into a statement",
             ));
         }
-        // For what is taken away the plugin would store the text NULL, which would be a password. An empty one is none.
+        // To remove a password, the plugin would store the text NULL, which would be a password. An empty one cannot be used.
         let values: Vec<Secret> = values.into_iter().map(Option::unwrap_or_default).collect();
         if self.engine.fits(user) && values.iter().all(|value| self.engine.fits(value.expose())) {
             return Ok(Asked { plug: *plug, name: name.to_owned(), values: values.into_iter().map(Some).collect() });
@@ -111,7 +111,7 @@ impl Guard {
 
 fn digits(text: &[u8]) -> Vec<u8> {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    // Of its final size from the beginning: what is moved away from leaves a copy.
+    // Allocate the final size at once: growing would leave a copy of the secret.
     let mut digits = Vec::with_capacity(2 * text.len());
     digits.extend(text.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]));
     digits

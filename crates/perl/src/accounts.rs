@@ -35,7 +35,7 @@ impl AccountsHandle {
         AccountsHandle { users: Some(users.clone()), ..AccountsHandle::of(users) }
     }
 
-    /// Accounts that can be asked, and perhaps be told a property.
+    /// Accounts that can be read, and perhaps written.
     pub(super) fn of(accounts: Arc<dyn Accounts>) -> Self {
         AccountsHandle { accounts, users: None, error: None, list: "".into() }
     }
@@ -57,7 +57,7 @@ impl AccountsHandle {
         self.users.as_deref().ok_or_else(none)
     }
 
-    /// Sets or takes away the password, where that is a property like others.
+    /// Sets or removes the password in a store that keeps it as a property.
     fn store(&self, name: &str, password: Option<&Secret>, expected: Expected) -> Result<bool, Error> {
         let (account, config) = (Account { authcid: name, authzid: None, realm: None }, Config::default());
         if expected != Expected::Either && self.accounts.abilities().contains(Abilities::CREDENTIALS) {
@@ -114,7 +114,7 @@ pub unsafe extern "C" fn asr_accounts_users(
     }
 }
 
-/// A saslauthd behind its socket; the limit is in seconds.
+/// The accounts of saslauthd, through its socket; the limit is in seconds.
 ///
 /// # Safety
 /// The module's rules; those of [`give`].
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn asr_lacks_accounts(handle: *mut Handle) -> i32 {
     i32::from(lacks)
 }
 
-/// The value at `index` of a property of the user that logged in; absent behind the last one.
+/// The value at `index` of a property of the user that logged in; absent after the last one.
 ///
 /// # Safety
 /// The module's rules.
@@ -264,7 +264,7 @@ pub unsafe extern "C" fn asr_accounts_set(
     })
 }
 
-/// Takes a user, or its password, away. 1 or -1.
+/// Deletes a user, or its password. 1 or -1.
 ///
 /// # Safety
 /// The module's rules.
@@ -293,7 +293,7 @@ pub unsafe extern "C" fn asr_accounts_disable(accounts: *mut AccountsHandle, nam
 }
 
 /// All users: lines of a name, 0 or 1 for disabled, and pairs of mechanism and iterations, with tabs between. Absent for an
-/// error, which is told then.
+/// error, which [`asr_accounts_error`] gives.
 ///
 /// # Safety
 /// The module's rules.

@@ -17,7 +17,7 @@ pub struct Value {
     bytes: Slice,
 }
 
-/// A question, flattened; which fields count depends on `kind`.
+/// A question, flattened; `kind` decides which fields are used.
 #[repr(C)]
 pub struct FlatQuestion {
     kind: i32,
@@ -31,7 +31,7 @@ pub struct FlatQuestion {
     prompt: Slice,
 }
 
-/// The question that waits, flattened. Gives 0 if none does.
+/// The pending question, flattened. Gives 0 if there is none.
 ///
 /// # Safety
 /// The module's rules; `out` is valid for writing.
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn asr_question_get(handle: *const Handle, out: *mut FlatQ
     })
 }
 
-/// The realm at `index` of those that the waiting question offers.
+/// The realm at `index` of those that the pending question offers.
 ///
 /// # Safety
 /// The module's rules.
@@ -125,7 +125,7 @@ pub unsafe extern "C" fn asr_offered_realm(handle: *const Handle, index: u32) ->
     })
 }
 
-/// Answers the values of a client.
+/// Answers with the values of a client.
 ///
 /// # Safety
 /// The module's rules; `values` points to `count` of them.
@@ -144,7 +144,7 @@ pub unsafe extern "C" fn asr_answer_values(handle: *mut Handle, values: *const V
     handle.run(|session, world| session.answer(Answer::Values(values), world))
 }
 
-/// Answers a realm or a canonical name; absent declines.
+/// Answers with a realm or a canonical name; absent declines.
 ///
 /// # Safety
 /// The module's rules.
@@ -169,7 +169,7 @@ pub unsafe extern "C" fn asr_answer_verdict(handle: *mut Handle, verdict: i32) -
     handle.run(|session, world| session.answer(Answer::Verdict(verdict != 0), world))
 }
 
-/// Answers a password or stored key; absent for an unknown user.
+/// Answers with a password or verifier; absent for an unknown user.
 ///
 /// # Safety
 /// The module's rules.
@@ -180,7 +180,7 @@ pub unsafe extern "C" fn asr_answer_credential(handle: *mut Handle, credential: 
     handle.run(|session, world| session.answer(Answer::Credential(credential), world))
 }
 
-/// Answers a reference that is no stored key.
+/// Answers with a reference that is no verifier.
 ///
 /// # Safety
 /// The module's rules.
@@ -197,7 +197,7 @@ pub unsafe extern "C" fn asr_answer_no_key(handle: *mut Handle) -> i32 {
     handle.run(|session, world| session.answer_unusable(fault.into(), world))
 }
 
-/// Answers whose a token is; without an identity it is refused with the other three.
+/// Answers with the identity that a token belongs to; without one, the token is refused with the other three texts.
 ///
 /// # Safety
 /// The module's rules.

@@ -11,7 +11,7 @@ use super::shielded::{shielded, DEFECT};
 use super::slice::{Slice, NONE};
 
 /// Chooses a mechanism of `list`. Gives null text on success, else the reason.
-/// A server whose list leaves several has none picked yet.
+/// A server whose list has several has not picked one yet.
 ///
 /// # Safety
 /// The module's rules.

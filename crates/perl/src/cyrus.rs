@@ -12,8 +12,8 @@ use super::accounts::{give, told, AccountsHandle};
 use super::shielded::{shielded, DEFECT};
 use super::slice::{Slice, NONE};
 
-/// Accounts of options: names and values in turn, a NUL behind each. `path` has the folders of plugins with colons between
-/// them; absent, it is the environment's, or the system's.
+/// The accounts that options describe: names and values in turn, each followed by a NUL. `path` has the folders
+/// of plugins, separated by colons; if it is absent, the environment's or the system's are used.
 ///
 /// # Safety
 /// The module's rules; those of [`give`].
@@ -40,7 +40,7 @@ pub unsafe extern "C" fn asr_accounts_cyrus(
     }
 }
 
-/// The options of a service's configuration file, names and values in turn with a NUL behind each, lent through `out` until `owner` is
+/// The options of a service's configuration file, names and values in turn, each followed by a NUL, lent through `out` until `owner` is
 /// freed. 1; 0 if there is no such file, -1 and the reason if it cannot be used.
 ///
 /// # Safety

@@ -20,14 +20,14 @@ pub struct Handle {
     /// The caller's list of mechanisms, for a second choice when a property has changed.
     pub(super) list: Box<str>,
     pub(super) stale: bool,
-    /// The caller picked the mechanism itself: it stays.
+    /// The caller picked the mechanism itself, so it is kept.
     pub(super) picked: bool,
     pub(super) keys: Option<Arc<KeyMemory>>,
     /// Text lent to C.
     pub(super) text: Box<str>,
     /// A misuse, or another error that is no failure of the exchange.
     pub(super) notice: Option<Error>,
-    /// The log knows what is wrong with the user's stored secret.
+    /// What is wrong with the user's stored secret has been logged.
     pub(super) fault_logged: bool,
 }
 

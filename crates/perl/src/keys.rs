@@ -51,7 +51,7 @@ pub unsafe extern "C" fn asr_make_verifier(
     ok
 }
 
-/// True if the mechanism would gain by a memory of derived keys.
+/// True if the mechanism can use a memory of derived keys.
 ///
 /// # Safety
 /// The module's rules.

@@ -53,8 +53,8 @@ pub unsafe extern "C" fn asr_encode(handle: *mut Handle, buffer: *mut u8, capaci
     result.map_or(-1, |length| length as isize)
 }
 
-/// Opens one frame in place. Gives the length of the plaintext, or -1: then the buffer is not to be
-/// looked at.
+/// Opens one frame in place. Gives the length of the plaintext, or -1: then the buffer must not be
+/// read.
 ///
 /// # Safety
 /// The module's rules; `frame` is valid for reading and writing `length` bytes.
@@ -136,7 +136,7 @@ pub unsafe extern "C" fn asr_layer_feed(layer: *const Mutex<Stream>, bytes: Slic
     i32::from(guarded(&layer, |stream| stream.feed(bytes)).is_ok())
 }
 
-/// Bytes of plaintext that wait.
+/// The number of bytes of plaintext that can be read.
 ///
 /// # Safety
 /// The layer came from [`asr_layer_share`].
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn asr_layer_ready(layer: *const Mutex<Stream>) -> usize {
     })
 }
 
-/// Moves `count` bytes of plaintext, or as many as wait, to `out`.
+/// Moves `count` bytes of plaintext, or as many as there are, to `out`.
 ///
 /// # Safety
 /// The layer came from [`asr_layer_share`]; `out` is valid for writing `count` bytes.
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn asr_layer_find(layer: *const Mutex<Stream>, separator: 
     })
 }
 
-/// Bytes to read next, at most, so as not to read beyond the frame that is under way.
+/// The number of bytes to read next, at most, in order not to read beyond the current frame.
 ///
 /// # Safety
 /// The layer came from [`asr_layer_share`].
@@ -193,7 +193,7 @@ pub unsafe extern "C" fn asr_layer_wanted(layer: *const Mutex<Stream>) -> usize 
     })
 }
 
-/// Ends the layer since the peer closed the connection in the middle of a frame.
+/// Ends the layer because the peer closed the connection in the middle of a frame.
 ///
 /// # Safety
 /// The layer came from [`asr_layer_share`].

@@ -40,7 +40,7 @@ use numbers::abort_reason;
 use shielded::{shielded, DEFECT};
 use slice::{Slice, NONE};
 
-/// The module was loaded: what its threads and forks must share is made.
+/// The module was loaded: makes what its threads and forks must share.
 #[no_mangle]
 pub extern "C" fn asr_loaded() {
     shielded((), || {
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn asr_step(handle: *mut Handle, received: Slice) -> i32 {
     handle.run(|session, world| session.step(received, world))
 }
 
-/// A start or step came while a callback owes an answer: reported, and nothing else changes.
+/// Reports a start or step that came while a callback owes an answer; nothing else changes.
 ///
 /// # Safety
 /// The module's rules.
@@ -215,7 +215,7 @@ pub unsafe extern "C" fn asr_code(handle: *const Handle) -> i32 {
     })
 }
 
-/// 1 if nobody was judged ([`Error::is_unavailable`]): no failure of the peer's.
+/// 1 if the peer was not judged ([`Error::is_unavailable`]), so that the failure is not the peer's.
 ///
 /// # Safety
 /// The module's rules.

@@ -27,7 +27,7 @@ impl Usable {
     }
 }
 
-/// What new connections may use: `None` until somebody has asked for the first time.
+/// What new connections may use: `None` until the first connection is made.
 static DEFAULT: RwLock<Option<Usable>> = RwLock::new(None);
 
 /// What a new connection may use: the plugins that the program has asked for, else those of the environment.
@@ -44,8 +44,8 @@ pub(super) fn registry() -> Arc<Registry> {
     default().registry
 }
 
-/// Opens plugins, for a connection or, without a handle, for all new ones. `load` has names with blanks between them and is absent for all; `options`
-/// has names and values in turn, a NUL behind each. Gives 1 and the report of [`asr_plugins_report`], or 0 and the reason. If one of the names
+/// Opens plugins, for a connection or, without a handle, for all new ones. `load` has names separated by blanks and is absent for all; `options`
+/// has names and values in turn, each followed by a NUL. Gives 1 and the report of [`asr_plugins_report`], or 0 and the reason. If one of the names
 /// has no mechanisms, what was loaded before stays.
 ///
 /// # Safety
@@ -108,7 +108,7 @@ fn set(handle: Option<&mut Handle>, plugins: Option<Plugins>) {
     }
 }
 
-/// A connection, or without a handle all new ones, may use no plugins.
+/// Lets a connection, or without a handle all new ones, use no plugins.
 ///
 /// # Safety
 /// The module's rules; `handle` may be null.
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn asr_plugins_none(handle: *mut Handle) {
     });
 }
 
-/// What new connections may use, and what could not be loaded: four texts for each, with a NUL behind every one: the plugin's name, its file, `client`,
+/// What new connections may use, and what could not be loaded: four texts for each, every one followed by a NUL: the plugin's name, its file, `client`,
 /// `server` or `refused`, and the mechanism or the reason.
 ///
 /// # Safety
@@ -152,7 +152,7 @@ fn report(plugins: &Plugins) -> String {
     text
 }
 
-/// Sets the secret that the connection's mechanism keeps of a user; an absent password takes it away. Gives 1 if it is done, 0 if it cannot be, with the
+/// Sets the secret that the connection's mechanism keeps of a user; an absent password removes it. Gives 1 if it is done, 0 if it cannot be, with the
 /// reason in [`super::asr_error`], and -1 if the mechanism keeps none.
 ///
 /// # Safety

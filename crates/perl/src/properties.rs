@@ -35,7 +35,7 @@ pub unsafe extern "C" fn asr_knows(name: Slice) -> i32 {
     i32::from(shielded(false, || OPTIONS.contains(&name.as_str())))
 }
 
-/// The names of the core's options, with spaces between them. The text is lent through `out` and freed by [`super::choice::asr_text_free`].
+/// The names of the core's options, separated by spaces. The text is lent through `out` and freed by [`super::slice::asr_text_free`].
 ///
 /// # Safety
 /// The module's rules.
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn asr_option_names(out: *mut Slice) -> *mut String {
     Box::into_raw(text)
 }
 
-/// The one of `names`, words with spaces between them, that resembles `name`, as a part of `names`; absent if none does.
+/// The word of `names`, separated by spaces, that resembles `name`, as a part of `names`; absent if none does.
 /// `own` is 1 where the name may be the caller's own.
 ///
 /// # Safety

@@ -61,8 +61,8 @@ impl Slice {
         }
     }
 
-    /// The bytes as a name: Perl's strings can hold what Unicode does not (surrogates), and replacing
-    /// that would make one name of two.
+    /// The bytes as a name: Perl's strings can contain what Unicode does not allow (surrogates), and a replacement
+    /// would make two names equal.
     ///
     /// # Safety
     /// As for [`Slice::bytes`].
@@ -75,7 +75,7 @@ impl Slice {
     }
 }
 
-/// Frees a text that was lent with its ownership; null is nothing.
+/// Frees a text that was lent with its ownership; does nothing for null.
 ///
 /// # Safety
 /// The text came from there, and is not used again.

@@ -21,7 +21,7 @@ impl Engine {
     /// The engine that the plugin uses with these options.
     ///
     /// # Errors
-    /// For one whose literals are not known here.
+    /// If it is an engine whose literals are not known here.
     pub fn of(options: &Options) -> Result<Self, String> {
         let name = options.get("sql_engine").unwrap_or("mysql");
         match name.to_ascii_lowercase().as_str() {
@@ -42,7 +42,7 @@ impl Engine {
         })
     }
 
-    /// The expression whose value is the text that stands for the placeholder in hexadecimal.
+    /// An expression that decodes the hexadecimal text of the placeholder.
     fn decoded(self, placeholder: &str) -> String {
         match self {
             // With an introducer it is still a literal, so that the collation of the column is used.
@@ -63,7 +63,7 @@ impl Engine {
     }
 }
 
-/// What begins something else than plain words of a statement.
+/// The characters that begin something other than plain words of a statement.
 const SPECIAL: [char; 9] = ['\'', '"', '`', '[', '%', '-', '/', '#', '$'];
 
 /// The statement for names and values in hexadecimal: each text literal with `%u` or `%v` becomes an expression of what is before

@@ -11,7 +11,7 @@ use super::library::{flag, required, Call, Owned, Speaking, CONTINUE_NEEDED, ERR
 use super::name::Name;
 use super::raw::{self, Buffer, BufferSet, ChannelBindings, Functions, Handle, Word};
 
-/// What a token has come to.
+/// The state after a token.
 pub enum Progress {
     /// Send this and wait for the peer's token.
     Continue(Vec<u8>),
@@ -305,18 +305,18 @@ impl SecurityContext {
         }
     }
 
-    /// Strength of its encryption in bits: what the library says, or the length of the session key, or what is
-    /// true of all enctypes.
+    /// Strength of its encryption in bits: what the library reports, else the length of the session key, else the
+    /// minimum of all enctypes.
     pub fn strength(&self) -> u32 {
-        const LEAST: u32 = 56;
+        const MIN_STRENGTH: u32 = 56;
         if let Some([a, b, c, d]) = self.inquire(&raw::SASL_SSF, |value| <[u8; 4]>::try_from(value).ok()).flatten() {
             return u32::from_be_bytes([a, b, c, d]).max(2);
         }
         let key_bits = self.inquire(&raw::SESSION_KEY, |key| key.len() * 8);
         match key_bits {
             Some(192) => 112, // triple DES
-            Some(bits) => u32::try_from(bits).unwrap_or(LEAST).max(2),
-            None => LEAST,
+            Some(bits) => u32::try_from(bits).unwrap_or(MIN_STRENGTH).max(2),
+            None => MIN_STRENGTH,
         }
     }
 

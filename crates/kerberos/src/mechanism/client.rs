@@ -107,8 +107,8 @@ impl State for AwaitToken {
 }
 
 /// GSS-SPNEGO: the strongest that both sides' flags and this side's limits allow is the layer. MIT's initiators
-/// set the flag of confidentiality beside that of integrity unless told otherwise. Nobody names the length of frames: this
-/// side sends none that is longer than all are known to take, and receives whatever a layer may send (libsasl2 puts 65536 bytes of
+/// set the flag of confidentiality beside that of integrity unless told otherwise. No length of frames is negotiated: this
+/// side sends none that is longer than all peers are known to accept, and receives whatever a layer may send (libsasl2 puts 65536 bytes of
 /// plaintext into a frame, Active Directory a whole entry).
 pub fn spnego_layer(context: SecurityContext, cx: &Context<'_, '_>) -> Result<Option<Box<dyn SecurityLayer>>, Error> {
     let bits = match context.flags() {

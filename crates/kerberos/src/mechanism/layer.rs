@@ -23,22 +23,22 @@ const OVERHEAD: usize = 128;
 /// The strengths that may be reached, less what TLS gives already.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    least: u32,
-    most: u32,
+    min: u32,
+    max: u32,
     integrity: bool,
     confidentiality: bool,
 }
 
 impl Limits {
-    /// Where TLS is below and nobody asked for more, there is no layer: Active Directory refuses both at once.
+    /// Over TLS there is no layer unless the configuration asks for one: Active Directory refuses both at once.
     pub fn of(config: &Config) -> Self {
-        let least = config.min_ssf.saturating_sub(config.external_ssf);
-        let tls_is_enough = config.max_ssf.is_none() && config.external_ssf > 0 && least == 0;
-        let most = if tls_is_enough { 0 } else { config.max_ssf().saturating_sub(config.external_ssf) };
+        let min = config.min_ssf.saturating_sub(config.external_ssf);
+        let tls_is_enough = config.max_ssf.is_none() && config.external_ssf > 0 && min == 0;
+        let max = if tls_is_enough { 0 } else { config.max_ssf().saturating_sub(config.external_ssf) };
         let room = config.max_buf > 0;
         Limits {
-            least,
-            most,
+            min,
+            max,
             integrity: room && !config.no_integrity,
             confidentiality: room && !config.no_integrity && !config.no_confidentiality,
         }
@@ -46,17 +46,17 @@ impl Limits {
 
     /// True if there can be no layer at all.
     pub fn forbid_layers(&self) -> bool {
-        self.most == 0 || !self.integrity
+        self.max == 0 || !self.integrity
     }
 
     /// True if confidentiality may be asked for, before its strength is known.
     pub fn may_encrypt(&self) -> bool {
-        self.confidentiality && self.most > 1
+        self.confidentiality && self.max > 1
     }
 
     /// The layers that this context can have and these limits allow, as bits.
     pub fn allowed(&self, strength: u32) -> u8 {
-        let fits = |ssf: u32| (self.least..=self.most).contains(&ssf);
+        let fits = |ssf: u32| (self.min..=self.max).contains(&ssf);
         let mut bits = 0;
         for (bit, has) in [
             (NONE, fits(0)),

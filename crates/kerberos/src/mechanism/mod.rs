@@ -41,7 +41,7 @@ impl Mechanism for Kerberos {
         (self.server)()
     }
 
-    /// A client without a ticket and a server without keys are told here, so that the next mechanism of a list gets its turn.
+    /// A client without a ticket and a server without keys are found here, so that the next mechanism of the list is tried.
     fn unavailable_reason(&'static self, side: Side, setup: Setup<'_>) -> Option<String> {
         kerberos_unavailable(self.speaking, side, setup.config)
     }
