@@ -19,7 +19,7 @@ use crate::access::backend_of;
 use crate::accounts::ITERATIONS;
 use crate::backend::{connect, Backend};
 use crate::gate::{ConnectionSlot, LiveConfig};
-use crate::mechanisms::derives_key;
+use crate::mechanisms::{derives_key, proved_outside};
 use crate::metrics::count;
 use crate::peer::Peer;
 use crate::relay::{close, Stream};
@@ -77,7 +77,7 @@ impl<'g> Login<'g> {
         address_slot: Option<AddressSlot>,
     ) -> Self {
         let settings = &live.settings;
-        let offered = live.mechanisms.split(' ').filter(|name| *name != "EXTERNAL" || security.user.is_some());
+        let offered = live.mechanisms.split(' ').filter(|name| security.user.is_some() || !proved_outside(name));
         let mut server = Box::new(
             Server::new(&offered.collect::<Vec<_>>().join(" "), mechanism::registry())
                 .with_token_limit(settings.limits.token_bytes),

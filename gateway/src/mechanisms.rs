@@ -8,6 +8,11 @@ pub fn supported(name: &str) -> Option<&'static dyn Mechanism> {
     mechanism::ALL.iter().copied().find(|mechanism| mechanism.name == name)
 }
 
+/// Whether the mechanism of that name proves nothing itself, but takes an identity that the transport has proved.
+pub fn proved_outside(name: &str) -> bool {
+    supported(name).is_some_and(|mechanism| mechanism.credential == CredentialKind::Outside)
+}
+
 /// Whether the server derives a key from the client's password, which takes a while.
 pub fn derives_key(kind: CredentialKind) -> bool {
     kind == CredentialKind::Comparable

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use authen_sasl_rust::contract::CredentialKind;
 use serde::Deserialize;
 
 use crate::access::Rule;
@@ -230,12 +231,14 @@ impl Settings {
             }
         }
         for name in self.mechanisms.split_whitespace() {
-            if mechanisms::supported(name).is_none() {
+            let Some(mechanism) = mechanisms::supported(name) else {
                 return Err(format!("mechanisms: {name} is not supported"));
-            }
-            let missing = match name {
-                "CRAM-MD5" | "DIGEST-MD5" if self.passwords.is_none() => "passwords = \"FILE\"",
-                "XOAUTH2" if self.tokens.is_none() => "tokens = \"FILE\"",
+            };
+            let missing = match mechanism.credential {
+                // The default ones are left out where they are not possible.
+                _ if MECHANISMS.split_whitespace().any(|default| default == name) => continue,
+                CredentialKind::Password if self.passwords.is_none() => "passwords = \"FILE\"",
+                CredentialKind::Token if self.tokens.is_none() => "tokens = \"FILE\"",
                 _ => continue,
             };
             return Err(format!("mechanisms: {name} needs {missing}"));
