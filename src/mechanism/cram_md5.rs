@@ -3,6 +3,8 @@
 //! Deprecated, for peers that have nothing better. Names and passwords are prepared as
 //! draft-ietf-sasl-crammd5 §2 demands.
 
+use std::borrow::Cow;
+
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 
@@ -140,7 +142,11 @@ impl State for AwaitCredential {
 
 /// HMAC-MD5 of the challenge, keyed by the password; one that cannot be prepared counts as it is.
 fn digest(challenge: &[u8], password: &Secret) -> Result<[u8; 32], Error> {
-    let prepared = password.expose_str().and_then(|text| saslprep::query(text).ok()).map(Secret::from);
+    // What preparation leaves alone comes back borrowed, and is not copied.
+    let prepared = match password.expose_str().map(saslprep::query) {
+        Some(Ok(Cow::Owned(text))) => Some(Secret::from(text)),
+        _ => None,
+    };
     let key = prepared.as_ref().unwrap_or(password);
     let mut mac = Hmac::<Md5>::new_from_slice(key.expose()).map_err(|_| Error::System("HMAC-MD5 refused its key"))?;
     mac.update(challenge);

@@ -143,8 +143,11 @@ impl Session {
 
     /// Gives the application's answer to [`Session::question`].
     pub fn answer(&mut self, answer: Answer, world: &mut World<'_>) -> Outcome {
-        let progress = self.take_answer(answer, world);
-        self.proceed(progress, world)
+        match self.take_answer(answer, world) {
+            Ok(Progress::Return(outcome)) => outcome,
+            Ok(Progress::Resume(next, answer)) => self.advance(next, Event::Answered(answer), world),
+            Err(error) => self.fail(error),
+        }
     }
 
     /// The application's answer is what it has stored of a user, and that is unusable: to the peer the user is unknown, and
@@ -189,58 +192,51 @@ impl Session {
         }
     }
 
-    fn advance(&mut self, next: Next, event: Event<'_>, world: &mut World<'_>) -> Outcome {
-        let progress = self.wake(next, event, world);
-        self.proceed(progress, world)
-    }
-
     /// Goes on until the caller must be told: the mechanism gets each answer that is at hand.
-    fn proceed(&mut self, mut progress: Result<Progress, Error>, world: &mut World<'_>) -> Outcome {
+    fn advance(&mut self, mut next: Next, mut event: Event<'_>, world: &mut World<'_>) -> Outcome {
+        let Some(mechanism) = self.mechanism else {
+            return self.fail(Error::Misuse(Misuse::SeveralMechanisms));
+        };
         loop {
+            let mut cx = Context { mechanism, config: &self.config, accounts: self.accounts.as_ref(), world };
+            let progress = match next.step(event, &mut cx) {
+                Ok(Step::Send(bytes, next)) => {
+                    self.phase = Phase::Peer(next);
+                    self.message = Some(bytes);
+                    return Outcome::Send;
+                }
+                Ok(Step::Wait(next)) => {
+                    self.phase = Phase::Peer(next);
+                    self.message = None;
+                    return Outcome::Absent;
+                }
+                Ok(Step::Ask(question, next)) => self.ask(question, next, world),
+                Ok(Step::Done(established) | Step::DoneUnlessRefused(established, _)) if self.side == Side::Server => {
+                    self.finish(established, world)
+                }
+                Ok(Step::Done(established)) => self.succeed(established).map(Progress::Return),
+                Ok(Step::DoneUnlessRefused(established, next)) => self.succeed(established).map(|outcome| {
+                    self.phase = Phase::SucceededUnlessRefused(next);
+                    Progress::Return(outcome)
+                }),
+                Ok(Step::Refuse(bytes, error)) => {
+                    self.phase = Phase::Refused(error);
+                    self.message = Some(bytes);
+                    return Outcome::Send;
+                }
+                Ok(Step::Fail(bytes, error)) => {
+                    self.fail(error);
+                    self.message = Some(bytes);
+                    return Outcome::FailedWithMessage;
+                }
+                Err(error) => Err(error),
+            };
             match progress {
                 Ok(Progress::Return(outcome)) => return outcome,
-                Ok(Progress::Resume(next, answer)) => progress = self.wake(next, Event::Answered(answer), world),
+                Ok(Progress::Resume(same, answer)) => (next, event) = (same, Event::Answered(answer)),
                 Err(error) => return self.fail(error),
             }
         }
-    }
-
-    /// One step of the mechanism.
-    fn wake(&mut self, next: Next, event: Event<'_>, world: &mut World<'_>) -> Result<Progress, Error> {
-        let mechanism = self.mechanism.ok_or(Error::Misuse(Misuse::SeveralMechanisms))?;
-        let mut cx = Context { mechanism, config: &self.config, accounts: self.accounts.as_ref(), world };
-        Ok(Progress::Return(match next.step(event, &mut cx)? {
-            Step::Send(bytes, next) => {
-                self.phase = Phase::Peer(next);
-                self.message = Some(bytes);
-                Outcome::Send
-            }
-            Step::Wait(next) => {
-                self.phase = Phase::Peer(next);
-                self.message = None;
-                Outcome::Absent
-            }
-            Step::Ask(question, next) => return self.ask(question, next, world),
-            Step::Done(established) | Step::DoneUnlessRefused(established, _) if self.side == Side::Server => {
-                return self.finish(established, world)
-            }
-            Step::Done(established) => self.succeed(established)?,
-            Step::DoneUnlessRefused(established, next) => {
-                let outcome = self.succeed(established)?;
-                self.phase = Phase::SucceededUnlessRefused(next);
-                outcome
-            }
-            Step::Refuse(bytes, error) => {
-                self.phase = Phase::Refused(error);
-                self.message = Some(bytes);
-                Outcome::Send
-            }
-            Step::Fail(bytes, error) => {
-                self.fail(error);
-                self.message = Some(bytes);
-                Outcome::FailedWithMessage
-            }
-        }))
     }
 
     /// Reports a server that ended the protocol's dialogue with success although this client still
