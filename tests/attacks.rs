@@ -243,7 +243,8 @@ fn cve_2025_27817() {
         for entry in std::fs::read_dir(&folder).expect("a folder of sources") {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
-                folders.push(path);
+                // The guide is documentation: its programs bring the socket that the core does not have.
+                folders.extend(Some(path).filter(|path| !path.ends_with("src/guide")));
                 continue;
             }
             let source = std::fs::read_to_string(&path).expect("a source in UTF-8");
