@@ -151,6 +151,9 @@ subtest 'at a terminal' => sub {
     my ($lines, @arg) = @_;
     my $screen = "$folder/screen-" . $count++;
     my $command = join ' ', map { quotemeta } @tool, @arg;
+    # Without it, script takes the user's login shell, which may be nologin.
+    local $ENV{SHELL} = '/bin/sh';
+    local $SIG{PIPE} = 'IGNORE';
     open my $in, '|-', "script -qec '$command; echo status=\$?' /dev/null >\Q$screen\E 2>&1" or die "script: $!";
     $in->autoflush;
     my $end = time + 20;
