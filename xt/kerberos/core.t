@@ -1,4 +1,4 @@
-# The core's own tests of Kerberos (tests/kerberos.rs): channel bindings, damaged messages, frames out of order.
+# The Kerberos crate's own tests (crates/kerberos/tests/kerberos.rs): channel bindings, damaged messages, frames out of order.
 
 use strict;
 use warnings;
@@ -13,7 +13,7 @@ $ENV{KRB5_KTNAME} = $kdc->keytab('ldap/localhost');
 $ENV{KRB5CCNAME} = $kdc->ccache('fred');
 $ENV{KRB5RCACHENAME} = 'none:';    # thousands of tokens; xt/kerberos/errors.t tests the replay
 
-my $said = `cargo test --quiet --locked --test kerberos -- --ignored 2>&1`;
+my $said = `cargo test --quiet --locked --package authen-sasl-kerberos --test kerberos -- --ignored 2>&1`;
 is $?, 0, 'cargo test' or diag $said;
 like $said, qr/test result: ok\. 10 passed; 0 failed; 0 ignored/, 'all of them ran' or diag $said;
 
