@@ -45,7 +45,8 @@ my %kind = (
   wrong => [100, 'SCRAM-SHA-256', 'rubber', $NO, \&answer],
   unwelcome => [60, 'PLAIN', 'rubber', $NO, \&answer],
   unknown => [40, 'SCRAM-SHA-256', 'pencil', $NO, sub { answer(@_[0, 1], undef, @_[3, 4]) }],
-  malformed => [20, 'SCRAM-SHA-256', 'pencil', $LATER, sub { answer(@_[0, 1], 'SCRAM-SHA-256$x', @_[3, 4]) }],
+  # A secret that is no use is answered as an unknown user is.
+  malformed => [20, 'SCRAM-SHA-256', 'pencil', $NO, sub { answer(@_[0, 1], 'SCRAM-SHA-256$x', @_[3, 4]) }],
   never => [40, 'SCRAM-SHA-256', 'pencil', $SILENT, \&forget],
   never_plain => [30, 'PLAIN', 'pencil', $SILENT, \&forget],
   left => [60, 'SCRAM-SHA-256', 'pencil', $GONE, \&forget],
