@@ -6,6 +6,7 @@
 
 mod code;
 mod gss;
+mod peer;
 mod shown;
 mod side;
 
@@ -17,6 +18,7 @@ use shown::shown;
 
 pub use code::Code;
 pub use gss::GssFailure;
+pub use peer::{Malformed, PeerMisbehaved};
 pub use shown::{escaped, printable, SHOWN_LIMIT};
 pub use side::Side;
 
@@ -66,148 +68,6 @@ pub enum Error {
         /// Who failed at what, and why; no secret.
         text: Box<str>,
     },
-}
-
-/// Ways in which a peer's message can fail to parse.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum Malformed {
-    /// A required field is not there.
-    #[error("{0} is missing")]
-    Missing(&'static str),
-    /// A field stands where another must stand, or an unknown one does.
-    #[error("{0} was expected here")]
-    Expected(&'static str),
-    /// A field occurs twice.
-    #[error("{0} occurs more than once")]
-    Duplicate(&'static str),
-    /// A field is empty that must not be.
-    #[error("{0} is empty")]
-    Empty(&'static str),
-    /// A field is not base64, or not in canonical form.
-    #[error("{0} is not valid base64")]
-    Base64(&'static str),
-    /// A field is no number, or one out of its range.
-    #[error("{0} is not a number in its range")]
-    Number(&'static str),
-    /// A field is not valid UTF-8.
-    #[error("{0} is not valid UTF-8")]
-    Utf8(&'static str),
-    /// A field holds a character that its grammar forbids.
-    #[error("{0} holds a forbidden character")]
-    Character(&'static str),
-    /// An escape sequence is wrong.
-    #[error("{0} holds a wrong escape sequence")]
-    Escape(&'static str),
-    /// A field is longer than we read.
-    #[error("{field} is longer than {limit} bytes")]
-    TooLong {
-        /// The field, or `the message`.
-        field: &'static str,
-        /// The limit, in bytes.
-        limit: usize,
-    },
-    /// Bytes follow where the message must end.
-    #[error("unexpected bytes follow {0}")]
-    Trailing(&'static str),
-    /// The message must be empty and is not, or must not come at all.
-    #[error("{0}")]
-    Unexpected(&'static str),
-}
-
-/// Rules that a peer can break with a well-formed message.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum PeerMisbehaved {
-    /// The nonce of this exchange did not come back.
-    #[error("the nonce is not the one of this exchange")]
-    NonceMismatch,
-    /// The server added nothing to the client's nonce (RFC 5802 §5.1).
-    #[error("the server added nothing to the client's nonce")]
-    NonceNotExtended,
-    /// `m=` announces an extension that we must understand and do not (RFC 5802 §5.1).
-    #[error("it demands an extension that is not supported (m=)")]
-    MandatoryExtension,
-    /// Fewer iterations than the least that is acceptable.
-    #[error("{got} iterations are fewer than the least acceptable, {least} (property min_iterations)")]
-    IterationsTooLow {
-        /// The peer's count.
-        got: u32,
-        /// Our limit.
-        least: u32,
-    },
-    /// More iterations than the most that is acceptable.
-    #[error("{got} iterations are more than the most acceptable, {most} (property max_iterations)")]
-    IterationsTooHigh {
-        /// The peer's count.
-        got: u32,
-        /// Our limit.
-        most: u32,
-    },
-    /// The server could not prove that it knows the password or its verifier.
-    #[error("the server's proof is wrong: it does not know the password, or is not the server it claims to be")]
-    ServerProof,
-    /// The server ended without the proof that the mechanism demands.
-    #[error("the server ended without its proof")]
-    ServerProofMissing,
-    /// `c=` does not repeat the GS2 header and channel binding (RFC 5802 §6).
-    #[error("the channel binding does not match: a man in the middle, or another TLS connection")]
-    ChannelBindingMismatch,
-    /// The library does not say that a context is bound to the GS2 header (RFC 5801 §5.1).
-    #[error("the library does not confirm that it is bound to the GS2 header: the client has not bound it, or this library is older than MIT Kerberos 1.19 or Heimdal 8")]
-    BindingUnconfirmed,
-    /// The client believes that we offer no -PLUS, and we do (RFC 5802 §6).
-    #[error("the client says that this server offers no channel binding, which it does: the list of mechanisms was changed on the way")]
-    Downgrade,
-    /// The server has offered other mechanisms or binding types than have arrived (XEP-0474).
-    #[error("the server offered other mechanisms or channel binding types than offered_mechanisms and offered_bindings name: the list was changed on the way")]
-    OffersChanged,
-    /// The server is said to offer -PLUS, without a type that the client has data for, and does not
-    /// confirm that.
-    #[error("the list that has arrived names no channel binding type that this side has data for, and the server's hash (XEP-0474) does not confirm it: somebody may have changed it on the way")]
-    NoCommonBinding,
-    /// The peer asks for a binding type that this side has no data for.
-    #[error("this side has no channel binding data of the type that the peer asks for")]
-    ChannelBindingUnsupported,
-    /// A directive has a value that was not offered or is not ours.
-    #[error("{0} is not one that this side offered")]
-    NotOffered(&'static str),
-    /// A nonce was used again (RFC 2831 §2.1.2).
-    #[error("the nonce was used before")]
-    Replay,
-    /// The peer went away, or began something else.
-    #[error("the peer ended the exchange before its end")]
-    Abandoned,
-    /// A frame of a security layer whose authentication code is wrong.
-    #[error("the authentication code is wrong: the frame was changed on the way")]
-    Damaged,
-    /// The peer binds to the channel (`p=`) in a mechanism that does not (RFC 5801 §2).
-    #[error("it binds to a channel (p=), which this mechanism does not")]
-    UnexpectedBinding,
-    /// The peer binds to no channel in a mechanism that must (RFC 5801 §2), or against this side's policy.
-    #[error("it binds to no channel, which this mechanism must")]
-    MissingBinding,
-    /// `digest-uri` names another service or host (RFC 2831 §2.1.2).
-    #[error("digest-uri names another service or host than this server's")]
-    OtherService,
-    /// A client of GSSAPI selects no security layer, or several (RFC 4752 §3.1).
-    #[error("exactly one security layer must be selected")]
-    LayerSelection,
-    /// A client of Kerberos delegates credentials that are not its own.
-    #[error("the client has delegated the credentials of somebody else")]
-    ForeignDelegation,
-    /// A frame of DIGEST-MD5 with another message type than 1 (RFC 2831 §2.3).
-    #[error("its message type is not 1")]
-    MessageType,
-    /// A frame out of sequence.
-    #[error("its sequence number is not the next one: a frame was repeated, lost or moved")]
-    OutOfSequence,
-    /// A frame in the clear where confidentiality was agreed on.
-    #[error("it is not encrypted, as was agreed on")]
-    NotEncrypted,
-    /// A frame whose plaintext is longer than itself.
-    #[error("it holds more than its length")]
-    Inflated,
 }
 
 /// Refusals of the identity.
