@@ -17,6 +17,11 @@
 //! | 2 | `settings.rs`, `lines.rs`, `relay.rs`, `workers.rs` | the configuration file; lines of `name:value`; the relay and its threads |
 //! | 1 | `access.rs`, `address.rs`, `busy_poll.rs`, `files.rs`, `identity.rs`, `log_limit.rs`, `mechanisms.rs`, `metrics.rs`, `peer.rs` | import nothing of ours |
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::todo)
+)]
+
 mod access;
 mod accounts;
 mod address;

@@ -19,6 +19,10 @@
 //! may call us again; memory that it hands out lives as long as the connection's context. `docs/decisions/0012-guest.md` has
 //! the reasons.
 #![allow(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::todo)
+)]
 
 mod accounts;
 mod answers;

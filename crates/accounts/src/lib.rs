@@ -6,6 +6,11 @@
 //! | 2 | `users/`, `saslauthd.rs`, `saslauthd_absent.rs` | a file of verifiers; a daemon that checks passwords |
 //! | 1 | `conf.rs`, `domain.rs` | configuration files; names with a domain |
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::todo)
+)]
+
 pub mod conf;
 pub mod domain;
 #[cfg(unix)]

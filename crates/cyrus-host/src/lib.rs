@@ -18,6 +18,10 @@
 //! | 2 | `connection.rs`, `loader.rs` | a plugin's `sasl_conn_t`; its opened file |
 //! | 1 | `elf.rs`, `journal.rs`, `md5.rs`, `mutex.rs`, `options.rs`, `propctx.rs`, `search.rs` | import nothing of ours |
 #![allow(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::todo)
+)]
 
 #[cfg(not(hosts_plugins))]
 mod absent;

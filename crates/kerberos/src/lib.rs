@@ -6,6 +6,11 @@
 //! | 2 | `mechanism/` | the mechanisms |
 //! | 1 | `gssapi/` | the library |
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::todo)
+)]
+
 pub mod gssapi;
 mod mechanism;
 

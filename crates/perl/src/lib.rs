@@ -15,6 +15,10 @@
 //! | 2 | `slice.rs` | bytes and texts that cross the border |
 //! | 1 | `numbers.rs`, `shielded.rs` | the numbers of `ffi.h`; no panic reaches C |
 #![allow(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::todo)
+)]
 
 mod accounts;
 mod answers;

@@ -6,6 +6,10 @@
 #![allow(missing_docs)] // the words are those of the headers
 #![allow(non_snake_case)]
 #![allow(dead_code)] // the headers as they are, whether we use all of them or not
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::todo)
+)]
 
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
 
