@@ -93,6 +93,13 @@ pub struct Stateless {
     pub client: fn() -> Next,
     /// Makes a server's first state.
     pub server: fn() -> Next,
+    /// [`Mechanism::unavailable_reason`]; [`available`] for a mechanism that needs nothing of the machine or connection.
+    pub unavailable_reason: fn(Side, Setup<'_>) -> Option<String>,
+}
+
+/// The [`Stateless::unavailable_reason`] of a mechanism that can be used wherever its description allows it.
+pub fn available(_: Side, _: Setup<'_>) -> Option<String> {
+    None
 }
 
 impl Mechanism for Stateless {
@@ -106,6 +113,10 @@ impl Mechanism for Stateless {
 
     fn server(&'static self) -> Next {
         (self.server)()
+    }
+
+    fn unavailable_reason(&'static self, side: Side, setup: Setup<'_>) -> Option<String> {
+        (self.unavailable_reason)(side, setup)
     }
 }
 

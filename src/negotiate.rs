@@ -73,7 +73,7 @@ impl Negotiation<'_> {
                 (missing != Abilities::NONE).then(|| callbacks(missing).join(", no callback "))
             }
             Side::Server => {
-                let needs = mechanism.server_needs;
+                let needs = mechanism.server_needs();
                 let answered = needs == Abilities::NONE || self.setup.answered().intersects(needs);
                 (!answered).then(|| callbacks(needs).join(" or "))
             }
@@ -83,7 +83,7 @@ impl Negotiation<'_> {
 
     /// Why the accounts of a server cannot serve this mechanism, where its application has no callback that does.
     fn unfit_accounts(&self, mechanism: &Description) -> Option<String> {
-        let needs = mechanism.server_needs;
+        let needs = mechanism.server_needs();
         if needs == Abilities::NONE || self.setup.config.abilities.intersects(needs) {
             return None;
         }

@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use authen_sasl_rust::contract::{
-//!     Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags, Side, State,
+//!     available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags, Side, State,
 //!     Stateless, Step,
 //! };
 //! use authen_sasl_rust::crypto::hash::Hash;
@@ -25,11 +25,11 @@
 //!         security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NOANONYMOUS),
 //!         credential: CredentialKind::Password,
 //!         client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
-//!         server_needs: Abilities::CREDENTIALS,
 //!         ..Description::new("X-HMAC-SHA-256")
 //!     },
 //!     client: || Box::new(AwaitChallenge),
 //!     server: || Box::new(AwaitBegin),
+//!     unavailable_reason: available,
 //! };
 //!
 //! struct AwaitChallenge;

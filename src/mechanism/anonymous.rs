@@ -1,7 +1,7 @@
 //! ANONYMOUS (RFC 4505): one message, the trace, which may be empty.
 
 use crate::contract::{
-    Context, Description, Established, Event, Property, Question, SecurityFlags, State, Stateless, Step,
+    available, Context, Description, Established, Event, Property, Question, SecurityFlags, State, Stateless, Step,
 };
 use crate::error::{Application, Error, Malformed};
 
@@ -13,6 +13,7 @@ pub static MECHANISM: Stateless = Stateless {
     },
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitTrace),
+    unavailable_reason: available,
 };
 
 /// Longest trace, in characters (RFC 4505 §2).

@@ -9,8 +9,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 
 use crate::contract::{
-    Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags, Side,
-    State, Stateless, Step,
+    available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags,
+    Side, State, Stateless, Step,
 };
 use crate::error::{Application, Error, Malformed, Refused};
 use crate::secret::{ct_eq, Secret};
@@ -24,11 +24,11 @@ pub static MECHANISM: Stateless = Stateless {
         security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NOANONYMOUS),
         credential: CredentialKind::Password,
         client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
-        server_needs: Abilities::CREDENTIALS,
         ..Description::new("CRAM-MD5")
     },
     client: || Box::new(AwaitChallenge),
     server: || Box::new(AwaitBegin),
+    unavailable_reason: available,
 };
 
 struct AwaitChallenge;

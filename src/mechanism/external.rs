@@ -1,48 +1,36 @@
 //! EXTERNAL (RFC 4422, appendix A): the identity was proved outside SASL, by TLS or the socket.
 
 use crate::contract::{
-    Abilities, Context, CredentialKind, Description, Established, Event, Mechanism, Next, Property, Question,
-    SecurityFlags, Setup, Side, State, Step,
+    Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags, Setup,
+    Side, State, Stateless, Step,
 };
 use crate::error::{Application, Error, Malformed, Refused};
 
-pub static MECHANISM: External = External(Description {
-    rank: 20,
-    security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NODICTIONARY).and(SecurityFlags::NOANONYMOUS),
-    credential: CredentialKind::Outside,
-    carries_authzid: true,
-    ..Description::new("EXTERNAL")
-});
+pub static MECHANISM: Stateless = Stateless {
+    description: Description {
+        rank: 20,
+        security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NODICTIONARY).and(SecurityFlags::NOANONYMOUS),
+        credential: CredentialKind::Outside,
+        carries_authzid: true,
+        ..Description::new("EXTERNAL")
+    },
+    client: || Box::new(AwaitBegin),
+    server: || Box::new(AwaitIdentity),
+    unavailable_reason: unproved,
+};
 
-/// The mechanism, which looks for a sign of an identity before it is chosen.
-pub struct External(Description);
-
-impl Mechanism for External {
-    fn description(&self) -> &Description {
-        &self.0
-    }
-
-    fn client(&'static self) -> Next {
-        Box::new(AwaitBegin)
-    }
-
-    fn server(&'static self) -> Next {
-        Box::new(AwaitIdentity)
-    }
-
-    /// A server needs the proved identity, and a client a sign that there is one: a server may offer EXTERNAL to every client
-    /// under TLS, and one with a password and no certificate must get to its password. Where the caller names EXTERNAL alone,
-    /// or has no password, it is asked for whatever the signs are.
-    fn unavailable_reason(&'static self, side: Side, setup: Setup<'_>) -> Option<String> {
-        let config = setup.config;
-        let beside_a_password = config.lists_password && config.abilities.contains(Abilities::PASSWORD);
-        match side {
-            Side::Server if config.external_id().is_none_or(str::is_empty) => Some(Refused::NoExternalIdentity.to_string()),
-            Side::Client if beside_a_password && !config.proves_outside() => Some(
-                "there is a password, and no sign of an identity outside SASL (a certificate of the client's in property tls, externalssf, or a Unix socket)".into(),
-            ),
-            _ => None,
-        }
+/// A server needs the proved identity, and a client a sign that there is one: a server may offer EXTERNAL to every client
+/// under TLS, and one with a password and no certificate must get to its password. Where the caller names EXTERNAL alone,
+/// or has no password, it is asked for whatever the signs are.
+fn unproved(side: Side, setup: Setup<'_>) -> Option<String> {
+    let config = setup.config;
+    let beside_a_password = config.lists_password && config.abilities.contains(Abilities::PASSWORD);
+    match side {
+        Side::Server if config.external_id().is_none_or(str::is_empty) => Some(Refused::NoExternalIdentity.to_string()),
+        Side::Client if beside_a_password && !config.proves_outside() => Some(
+            "there is a password, and no sign of an identity outside SASL (a certificate of the client's in property tls, externalssf, or a Unix socket)".into(),
+        ),
+        _ => None,
     }
 }
 

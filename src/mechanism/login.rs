@@ -2,8 +2,8 @@
 //! below TLS. Superseded by PLAIN; many SMTP servers know nothing else.
 
 use crate::contract::{
-    Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags, Side,
-    State, Stateless, Step,
+    available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags,
+    Side, State, Stateless, Step,
 };
 use crate::error::{Application, Error, Malformed, Refused};
 use crate::secret::Secret;
@@ -16,11 +16,11 @@ pub static MECHANISM: Stateless = Stateless {
         security: SecurityFlags::NOANONYMOUS,
         credential: CredentialKind::Comparable,
         client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
-        server_needs: Abilities::CHECK_PASSWORD.and(Abilities::CREDENTIALS),
         ..Description::new("LOGIN")
     },
     client: || Box::new(AwaitNamePrompt),
     server: || Box::new(AwaitBegin),
+    unavailable_reason: available,
 };
 
 /// The prompts that clients look for, if they look at any.

@@ -7,7 +7,8 @@
 use std::borrow::Cow;
 
 use crate::contract::{
-    Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, State, Stateless, Step,
+    available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, State,
+    Stateless, Step,
 };
 use crate::error::{Application, Error, Malformed, PeerMisbehaved};
 use crate::wire::fields::once;
@@ -21,12 +22,12 @@ pub static MECHANISM: Stateless = Stateless {
         security: bearer::SECURITY,
         credential: CredentialKind::Token,
         client_needs: Abilities::TOKEN,
-        server_needs: Abilities::CHECK_TOKEN,
         carries_authzid: true,
         ..Description::new("OAUTHBEARER")
     },
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitMessage),
+    unavailable_reason: available,
 };
 
 struct AwaitBegin;

@@ -1,8 +1,8 @@
 //! PLAIN (RFC 4616): the password in clear, for use below TLS.
 
 use crate::contract::{
-    Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags, State,
-    Stateless, Step,
+    available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags,
+    State, Stateless, Step,
 };
 use crate::error::{Application, Error, Malformed, Refused};
 use crate::secret::Secret;
@@ -14,12 +14,12 @@ pub static MECHANISM: Stateless = Stateless {
         security: SecurityFlags::NOANONYMOUS,
         credential: CredentialKind::Comparable,
         client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
-        server_needs: Abilities::CHECK_PASSWORD.and(Abilities::CREDENTIALS),
         carries_authzid: true,
         ..Description::new("PLAIN")
     },
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitMessage),
+    unavailable_reason: available,
 };
 
 struct AwaitBegin;

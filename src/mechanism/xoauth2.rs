@@ -2,7 +2,8 @@
 //! documentation): a user name and a bearer token, for use below TLS.
 
 use crate::contract::{
-    Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, State, Stateless, Step,
+    available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, State,
+    Stateless, Step,
 };
 use crate::error::{Error, Malformed};
 use crate::wire::fields::once;
@@ -16,11 +17,11 @@ pub static MECHANISM: Stateless = Stateless {
         security: bearer::SECURITY,
         credential: CredentialKind::Token,
         client_needs: Abilities::AUTHCID.and(Abilities::TOKEN),
-        server_needs: Abilities::CHECK_TOKEN,
         ..Description::new("XOAUTH2")
     },
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitMessage),
+    unavailable_reason: available,
 };
 
 struct AwaitBegin;

@@ -31,11 +31,7 @@ pub fn fits(stored: &[u8], kind: CredentialKind) -> Result<(), Error> {
 /// # Errors
 /// As [`fits`].
 pub fn fits_unknown(kind: CredentialKind, lookups: &dyn Lookups) -> Result<(), Error> {
-    let hash = match kind {
-        CredentialKind::Scram(hash) => Some(hash),
-        _ => None,
-    };
-    fits(mock_credential(hash, lookups), kind)
+    fits(mock_credential(kind.hash(), lookups), kind)
 }
 
 /// The password that SCRAM derives keys from.

@@ -20,16 +20,12 @@ pub struct Description {
     pub max_ssf: u32,
     /// Security flags that it satisfies.
     pub security: SecurityFlags,
-    /// The hash of its family, as for SCRAM.
-    pub hash: Option<Hash>,
     /// It binds to the channel below, as the variants do whose names end in -PLUS (RFC 5801 §2).
     pub binds: bool,
     /// What a server computes with.
     pub credential: CredentialKind,
     /// What a client's application must be able to answer: all of these.
     pub client_needs: Abilities,
-    /// What a server's application must be able to answer: one of these; empty for nothing.
-    pub server_needs: Abilities,
     /// Client: it can ask to act as another identity than the one that authenticates (ANONYMOUS: its trace).
     pub carries_authzid: bool,
     /// A client derives keys that are worth remembering ([`crate::world::DerivedKeys`]).
@@ -46,22 +42,30 @@ impl Description {
             rank: 0,
             max_ssf: 0,
             security: SecurityFlags::NONE,
-            hash: None,
             binds: false,
             credential: CredentialKind::None,
             client_needs: Abilities::NONE,
-            server_needs: Abilities::NONE,
             carries_authzid: false,
             derives_keys: false,
         }
     }
 
-    /// The hash of a mechanism that computes with one.
+    /// What a server's application must be able to answer: one of these; empty for nothing.
+    pub fn server_needs(&self) -> Abilities {
+        match self.credential {
+            CredentialKind::Comparable => Abilities::CHECK_PASSWORD.and(Abilities::CREDENTIALS),
+            CredentialKind::Password | CredentialKind::Scram(_) => Abilities::CREDENTIALS,
+            CredentialKind::Token => Abilities::CHECK_TOKEN,
+            CredentialKind::None | CredentialKind::Outside => Abilities::NONE,
+        }
+    }
+
+    /// The hash of a mechanism of the SCRAM family.
     ///
     /// # Errors
-    /// [`Error::System`] if the description names none.
+    /// [`Error::System`] for another mechanism.
     pub fn require_hash(&self) -> Result<Hash, Error> {
-        self.hash.ok_or(Error::System("the mechanism's description names no hash"))
+        self.credential.hash().ok_or(Error::System("the mechanism's description names no hash"))
     }
 
     /// True if it serves that side.
@@ -85,4 +89,14 @@ pub enum CredentialKind {
     Token,
     /// An identity that was proved outside SASL (EXTERNAL, RFC 4422 appendix A).
     Outside,
+}
+
+impl CredentialKind {
+    /// The hash that a verifier must be of, if it must be of one.
+    pub fn hash(self) -> Option<Hash> {
+        match self {
+            CredentialKind::Scram(hash) => Some(hash),
+            _ => None,
+        }
+    }
 }

@@ -130,9 +130,10 @@ fn descriptions(tables: &Tables, own: &Registry) -> Vec<(Description, &'static s
     for plug in &tables.server {
         let Some(base) = name_of(plug.mech_name) else { continue };
         let first = if plug.features & feature::WANT_CLIENT_FIRST == 0 { Side::Server } else { Side::Client };
-        let server_needs = own.find(base, Side::Server).map_or(Abilities::NONE, |own| own.server_needs);
+        // What it computes with, the plugin does not say.
+        let credential = own.find(base, Side::Server).map_or(CredentialKind::None, |own| own.credential);
         let features = (plug.max_ssf, plug.security_flags, plug.features);
-        let described = Description { first, server_needs, ..described(Side::Server, base, features) };
+        let described = Description { first, credential, ..described(Side::Server, base, features) };
         all.extend(variants(described, plug.features, own).map(|description| (description, base, false)));
     }
     all
@@ -147,19 +148,15 @@ fn described(side: Side, base: &'static str, (max_ssf, flags, features): (c_uint
     Description { side: Some(side), max_ssf, security, carries_authzid, ..Description::new(base) }
 }
 
-/// The mechanism, and the variant that binds to a channel if the plugin has it. What only the registry knows is added.
-fn variants(base: Description, features: c_uint, own: &Registry) -> impl Iterator<Item = Description> {
+/// The mechanism, and the variant that binds to a channel if the plugin has it. The registry knows the rank of its own ones.
+fn variants(base: Description, features: c_uint, own: &Registry) -> impl Iterator<Item = Description> + '_ {
     let plus = (features & feature::CHANNEL_BINDING != 0 && base.name.len() <= 15).then(|| {
         let name: &'static str = Box::leak(format!("{}-PLUS", base.name).into_boxed_str());
         Description { name, binds: true, ..base.clone() }
     });
-    let side = base.side.unwrap_or(Side::Client);
-    let known: Vec<_> = std::iter::once(base).chain(plus).map(|one| (own.find(one.name, side), one)).collect();
-    known.into_iter().map(|(known, one)| Description {
-        rank: known.map_or_else(|| rank(&one), |own| own.rank),
-        hash: known.and_then(|own| own.hash),
-        credential: known.map_or(CredentialKind::None, |own| own.credential),
-        ..one
+    std::iter::once(base).chain(plus).map(|one| {
+        let known = one.side.and_then(|side| own.find(one.name, side));
+        Description { rank: known.map_or_else(|| rank(&one), |own| own.rank), ..one }
     })
 }
 

@@ -26,7 +26,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use crate::contract::{Abilities, CredentialKind, Description, SecurityFlags, Side, Stateless};
+use crate::contract::{available, Abilities, CredentialKind, Description, SecurityFlags, Side, Stateless};
 
 pub static MECHANISM: Stateless = Stateless {
     description: Description {
@@ -36,10 +36,10 @@ pub static MECHANISM: Stateless = Stateless {
         security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NOANONYMOUS).and(SecurityFlags::MUTUAL_AUTH),
         credential: CredentialKind::Password,
         client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
-        server_needs: Abilities::CREDENTIALS,
         carries_authzid: true,
         ..Description::new("DIGEST-MD5")
     },
     client: || Box::new(client::AwaitChallenge),
     server: || Box::new(server::AwaitBegin),
+    unavailable_reason: available,
 };

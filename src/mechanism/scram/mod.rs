@@ -19,7 +19,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use crate::contract::{Abilities, CredentialKind, Description, SecurityFlags, Stateless};
+use crate::contract::{available, Abilities, CredentialKind, Description, SecurityFlags, Stateless};
 use crate::crypto::hash::Hash;
 
 /// SCRAM-SHA-1 (RFC 5802).
@@ -55,16 +55,15 @@ const fn scram(name: &'static str, hash: Hash, binds: bool, rank: u8) -> Statele
                 .and(SecurityFlags::NOACTIVE)
                 .and(SecurityFlags::NOANONYMOUS)
                 .and(SecurityFlags::MUTUAL_AUTH),
-            hash: Some(hash),
             binds,
             credential: CredentialKind::Scram(hash),
             client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
-            server_needs: Abilities::CREDENTIALS,
             carries_authzid: true,
             derives_keys: true,
             ..Description::new(name)
         },
         client: || Box::new(client::AwaitBegin),
         server: || Box::new(server::AwaitClientFirst),
+        unavailable_reason: available,
     }
 }

@@ -27,7 +27,7 @@ impl Users {
     ///
     /// `salt_key` wins over the file's own; `iterations` count where there is no user to be like.
     pub fn credential(&self, name: &str, kind: CredentialKind, salt_key: Option<&Secret>, iterations: u32) -> Secret {
-        let hash = hash_of(kind);
+        let hash = kind.hash();
         let name = canonical_name(name);
         let made_up = self.made_up(&name, hash, salt_key, iterations);
         let fits = |entry: &&Entry| !entry.disabled && hash.is_none_or(|hash| hash == entry.shape.hash);
@@ -39,7 +39,7 @@ impl Users {
     /// Why a known user cannot log in by a mechanism; that [`Users::credential`] does not tell.
     pub fn unusable(&self, name: &str, kind: CredentialKind) -> Option<&'static str> {
         let user = self.find(&canonical_name(name))?;
-        let hash = hash_of(kind);
+        let hash = kind.hash();
         if user.disabled {
             return Some("the user is disabled");
         }
@@ -64,13 +64,6 @@ impl Users {
     fn salt_key(&self) -> Option<&Secret> {
         let first = || self.lines.iter().find_map(|line| line.entry()).map(|entry| &entry.key);
         self.salt_key.as_ref().or_else(first)
-    }
-}
-
-fn hash_of(kind: CredentialKind) -> Option<Hash> {
-    match kind {
-        CredentialKind::Scram(hash) => Some(hash),
-        _ => None,
     }
 }
 

@@ -10,7 +10,7 @@ mod server;
 
 use crate::gssapi::{self, Speaking};
 use authen_sasl_rust::config::Config;
-use authen_sasl_rust::contract::{Description, Mechanism, Next, SecurityFlags, Setup, Side};
+use authen_sasl_rust::contract::{Description, SecurityFlags, Side, Stateless};
 
 use dialect::Dialect;
 
@@ -20,68 +20,42 @@ const SECURITY: SecurityFlags = SecurityFlags::NOPLAINTEXT
     .and(SecurityFlags::MUTUAL_AUTH)
     .and(SecurityFlags::PASS_CREDENTIALS);
 
-/// A mechanism of Kerberos: it looks for the library and for credentials before it is chosen.
-pub struct Kerberos {
-    description: Description,
-    speaking: Speaking,
-    client: fn() -> Next,
-    server: fn() -> Next,
-}
-
-impl Mechanism for Kerberos {
-    fn description(&self) -> &Description {
-        &self.description
-    }
-
-    fn client(&'static self) -> Next {
-        (self.client)()
-    }
-
-    fn server(&'static self) -> Next {
-        (self.server)()
-    }
-
-    /// A client without a ticket and a server without keys are found here, so that the next mechanism of the list is tried.
-    fn unavailable_reason(&'static self, side: Side, setup: Setup<'_>) -> Option<String> {
-        kerberos_unavailable(self.speaking, side, setup.config)
-    }
-}
-
 const fn described(name: &'static str, rank: u8) -> Description {
     Description { rank, security: SECURITY, carries_authzid: true, ..Description::new(name) }
 }
 
 /// GS2-KRB5-PLUS (RFC 5801).
-pub static GS2_KRB5_PLUS: Kerberos = Kerberos {
+pub static GS2_KRB5_PLUS: Stateless = Stateless {
     description: Description { binds: true, ..described("GS2-KRB5-PLUS", 84) },
-    speaking: Speaking::Kerberos,
     client: gs2::client,
     server: gs2::server,
+    unavailable_reason: |side, setup| unavailable(Speaking::Kerberos, side, setup.config),
 };
 /// GSSAPI (RFC 4752).
-pub static GSSAPI: Kerberos = Kerberos {
+pub static GSSAPI: Stateless = Stateless {
     description: Description { max_ssf: 256, ..described("GSSAPI", 83) },
-    speaking: Speaking::Kerberos,
     client: || client::begin(Dialect::Gssapi),
     server: || server::begin(Dialect::Gssapi),
+    unavailable_reason: |side, setup| unavailable(Speaking::Kerberos, side, setup.config),
 };
 /// GSS-SPNEGO, as Active Directory speaks it.
-pub static GSS_SPNEGO: Kerberos = Kerberos {
+pub static GSS_SPNEGO: Stateless = Stateless {
     description: Description { max_ssf: 256, carries_authzid: false, ..described("GSS-SPNEGO", 82) },
-    speaking: Speaking::Spnego,
     client: || client::begin(Dialect::Spnego),
     server: || server::begin(Dialect::Spnego),
+    unavailable_reason: |side, setup| unavailable(Speaking::Spnego, side, setup.config),
 };
 /// GS2-KRB5 (RFC 5801).
-pub static GS2_KRB5: Kerberos = Kerberos {
+pub static GS2_KRB5: Stateless = Stateless {
     description: described("GS2-KRB5", 81),
-    speaking: Speaking::Kerberos,
     client: gs2::client,
     server: gs2::server,
+    unavailable_reason: |side, setup| unavailable(Speaking::Kerberos, side, setup.config),
 };
 
-/// What is missing on this machine or connection.
-fn kerberos_unavailable(speaking: Speaking, side: Side, config: &Config) -> Option<String> {
+/// What is missing on this machine or connection. A client without a ticket and a server without keys are found here, so that
+/// the next mechanism of the list is tried.
+fn unavailable(speaking: Speaking, side: Side, config: &Config) -> Option<String> {
     if !gssapi::is_present() {
         return Some(
             "there is no GSS-API library: neither libgssapi_krb5.so.2 of MIT Kerberos (Debian: libgssapi-krb5-2) nor libgssapi.so.3 of Heimdal"
