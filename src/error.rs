@@ -128,8 +128,8 @@ pub enum Application {
         /// What is wrong with it, for instance `holds a NUL character`.
         reason: &'static str,
     },
-    /// What getsecret returned begins like a stored key and is none that fits.
-    #[error("getsecret: {0}")]
+    /// What is stored of a user is a verifier, and none that this mechanism can use.
+    #[error("the stored secret (callback getsecret or accounts) is {0}")]
     Verifier(&'static str),
     /// An option or property has a wrong value.
     #[error("{name}: {range} was expected")]

@@ -75,7 +75,7 @@ subtest 'checkpass of a user whose secret is no use' => sub {
   is(eval { $conn->checkpass('fred', 'pencil') }, 0, 'is a no: what dies for some users tells that they exist');
   is($log[0][0], $conn, 'the log is told on this connection');
   is_deeply([@{ $log[0] }[1, 2]], ['own', 1], 'with its own value and the level');
-  like($log[0][3], qr/user 'fred': getsecret: a malformed stored key/, 'and the reason');
+  like($log[0][3], qr/user 'fred': the stored secret \(callback getsecret or accounts\) is a malformed verifier; SCRAM-<hash>\$iterations:salt\$StoredKey:ServerKey was expected/, 'and the reason');
 };
 
 subtest 'methods of the other side' => sub {

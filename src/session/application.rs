@@ -196,7 +196,7 @@ impl Session {
 
     fn within_limit(&mut self, stored: Option<Secret>) -> Option<Secret> {
         let stored = stored?;
-        let (what, reason) = ("password or stored key that getsecret gave", "is longer than 65536 bytes");
+        let (what, reason) = ("stored secret (callback getsecret or accounts)", "is longer than 65536 bytes");
         let short = stored.expose().len() <= SECRET_LIMIT;
         self.usable(stored, if short { Ok(()) } else { Err(Application::Unusable { what, reason }.into()) })
     }

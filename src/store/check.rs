@@ -18,11 +18,11 @@ use super::verifier::{beginning, wrong, Verifier};
 pub fn fits(stored: &[u8], kind: CredentialKind) -> Result<(), Error> {
     match (Verifier::parse(stored)?, kind) {
         (Some(verifier), CredentialKind::Scram(hash)) if verifier.hash != hash => {
-            Err(wrong("a stored key of another hash than the mechanism's"))
+            Err(wrong("a verifier with another hash than the mechanism's"))
         }
         (None, CredentialKind::Scram(_)) => prepared_password(stored).map(drop),
         (None, _) | (Some(_), CredentialKind::Scram(_) | CredentialKind::Comparable) => Ok(()),
-        (Some(_), _) => Err(wrong("a stored key of SCRAM does not do: this mechanism needs the password")),
+        (Some(_), _) => Err(wrong("a SCRAM verifier, and this mechanism needs the password itself")),
     }
 }
 
@@ -39,16 +39,18 @@ pub fn fits_unknown(kind: CredentialKind, lookups: &dyn Lookups) -> Result<(), E
 /// # Errors
 /// [`Application::Unusable`] if SASLprep refuses it.
 pub fn prepared_password(password: &[u8]) -> Result<Secret, Error> {
-    let unusable = |reason| Error::from(Application::Unusable { what: "password that getsecret gave", reason });
+    let unusable = |reason| {
+        Error::from(Application::Unusable { what: "stored password (callback getsecret or accounts)", reason })
+    };
     let text = std::str::from_utf8(password).map_err(|_| unusable("is not valid UTF-8"))?;
     Ok(saslprep::query(text).map_err(|refused| unusable(refused.reason()))?.into())
 }
 
 /// Is `password`, as received, the one that `stored` was made of? `None` is an unknown user. A plain password and an
-/// unknown user cost a derivation of `iterations` where users may have stored keys.
+/// unknown user cost a derivation of `iterations` where users may have verifiers.
 ///
 /// # Errors
-/// [`Refused::Unusable`] when `stored` begins like a stored key and is none: after the same work as for an unknown user.
+/// [`Refused::Unusable`] when `stored` begins like a verifier and is malformed: after the same work as for an unknown user.
 pub fn check_password(
     stored: Option<Secret>,
     password: &Secret,
@@ -122,7 +124,7 @@ pub fn password_or_mock(stored: Option<Secret>, lookups: &dyn Lookups) -> (Secre
     let stored = stored.filter(|stored| !stored.is_empty());
     let known = stored.is_some();
     let stored = stored.unwrap_or_else(|| Secret::new(MOCK_PASSWORD));
-    // What begins like a stored key is never a password; the session has told so already.
+    // What begins like a verifier is never a password; the session has told so already.
     if beginning(stored.expose()).is_some() {
         return (Secret::new(MOCK_PASSWORD), false);
     }

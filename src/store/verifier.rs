@@ -22,7 +22,7 @@ use crate::wire::saslprep::{self, Unprepared};
 use crate::wire::scram::{base64, number, SALT_LIMIT};
 use crate::world::OsRandom;
 
-/// A stored key, read.
+/// A verifier, read.
 #[derive(Debug)]
 pub struct Verifier {
     /// Its hash.
@@ -60,27 +60,27 @@ impl Verifier {
     /// Reads what an application stored; `None` if it is a password.
     ///
     /// # Errors
-    /// [`Application::Verifier`] if it begins like a stored key and is none.
+    /// [`Application::Verifier`] if it begins like a verifier and is malformed.
     pub fn read(stored: &Secret) -> Result<Option<Self>, Error> {
         Verifier::parse(stored.expose())
     }
 
     pub(super) fn parse(stored: &[u8]) -> Result<Option<Self>, Error> {
         let Some((spelling, scheme, fields)) = beginning(stored) else { return Ok(None) };
-        let hash = Hash::find(base_name(scheme)).ok_or_else(|| wrong("a stored key of an unknown hash"))?;
+        let hash = Hash::find(base_name(scheme)).ok_or_else(|| wrong("a verifier with an unknown hash"))?;
         let parts = std::str::from_utf8(fields).ok().and_then(|fields| match spelling {
             Spelling::Rfc5803 => rfc5803(fields),
             Spelling::Dovecot => dovecot(fields),
         });
         let [iterations, salt, stored_key, server_key] = parts.ok_or_else(|| wrong(malformed(spelling)))?;
-        let iterations =
-            number(iterations).ok_or_else(|| wrong("a stored key whose iteration count is no number in its range"))?;
+        let iterations = number(iterations)
+            .ok_or_else(|| wrong("a verifier whose iteration count is not a number from 1 to 2147483647"))?;
         let salt = base64(salt).filter(|salt| salt.len() <= SALT_LIMIT);
-        let salt = salt.ok_or_else(|| wrong("a stored key whose salt is not base64 of 1 to 1023 bytes"))?.into();
+        let salt = salt.ok_or_else(|| wrong("a verifier whose salt is not base64 of 1 to 1023 bytes"))?.into();
         let key = |text| {
             let key = base64(text).map(Secret::from);
             key.filter(|key| key.expose().len() == hash.size())
-                .ok_or_else(|| wrong("a stored key whose keys are not base64 of the hash's length"))
+                .ok_or_else(|| wrong("a verifier whose keys are not base64 of the hash's length"))
         };
         let keys = Secret::from([key(stored_key)?.expose(), key(server_key)?.expose()].concat());
         Ok(Some(Verifier { hash, iterations, salt, keys }))
@@ -134,7 +134,7 @@ fn base_name(name: &str) -> &str {
     }
 }
 
-/// If `stored` begins like a stored key: its spelling, its hash's name and what follows.
+/// If `stored` begins like a verifier: its spelling, its hash's name and what follows.
 pub(super) fn beginning(stored: &[u8]) -> Option<(Spelling, &str, &[u8])> {
     let stored = stored.trim_ascii_start();
     let after = |prefix: &str| {
@@ -154,7 +154,7 @@ pub(super) fn beginning(stored: &[u8]) -> Option<(Spelling, &str, &[u8])> {
     (known || has_shape(fields)).then_some((Spelling::Rfc5803, if known { name } else { "" }, fields))
 }
 
-/// Are these the fields of a stored key, whatever the name of its hash?
+/// Are these the fields of a verifier, whatever the name of its hash?
 fn has_shape(fields: &[u8]) -> bool {
     const SHORTEST_DIGEST: usize = 16;
     let fields = std::str::from_utf8(fields).ok().and_then(rfc5803);
@@ -184,8 +184,8 @@ fn dovecot(fields: &str) -> Option<[&str; 4]> {
 
 fn malformed(spelling: Spelling) -> &'static str {
     match spelling {
-        Spelling::Rfc5803 => "a malformed stored key, SCRAM-<hash>$iterations:salt$StoredKey:ServerKey was expected",
-        Spelling::Dovecot => "a malformed stored key, {SCRAM-<hash>}iterations,salt,StoredKey,ServerKey was expected",
+        Spelling::Rfc5803 => "a malformed verifier; SCRAM-<hash>$iterations:salt$StoredKey:ServerKey was expected",
+        Spelling::Dovecot => "a malformed verifier; {SCRAM-<hash>}iterations,salt,StoredKey,ServerKey was expected",
     }
 }
 

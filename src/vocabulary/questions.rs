@@ -26,7 +26,7 @@ pub enum Question {
         /// The password as received.
         password: Secret,
     },
-    /// Server: the password or stored key of this user. Answered by [`Answer::Credential`].
+    /// Server: the password or verifier of this user. Answered by [`Answer::Credential`].
     Credentials {
         /// What is of use to the mechanism.
         kind: CredentialKind,
@@ -86,7 +86,7 @@ pub enum Answer {
     Text(Option<String>),
     /// To [`Question::CheckPassword`] and [`Question::Authorize`].
     Verdict(bool),
-    /// To [`Question::Credentials`]: a password or a stored key as text (see
+    /// To [`Question::Credentials`]: a password or a verifier as text (see
     /// [`crate::store::verifier`]); `None` for an unknown user. To [`Question::Challenge`]: what the user says.
     Credential(Option<Secret>),
     /// To [`Question::Token`].

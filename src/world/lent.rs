@@ -63,13 +63,13 @@ pub struct KeyId<'a> {
 /// What a server remembers of its application's `getsecret` answers, so that unknown users cost as much time as
 /// known ones with a wrong password.
 ///
-/// A stored key costs PLAIN a key derivation and SCRAM none; a plain password costs SCRAM one and PLAIN none. So every
+/// A verifier costs PLAIN a key derivation and SCRAM none; a plain password costs SCRAM one and PLAIN none. So every
 /// login does the work of all kinds that were seen before it, whatever its own kind is. As long as nothing was seen,
 /// both kinds are expected: a process that serves one connection cannot know better.
 pub trait Lookups {
-    /// A known user's credential was seen: was it a stored key?
+    /// A known user's credential was seen: was it a verifier?
     fn saw(&self, stored_key: bool);
-    /// True if users may have stored keys.
+    /// True if users may have verifiers.
     fn expects_stored_keys(&self) -> bool;
     /// True if users may have plain passwords.
     fn expects_passwords(&self) -> bool;

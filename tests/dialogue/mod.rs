@@ -39,7 +39,7 @@ impl Facts {
     }
 
     /// What of these facts suits the mechanism: channel binding for -PLUS alone, since without it a
-    /// server that could bind takes the exchange for a downgrade; and a stored key where the mechanism
+    /// server that could bind takes the exchange for a downgrade; and a verifier where the mechanism
     /// knows such, so that thousands of exchanges cost a server no derivation. Its salt is short, to
     /// leave few bytes whose damage costs the client one.
     pub fn for_mechanism(&self, mechanism: &str) -> Self {

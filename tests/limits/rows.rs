@@ -410,7 +410,7 @@ pub const ROWS: &[Row] = &[
         peak: 4,
     },
     Row {
-        what: "a stored key's salt, in groups of three bytes",
+        what: "a verifier's salt, in groups of three bytes",
         says: "1 to 1023 bytes",
         limit: SALT_LIMIT / 3,
         input: |n| {

@@ -188,8 +188,8 @@ pub unsafe extern "C" fn asr_answer_credential(handle: *mut Handle, credential: 
 pub unsafe extern "C" fn asr_answer_no_key(handle: *mut Handle) -> i32 {
     let fault = Application::Callback {
         name: "getsecret".into(),
-        reason: "returned a reference that is no stored key of SCRAM, \
-            a hash of mechanism, iterations, salt, stored_key and server_key"
+        reason: "returned a reference that is not a SCRAM verifier \
+            (a hash reference with mechanism, iterations, salt, stored_key and server_key)"
             .into(),
     };
     // SAFETY: the module's rules.

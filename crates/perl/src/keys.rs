@@ -1,4 +1,4 @@
-//! The part of the C surface that makes stored keys and remembers derived ones; the rules are those of the crate.
+//! The part of the C surface that makes verifiers and remembers derived ones; the rules are those of the crate.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::handle::Handle;
 use super::shielded::{shielded, DEFECT};
 use super::slice::Slice;
 
-/// Makes a stored key. `mechanism` and `spelling` as in [`verifier::make_text`] and [`Spelling::find`]. Gives 1 and the text, or 0
+/// Makes a verifier. `mechanism` and `spelling` as in [`verifier::make_text`] and [`Spelling::find`]. Gives 1 and the text, or 0
 /// and the reason, lent through `out`.
 ///
 /// # Safety

@@ -39,7 +39,7 @@ sub try_cells {
         $unlike->{secret} = $arg{secret} if $arg{secret};
         my $title = $role eq 'server' ? 'our client, ' : 'our server, ';
         $title .= $arg{peer}->name . "'s $role, $mechanism: $case->{name}";
-        $title .= ' (by a stored key)' if $arg{secret};
+        $title .= ' (by a verifier)' if $arg{secret};
         $title .= " ($unlike->{why})" if $unlike->{why};
         subtest $title => sub {
           _try_cell($arg{peer}, $role, $mechanism, {%$case, %$unlike}, $_) for @MANNERS;

@@ -10,7 +10,7 @@ use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::verifier::{Spelling, Verifier};
 
 impl Users {
-    /// Puts stored keys in place of all that a user has, or adds the user at the end. Who is disabled stays so.
+    /// Puts verifiers in place of all that a user has, or adds the user at the end. Who is disabled stays so.
     ///
     /// # Errors
     /// If two of them have the same hash.

@@ -9,18 +9,18 @@ use authen_sasl_rust::store::verifier::{Spelling, Verifier};
 use authen_sasl_rust::wire::saslprep;
 
 impl Users {
-    /// Why a mechanism cannot be served: it needs passwords, or no user has a stored key of its hash.
+    /// Why a mechanism cannot be served: it needs passwords, or no user has a verifier with its hash.
     pub fn unfit_reason(&self, mechanism: &Description) -> Option<String> {
         match mechanism.credential {
             CredentialKind::Scram(hash) => {
-                self.usual.shape(Some(hash)).is_none().then(|| format!("no user has a stored key of {}", hash.name()))
+                self.usual.shape(Some(hash)).is_none().then(|| format!("no user has a SCRAM-{} verifier", hash.name()))
             }
             CredentialKind::Password => Some("it needs passwords, and a users' file has none".into()),
             _ => None,
         }
     }
 
-    /// The stored key of a user: of the hash that is asked for, else the user's first.
+    /// The verifier of a user: of the hash that is asked for, else the user's first.
     ///
     /// Who is unknown or disabled, or has no key of that hash, gets a made-up one: it is of no password, looks as
     /// most users' do, costs the same, and is always the same for the same name.
@@ -44,7 +44,7 @@ impl Users {
             return Some("the user is disabled");
         }
         let fits = hash.is_none_or(|hash| user.keys.iter().any(|key| key.0 == hash));
-        (!fits).then_some("the user has no stored key of the mechanism's hash")
+        (!fits).then_some("the user has no verifier with the mechanism's hash")
     }
 
     fn made_up(&self, name: &str, hash: Option<Hash>, salt_key: Option<&Secret>, iterations: u32) -> Secret {
@@ -60,7 +60,7 @@ impl Users {
         verifier.print(Spelling::Rfc5803).into()
     }
 
-    /// What made-up keys are derived from: the file's own key for that, or else its first stored key.
+    /// What made-up keys are derived from: the file's own key for that, or else its first verifier.
     fn salt_key(&self) -> Option<&Secret> {
         let first = || self.lines.iter().find_map(|line| line.entry()).map(|entry| &entry.key);
         self.salt_key.as_ref().or_else(first)
@@ -140,7 +140,7 @@ mod tests {
         assert!(made_up(&with(&format!("#salt-key:{one}\n"), &format!("anna:{KEY}\n")), None).ct_eq(first.expose()));
         let option = Secret::new(b"the option salt_key");
         assert!(made_up(&salted(&one), Some(&option)).ct_eq(made_up(&salted(&two), Some(&option)).expose()));
-        // Without one it is the first stored key.
+        // Without one it is the first verifier.
         let first = made_up(&with("", &format!("fred:{KEY}\n")), None);
         assert!(made_up(&with("", &format!("fred:{KEY}\nanna:{KEY}\n")), None).ct_eq(first.expose()));
         assert!(!made_up(&with("", &format!("fred:{}\n", KEY.replace("W22Z", "AAAA"))), None).ct_eq(first.expose()));
@@ -166,7 +166,7 @@ mod tests {
         for name in ["PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "ANONYMOUS", "EXTERNAL"] {
             assert_eq!(unfit(name), None, "{name}");
         }
-        assert_eq!(unfit("SCRAM-SHA-1").as_deref(), Some("no user has a stored key of SHA-1"));
+        assert_eq!(unfit("SCRAM-SHA-1").as_deref(), Some("no user has a SCRAM-SHA-1 verifier"));
         for name in ["CRAM-MD5", "DIGEST-MD5"] {
             assert_eq!(unfit(name).as_deref(), Some("it needs passwords, and a users' file has none"));
         }

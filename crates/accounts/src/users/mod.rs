@@ -1,4 +1,4 @@
-//! Accounts in a file of stored keys: the store that needs nothing else.
+//! Accounts in a file of verifiers: the store that needs nothing else.
 
 mod edit;
 #[cfg(unix)]
@@ -48,7 +48,7 @@ struct Reading {
 pub struct NewPassword<'a> {
     /// As it was typed.
     pub password: &'a Secret,
-    /// Names of SCRAM mechanisms: one stored key each. None: as the user has them, SCRAM-SHA-256 for a new one.
+    /// Names of SCRAM mechanisms: one verifier each. None: as the user has them, SCRAM-SHA-256 for a new one.
     pub mechanisms: Option<&'a str>,
     /// None: as the user has them, 4096 for a new one.
     pub iterations: Option<u32>,

@@ -7,7 +7,7 @@
 //! fred:SCRAM-SHA-1$4096:salt$StoredKey:ServerKey
 //! anna:!SCRAM-SHA-256$4096:salt$StoredKey:ServerKey       disabled
 //! ```
-//! Names are prepared with SASLprep. A stored key has either spelling of [`authen_sasl_rust::store::verifier`].
+//! Names are prepared with SASLprep. A verifier has either spelling of [`authen_sasl_rust::store::verifier`].
 
 use std::collections::HashMap;
 
@@ -47,7 +47,7 @@ pub(super) struct Entry {
     pub name: Box<str>,
     pub disabled: bool,
     pub shape: Shape,
-    /// The stored key as it is written.
+    /// The verifier as it is written.
     pub key: Secret,
 }
 
@@ -58,7 +58,7 @@ pub struct User<'a> {
     pub name: &'a str,
     /// True if it cannot log in.
     pub disabled: bool,
-    /// Hash and iterations of each stored key.
+    /// Hash and iterations of each verifier.
     pub keys: Vec<(Hash, u32)>,
 }
 
@@ -102,7 +102,7 @@ impl Users {
                     let of_user = users.of_name.entry(entry.name.clone()).or_default();
                     let hashes = of_user.iter().filter_map(|&at| users.lines[at].entry()).map(|e| e.shape.hash);
                     if hashes.into_iter().any(|hash| hash == entry.shape.hash) {
-                        return Err(wrong_line(at, "this user has a stored key of this hash already"));
+                        return Err(wrong_line(at, "this user has a verifier with this hash already"));
                     }
                     of_user.push(at);
                 }
@@ -165,15 +165,18 @@ impl Line {
         if line.trim().is_empty() || line.starts_with('#') {
             return Ok(Line::Other(Secret::new(line.as_bytes())));
         }
-        let (name, key) = line.split_once(':').ok_or("name:stored-key was expected")?;
+        let (name, key) = line.split_once(':').ok_or("name:verifier was expected")?;
         let name = stored_name(name).map_err(|error| error.to_string())?;
         let key = key.trim();
         let (disabled, key) = key.strip_prefix('!').map_or((false, key), |key| (true, key));
         let key = Secret::new(key.as_bytes());
         match Verifier::read(&key) {
             Ok(Some(verifier)) => Ok(Line::Entry(Entry::of(name, disabled, &verifier, key))),
-            Ok(None) => Err("no stored key, SCRAM-<hash>$iterations:salt$StoredKey:ServerKey".into()),
-            Err(error) => Err(error.to_string().replace("getsecret: ", "")),
+            Ok(None) => {
+                Err("a verifier was expected after the name: SCRAM-<hash>$iterations:salt$StoredKey:ServerKey".into())
+            }
+            Err(Error::Application(Application::Verifier(fault))) => Err(fault.into()),
+            Err(error) => Err(error.to_string()),
         }
     }
 
@@ -261,11 +264,20 @@ mod tests {
     #[test]
     fn wrong_lines_are_named_and_show_no_secret() {
         for (text, word) in [
-            ("\nfred", "line 2: name:stored-key"),
-            ("fred:hunter2", "line 1: no stored key"),
-            ("fred:!hunter2", "line 1: no stored key"),
+            ("\nfred", "line 2: name:verifier"),
+            (
+                "fred:hunter2",
+                "line 1: a verifier was expected after the name: SCRAM-<hash>$iterations:salt$StoredKey:ServerKey",
+            ),
+            (
+                "fred:!hunter2",
+                "line 1: a verifier was expected after the name: SCRAM-<hash>$iterations:salt$StoredKey:ServerKey",
+            ),
             ("fred:!!hunter2", "line 1"),
-            ("fred:SCRAM-SHA-256$hunter2", "line 1: a malformed stored key"),
+            (
+                "fred:SCRAM-SHA-256$hunter2",
+                "line 1: a malformed verifier; SCRAM-<hash>$iterations:salt$StoredKey:ServerKey was expected",
+            ),
             (&format!(":{KEY}"), "line 1: the name of the user is empty"),
             (&format!("fred:{KEY}\nfred:!{KEY}"), "line 2: this user has"),
             ("#salt-key:hunter2", "line 1: one salt-key"),

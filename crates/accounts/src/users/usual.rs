@@ -1,8 +1,8 @@
-//! What most users' stored keys look like: unknown users must look the same.
+//! What most users' verifiers look like: unknown users must look the same.
 
 use authen_sasl_rust::crypto::hash::Hash;
 
-/// What a peer sees of a stored key.
+/// What a peer sees of a verifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
     pub hash: Hash,
@@ -15,7 +15,7 @@ pub(super) struct Shape {
 pub(super) struct Usual {
     /// For SCRAM, for each hash that anybody has.
     of_hash: Vec<Shape>,
-    /// For mechanisms that carry passwords, which are compared with the user's first stored key.
+    /// For mechanisms that carry passwords, which are compared with the user's first verifier.
     first: Option<Shape>,
 }
 

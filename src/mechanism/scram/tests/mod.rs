@@ -139,7 +139,7 @@ impl Party {
     }
 }
 
-/// The stored key of `pencil`, derived once for all tests.
+/// The verifier of `pencil`, derived once for all tests.
 fn stored_key(hash: Hash) -> String {
     static MADE: Mutex<Vec<(Hash, String)>> = Mutex::new(Vec::new());
     let mut made = MADE.lock().unwrap();
