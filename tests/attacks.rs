@@ -243,14 +243,16 @@ fn cve_2025_27817() {
         for entry in std::fs::read_dir(&folder).expect("a folder of sources") {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
-                // The guide is documentation: its programs bring the socket that the core does not have.
-                folders.extend(Some(path).filter(|path| !path.ends_with("src/guide")));
+                folders.push(path);
                 continue;
             }
             let source = std::fs::read_to_string(&path).expect("a source in UTF-8");
             files += 1;
-            for word in FORBIDDEN {
-                assert!(!source.contains(word), "{} uses {word}", path.display());
+            // Documentation may bring the socket that the core does not have.
+            let code = |line: &&str| !line.trim_start().starts_with("//");
+            for line in source.lines().filter(code) {
+                let word = FORBIDDEN.iter().find(|word| line.contains(**word));
+                assert_eq!(word, None, "{}", path.display());
             }
         }
     }
