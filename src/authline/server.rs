@@ -117,7 +117,7 @@ impl Server {
                 let usable = self.session.negotiation().usable(&self.mechanisms);
                 let names: Vec<&str> = usable.iter().map(|mechanism| mechanism.name).collect();
                 // An empty list would mean that log-ins are never possible here.
-                if names.is_empty() && self.session.lacks_accounts() {
+                if names.is_empty() && self.session.fails_without_accounts() {
                     return self.after(Outcome::Failed);
                 }
                 self.reply(&Reply::Ok(Some(Secret::from(names.join(" ")))));

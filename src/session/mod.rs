@@ -68,7 +68,7 @@ impl Session {
             return self.fail(Error::Misuse(Misuse::SeveralMechanisms));
         };
         if let Some(reason) = self.negotiation().rejection_reason(mechanism) {
-            if self.lacks_accounts() {
+            if self.fails_without_accounts() {
                 return Outcome::Failed;
             }
             return self.fail(Policy::NoMechanism(format!("{}: {reason}", mechanism.name)).into());
@@ -160,7 +160,7 @@ impl Session {
     }
 
     /// Server: fails and returns true if its accounts are unavailable now. An empty list of mechanisms would then mislead the client.
-    pub fn lacks_accounts(&mut self) -> bool {
+    pub fn fails_without_accounts(&mut self) -> bool {
         match self.accounts.as_ref().map_or(Ok(()), |accounts| accounts.available()) {
             Ok(()) => false,
             Err(error) => {

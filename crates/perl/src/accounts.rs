@@ -170,7 +170,7 @@ pub unsafe extern "C" fn asr_lacks_accounts(handle: *mut Handle) -> i32 {
     let handle = unsafe { &mut *handle };
     let mut lacks = false;
     handle.run(|session, _| {
-        lacks = session.lacks_accounts();
+        lacks = session.fails_without_accounts();
         Outcome::Over
     });
     i32::from(lacks)
