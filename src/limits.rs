@@ -8,5 +8,5 @@ pub const MESSAGE_LIMIT: usize = 1 << 20;
 /// application. The longest that a standard allows is XMPP's address of 3071 bytes (RFC 7622 §3.1).
 pub const NAME_LIMIT: usize = 4096;
 
-/// Longest password, token or stored key that the application gives, in bytes.
+/// Longest password, token or verifier that the application gives, in bytes.
 pub const SECRET_LIMIT: usize = 1 << 16;

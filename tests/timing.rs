@@ -221,7 +221,7 @@ struct Tried {
     stored: String,
     /// Which of the server's answers is measured, counted from its first.
     measured: usize,
-    /// Those that unknown users are given: as many as the stored key has, else as few as there can be, so that
+    /// Those that unknown users are given: as many as the verifier has, else as few as there can be, so that
     /// the rest of the work is not lost in the noise of the derivation.
     iterations: u32,
     world: LocalWorld,
@@ -230,7 +230,7 @@ struct Tried {
 /// How the application answers.
 type Application = fn(&Question, known: bool, stored: &str) -> Answer;
 
-/// The password or stored key of a known user, nothing for an unknown one.
+/// The password or verifier of a known user, nothing for an unknown one.
 fn getsecret(_: &Question, known: bool, stored: &str) -> Answer {
     Answer::Credential(known.then(|| Secret::new(stored.as_bytes())))
 }
@@ -238,7 +238,7 @@ fn getsecret(_: &Question, known: bool, stored: &str) -> Answer {
 impl Tried {
     fn new(mechanism: &'static str, messages: Vec<String>, stored: &str, measured: usize) -> Self {
         let world = LocalWorld::with_random(Box::new(OneNonce));
-        let key = Verifier::read(&Secret::new(stored.as_bytes())).expect("a password or stored key");
+        let key = Verifier::read(&Secret::new(stored.as_bytes())).expect("a password or verifier");
         let iterations = key.map_or(1, |key| key.iterations);
         Tried { mechanism, messages, stored: stored.to_owned(), measured, iterations, world }
     }
@@ -301,7 +301,7 @@ fn tried(mechanism: &'static str, stored: &str, measured: usize) -> Tried {
 
 fn stored_key(iterations: u32) -> String {
     Verifier::make(Hash::Sha256, "pencil", b"sixteen bytes...", iterations)
-        .expect("a stored key")
+        .expect("a verifier")
         .print(Spelling::Rfc5803)
 }
 
@@ -312,12 +312,12 @@ fn known_and_unknown_users() {
     for (mechanism, kind, stored, answers) in [
         ("PLAIN", "password", password, 0..1),
         // The keys are derived anew here: the count is kept low.
-        ("PLAIN", "stored key", &short_key, 0..1),
+        ("PLAIN", "verifier", &short_key, 0..1),
         ("LOGIN", "password", password, 1..2),
         ("CRAM-MD5", "password", password, 1..2),
         ("DIGEST-MD5", "password", password, 1..2),
         ("SCRAM-SHA-256", "password", password, 0..2),
-        ("SCRAM-SHA-256", "stored key", &key, 0..2),
+        ("SCRAM-SHA-256", "verifier", &key, 0..2),
     ] {
         for measured in answers {
             let mut tried = tried(mechanism, stored, measured);

@@ -124,7 +124,7 @@ fn servers_see_each_change() {
     let mut server = Session::new(Side::Server, authen_sasl_rust::mechanism::registry());
     server.accounts = Some(users);
     let none = server.negotiate("SCRAM-SHA-256").expect_err("nobody is left").to_string();
-    assert!(none.contains("SCRAM-SHA-256: no user has a stored key of SHA-256"), "{none}");
+    assert!(none.contains("SCRAM-SHA-256: no user has a SCRAM-SHA-256 verifier"), "{none}");
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn what_is_no_file_of_ours_is_refused() {
     fs::remove_file(folder.file()).unwrap();
     fs::write(folder.file(), "fred:pencil\n").unwrap();
     mode(&folder.file(), 0o600);
-    refused("line 1: no stored key");
+    refused("line 1: a verifier was expected");
     let sparse = fs::File::create(folder.file()).unwrap();
     sparse.set_len((64 << 20) + 1).unwrap();
     refused("longer than 64 MiB");

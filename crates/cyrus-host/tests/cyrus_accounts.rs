@@ -358,7 +358,7 @@ fn hashed_passwords() {
     let sql = sql_options(&folder, &rows);
     let mut options = lent(&sql);
     let both = accounts(&options).unwrap();
-    // A mechanism that has nothing to do with the stored key takes the password beside it.
+    // A mechanism that has nothing to do with the verifier takes the password beside it.
     for (mechanism, password) in
         [("SCRAM-SHA-256", "pencil"), ("SCRAM-SHA-1", "chalk"), ("CRAM-MD5", "chalk"), ("DIGEST-MD5", "chalk")]
     {
