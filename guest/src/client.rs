@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_int, c_uint, c_void};
 use authen_sasl_rust::contract::{Abilities, Side};
 use authen_sasl_rust::error::{Code, Error};
 use authen_sasl_rust::session::Outcome;
-use saslplug::{disposition, ClientParams, Interact, OutParams, Utils};
+use saslplug::{disposition, shielded, ClientParams, Interact, OutParams, Utils};
 
 use crate::answers::{Prompts, User, UserReply};
 use crate::connection::Connection;
@@ -13,7 +13,6 @@ use crate::exchange::Exchange;
 use crate::host::Host;
 use crate::offer::Offer;
 use crate::pointers::{self, Output, Params, INTERACT};
-use crate::shield::shielded;
 
 /// `mech_new` of a client.
 ///

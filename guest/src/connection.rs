@@ -9,14 +9,13 @@ use zeroize::Zeroizing;
 
 use authen_sasl_rust::error::{Code, Error};
 use authen_sasl_rust::session::Outcome;
-use saslplug::{Iovec, OutParams};
+use saslplug::{shielded, Iovec, OutParams};
 
 use crate::exchange::Exchange;
 use crate::host::Host;
 use crate::layer::Layer;
 use crate::offer::Offer;
 use crate::pointers::{self, fail, input, Output, Params, CONTINUE};
-use crate::shield::shielded;
 
 const DEFECT: &str = "internal error: a defect of this plugin, please report it";
 

@@ -13,7 +13,7 @@
 //! | 4 | `connection.rs` | a mechanism's context: its exchange, its security layer, and what every step does |
 //! | 3 | `exchange.rs`, `layer.rs`, `answers.rs`, `accounts.rs` | a session of the core; encode and decode; the user of a client; the users of a server |
 //! | 2 | `pointers.rs` | what libsasl2 passes and takes |
-//! | 1 | `host.rs`, `offer.rs`, `shield.rs` | import nothing of ours: libsasl2's functions; the mechanisms that can be offered; panics caught |
+//! | 1 | `host.rs`, `offer.rs` | import nothing of ours: libsasl2's functions; the mechanisms that can be offered |
 //!
 //! Rules for each function that libsasl2 calls: it never panics; it holds no lock and no borrow while it calls libsasl2, which
 //! may call us again; memory that it hands out lives as long as the connection's context. `docs/decisions/0012-guest.md` has
@@ -36,16 +36,14 @@ mod plugs;
 mod pointers;
 mod server;
 mod setpass;
-mod shield;
 
 use std::ffi::c_int;
 
 use authen_sasl_rust::error::Code;
 use authen_sasl_rust::world::process_salt_key;
-use saslplug::{version, ClientPlug, ServerPlug, Utils};
+use saslplug::{shielded, version, ClientPlug, ServerPlug, Utils};
 
 use host::Host;
-use shield::shielded;
 
 /// What both functions below have in common.
 ///

@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_int, c_uint, c_void};
 use authen_sasl_rust::contract::{Abilities, Side};
 use authen_sasl_rust::error::{Code, Error, Refused};
 use authen_sasl_rust::session::Outcome;
-use saslplug::{disposition, OutParams, ServerParams, Utils};
+use saslplug::{disposition, shielded, OutParams, ServerParams, Utils};
 
 use crate::accounts::Users;
 use crate::connection::Connection;
@@ -13,7 +13,6 @@ use crate::exchange::Exchange;
 use crate::host::Host;
 use crate::offer::Offer;
 use crate::pointers::{self, text, Output, Params};
-use crate::shield::shielded;
 
 /// SCRAM's iterations for passwords: the same option as that of libsasl2's own SCRAM.
 const ITERATIONS: &std::ffi::CStr = c"scram_iteration_counter";

@@ -6,12 +6,11 @@ use std::slice;
 use authen_sasl_rust::config::LEAST_ITERATIONS;
 use authen_sasl_rust::error::{Code, Error};
 use authen_sasl_rust::store::verifier::{self, Spelling};
-use saslplug::{code, set, ServerParams};
+use saslplug::{code, set, shielded, ServerParams};
 
 use crate::host::Host;
 use crate::offer::Offer;
 use crate::pointers;
-use crate::shield::shielded;
 
 /// The property with verifiers, which libsasl2's own SCRAM reads too (RFC 5803).
 const VERIFIER: &CStr = c"authPassword";

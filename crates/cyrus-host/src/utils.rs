@@ -1,13 +1,12 @@
 //! `sasl_utils_t`: the functions that a plugin calls, one for each slot.
 
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void, CStr};
-use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::{ptr, slice};
 
 use super::connection::{CallbackReply, Connection};
 use super::{md5, mutex, propctx, text};
 use authen_sasl_rust::error::Code;
-use saslplug::{self, callback, code, flag, property, Conn, OutParams, Proc, Propctx, Utils};
+use saslplug::{self, callback, code, flag, property, shielded, Conn, OutParams, Proc, Propctx, Utils};
 
 extern "C" {
     fn malloc(size: usize) -> *mut c_void;
@@ -74,11 +73,8 @@ pub fn table(conn: *mut Conn, context: *mut c_void) -> Utils {
     }
 }
 
-/// Calls what may panic, namely the hooks and the log of an application; no panic may cross into C.
-fn guarded<T>(otherwise: T, work: impl FnOnce() -> T) -> T {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or(otherwise)
-}
-
+// No panic of the hooks and the log of an application may cross into C, so these are called in `shielded`.
+//
 // SAFETY of all below: a plugin passes the connection and the contexts that it was given, texts that end in a NUL
 // or have the length beside them, and pointers to variables of its own for results.
 
@@ -125,7 +121,7 @@ unsafe extern "C" fn getopt(
 unsafe extern "C" fn log_line(context: *mut c_void, level: c_int, text: *const c_char) -> c_int {
     // SAFETY: as above.
     if let (Some(connection), Some(text)) = unsafe { (Connection::behind(context), string(text)) } {
-        guarded((), || connection.log(level, text.to_bytes()));
+        shielded((), || connection.log(level, text.to_bytes()));
     }
     code::OK
 }
@@ -149,7 +145,7 @@ unsafe extern "C" fn getcallback(conn: *mut Conn, id: c_ulong, proc: *mut Proc, 
             (callback::VERIFYFILE, _) => {
                 CallbackReply::Call(erased(verify_file as saslplug::VerifyFile as *const ()), own)
             }
-            (_, Some(connection)) => guarded(CallbackReply::Absent, || connection.hooks().callback(id)),
+            (_, Some(connection)) => shielded(CallbackReply::Absent, || connection.hooks().callback(id)),
             (_, None) => CallbackReply::Absent,
         };
         match reply {
@@ -242,7 +238,7 @@ unsafe extern "C" fn checkpass(
         let password = counted(password, password_length);
         match (Connection::of(conn), user, password) {
             (Some(connection), Some(user), Some(password)) => {
-                guarded(code::FAIL, || connection.hooks().check_password(user, password))
+                shielded(code::FAIL, || connection.hooks().check_password(user, password))
             }
             _ => code::BADPARAM,
         }
@@ -261,7 +257,7 @@ pub unsafe extern "C" fn canon_user(
     unsafe {
         match (Connection::of(conn), counted(name, length), out.as_mut()) {
             (Some(connection), Some(name), Some(out)) => {
-                guarded(code::FAIL, || connection.hooks().canon_user(name, flags, out))
+                shielded(code::FAIL, || connection.hooks().canon_user(name, flags, out))
             }
             _ => code::BADPARAM,
         }
@@ -272,7 +268,7 @@ unsafe extern "C" fn auxprop_store(conn: *mut Conn, properties: *mut Propctx, us
     // SAFETY: as above.
     unsafe {
         match Connection::of(conn) {
-            Some(connection) => guarded(code::FAIL, || connection.hooks().store(properties, string(user))),
+            Some(connection) => shielded(code::FAIL, || connection.hooks().store(properties, string(user))),
             None => code::BADPARAM,
         }
     }
@@ -284,7 +280,7 @@ unsafe extern "C" fn asr_plugin_log(conn: *mut Conn, level: c_int, text: *const 
     // SAFETY: as above; the text is the shim's.
     let (connection, text) = unsafe { (Connection::of(conn), slice::from_raw_parts(text, length)) };
     if let Some(connection) = connection {
-        guarded((), || connection.log(level, text));
+        shielded((), || connection.log(level, text));
     }
 }
 
@@ -294,7 +290,7 @@ unsafe extern "C" fn asr_plugin_seterror(conn: *mut Conn, flags: c_uint, text: *
     // SAFETY: as above; the text is the shim's.
     let (connection, text) = unsafe { (Connection::of(conn), slice::from_raw_parts(text, length)) };
     if let Some(connection) = connection {
-        guarded((), || connection.set_error(text, flags & flag::NOLOG == 0));
+        shielded((), || connection.set_error(text, flags & flag::NOLOG == 0));
     }
 }
 

@@ -12,6 +12,16 @@
 )]
 
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+
+/// The result of `work`, or of a panic in it `fallback`: no panic may leave a function that C calls.
+pub fn shielded<T>(fallback: T, work: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
+        // The payload's own destructor may panic too.
+        let _ = catch_unwind(AssertUnwindSafe(move || drop(payload)));
+        fallback
+    })
+}
 
 /// `sasl_conn_t`: only we look behind it.
 #[repr(C)]
@@ -603,6 +613,19 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn no_panic_leaves() {
+        struct PanicsAgain;
+        impl Drop for PanicsAgain {
+            fn drop(&mut self) {
+                panic!("in the payload's destructor");
+            }
+        }
+        assert_eq!(shielded(1, || 2), 2);
+        assert_eq!(shielded(1, || panic!("a defect")), 1);
+        assert_eq!(shielded(1, || std::panic::panic_any(PanicsAgain)), 1);
+    }
 
     /// The C program that prints what the headers say, one line for each of our types, and those lines as our types
     /// have it.
