@@ -5,14 +5,14 @@ use std::ffi::{c_char, c_int, c_uint, c_void};
 use authen_sasl_rust::contract::{Abilities, Side};
 use authen_sasl_rust::error::{Code, Error};
 use authen_sasl_rust::session::Outcome;
-use saslplug::{disposition, shielded, ClientParams, Interact, OutParams, Utils};
+use saslplug::{code, disposition, shielded, ClientParams, Interact, OutParams, Utils};
 
 use crate::answers::{Prompts, User, UserReply};
 use crate::connection::Connection;
 use crate::exchange::Exchange;
 use crate::host::Host;
 use crate::offer::Offer;
-use crate::pointers::{self, Output, Params, INTERACT};
+use crate::pointers::{self, Output, Params};
 
 /// `mech_new` of a client.
 ///
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn mech_step(
                     UserReply::Answer(answer) => exchange.run(|session, world| session.answer(answer, world)),
                     UserReply::Ask(wanted) => {
                         exchange.own.ask(host, wanted, prompts)?;
-                        return Err(INTERACT);
+                        return Err(code::INTERACT);
                     }
                     UserReply::Fail(error) => exchange.session.abort(error),
                 };

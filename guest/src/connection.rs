@@ -9,13 +9,13 @@ use zeroize::Zeroizing;
 
 use authen_sasl_rust::error::{Code, Error};
 use authen_sasl_rust::session::Outcome;
-use saslplug::{shielded, Iovec, OutParams};
+use saslplug::{code, shielded, Iovec, OutParams};
 
 use crate::exchange::Exchange;
 use crate::host::Host;
 use crate::layer::Layer;
 use crate::offer::Offer;
-use crate::pointers::{self, fail, input, Output, Params, CONTINUE};
+use crate::pointers::{self, fail, input, Output, Params};
 
 const DEFECT: &str = "internal error: a defect of this plugin, please report it";
 
@@ -135,14 +135,14 @@ impl<T> Connection<T> {
                     exchange.send(output);
                 }
                 if !exchange.session.is_success() {
-                    return CONTINUE;
+                    return code::CONTINUE;
                 }
                 let is_done = !exchange.sends_token() || exchange.accepted;
                 // SAFETY: libsasl2 passes its own parameters; nothing else uses them while the step runs.
                 self.fill(exchange, is_done, host, unsafe { &mut *out });
                 match is_done {
                     true => Code::Ok as c_int,
-                    false => CONTINUE,
+                    false => code::CONTINUE,
                 }
             }
             // The dummy answer to the error object (RFC 7628 §3.2.3). The server's failure follows it, in the words of the application
@@ -152,7 +152,7 @@ impl<T> Connection<T> {
                 if let Some(failure) = exchange.session.failure() {
                     fail(host, failure);
                 }
-                CONTINUE
+                code::CONTINUE
             }
             Outcome::Failed | Outcome::FailedWithMessage => match exchange.session.failure() {
                 Some(failure) => fail(host, failure),

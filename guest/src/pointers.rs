@@ -9,11 +9,6 @@ use saslplug::{ClientParams, SecurityProperties, ServerParams, Utils};
 
 use crate::host::Host;
 
-/// `SASL_CONTINUE`.
-pub const CONTINUE: c_int = 1;
-/// `SASL_INTERACT`.
-pub const INTERACT: c_int = 2;
-
 /// The parameters that both sides have.
 pub struct CommonParams<'a> {
     pub utils: *const Utils,
