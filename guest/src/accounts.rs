@@ -3,7 +3,7 @@
 
 use std::ffi::{c_int, c_uint, CStr, CString};
 
-use authen_sasl_rust::contract::{Answer, Question, TokenVerdict};
+use authen_sasl_rust::contract::{Answer, CredentialKind, Question, TokenVerdict};
 use authen_sasl_rust::error::{Application, Code, Error, Refused};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::Identity;
@@ -24,8 +24,6 @@ pub struct Users<'a> {
     host: Host,
     params: *mut ServerParams,
     out: *mut OutParams,
-    /// The prefix of a verifier of this mechanism.
-    scheme: String,
     /// The flags of the identities that were canonicalized in this exchange. The out-parameters cannot be used for this: they may have
     /// the names of an earlier, failed exchange.
     canonicalized: &'a mut c_uint,
@@ -38,11 +36,9 @@ impl<'a> Users<'a> {
         host: Host,
         params: *mut ServerParams,
         out: *mut OutParams,
-        mechanism: &str,
         canonicalized: &'a mut c_uint,
     ) -> Self {
-        let name = mechanism.strip_suffix("-PLUS").unwrap_or(mechanism);
-        Users { host, params, out, scheme: format!("{name}$"), canonicalized }
+        Users { host, params, out, canonicalized }
     }
 
     /// Answers a question of the session.
@@ -51,8 +47,8 @@ impl<'a> Users<'a> {
     /// If libsasl2 fails; [`Refused::Unusable`] if only this user is affected. An unknown user is not an error, but an answer.
     pub fn answer(&mut self, question: &Question) -> Result<Answer, Error> {
         match question {
-            Question::Credentials { authcid, authzid, .. } => {
-                Ok(Answer::Credential(self.credential(authcid, authzid.as_deref())?))
+            Question::Credentials { kind, authcid, authzid, .. } => {
+                Ok(Answer::Credential(self.credential(*kind, authcid, authzid.as_deref())?))
             }
             Question::CheckPassword { authcid, authzid, password } => {
                 Ok(Answer::Verdict(self.check(authcid, authzid.as_deref(), password)?))
@@ -106,8 +102,13 @@ impl<'a> Users<'a> {
         unsafe { (*self.params).propctx }
     }
 
-    /// A verifier or the password of a user. An invalid name is treated like that of an unknown user.
-    fn credential(&mut self, authcid: &str, authzid: Option<&str>) -> Result<Option<Secret>, Error> {
+    /// A verifier of this kind, or the password of a user. An invalid name is treated like that of an unknown user.
+    fn credential(
+        &mut self,
+        kind: CredentialKind,
+        authcid: &str,
+        authzid: Option<&str>,
+    ) -> Result<Option<Secret>, Error> {
         let context = self.propctx();
         let names = [VERIFIER, PASSWORD];
         // SAFETY: the context is that of this connection's parameters.
@@ -126,12 +127,7 @@ impl<'a> Users<'a> {
             unsafe { self.host.erase(context, name) };
         }
         let (verifiers, passwords) = (found.next().unwrap_or_default(), found.next().unwrap_or_default());
-        Ok(self.own_verifier(verifiers).or_else(|| passwords.into_iter().next()))
-    }
-
-    /// The verifier with the mechanism's hash.
-    fn own_verifier(&self, verifiers: Vec<Secret>) -> Option<Secret> {
-        verifiers.into_iter().find(|text| text.expose().starts_with(self.scheme.as_bytes()))
+        Ok(own_verifier(kind, verifiers).or_else(|| passwords.into_iter().next()))
     }
 
     /// Checks a password. If it is correct, canonicalizes the name as an authenticated one.
@@ -155,6 +151,13 @@ impl<'a> Users<'a> {
             refused => Err(Error::outside(Code::of(refused), "libsasl2 could not canonicalize the name")),
         }
     }
+}
+
+/// The verifier with the hash that is computed with.
+fn own_verifier(kind: CredentialKind, verifiers: Vec<Secret>) -> Option<Secret> {
+    let CredentialKind::Scram(hash) = kind else { return None };
+    let scheme = format!("SCRAM-{}$", hash.name());
+    verifiers.into_iter().find(|text| text.expose().starts_with(scheme.as_bytes()))
 }
 
 /// The error of a failed look-up. Codes that affect all users end the exchange. All others are treated as an unknown user, so that the

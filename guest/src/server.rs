@@ -111,9 +111,8 @@ pub unsafe extern "C" fn mech_step(
     unsafe {
         let output = Output { text, length };
         Connection::<ServerState>::step(context, params, (received, count), output, out, |host, exchange, received| {
-            let name = exchange.session.mechanism().map_or("", |mechanism| mechanism.name);
             let mut canonicalized = exchange.own.canonicalized;
-            let mut users = Users::new(host, params, out, name, &mut canonicalized);
+            let mut users = Users::new(host, params, out, &mut canonicalized);
             let mut outcome = if exchange.own.started {
                 exchange.run(|session, world| session.step(received.unwrap_or_default(), world))
             } else {
