@@ -21,6 +21,7 @@ use super::canon::Canon;
 use super::inquiry::{text, Inquiry};
 use super::journal::Log;
 use super::options::Options;
+use super::propctx::{PASSWORD, VERIFIER};
 use super::search::Refused;
 use saslplug::flag;
 
@@ -29,8 +30,7 @@ const SASLAUTHD: &str = "/run/saslauthd/mux";
 /// How long saslauthd may take.
 const SASLAUTHD_LIMIT: Duration = Duration::from_secs(30);
 
-const PASSWORD: &str = "*userPassword";
-const VERIFIER: &str = "*authPassword";
+/// How the text of an unusable secret begins.
 const STORED_PASSWORD: &str = "the property userPassword of the user is";
 
 /// A way to verify a password that a client has sent (the option `pwcheck_method`).

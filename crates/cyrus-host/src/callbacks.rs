@@ -15,13 +15,8 @@ use authen_sasl_rust::secret::Secret;
 use super::connection::Hooks;
 use super::coroutine::SessionLink;
 use super::names::{self, Names};
-use super::propctx::{prop_dispose, prop_get, prop_new, prop_set};
+use super::propctx::{prop_dispose, prop_get, prop_new, prop_set, PASSWORD, VERIFIER};
 use saslplug::{code, flag, OutParams, Propctx};
-
-/// The property of the authentication identity that holds its password.
-const PASSWORD: &str = "*userPassword";
-/// The property that holds verifiers.
-const VERIFIER: &str = "*authPassword";
 
 /// What the plugin's callbacks share with the exchange.
 pub struct Shared {

@@ -11,6 +11,11 @@ use zeroize::Zeroize;
 
 use saslplug::{code, Propctx, Propval};
 
+/// The property of the authentication identity that holds its password.
+pub const PASSWORD: &str = "*userPassword";
+/// The property that holds its verifiers.
+pub const VERIFIER: &str = "*authPassword";
+
 const END: Propval = Propval { name: ptr::null(), values: ptr::null_mut(), nvalues: 0, valsize: 0 };
 
 /// What a `struct propctx *` points to.
