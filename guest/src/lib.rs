@@ -1,4 +1,4 @@
-//! Our mechanisms as a plugin for Cyrus SASL's libsasl2, client and server. The core's `plugin` module is the reverse: it hosts
+//! Our mechanisms as a plugin for Cyrus SASL's libsasl2, client and server. `crates/cyrus-host` is the reverse: it hosts
 //! libsasl2's plugins.
 //!
 //! libsasl2 opens `libsaslrust.so` and calls one of the two functions below. saslplug.h and Cyrus SASL's Plugin Programmer's

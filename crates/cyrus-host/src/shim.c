@@ -1,5 +1,5 @@
 /* The two functions of sasl_utils_t that take a format: stable Rust defines no variadic function. The text goes on to
- * src/plugin/utils.rs. Beside printf's conversions there are %m, the words for an errno, and %z, the name of a SASL
+ * src/utils.rs. Beside printf's conversions there are %m, the words for an errno, and %z, the name of a SASL
  * code; both take an int. A z before a conversion of integers is the length modifier of C99. */
 #include <stdarg.h>
 #include <stddef.h>
