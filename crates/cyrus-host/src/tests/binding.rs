@@ -2,27 +2,19 @@
 
 use std::sync::Arc;
 
-use super::{compile, Folder};
-use crate::{LoadOptions, Plugins};
+use super::{compile, load, Folder};
 use authen_sasl_rust::config::ChannelBinding;
 use authen_sasl_rust::contract::Side;
 use authen_sasl_rust::error::Code;
 use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::world::LocalWorld;
 
-fn plugins(folder: &Folder, load: Option<&[&str]>) -> Plugins {
-    let path = folder.path("").to_str().map(str::to_owned);
-    let load = load.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
-    Plugins::load(&LoadOptions { path, load, ..LoadOptions::default() }, &authen_sasl_rust::mechanism::registry())
-        .unwrap()
-}
-
 /// A client asks for channel binding, and the server has no data: a plugin that does not expect it would read at null.
 #[test]
 fn cve_2026_132138() {
     let folder = Folder::new("binding");
     compile("binding.c", &folder.path("libbinding.so"), &["-shared", "-fPIC", "-DNAME=\"BINDS\""]);
-    let plugins = Arc::new(plugins(&folder, None));
+    let plugins = load(&folder, None);
     let first = |message: &[u8], data: bool| {
         let mut server =
             Session::new(Side::Server, Arc::new(plugins.registry(&authen_sasl_rust::mechanism::registry())));
@@ -49,10 +41,10 @@ fn cve_2026_132138() {
 fn cve_2026_129483() {
     let folder = Folder::new("srp");
     compile("binding.c", &folder.path("libsrp.so"), &["-shared", "-fPIC", "-DNAME=\"SRP\""]);
-    let all = plugins(&folder, None);
+    let all = load(&folder, None);
     assert!(all.find("SRP", Side::Server).is_none());
     let refused: Vec<String> = all.refused().iter().map(|r| format!("{}: {}", r.name, r.reason)).collect();
     assert_eq!(refused, ["srp: its SRP is used only if the plugin is named: see CVE-2026-129483"]);
-    let named = plugins(&folder, Some(&["srp"]));
+    let named = load(&folder, Some(&["srp"]));
     assert!(named.find("SRP", Side::Server).is_some() && named.refused().is_empty(), "{:?}", named.refused());
 }

@@ -1,12 +1,10 @@
 //! Plugins with defects: each is told in words, and the others work all the same.
 
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
 
-use super::{compile, Folder};
+use super::{compile, failure, load, start_as_fred, Folder};
 use crate::{LoadOptions, Plugins};
-use authen_sasl_rust::contract::{Abilities, Answer, Property, Question, Side, Values};
-use authen_sasl_rust::secret::Secret;
+use authen_sasl_rust::contract::{Answer, Question, Side};
 use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::world::LocalWorld;
 
@@ -15,13 +13,6 @@ fn build(folder: &Folder, file: &str, macros: &[&str]) {
     let mut options: Vec<&str> = options.iter().map(String::as_str).collect();
     options.extend(["-shared", "-fPIC"]);
     compile("broken.c", &folder.path(file), &options);
-}
-
-fn load(folder: &Folder, names: Option<&[&str]>) -> Plugins {
-    let path = folder.path("").to_str().map(str::to_owned);
-    let load = names.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
-    Plugins::load(&LoadOptions { path, load, ..LoadOptions::default() }, &authen_sasl_rust::mechanism::registry())
-        .unwrap()
 }
 
 /// What is said of the plugin of that name.
@@ -132,25 +123,15 @@ fn what_is_named_and_not_there_is_told() {
 }
 
 fn session(folder: &Folder, side: Side, mechanism: &str) -> Session {
-    let mut session =
-        Session::new(side, Arc::new(load(folder, None).registry(&authen_sasl_rust::mechanism::registry())));
-    session.config.abilities = match side {
-        Side::Client => Abilities::AUTHCID.and(Abilities::PASSWORD),
-        Side::Server => Abilities::CHECK_PASSWORD,
-    };
+    let mut session = super::session(&load(folder, None), side);
     session.negotiate(mechanism).unwrap();
     session
-}
-
-fn failure(session: &Session) -> String {
-    session.failure().map(ToString::to_string).unwrap_or_default()
 }
 
 #[test]
 fn clients_that_misbehave() {
     let folder = Folder::new("clients");
     build(&folder, "libgood.so", &[]);
-    let mut world = LocalWorld::default();
     for (mechanism, reason) in [
         ("ENDLESS", "ENDLESS client: the plugin prompts without end (SASL_FAIL)"),
         ("NAMELESS", "NAMELESS client: the plugin has ended without both identities (canon_user) (SASL_BADPROT)"),
@@ -158,17 +139,12 @@ fn clients_that_misbehave() {
         ("COMPLAINING", "COMPLAINING client: the \\u{1b}[31mmoon\\u{1b}[0m is full (SASL_UNAVAIL) (SASL_UNAVAIL)"),
     ] {
         let mut client = session(&folder, Side::Client, mechanism);
-        let mut outcome = client.start(None, &mut world.lend());
-        while outcome == Outcome::Ask {
-            let mut values = Values::default();
-            values.push(Property::Authcid, Secret::new(b"fred"));
-            outcome = client.answer(Answer::Values(values), &mut world.lend());
-        }
+        start_as_fred(&mut client);
         assert_eq!(failure(&client), reason);
     }
     let mut client = session(&folder, Side::Client, "BOASTFUL");
     client.config.set("maxssf", Some("256")).unwrap();
-    client.start(None, &mut world.lend());
+    client.start(None, &mut LocalWorld::default().lend());
     assert!(
         failure(&client).contains("has agreed on a security layer and has no functions for it"),
         "{}",

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{compile, Folder};
-use crate::{LoadOptions, Plugins};
-use authen_sasl_rust::contract::{Abilities, Answer, Property, Side, Values};
+use super::{compile, failure, load, start_as_fred, Folder};
+use crate::Plugins;
+use authen_sasl_rust::contract::{Answer, Side};
 use authen_sasl_rust::error::{Error, Misuse};
 use authen_sasl_rust::layer::{self, SharedLayer};
-use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::world::LocalWorld;
 
@@ -17,20 +16,13 @@ pub fn plugins(folder: &Folder) -> Arc<Plugins> {
         &folder.path("libhostile.so"),
         &["-shared", "-fPIC", "-pthread", "-O2", "-D_FORTIFY_SOURCE=2"],
     );
-    let path = folder.path("").to_str().map(str::to_owned);
-    let plugins =
-        Plugins::load(&LoadOptions { path, ..LoadOptions::default() }, &authen_sasl_rust::mechanism::registry())
-            .unwrap();
+    let plugins = load(folder, None);
     assert!(plugins.refused().is_empty(), "{:?}", plugins.refused());
     Arc::new(plugins)
 }
 
 fn session(plugins: &Arc<Plugins>, side: Side, mechanism: &str) -> Session {
-    let mut session = Session::new(side, Arc::new(plugins.registry(&authen_sasl_rust::mechanism::registry())));
-    session.config.abilities = match side {
-        Side::Client => Abilities::AUTHCID.and(Abilities::PASSWORD),
-        Side::Server => Abilities::CHECK_PASSWORD,
-    };
+    let mut session = super::session(plugins, side);
     session.config.set("maxssf", Some("256")).unwrap();
     session.negotiate(mechanism).unwrap();
     session
@@ -71,10 +63,6 @@ fn served_by(mut server: Session) -> Session {
     server
 }
 
-fn failure(session: &Session) -> String {
-    session.failure().map(ToString::to_string).unwrap_or_default()
-}
-
 #[test]
 fn messages_and_names_that_are_not_there() {
     let folder = Folder::new("hostile");
@@ -96,13 +84,7 @@ fn messages_and_names_that_are_not_there() {
         ("WRECK", "WRECK client: the plugin gave no reason (SASL_FAIL)"),
     ] {
         let mut client = session(&plugins, Side::Client, mechanism);
-        let mut world = LocalWorld::default();
-        let mut outcome = client.start(None, &mut world.lend());
-        while outcome == Outcome::Ask {
-            let mut values = Values::default();
-            values.push(Property::Authcid, Secret::new(b"fred"));
-            outcome = client.answer(Answer::Values(values), &mut world.lend());
-        }
+        start_as_fred(&mut client);
         assert_eq!(failure(&client), reason);
     }
 }

@@ -1,6 +1,7 @@
 //! Our functions beside libsasl2's own: a C program calls both and writes down what they give.
 
 mod binding;
+mod broken;
 mod canon;
 mod fork;
 mod formats;
@@ -14,10 +15,14 @@ use std::sync::Arc;
 
 use libloading::{Library, Symbol};
 
-mod broken;
-
 use super::connection::NoHooks;
 use super::owned::Owned;
+use super::{LoadOptions, Plugins};
+use authen_sasl_rust::contract::{Abilities, Answer, Property, Side, Values};
+use authen_sasl_rust::mechanism;
+use authen_sasl_rust::secret::Secret;
+use authen_sasl_rust::session::{Outcome, Session};
+use authen_sasl_rust::world::LocalWorld;
 use saslplug::{property, Utils};
 
 /// A folder that goes with its owner.
@@ -46,6 +51,38 @@ pub fn compile(source: &str, to: &Path, options: &[&str]) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tests").join(source);
     let built = Command::new("cc").arg("-g").arg("-o").arg(to).arg(source).args(options).output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+}
+
+/// The plugins of a folder: those named, or all.
+fn load(folder: &Folder, names: Option<&[&str]>) -> Plugins {
+    let path = folder.path("").to_str().map(str::to_owned);
+    let load = names.map(|names| names.iter().map(|name| (*name).to_owned()).collect());
+    Plugins::load(&LoadOptions { path, load, ..LoadOptions::default() }, &mechanism::registry()).unwrap()
+}
+
+/// A session that may use them, and has not chosen a mechanism yet.
+fn session(plugins: &Plugins, side: Side) -> Session {
+    let mut session = Session::new(side, Arc::new(plugins.registry(&mechanism::registry())));
+    session.config.abilities = match side {
+        Side::Client => Abilities::AUTHCID.and(Abilities::PASSWORD),
+        Side::Server => Abilities::CHECK_PASSWORD,
+    };
+    session
+}
+
+/// Starts a client, and answers each of its questions with the name fred and nothing else.
+fn start_as_fred(client: &mut Session) {
+    let mut world = LocalWorld::default();
+    let mut outcome = client.start(None, &mut world.lend());
+    while outcome == Outcome::Ask {
+        let mut values = Values::default();
+        values.push(Property::Authcid, Secret::new(b"fred"));
+        outcome = client.answer(Answer::Values(values), &mut world.lend());
+    }
+}
+
+fn failure(session: &Session) -> String {
+    session.failure().map(ToString::to_string).unwrap_or_default()
 }
 
 #[test]
