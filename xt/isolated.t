@@ -4,10 +4,10 @@ use strict;
 use warnings;
 use lib 't/lib';
 use Isolated;
+use lib 'xt/lib';
 use Cwd ();
+use Slurp qw(slurp);
 use Test::More;
-
-sub slurp { my ($file) = @_; open my $in, '<', $file or die "$file: $!"; local $/; return scalar <$in> }
 
 my @tests = (glob('t/*.t'), glob('xt/*.t'), glob('xt/*/*.t'));
 cmp_ok(scalar @tests, '>', 80, 'tests are found');

@@ -4,9 +4,9 @@ use strict;
 use warnings;
 use lib 't/lib';
 use Isolated;
+use lib 'xt/lib';
+use Slurp qw(slurp);
 use Test::More;
-
-sub content { my ($file) = @_; open my $in, '<', $file or die "$file: $!"; local $/; return scalar <$in> }
 
 # Functions with their parameters and bodies. rustfmt puts the end of a body at the start of a line.
 sub functions {
@@ -30,15 +30,15 @@ my %control = functions(qq{pub extern "C" fn one(a: i32) {\n    work(a); // shie
 is_deeply([bare(%control)], ['one'], 'a function without a shield would be found');
 is($control{two}{count}, 2, 'parameters are counted');
 
-my %defined = map { functions(content($_)) } glob 'crates/perl/src/*.rs';
+my %defined = map { functions(slurp($_)) } glob 'crates/perl/src/*.rs';
 cmp_ok(scalar keys %defined, '>=', 70, scalar(keys %defined) . ' functions');
 is_deeply([bare(%defined)], [], 'each catches the panics of what it does');
-my %guest = map { my %of = functions(content($_)); my $file = $_; map { ("$file $_" => $of{$_}) } keys %of } glob 'guest/src/*.rs';
+my %guest = map { my %of = functions(slurp($_)); my $file = $_; map { ("$file $_" => $of{$_}) } keys %of } glob 'guest/src/*.rs';
 cmp_ok(scalar keys %guest, '>', 10, scalar(keys %guest) . ' functions of the guest');
 is_deeply([bare(%guest)], [], 'each of them, too');
-like(content('guest/src/connection.rs'), qr/\bfn step<[^{]*\{\s*shielded\(/, 'so does the common head of their mech_step');
+like(slurp('guest/src/connection.rs'), qr/\bfn step<[^{]*\{\s*shielded\(/, 'so does the common head of their mech_step');
 
-my ($header) = map { s{/\*.*?\*/}{}gsr } content('crates/perl/src/ffi.h');
+my ($header) = map { s{/\*.*?\*/}{}gsr } slurp('crates/perl/src/ffi.h');
 my %declared;
 while ($header =~ /\b(asr_\w+)\(([^)]*)\);/g) {
   my ($name, $parameters) = ($1, $2);

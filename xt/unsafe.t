@@ -7,7 +7,8 @@ use Isolated;
 use lib 'xt/lib';
 use File::Find ();
 use Test::More;
-use RustCode qw(slurp code_of);
+use RustCode qw(code_of);
+use Slurp qw(slurp);
 
 # Files that may have unsafe code.
 my $allowed = qr{\A(?:crates/(?:perl|cyrus-host|saslplug)/src/|crates/kerberos/src/gssapi/|guest/src/)};

@@ -11,17 +11,11 @@ use Server::Beanstalkd ();
 use Server::JobTalk qw(connect_to login logs_in);
 use Server::SaslGate ();
 use Server::Trial qw(trial);
+use Slurp qw(slurp);
 
 my $beanstalkd = Server::Beanstalkd->start;
 my $gate = Server::SaslGate->start(backend => "127.0.0.1:$beanstalkd->{port}", tls => 1);
 my ($binary, $dir) = ($gate->binary, $gate->dir);
-
-sub slurp {
-  my ($path) = @_;
-  open my $file, '<', $path or die "$path: $!";
-  local $/;
-  return scalar <$file>;
-}
 
 # Returns the output of --check with these options.
 sub check {

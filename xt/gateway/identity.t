@@ -11,6 +11,7 @@ use Server::Beanstalkd ();
 use Server::JobTalk qw(connect_to login say_raw heard_line all_heard job_works);
 use Server::SaslGate ();
 use Server::Trial qw(trial);
+use Slurp qw(slurp);
 use TLS::Authority ();
 
 my $first = Server::Beanstalkd->start;
@@ -64,13 +65,6 @@ my $gate = Server::SaslGate->start(
 );
 my $tcp = "127.0.0.1:$gate->{port}";
 my $unix = $gate->dir . '/socket';
-
-sub slurp {
-  my ($path) = @_;
-  open my $file, '<', $path or die "$path: $!";
-  local $/;
-  return scalar <$file>;
-}
 
 sub tls {
   my ($who, $which) = @_;

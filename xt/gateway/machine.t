@@ -12,6 +12,7 @@ use Server::Beanstalkd ();
 use Server::JobTalk qw(connect_to login logs_in job_works);
 use Server::SaslGate ();
 use Server::Trial qw(trial);
+use Slurp qw(slurp);
 use Time::HiRes qw(sleep);
 
 my $beanstalkd = Server::Beanstalkd->start;
@@ -19,17 +20,10 @@ my $backend = "127.0.0.1:$beanstalkd->{port}";
 my $gate = Server::SaslGate->start(backend => $backend);
 my $binary = $gate->binary;
 
-sub content {
-  my ($path) = @_;
-  open my $file, '<', $path or die "$path: $!";
-  local $/;
-  return scalar <$file>;
-}
-
 # The processor time that a gateway has used, in hundredths of a second.
 sub ticks {
   my ($which) = @_;
-  my ($after_name) = content('/proc/' . $which->pid . '/stat') =~ /.*\) (.*)/s;
+  my ($after_name) = slurp('/proc/' . $which->pid . '/stat') =~ /.*\) (.*)/s;
   my @field = split / /, $after_name;
   return $field[11] + $field[12];
 }
@@ -39,7 +33,7 @@ trial 'the Unix socket and what is there already' => sub {
   my @start = ('timeout', 10, $binary, '--users', $gate->dir . '/users', '--listen');
   ok !eval { $gate->run(@start, "unix:$file"); 1 }, 'a file that is not a socket is not replaced';
   like $@, qr/in use/, '... with that reason';
-  is content($file), "precious\n", '... and is as it was';
+  is slurp($file), "precious\n", '... and is as it was';
   ok !eval { $gate->run(@start, 'unix:' . $gate->dir . '/socket'); 1 }, 'a socket that is in use is not either';
   ok logs_in($gate->dir . '/socket', user => 'fred', pass => 'pencil'), '... and works on';
   my $left = q{perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new(Listen => 1, Local => "$ARGV[0]/socket") or die $!' "$0"};
@@ -81,7 +75,7 @@ trial 'a log that cannot be written' => sub {
 trial 'files of secrets that belong to another user' => sub {
   my @check = ($binary, '--check');
   my $token = $gate->run($binary, 'token', 'fred') =~ /^(fred:.*\n)/m ? $1 : die 'no token';
-  for my $case (['tokens', $token], ['users', content($gate->dir . '/users')]) {
+  for my $case (['tokens', $token], ['users', slurp($gate->dir . '/users')]) {
     my ($option, $text) = @$case;
     my $path = $gate->write_secret("of-another-$option", $text);
     like $gate->run(@check, "--$option", $path), qr/configuration OK/, "$option: one's own is good";
@@ -93,7 +87,7 @@ trial 'files of secrets that belong to another user' => sub {
 
 # The unit's account can read its files through their group.
 trial 'the unit for systemd' => sub {
-  my $unit = content('gateway/contrib/sasl-gate.service');
+  my $unit = slurp('gateway/contrib/sasl-gate.service');
   my $copy = $gate->dir . '/sasl-gate';
   File::Copy::copy($binary, $copy) or die "$copy: $!";
   chmod 0755, $copy or die "$copy: $!";
@@ -104,7 +98,7 @@ trial 'the unit for systemd' => sub {
   like $gate->run('systemd-analyze', 'security', '--offline=yes', '--threshold=20', $path), qr/Overall exposure level/,
     'leaves little open';
   like $unit, qr/^User=sasl-gate\nGroup=sasl-gate\n/m, 'has an account';
-  my $users = $gate->write_secret('of-the-group', content($gate->dir . '/users'));
+  my $users = $gate->write_secret('of-the-group', slurp($gate->dir . '/users'));
   my @as = ('setpriv', '--reuid=65534', '--clear-groups');
   my @check = ($copy, '--users', $users, '--check');
   chown 0, 65_533, $users or die "chown: $!";

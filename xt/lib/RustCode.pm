@@ -6,14 +6,7 @@ use strict;
 use warnings;
 use Exporter 'import';
 
-our @EXPORT_OK = qw(slurp code_of);
-
-sub slurp {
-  my ($file) = @_;
-  open my $in, '<', $file or die "$file: $!";
-  local $/;
-  return scalar <$in>;
-}
+our @EXPORT_OK = qw(code_of);
 
 # Returns the text without comments, strings and character literals.
 sub code_of {

@@ -18,7 +18,8 @@ use strict;
 use warnings;
 use Exporter 'import';
 use File::Find ();
-use RustCode qw(slurp code_of);
+use RustCode qw(code_of);
+use Slurp qw(slurp);
 
 our @EXPORT_OK = qw(faults table_of);
 
