@@ -2,25 +2,11 @@
 //! Kubernetes Secret) do not matter.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{Error, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use authen_sasl_accounts::files;
+pub use authen_sasl_accounts::files::{content, Readers};
 use authen_sasl_rust::secret::Secret;
-use rustix::fs::OFlags;
-use rustix::process::geteuid;
-
-/// The maximum size of a file in bytes, the same as for the core's users' file.
-const SIZE_LIMIT: u64 = 64 << 20;
-
-/// Who may read a file besides the gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Readers {
-    /// Everyone.
-    Any,
-    /// Only its owner, who must be root or the gateway's user, and perhaps a group.
-    Owner,
-}
 
 /// Reads a regular file. Errors name the file.
 pub fn read(path: &Path, readers: Readers) -> Result<Secret, String> {
@@ -30,34 +16,7 @@ pub fn read(path: &Path, readers: Readers) -> Result<Secret, String> {
 
 /// Opens a file, and checks its type, owner, mode and size.
 pub fn open(path: &Path, options: &mut OpenOptions, readers: Readers) -> Result<(File, Metadata), String> {
-    // Opening a named pipe would block.
-    let opened = options.custom_flags(OFlags::NONBLOCK.bits() as i32).open(path);
-    let file = opened.map_err(|error| named(path, error))?;
-    let about = file.metadata().map_err(|error| named(path, error))?;
-    if !about.is_file() {
-        return Err(named(path, "not a regular file"));
-    }
-    if readers == Readers::Owner {
-        if about.uid() != 0 && about.uid() != geteuid().as_raw() {
-            return Err(named(path, "it belongs neither to the user of this program nor to root"));
-        }
-        if about.mode() & 0o027 != 0 {
-            return Err(named(path, "others can read or write it (chmod 600; a group may read it with 640)"));
-        }
-    }
-    if about.len() > SIZE_LIMIT {
-        return Err(named(path, "longer than 64 MiB"));
-    }
-    Ok((file, about))
-}
-
-/// The content of an opened file.
-pub fn content(file: &File, about: &Metadata) -> Result<Secret, Error> {
-    // One byte more than the file's size, so that the buffer does not grow and leave copies of secrets behind.
-    let mut bytes = Vec::with_capacity(usize::try_from(about.len()).unwrap_or(0).saturating_add(1));
-    let read = file.take(SIZE_LIMIT).read_to_end(&mut bytes);
-    let bytes = Secret::from(bytes);
-    read.map(|_| bytes)
+    files::open(path, options, readers).map_err(|fault| named(path, fault))
 }
 
 /// An error text with the file's name.

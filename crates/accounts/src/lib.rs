@@ -4,7 +4,7 @@
 //! | floor | files | what |
 //! |---|---|---|
 //! | 2 | `users/`, `saslauthd.rs`, `saslauthd_absent.rs` | a file of verifiers; a daemon that checks passwords |
-//! | 1 | `conf.rs`, `domain.rs` | configuration files; names with a domain |
+//! | 1 | `conf.rs`, `domain.rs`, `files.rs` | configuration files; names with a domain; files with secrets |
 
 #![cfg_attr(
     not(test),
@@ -13,6 +13,8 @@
 
 pub mod conf;
 pub mod domain;
+#[cfg(unix)]
+pub mod files;
 #[cfg(unix)]
 pub mod saslauthd;
 #[cfg(not(unix))]

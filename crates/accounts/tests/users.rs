@@ -228,12 +228,12 @@ fn what_is_no_file_of_ours_is_refused() {
     assert!(users.users().unwrap_err().to_string().contains("others can read or write it"));
     fs::remove_file(folder.file()).unwrap();
     fs::create_dir(folder.file()).unwrap();
-    assert!(users.users().unwrap_err().to_string().contains("it is no regular file"));
+    assert!(users.users().unwrap_err().to_string().contains("not a regular file"));
     assert!(set(&users, "fred", "x", Expected::Either).is_err());
     fs::remove_dir(folder.file()).unwrap();
     // Nobody writes to this pipe: opening it must not wait.
     rustix::fs::mknodat(rustix::fs::CWD, folder.file(), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-    refused("it is no regular file");
+    refused("not a regular file");
     fs::remove_file(folder.file()).unwrap();
     fs::write(folder.file(), "fred:pencil\n").unwrap();
     mode(&folder.file(), 0o600);

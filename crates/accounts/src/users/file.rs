@@ -1,14 +1,13 @@
 //! A file that holds secrets: who may have it, how it is read, and how it is replaced as a whole.
 //!
-//! It is a regular file of this process' user or of root, which others neither read nor write. Judged is the file that was
-//! opened: a reader follows symbolic links (a Secret of Kubernetes is one), a writer, which puts another file in the place of
-//! that name, does not.
+//! It is a regular file of this process' user or of root, which others neither read nor write. A reader follows symbolic links,
+//! a writer, which puts another file in the place of that name, does not.
 //! A writer locks the file `.NAME.lock` beside it, which nobody else can open: a group that may read the users could otherwise
 //! hold the lock and keep all writers out. It writes `.NAME.new` and renames that: readers need no lock, and see the old file
 //! or the new one. As the name `.NAME.new` belongs to who has the lock, a killed writer's leaving is taken away by the next.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{fchown, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -18,11 +17,10 @@ use rustix::fs::{flock, FlockOperation, OFlags};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
+use crate::files::{content, open_with, Fault, Readers};
 use authen_sasl_rust::error::{Code, Error};
 use authen_sasl_rust::secret::Secret;
 
-/// Longest file, in bytes: some 400,000 users.
-const SIZE_LIMIT: u64 = 64 << 20;
 /// How long a writer waits for others.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
@@ -58,37 +56,20 @@ impl Opened {
     }
 
     fn with(path: &Path, options: &mut OpenOptions, flags: OFlags) -> Result<Self, Error> {
-        // NONBLOCK: a named pipe would keep us waiting.
-        let flags = (flags | OFlags::NONBLOCK).bits() as i32;
-        let file = options.custom_flags(flags).open(path).map_err(|error| match Errno::from_io_error(&error) {
-            Some(Errno::LOOP) => {
+        let opened = open_with(path, options, flags, Readers::Owner);
+        let (file, meta) = opened.map_err(|fault| match fault {
+            Fault::System(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => {
                 refused(path, "it is a symbolic link, which a change would replace: name the file itself")
             }
-            _ => failed(path, &error),
+            Fault::System(error) => failed(path, &error),
+            Fault::Untrusted(why) => refused(path, why),
         })?;
-        let meta = file.metadata().map_err(|error| failed(path, &error))?;
-        if !meta.is_file() {
-            return Err(refused(path, "it is no regular file"));
-        }
-        if meta.uid() != 0 && meta.uid() != geteuid().as_raw() {
-            return Err(refused(path, "it belongs neither to the user of this program nor to root"));
-        }
-        if meta.mode() & 0o027 != 0 {
-            return Err(refused(path, "others can read or write it (chmod 600; a group may read it with 640)"));
-        }
-        if meta.len() > SIZE_LIMIT {
-            return Err(refused(path, "it is longer than 64 MiB"));
-        }
         Ok(Opened { file, meta })
     }
 
     /// All that is in it.
     pub fn content(&self, path: &Path) -> Result<Secret, Error> {
-        // One byte more than it had: who writes into it meanwhile is noticed by the stamp.
-        let mut bytes = Vec::with_capacity(self.meta.len() as usize + 1);
-        let read = (&self.file).take(SIZE_LIMIT).read_to_end(&mut bytes);
-        let bytes = Secret::from(bytes);
-        read.map(|_| bytes).map_err(|error| failed(path, &error))
+        content(&self.file, &self.meta).map_err(|error| failed(path, &error))
     }
 
     pub fn stamp(&self) -> Stamp {
