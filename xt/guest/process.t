@@ -1,5 +1,5 @@
 # Our guest in one process with its peer: many logins, threads, forks, prompts, damaged messages, reused connections, layers in
-# both directions at the same time, libsasl2 shut down and initialized again; and all of it under valgrind.
+# both directions at the same time, libsasl2 shut down and initialized again; and all of it under valgrind. And what the plugin exports.
 
 use strict;
 use warnings;
@@ -26,6 +26,9 @@ sub pair {
   is $? >> 8, 0, "$deed @argument: the program ends well";
   return $said // '';
 }
+
+is_deeply [sort map { (split)[-1] } qx{nm -D --defined-only '${\ Peer::Guest::built()}'}],
+  ['sasl_client_plug_init', 'sasl_server_plug_init'], 'the plugin exports its two entry points and nothing else';
 
 my @mechanisms = qw(SCRAM-SHA-256 SCRAM-SHA3-512 DIGEST-MD5 CRAM-MD5 PLAIN LOGIN);
 my $refused = 'authentication failed: wrong password or unknown user';
