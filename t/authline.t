@@ -175,9 +175,9 @@ for my $case (
   ["OK\r\n", qr/unexpected reply from the server: 'OK'/],
   ["OK 5\r\nPLAIN\r\n", qr/the server offers PLAIN, and SCRAM-SHA-256 is wanted/],
   ["OK 0\r\n\r\n", qr/the server offers none/],
-  ["${OFFER}OK\r\n", qr/without its proof/],
+  ["${OFFER}OK\r\n", qr/^SCRAM-SHA-256 client: outcome: the server ended without its proof \(SASL_BADSERV\)$/],
   ["${OFFER}OK 0\r\n\r\n", qr/SCRAM-SHA-256 client/],
-  ["${OFFER}UNAUTHORIZED\r\n", qr/the server refused: UNAUTHORIZED/],
+  ["${OFFER}UNAUTHORIZED\r\n", qr/^SCRAM-SHA-256 client: the server refused: UNAUTHORIZED \(SASL_BADAUTH\)$/],
   ["${OFFER}INTERNAL_ERROR\r\n", qr/is temporarily unavailable/],
   ["${OFFER}CONTINUE -1\r\n", qr/number of bytes/],
   ["HELLO\e[1m\r\n", qr/reply from the server: 'HELLO\?\[1m'/],
@@ -190,6 +190,14 @@ for my $case (
   $client->feed($said);
   ok $client->is_failed, 'the client fails';
   like $client->error, $error, '... with the right reason';
+}
+
+{
+  my $client = client(mechanism => 'PLAIN');
+  $client->begin;
+  $client->feed("OK 5\r\nPLAIN\r\n");
+  $client->feed("CONTINUE 0\r\n\r\n");
+  is $client->error, 'PLAIN client: the server sent a challenge after the end of the exchange (SASL_BADPROT)', 'a challenge too many';
 }
 
 # A server without AUTH would interpret the data of auth-start as commands.

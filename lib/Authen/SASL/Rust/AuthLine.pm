@@ -186,7 +186,7 @@ sub _client_takes {
       if $line eq 'UNKNOWN_COMMAND';
   }
   elsif ($line eq 'UNAUTHORIZED') {
-    return $self->_fail($self->{refusal} || $self->_named('the server refused: UNAUTHORIZED'));
+    return $self->_fail($self->{refusal} || $self->_named('the server refused: UNAUTHORIZED', 'SASL_BADAUTH'));
   }
   elsif ($waits eq 'reply' && $line eq 'CONTINUE' && defined $data) {
     return $self->_step($data);
@@ -205,8 +205,8 @@ sub _printable {
 }
 
 sub _named {
-  my ($self, $text) = @_;
-  return $self->{conn}->property('mechname') . " client: $text (SASL_BADAUTH)";
+  my ($self, $text, $code) = @_;
+  return $self->{conn}->property('mechname') . " client: $text ($code)";
 }
 
 sub _choose {
@@ -243,14 +243,17 @@ sub _choose {
 sub _step {
   my ($self, $challenge) = @_;
   my $conn = $self->{conn};
-  return $self->_fail($self->_named('the server sent a challenge after the end of the exchange')) unless $conn->need_step || $conn->is_success;
+  my $late = sub {
+    $self->_fail($self->_named('the server sent a challenge after the end of the exchange', 'SASL_BADPROT'));
+  };
+  return $late->() unless $conn->need_step || $conn->is_success;
   my $response = $conn->client_step($challenge);
   if ($conn->error) {
     # Some mechanisms send a last message after an error, which the server answers.
     return $self->_fail($conn->error) unless defined $response;
     @$self{qw(waits refusal)} = ('refusal', $conn->error);
   }
-  return $self->_fail($self->_named('the server sent a challenge after the end of the exchange')) unless defined $response;
+  return $late->() unless defined $response;
   return $self->_print('auth-step', $response);
 }
 
@@ -261,7 +264,7 @@ sub _end {
     $conn->client_step($last);
     return $self->_fail($conn->error) if $conn->error;
   }
-  return $self->_fail($self->_named('the server ended without its proof')) unless $conn->is_success;
+  return $self->_fail($self->_named('outcome: the server ended without its proof', 'SASL_BADSERV')) unless $conn->is_success;
   $self->{state} = 'done';
   return;
 }
