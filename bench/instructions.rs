@@ -26,7 +26,7 @@ use authen_sasl_rust::layer;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::store::keys::KeyMemory;
-use authen_sasl_rust::store::verifier::{make_text, Spelling};
+use authen_sasl_rust::store::verifier::{make_text, VerifierFormat};
 use authen_sasl_rust::world::LocalWorld;
 
 /// Iterations of SCRAM: few, so that they do not hide the rest of the handshake. PBKDF2 has its own cases.
@@ -109,7 +109,7 @@ fn mark() {
 /// A client that derives its keys and one that remembers them, and a server with a verifier.
 fn scram(mechanism: &'static str) {
     let salt = Some(&b"sixteen bytes..."[..]);
-    let verifier = make_text(mechanism, PASSWORD, salt, ITERATIONS, Spelling::Rfc5803).expect("a verifier");
+    let verifier = make_text(mechanism, PASSWORD, salt, ITERATIONS, VerifierFormat::Rfc5803).expect("a verifier");
     let mut login = Login { stored: verifier, ..Login::new(mechanism) };
     let heard = login.record();
     login.count(Side::Client, &heard, &format!(", {ITERATIONS} iterations"));
@@ -151,8 +151,8 @@ impl Login {
 
     fn abilities(&self, side: Side) -> Abilities {
         match (side, self.mechanism) {
-            (Side::Client, "OAUTHBEARER" | "XOAUTH2") => Abilities::AUTHCID.and(Abilities::TOKEN),
-            (Side::Client, _) => Abilities::AUTHCID.and(Abilities::PASSWORD),
+            (Side::Client, "OAUTHBEARER" | "XOAUTH2") => Abilities::AUTHCID.union(Abilities::TOKEN),
+            (Side::Client, _) => Abilities::AUTHCID.union(Abilities::PASSWORD),
             (Side::Server, "OAUTHBEARER" | "XOAUTH2") => Abilities::CHECK_TOKEN,
             (Side::Server, _) => Abilities::CREDENTIALS,
         }
@@ -302,7 +302,7 @@ fn security_layer(name: &str, ssf: u32) {
 fn users_file() {
     let line = |n: usize| {
         let salt = format!("salt of user {n:03}");
-        let verifier = make_text("SCRAM-SHA-256", PASSWORD, Some(salt.as_bytes()), 1, Spelling::Rfc5803);
+        let verifier = make_text("SCRAM-SHA-256", PASSWORD, Some(salt.as_bytes()), 1, VerifierFormat::Rfc5803);
         format!("user{n:03}:{}\n", verifier.expect("a verifier"))
     };
     let text = (0..1000).map(line).collect::<String>();

@@ -137,7 +137,7 @@ impl<'a> Setup<'a> {
 
     /// What is answered at all, by the application or by the accounts.
     pub fn answered(&self) -> Abilities {
-        self.accounts.map_or(self.config.abilities, |accounts| self.config.abilities.and(accounts.abilities()))
+        self.accounts.map_or(self.config.abilities, |accounts| self.config.abilities.union(accounts.abilities()))
     }
 }
 

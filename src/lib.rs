@@ -25,7 +25,7 @@
 //!
 //! let mut world = LocalWorld::default();
 //! let mut client = Session::new(Side::Client, authen_sasl_rust::mechanism::registry());
-//! client.config.abilities = Abilities::AUTHCID.and(Abilities::PASSWORD);
+//! client.config.abilities = Abilities::AUTHCID.union(Abilities::PASSWORD);
 //! client.pick("PLAIN")?;
 //! assert_eq!(client.start(None, &mut world.lend()), Outcome::Ask);
 //!

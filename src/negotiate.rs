@@ -188,7 +188,7 @@ mod tests {
     #[allow(clippy::field_reassign_with_default)] // Config has a private field
     fn able() -> Config {
         let mut config = Config::default();
-        config.abilities = Abilities::AUTHCID.and(Abilities::PASSWORD);
+        config.abilities = Abilities::AUTHCID.union(Abilities::PASSWORD);
         config
     }
 

@@ -64,7 +64,7 @@ sub first_defined { return (grep { defined } @_)[0] }
 sub server_callbacks {
   my ($facts) = @_;
   my $known = first_defined(@{$facts}{qw(user authcid)});
-  my $secret = first_defined(@{$facts}{qw(stored-key secret password)});
+  my $secret = first_defined(@{$facts}{qw(verifier secret password)});
   my $is_known = sub { defined $known && $_[0]{user} eq $known };
   my %callback = (
     getsecret => sub { $is_known->($_[1]) ? $secret : undef },
@@ -81,7 +81,7 @@ sub server_callbacks {
   );
   # A secret other than the client's password is only for getsecret.
   $callback{checkpass} = sub { $is_known->($_[1]) && defined $secret && $_[1]{pass} eq $secret }
-    unless defined $facts->{secret} || defined $facts->{'stored-key'};
+    unless defined $facts->{secret} || defined $facts->{verifier};
   $callback{authorize} = sub { $facts->{authorize} eq 'yes' } if defined $facts->{authorize};
   return %callback;
 }

@@ -56,7 +56,7 @@ impl Accounts for Fred {
 }
 
 const ALL: Abilities =
-    Abilities::CREDENTIALS.and(Abilities::CHECK_PASSWORD).and(Abilities::CANONICALIZE).and(Abilities::AUTHORIZE);
+    Abilities::CREDENTIALS.union(Abilities::CHECK_PASSWORD).union(Abilities::CANONICALIZE).union(Abilities::AUTHORIZE);
 
 fn server(abilities: Abilities, broken: bool) -> Session {
     let mut server = Session::new(Side::Server, authen_sasl_rust::mechanism::registry());
@@ -70,7 +70,7 @@ fn server(abilities: Abilities, broken: bool) -> Session {
 fn login(mechanism: &str, server: &mut Session, values: &[(Property, &str)]) -> Outcome {
     let mut world = LocalWorld::default();
     let mut client = Session::new(Side::Client, authen_sasl_rust::mechanism::registry());
-    client.config.abilities = Abilities::AUTHCID.and(Abilities::PASSWORD).and(Abilities::AUTHZID);
+    client.config.abilities = Abilities::AUTHCID.union(Abilities::PASSWORD).union(Abilities::AUTHZID);
     client.negotiate(mechanism).expect("a client");
     server.negotiate(mechanism).expect("a server that its accounts answer for");
     let mut outcome = client.start(None, &mut world.lend());

@@ -19,7 +19,7 @@ use authen_sasl_rust::crypto::hash::Hash;
 use authen_sasl_rust::error::Error;
 use authen_sasl_rust::secret::{ct_eq, Secret};
 use authen_sasl_rust::session::{Outcome, Session};
-use authen_sasl_rust::store::verifier::{Spelling, Verifier};
+use authen_sasl_rust::store::verifier::{Verifier, VerifierFormat};
 use authen_sasl_rust::world::LocalWorld;
 
 /// Samples of a round.
@@ -299,16 +299,16 @@ fn tried(mechanism: &'static str, stored: &str, measured: usize) -> Tried {
     Tried::new(mechanism, messages, stored, measured)
 }
 
-fn stored_key(iterations: u32) -> String {
+fn verifier(iterations: u32) -> String {
     Verifier::make(Hash::Sha256, "pencil", b"sixteen bytes...", iterations)
         .expect("a verifier")
-        .print(Spelling::Rfc5803)
+        .print(VerifierFormat::Rfc5803)
 }
 
 #[test]
 #[cfg_attr(debug_assertions, ignore = "only optimized code is measured")]
 fn known_and_unknown_users() {
-    let (password, short_key, key) = ("a dozen char", stored_key(1000), stored_key(4096));
+    let (password, short_key, key) = ("a dozen char", verifier(1000), verifier(4096));
     for (mechanism, kind, stored, answers) in [
         ("PLAIN", "password", password, 0..1),
         // The keys are derived anew here: the count is kept low.

@@ -62,7 +62,7 @@ const SECTIONS: &[(&str, &[(&str, &str)])] = &[
 const SCRAM_USER: (&str, &str) = ("authcid", "user");
 const SCRAM_PASSWORD: (&str, &str) = ("password", "pencil");
 const SCRAM_KEY: (&str, &str) = (
-    "stored-key",
+    "verifier",
     "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=",
 );
 const SCRAM_C: (&str, &str) = ("client-nonce", "rOprNGfwEbeRWgbNEkqO");

@@ -165,7 +165,7 @@ static int give_answer(pTHX_ conn_t *conn, int kind, SV *answer) {
       PUSHMARK(SP);
       XPUSHs(answer);
       PUTBACK;
-      call_pv("Authen::SASL::Rust::_stored_key", G_SCALAR);
+      call_pv("Authen::SASL::Rust::_verifier_text", G_SCALAR);
       SPAGAIN;
       answer = POPs;
       PUTBACK;

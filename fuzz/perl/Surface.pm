@@ -34,7 +34,7 @@ my (%list, %exchanges);    # a connection's mechanisms; exchanges that servers o
 my $trace = $ENV{SURFACE_TRACE};
 
 my $RECORD = 6;
-my $MOST_DEPTH = 4;
+my $MAX_DEPTH = 4;
 
 # Permitted warnings about careless values: Perl's own, and two of ours. All others are findings.
 my @usual = (
@@ -189,7 +189,7 @@ sub count {
 # Runs all records, or as many as a callback wants.
 sub perform {
   my ($most) = @_;
-  return if $depth >= $MOST_DEPTH;
+  return if $depth >= $MAX_DEPTH;
   local $depth = $depth + 1;
   while ($most-- > 0 and my @record = record()) {
     attempt(sub { Surface::Calls::call(@record) });

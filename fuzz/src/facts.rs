@@ -7,7 +7,7 @@ use authen_sasl_rust::config::ChannelBinding;
 use authen_sasl_rust::contract::{Abilities, Side};
 use authen_sasl_rust::crypto::scram::parse_mechanism_name;
 use authen_sasl_rust::session::Session;
-use authen_sasl_rust::store::verifier::{Spelling, Verifier};
+use authen_sasl_rust::store::verifier::{Verifier, VerifierFormat};
 
 use crate::input::Input;
 
@@ -89,7 +89,7 @@ impl ExchangeFacts {
         ] {
             // Inverted, so that zero bytes make a server with all abilities.
             if what & bit == 0 {
-                server_abilities = server_abilities.and(ability);
+                server_abilities = server_abilities.union(ability);
             }
         }
         let data = |bit: u8, byte: u8| (bound & bit != 0).then(|| vec![byte; 12]);
@@ -145,7 +145,7 @@ impl ExchangeFacts {
         match parse_mechanism_name(self.mechanism).filter(|_| self.has_verifier) {
             Some((hash, _)) => Verifier::make(hash, &self.secret(), &[3; 16], ITERATIONS)
                 .expect("a verifier of ASCII")
-                .print(Spelling::Rfc5803),
+                .print(VerifierFormat::Rfc5803),
             None => self.secret(),
         }
     }
@@ -189,9 +189,9 @@ pub fn configure(session: &mut Session, facts: &ExchangeFacts) {
     match side {
         Side::Client => {
             config.abilities =
-                Abilities::AUTHCID.and(Abilities::AUTHZID).and(Abilities::PASSWORD).and(Abilities::TOKEN);
+                Abilities::AUTHCID.union(Abilities::AUTHZID).union(Abilities::PASSWORD).union(Abilities::TOKEN);
             if facts.declares_other && facts.acts_as().is_some() {
-                config.abilities = config.abilities.and(Abilities::ACTS_AS_OTHER);
+                config.abilities = config.abilities.union(Abilities::ACTS_AS_OTHER);
             }
             config.peer_offers_binding = facts.peer_offers_binding;
         }

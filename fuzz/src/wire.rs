@@ -7,7 +7,7 @@ use authen_sasl_rust::error::printable;
 use authen_sasl_rust::mechanism::fuzzing as digest_md5;
 use authen_sasl_rust::negotiate;
 use authen_sasl_rust::secret::Secret;
-use authen_sasl_rust::store::verifier::{Spelling, Verifier};
+use authen_sasl_rust::store::verifier::{Verifier, VerifierFormat};
 use authen_sasl_rust::wire::digest::{self, Directives, Printer};
 use authen_sasl_rust::wire::gs2::Header;
 use authen_sasl_rust::wire::names::words;
@@ -184,7 +184,7 @@ fn prepared(bytes: &[u8]) {
 fn verifier(bytes: &[u8]) {
     let Ok(Some(verifier)) = Verifier::read(&Secret::new(bytes)) else { return };
     assert_eq!(verifier.keys.expose().len(), 2 * verifier.hash.size());
-    for spelling in [Spelling::Rfc5803, Spelling::Dovecot] {
+    for spelling in [VerifierFormat::Rfc5803, VerifierFormat::Dovecot] {
         let text = verifier.print(spelling);
         let again = Verifier::read(&Secret::new(text.as_bytes())).expect("what was printed").expect("a verifier");
         assert_eq!(again.print(spelling), text);

@@ -71,7 +71,7 @@ impl Connector {
         let mut random = OsRandom;
         let mut world = World { random: &mut random, keys: Some(&self.keys), salt_key: b"", lookups: &self.lookups };
         let mut client = Client::new(&self.mechanism, authen_sasl_rust::mechanism::registry());
-        client.session.config.abilities = Abilities::AUTHCID.and(Abilities::PASSWORD);
+        client.session.config.abilities = Abilities::AUTHCID.union(Abilities::PASSWORD);
         client.session.config.service = "beanstalkd".into();
         client.begin();
         let mut buffer = [0; 1024];

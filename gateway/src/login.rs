@@ -85,7 +85,7 @@ impl<'g> Login<'g> {
         let config = &mut server.session.config;
         config.service = settings.service.as_str().into();
         config.host = settings.host.as_str().into();
-        config.abilities = Abilities::CREDENTIALS.and(Abilities::CHECK_TOKEN).and(Abilities::CANONICALIZE);
+        config.abilities = Abilities::CREDENTIALS.union(Abilities::CHECK_TOKEN).union(Abilities::CANONICALIZE);
         config.iterations = ITERATIONS;
         config.external_ssf = security.strength;
         if !settings.plaintext {

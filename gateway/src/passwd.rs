@@ -5,7 +5,7 @@ use std::path::Path;
 
 use authen_sasl_accounts::users::{stored_name, Expected, NewPassword, UsersFile};
 use authen_sasl_rust::secret::Secret;
-use authen_sasl_rust::store::verifier::{make_text, Spelling};
+use authen_sasl_rust::store::verifier::{make_text, VerifierFormat};
 use zeroize::Zeroizing;
 
 use crate::accounts::ITERATIONS;
@@ -20,7 +20,7 @@ pub fn run(wanted: &Passwd) -> Result<(), String> {
         None => {
             let (mechanism, iterations) =
                 (wanted.mechanism.as_deref().unwrap_or("SCRAM-SHA-256"), wanted.iterations.unwrap_or(ITERATIONS));
-            let verifier = make_text(mechanism, &password, None, iterations, Spelling::Rfc5803);
+            let verifier = make_text(mechanism, &password, None, iterations, VerifierFormat::Rfc5803);
             println!("{name}:{}", verifier.map_err(|error| error.to_string())?);
             Ok(())
         }

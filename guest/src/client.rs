@@ -35,7 +35,7 @@ unsafe fn exchange(offer: &Offer, params: &ClientParams) -> Result<Exchange<Prom
     let mut exchange = unsafe { Exchange::new(Side::Client, offer, &params.common(), Prompts::default()) }?;
     // A question without an answer fails when it is asked; libsasl2 has already checked the required prompts.
     exchange.session.config.abilities =
-        Abilities::AUTHCID.and(Abilities::AUTHZID).and(Abilities::PASSWORD).and(Abilities::TOKEN);
+        Abilities::AUTHCID.union(Abilities::AUTHZID).union(Abilities::PASSWORD).union(Abilities::TOKEN);
     if offer.plus.is_some() && params.cbindingdisp != disposition::NONE {
         // SAFETY: the caller's promise.
         unsafe { exchange.bind(params.cbinding, params.cbindingdisp) }?;

@@ -52,8 +52,10 @@ unsafe fn exchange(offer: &Offer, params: &ServerParams, host: Host) -> Result<E
     // SAFETY: the caller's promise.
     let mut exchange = unsafe { Exchange::new(Side::Server, offer, &params.common(), state) }?;
     let config = &mut exchange.session.config;
-    config.abilities =
-        Abilities::CREDENTIALS.and(Abilities::CHECK_PASSWORD).and(Abilities::CHECK_TOKEN).and(Abilities::AUTHORIZE);
+    config.abilities = Abilities::CREDENTIALS
+        .union(Abilities::CHECK_PASSWORD)
+        .union(Abilities::CHECK_TOKEN)
+        .union(Abilities::AUTHORIZE);
     // SAFETY: likewise.
     let realm = unsafe { text(params.user_realm) };
     if !realm.is_empty() {

@@ -3,9 +3,9 @@
 use std::ffi::{c_char, c_int, c_uint, c_void, CStr};
 use std::slice;
 
-use authen_sasl_rust::config::LEAST_ITERATIONS;
+use authen_sasl_rust::config::MIN_ITERATIONS;
 use authen_sasl_rust::error::{Code, Error};
-use authen_sasl_rust::store::verifier::{self, Spelling};
+use authen_sasl_rust::store::verifier::{self, VerifierFormat};
 use saslplug::{code, set, shielded, ServerParams};
 
 use crate::host::Host;
@@ -58,6 +58,6 @@ fn verifier(offer: &Offer, host: Host, password: &[u8]) -> Result<String, Error>
     let password = std::str::from_utf8(password)
         .map_err(|_| Error::outside(Code::BadParam, "the password is not valid UTF-8, which SCRAM requires"))?;
     let configured = host.option(c"scram_iteration_counter").and_then(|count| count.trim().parse().ok());
-    let iterations = configured.unwrap_or(LEAST_ITERATIONS).max(LEAST_ITERATIONS);
-    verifier::make_text(offer.mechanism.name, password, None, iterations, Spelling::Rfc5803)
+    let iterations = configured.unwrap_or(MIN_ITERATIONS).max(MIN_ITERATIONS);
+    verifier::make_text(offer.mechanism.name, password, None, iterations, VerifierFormat::Rfc5803)
 }

@@ -6,7 +6,7 @@ use crate::vocabulary::{Abilities, SecurityFlags};
 use crate::wire::names::{offers_binding, words};
 
 use super::binding::{self, BindingPolicy, ChannelBinding};
-use super::limits::{DEFAULT_MAX_BUF, LEAST_ITERATIONS, MOST_ITERATIONS};
+use super::limits::{DEFAULT_MAX_BUF, MAX_ITERATIONS, MIN_ITERATIONS};
 
 /// Options and properties of a connection. The fields that few connections set are boxed, since
 /// one of these lives as long as each connection.
@@ -87,9 +87,9 @@ impl Default for Config {
             external_ssf: 0,
             external_ssf_given: false,
             max_buf: DEFAULT_MAX_BUF,
-            min_iterations: LEAST_ITERATIONS,
-            max_iterations: MOST_ITERATIONS,
-            iterations: LEAST_ITERATIONS,
+            min_iterations: MIN_ITERATIONS,
+            max_iterations: MAX_ITERATIONS,
+            iterations: MIN_ITERATIONS,
             binding_policy: BindingPolicy::Allow,
             no_integrity: false,
             no_confidentiality: false,

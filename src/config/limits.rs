@@ -11,8 +11,8 @@ pub const FRAME_LIMIT: u32 = 0xFF_FFFF;
 pub const DEFAULT_MAX_BUF: u32 = 65536;
 /// SCRAM's iterations: the fewest that a client accepts (RFC 7677 §4) and a server names, unless the caller
 /// says otherwise; a server cannot name fewer.
-pub const LEAST_ITERATIONS: u32 = 4096;
+pub const MIN_ITERATIONS: u32 = 4096;
 /// The most that a client accepts unless the caller says otherwise: a second of work.
-pub const MOST_ITERATIONS: u32 = 2_000_000;
+pub const MAX_ITERATIONS: u32 = 2_000_000;
 /// The most that a server can be told to name: nobody waits for more.
 pub const ITERATIONS_LIMIT: u32 = 100_000_000;

@@ -11,7 +11,7 @@ mod tests;
 pub use binding::{BindingPolicy, ChannelBinding};
 pub use connection::Config;
 pub use limits::{
-    BINDINGS_LIMIT, DEFAULT_MAX_BUF, FRAME_LIMIT, ITERATIONS_LIMIT, LEAST_ITERATIONS, MOST_ITERATIONS, VALUE_LIMIT,
+    BINDINGS_LIMIT, DEFAULT_MAX_BUF, FRAME_LIMIT, ITERATIONS_LIMIT, MAX_ITERATIONS, MIN_ITERATIONS, VALUE_LIMIT,
 };
 pub use names::{nearest, Closeness};
 pub use table::OPTIONS;

@@ -9,7 +9,7 @@ use crate::wire::names::words;
 
 use super::binding::BindingPolicy;
 use super::connection::Config;
-use super::limits::{DEFAULT_MAX_BUF, FRAME_LIMIT, ITERATIONS_LIMIT, LEAST_ITERATIONS, MOST_ITERATIONS, VALUE_LIMIT};
+use super::limits::{DEFAULT_MAX_BUF, FRAME_LIMIT, ITERATIONS_LIMIT, MAX_ITERATIONS, MIN_ITERATIONS, VALUE_LIMIT};
 use super::names::{nearest, Closeness};
 
 struct Row {
@@ -111,9 +111,9 @@ static ROWS: &[Row] = &[
     Row {
         names: &["iterations"],
         value: Number {
-            range: LEAST_ITERATIONS..=ITERATIONS_LIMIT,
+            range: MIN_ITERATIONS..=ITERATIONS_LIMIT,
             get: |config| config.iterations,
-            set: |config, value| config.iterations = value.unwrap_or(LEAST_ITERATIONS),
+            set: |config, value| config.iterations = value.unwrap_or(MIN_ITERATIONS),
         },
     },
     Row {
@@ -125,7 +125,7 @@ static ROWS: &[Row] = &[
         value: Number {
             range: 1..=u32::MAX,
             get: |config| config.max_iterations,
-            set: |config, value| config.max_iterations = value.unwrap_or(MOST_ITERATIONS),
+            set: |config, value| config.max_iterations = value.unwrap_or(MAX_ITERATIONS),
         },
     },
     Row {
@@ -145,7 +145,7 @@ static ROWS: &[Row] = &[
         value: Number {
             range: 1..=u32::MAX,
             get: |config| config.min_iterations,
-            set: |config, value| config.min_iterations = value.unwrap_or(LEAST_ITERATIONS),
+            set: |config, value| config.min_iterations = value.unwrap_or(MIN_ITERATIONS),
         },
     },
     Row {
@@ -315,7 +315,7 @@ fn security_flags(text: &str) -> Option<SecurityFlags> {
     let mut flags = SecurityFlags::NONE;
     for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty()) {
         let (_, flag) = SecurityFlags::NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(word))?;
-        flags = flags.and(*flag);
+        flags = flags.union(*flag);
     }
     Some(flags)
 }

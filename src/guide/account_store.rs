@@ -20,7 +20,7 @@
 //! use authen_sasl_rust::crypto::hash::Hash;
 //! use authen_sasl_rust::error::{Application, Error};
 //! use authen_sasl_rust::secret::Secret;
-//! use authen_sasl_rust::store::verifier::{make_text, Spelling};
+//! use authen_sasl_rust::store::verifier::{make_text, VerifierFormat};
 //! use authen_sasl_rust::{mechanism, session::Session, world::LocalWorld};
 //!
 //! /// Users with a verifier of SCRAM-SHA-256 each, and no passwords.
@@ -49,7 +49,7 @@
 //!     }
 //! }
 //!
-//! let verifier = make_text("SCRAM-SHA-256", "pencil", None, 4096, Spelling::Rfc5803)?;
+//! let verifier = make_text("SCRAM-SHA-256", "pencil", None, 4096, VerifierFormat::Rfc5803)?;
 //! let accounts = Arc::new(Verifiers(BTreeMap::from([("fred".to_owned(), Secret::from(verifier))])));
 //!
 //! let mut server = Session::new(Side::Server, mechanism::registry());

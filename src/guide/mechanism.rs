@@ -22,9 +22,9 @@
 //!     description: Description {
 //!         first: Side::Server,
 //!         rank: 25,
-//!         security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NOANONYMOUS),
+//!         security: SecurityFlags::NOPLAINTEXT.union(SecurityFlags::NOANONYMOUS),
 //!         credential: CredentialKind::Password,
-//!         client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
+//!         client_needs: Abilities::AUTHCID.union(Abilities::PASSWORD),
 //!         ..Description::new("X-HMAC-SHA-256")
 //!     },
 //!     client: || Box::new(AwaitChallenge),

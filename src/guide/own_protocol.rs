@@ -84,7 +84,7 @@
 //! });
 //!
 //! let mut client = Session::new(Side::Client, mechanism::registry());
-//! client.config.abilities = Abilities::AUTHCID.and(Abilities::PASSWORD);
+//! client.config.abilities = Abilities::AUTHCID.union(Abilities::PASSWORD);
 //! client.pick("SCRAM-SHA-256").expect("a mechanism");
 //! run(&mut client, &mut here, |_| {
 //!     let mut values = Values::default();

@@ -21,9 +21,9 @@ pub static MECHANISM: Stateless = Stateless {
     description: Description {
         first: Side::Server,
         rank: 20,
-        security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NOANONYMOUS),
+        security: SecurityFlags::NOPLAINTEXT.union(SecurityFlags::NOANONYMOUS),
         credential: CredentialKind::Password,
-        client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
+        client_needs: Abilities::AUTHCID.union(Abilities::PASSWORD),
         ..Description::new("CRAM-MD5")
     },
     client: || Box::new(AwaitChallenge),
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_key_is_the_operators_to_know() {
+    fn a_verifier_is_the_operators_to_know() {
         let mut server = server(Some("SCRAM-SHA-1$4096:c2FsdA==$a:b"));
         assert_eq!(server.step(RESPONSE), Outcome::Failed);
         assert!(matches!(server.error(), Error::Refused(Refused::Unusable(_))));

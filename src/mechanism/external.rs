@@ -9,7 +9,7 @@ use crate::error::{Application, Error, Malformed, Refused};
 pub static MECHANISM: Stateless = Stateless {
     description: Description {
         rank: 20,
-        security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NODICTIONARY).and(SecurityFlags::NOANONYMOUS),
+        security: SecurityFlags::NOPLAINTEXT.union(SecurityFlags::NODICTIONARY).union(SecurityFlags::NOANONYMOUS),
         credential: CredentialKind::Outside,
         carries_authzid: true,
         ..Description::new("EXTERNAL")

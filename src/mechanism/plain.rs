@@ -13,7 +13,7 @@ pub static MECHANISM: Stateless = Stateless {
         rank: 10,
         security: SecurityFlags::NOANONYMOUS,
         credential: CredentialKind::Comparable,
-        client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
+        client_needs: Abilities::AUTHCID.union(Abilities::PASSWORD),
         carries_authzid: true,
         ..Description::new("PLAIN")
     },

@@ -16,7 +16,7 @@ pub static MECHANISM: Stateless = Stateless {
         rank: 12,
         security: bearer::SECURITY,
         credential: CredentialKind::Token,
-        client_needs: Abilities::AUTHCID.and(Abilities::TOKEN),
+        client_needs: Abilities::AUTHCID.union(Abilities::TOKEN),
         ..Description::new("XOAUTH2")
     },
     client: || Box::new(AwaitBegin),

@@ -111,7 +111,7 @@ mod tests {
     impl Accounts for Known {
         fn abilities(&self) -> Abilities {
             let own = if self.daemon { Abilities::CHECK_PASSWORD } else { Abilities::CREDENTIALS };
-            own.and(Abilities::CANONICALIZE)
+            own.union(Abilities::CANONICALIZE)
         }
 
         fn answer(&self, question: &Question, _: &Config) -> Result<Answer, Error> {
@@ -157,7 +157,7 @@ mod tests {
                 if user == "fred" { user } else { MOCK_NAME }
             );
             let lookups = LookupMemory::new();
-            lookups.saw(true);
+            lookups.record_kind(true);
             let spent = iterations_of(|| {
                 let verdict = check(&*accounts, user, &Secret::new(password.as_bytes()), &config, &lookups);
                 match user {

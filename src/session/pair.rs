@@ -23,7 +23,7 @@ pub struct Peer {
 impl Peer {
     pub fn client(mechanism: &str, authcid: &str, password: &str) -> Self {
         let mut peer = Peer::new(Side::Client, mechanism);
-        peer.session.config.abilities = Abilities::AUTHCID.and(Abilities::PASSWORD);
+        peer.session.config.abilities = Abilities::AUTHCID.union(Abilities::PASSWORD);
         peer.values = vec![(Property::Authcid, authcid.into()), (Property::Password, password.into())];
         peer
     }

@@ -67,9 +67,9 @@ pub fn check_password(
     };
     let verifier = if known { verifier } else { verifier.map(|mock| Verifier { iterations, ..mock }) };
     known &= fault.is_none();
-    let derives = lookups.expects_stored_keys();
+    let derives = lookups.expects_verifiers();
     if known {
-        lookups.saw(verifier.is_some());
+        lookups.record_kind(verifier.is_some());
     }
     let theirs = prepared(password);
     let key_input = theirs.as_ref().unwrap_or(password).expose();
@@ -129,7 +129,7 @@ pub fn password_or_mock(stored: Option<Secret>, lookups: &dyn Lookups) -> (Secre
         return (Secret::new(MOCK_PASSWORD), false);
     }
     if known {
-        lookups.saw(false);
+        lookups.record_kind(false);
     }
     (stored, known)
 }
@@ -150,14 +150,14 @@ pub(super) mod tests {
     fn a_password_is_checked_against_either_kind() {
         let lookups = LookupMemory::new();
         assert_eq!(check(Some(RFC_7677), "pencil", &lookups), Ok(true));
-        assert!(lookups.expects_stored_keys() && !lookups.expects_passwords());
+        assert!(lookups.expects_verifiers() && !lookups.expects_passwords());
         assert_eq!(check(Some(RFC_7677), "pen\u{ad}cil", &lookups), Ok(true));
         for wrong in ["Pencil", "", RFC_7677, "\u{7}"] {
             assert_eq!(check(Some(RFC_7677), wrong, &lookups), Ok(false), "{wrong}");
         }
         assert_eq!(check(None, "pencil", &lookups), Ok(false));
         assert_eq!(check(Some("pencil"), "pencil", &lookups), Ok(true));
-        assert!(lookups.expects_stored_keys() && lookups.expects_passwords());
+        assert!(lookups.expects_verifiers() && lookups.expects_passwords());
         assert_eq!(check(Some("pencil"), "pencils", &lookups), Ok(false));
         assert_eq!(check(Some("pencil"), "pen\u{ad}cil", &lookups), Ok(true));
         assert_eq!(check(Some(""), "", &lookups), Ok(false));
@@ -177,13 +177,13 @@ pub(super) mod tests {
             let secrets = [None, Some(RFC_7677), Some("pencil")];
             for (secret, expected) in secrets.into_iter().zip(costs) {
                 let lookups = LookupMemory::new();
-                seen.iter().for_each(|stored_key| lookups.saw(*stored_key));
+                seen.iter().for_each(|verifier| lookups.record_kind(*verifier));
                 let cost = iterations_of(|| assert_eq!(check(secret, "wrong", &lookups), Ok(false)));
                 assert_eq!(cost, expected, "{secret:?} {seen:?}");
             }
             // A malformed key costs what an unknown user costs.
             let lookups = LookupMemory::new();
-            seen.iter().for_each(|stored_key| lookups.saw(*stored_key));
+            seen.iter().for_each(|verifier| lookups.record_kind(*verifier));
             let cost = iterations_of(|| assert!(check(Some("SCRAM-SHA-1$"), "wrong", &lookups).is_err()));
             assert_eq!(cost, costs[0]);
         }
@@ -192,7 +192,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_stored_key_is_never_a_password() {
+    fn a_verifier_is_never_a_password() {
         for key in [
             "SCRAM-SHA-256$4096:c2FsdA==$a:b",
             "SCRAM-SHA-1$",
@@ -214,9 +214,9 @@ pub(super) mod tests {
 
     #[test]
     fn a_mock_credential_is_no_way_in() {
-        for stored_keys in [false, true] {
+        for verifiers in [false, true] {
             let lookups = LookupMemory::new();
-            lookups.saw(stored_keys);
+            lookups.record_kind(verifiers);
             assert_eq!(check(None, "nobody's one", &lookups), Ok(false));
         }
     }

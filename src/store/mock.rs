@@ -19,7 +19,7 @@ pub const MOCK_PASSWORD: &[u8] = b"nobody's one";
 /// The credential of a user that does not exist, which is read as a known one's is: a verifier where all users seen had
 /// one, else a password.
 pub fn mock_credential(hash: Option<Hash>, lookups: &dyn Lookups) -> &'static [u8] {
-    let keys_alone = lookups.expects_stored_keys() && !lookups.expects_passwords();
+    let keys_alone = lookups.expects_verifiers() && !lookups.expects_passwords();
     hash.filter(|_| keys_alone).map_or(MOCK_PASSWORD, |hash| mock_text(hash).as_bytes())
 }
 

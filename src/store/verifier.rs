@@ -37,7 +37,7 @@ pub struct Verifier {
 
 /// How a verifier is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Spelling {
+pub enum VerifierFormat {
     /// `SCRAM-SHA-256$4096:salt$StoredKey:ServerKey`
     #[default]
     Rfc5803,
@@ -45,12 +45,12 @@ pub enum Spelling {
     Dovecot,
 }
 
-impl Spelling {
-    /// The spelling of that name: `rfc5803` (also `postgresql`, and from older programs `openldap`) or `dovecot` (also `gsasl`).
+impl VerifierFormat {
+    /// The format of that name: `rfc5803` (also `postgresql`, and from older programs `openldap`) or `dovecot` (also `gsasl`).
     pub fn find(name: &str) -> Option<Self> {
         match name {
-            "rfc5803" | "postgresql" | "openldap" => Some(Spelling::Rfc5803),
-            "dovecot" | "gsasl" => Some(Spelling::Dovecot),
+            "rfc5803" | "postgresql" | "openldap" => Some(VerifierFormat::Rfc5803),
+            "dovecot" | "gsasl" => Some(VerifierFormat::Dovecot),
             _ => None,
         }
     }
@@ -66,13 +66,13 @@ impl Verifier {
     }
 
     pub(super) fn parse(stored: &[u8]) -> Result<Option<Self>, Error> {
-        let Some((spelling, scheme, fields)) = beginning(stored) else { return Ok(None) };
+        let Some((format, scheme, fields)) = beginning(stored) else { return Ok(None) };
         let hash = Hash::find(base_name(scheme)).ok_or_else(|| wrong("a verifier with an unknown hash"))?;
-        let parts = std::str::from_utf8(fields).ok().and_then(|fields| match spelling {
-            Spelling::Rfc5803 => rfc5803(fields),
-            Spelling::Dovecot => dovecot(fields),
+        let parts = std::str::from_utf8(fields).ok().and_then(|fields| match format {
+            VerifierFormat::Rfc5803 => rfc5803(fields),
+            VerifierFormat::Dovecot => dovecot(fields),
         });
-        let [iterations, salt, stored_key, server_key] = parts.ok_or_else(|| wrong(malformed(spelling)))?;
+        let [iterations, salt, stored_key, server_key] = parts.ok_or_else(|| wrong(malformed(format)))?;
         let iterations = number(iterations)
             .ok_or_else(|| wrong("a verifier whose iteration count is not a number from 1 to 2147483647"))?;
         let salt = base64(salt).filter(|salt| salt.len() <= SALT_LIMIT);
@@ -113,13 +113,13 @@ impl Verifier {
     }
 
     /// Writes it as text.
-    pub fn print(&self, spelling: Spelling) -> String {
+    pub fn print(&self, format: VerifierFormat) -> String {
         let (stored, server) = self.keys.expose().split_at(self.hash.size().min(self.keys.expose().len()));
         let (name, iterations, salt) = (self.hash.name(), self.iterations, STANDARD.encode(&self.salt));
         let (stored, server) = (Zeroizing::new(STANDARD.encode(stored)), Zeroizing::new(STANDARD.encode(server)));
-        match spelling {
-            Spelling::Rfc5803 => format!("SCRAM-{name}${iterations}:{salt}${}:{}", *stored, *server),
-            Spelling::Dovecot => format!("{{SCRAM-{name}}}{iterations},{salt},{},{}", *stored, *server),
+        match format {
+            VerifierFormat::Rfc5803 => format!("SCRAM-{name}${iterations}:{salt}${}:{}", *stored, *server),
+            VerifierFormat::Dovecot => format!("{{SCRAM-{name}}}{iterations},{salt},{},{}", *stored, *server),
         }
     }
 }
@@ -134,8 +134,8 @@ fn base_name(name: &str) -> &str {
     }
 }
 
-/// If `stored` begins like a verifier: its spelling, its hash's name and what follows.
-pub(super) fn beginning(stored: &[u8]) -> Option<(Spelling, &str, &[u8])> {
+/// If `stored` begins like a verifier: its format, its hash's name and what follows.
+pub(super) fn beginning(stored: &[u8]) -> Option<(VerifierFormat, &str, &[u8])> {
     let stored = stored.trim_ascii_start();
     let after = |prefix: &str| {
         let (start, rest) = stored.split_at_checked(prefix.len())?;
@@ -144,14 +144,14 @@ pub(super) fn beginning(stored: &[u8]) -> Option<(Spelling, &str, &[u8])> {
     if let Some(rest) = after("{SCRAM-") {
         let end = rest.iter().position(|&b| b == b'}').unwrap_or(rest.len());
         let name = std::str::from_utf8(&rest[..end]).unwrap_or_default();
-        return Some((Spelling::Dovecot, name, rest.get(end + 1..).unwrap_or_default()));
+        return Some((VerifierFormat::Dovecot, name, rest.get(end + 1..).unwrap_or_default()));
     }
     let rest = after("SCRAM-").unwrap_or(stored);
     let end = rest.iter().position(|&b| b == b'$')?;
     let (name, fields) = (std::str::from_utf8(&rest[..end]).ok()?.trim_end(), &rest[end + 1..]);
     let known = rest.len() < stored.len() && Hash::find(base_name(name)).is_some();
     // A password may well begin with SCRAM- and hold a dollar sign. It does not have the whole shape of a key.
-    (known || has_shape(fields)).then_some((Spelling::Rfc5803, if known { name } else { "" }, fields))
+    (known || has_shape(fields)).then_some((VerifierFormat::Rfc5803, if known { name } else { "" }, fields))
 }
 
 /// Are these the fields of a verifier, whatever the name of its hash?
@@ -182,10 +182,14 @@ fn dovecot(fields: &str) -> Option<[&str; 4]> {
     fits.then_some(four)
 }
 
-fn malformed(spelling: Spelling) -> &'static str {
-    match spelling {
-        Spelling::Rfc5803 => "a malformed verifier; SCRAM-<hash>$iterations:salt$StoredKey:ServerKey was expected",
-        Spelling::Dovecot => "a malformed verifier; {SCRAM-<hash>}iterations,salt,StoredKey,ServerKey was expected",
+fn malformed(format: VerifierFormat) -> &'static str {
+    match format {
+        VerifierFormat::Rfc5803 => {
+            "a malformed verifier; SCRAM-<hash>$iterations:salt$StoredKey:ServerKey was expected"
+        }
+        VerifierFormat::Dovecot => {
+            "a malformed verifier; {SCRAM-<hash>}iterations,salt,StoredKey,ServerKey was expected"
+        }
     }
 }
 
@@ -203,7 +207,7 @@ pub fn make_text(
     password: &str,
     salt: Option<&[u8]>,
     iterations: u32,
-    spelling: Spelling,
+    format: VerifierFormat,
 ) -> Result<String, Error> {
     let (hash, _) = parse_mechanism_name(&mechanism.to_ascii_uppercase())
         .ok_or(Application::Option { name: "mechanism", range: "the name of a SCRAM mechanism" })?;
@@ -211,7 +215,7 @@ pub fn make_text(
     if salt.is_none() {
         OsRandom.fill(&mut random)?;
     }
-    Ok(Verifier::make(hash, password, salt.unwrap_or(&random), iterations)?.print(spelling))
+    Ok(Verifier::make(hash, password, salt.unwrap_or(&random), iterations)?.print(format))
 }
 
 #[cfg(test)]
@@ -245,8 +249,8 @@ pub(super) mod tests {
             format!("{dovecot},c4a49510323ab4f952cac1fa99441939e78ea74d6be81ddf7096e87513dc615d"),
         ] {
             let verifier = read(&text).unwrap().expect("it is no password");
-            assert_eq!(verifier.print(Spelling::Rfc5803), RFC_7677);
-            assert_eq!(verifier.print(Spelling::Dovecot), dovecot);
+            assert_eq!(verifier.print(VerifierFormat::Rfc5803), RFC_7677);
+            assert_eq!(verifier.print(VerifierFormat::Dovecot), dovecot);
             assert!(verifier.is_of(b"pencil") && !verifier.is_of(b"pencils"));
         }
     }
@@ -255,34 +259,34 @@ pub(super) mod tests {
     fn texts_are_made_for_each_mechanism() {
         for hash in Hash::ALL {
             let name = format!("SCRAM-{}", hash.name());
-            for spelling in [Spelling::Rfc5803, Spelling::Dovecot] {
-                let text = make_text(&name, "pencil", None, 4096, spelling).unwrap();
+            for format in [VerifierFormat::Rfc5803, VerifierFormat::Dovecot] {
+                let text = make_text(&name, "pencil", None, 4096, format).unwrap();
                 let read = read(&text).unwrap().unwrap();
                 assert_eq!(read.hash, hash);
-                assert_eq!((read.print(spelling), read.salt.len()), (text, 16));
+                assert_eq!((read.print(format), read.salt.len()), (text, 16));
                 assert!(read.is_of(b"pencil"));
             }
         }
         let salt = base64("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
-        let make = |name: &str| make_text(name, "pencil", Some(&salt), 4096, Spelling::Rfc5803);
+        let make = |name: &str| make_text(name, "pencil", Some(&salt), 4096, VerifierFormat::Rfc5803);
         assert_eq!(make("SCRAM-SHA-256").unwrap(), RFC_7677);
         assert_eq!(make("scram-sha-256-plus").unwrap(), RFC_7677);
         for wrong in ["PLAIN", "SCRAM-", "SCRAM-MD5", "SHA-256"] {
             assert!(make(wrong).is_err(), "{wrong}");
         }
-        assert!(make_text("SCRAM-SHA-1", "pencil", Some(b""), 4096, Spelling::Rfc5803).is_err());
-        assert!(make_text("SCRAM-SHA-1", "pencil", None, 0, Spelling::Rfc5803).is_err());
-        assert!(make_text("SCRAM-SHA-1", "pencil", None, 1 << 31, Spelling::Rfc5803).is_err());
+        assert!(make_text("SCRAM-SHA-1", "pencil", Some(b""), 4096, VerifierFormat::Rfc5803).is_err());
+        assert!(make_text("SCRAM-SHA-1", "pencil", None, 0, VerifierFormat::Rfc5803).is_err());
+        assert!(make_text("SCRAM-SHA-1", "pencil", None, 1 << 31, VerifierFormat::Rfc5803).is_err());
         for password in ["", "\u{ad}", "\u{7}", "a\u{221}"] {
-            assert!(make_text("SCRAM-SHA-1", password, None, 4096, Spelling::Rfc5803).is_err());
+            assert!(make_text("SCRAM-SHA-1", password, None, 4096, VerifierFormat::Rfc5803).is_err());
         }
-        assert_eq!(Spelling::find("postgresql"), Some(Spelling::Rfc5803));
-        assert_eq!(Spelling::find("dovecot"), Some(Spelling::Dovecot));
-        assert_eq!(Spelling::find("md5"), None);
+        assert_eq!(VerifierFormat::find("postgresql"), Some(VerifierFormat::Rfc5803));
+        assert_eq!(VerifierFormat::find("dovecot"), Some(VerifierFormat::Dovecot));
+        assert_eq!(VerifierFormat::find("md5"), None);
     }
 
     #[test]
-    fn malformed_stored_keys_are_never_passwords() {
+    fn malformed_verifiers_are_never_passwords() {
         let lookups = LookupMemory::new();
         let mut wrong: Vec<String> = (14..RFC_7677.len()).map(|length| RFC_7677[..length].to_owned()).collect();
         wrong.extend([
@@ -334,7 +338,7 @@ pub(super) mod tests {
         }
 
         fn dovecot(name: &str) -> String {
-            let text = read(RFC_7677).unwrap().unwrap().print(Spelling::Dovecot);
+            let text = read(RFC_7677).unwrap().unwrap().print(VerifierFormat::Dovecot);
             text.replacen("SCRAM-SHA-256", name, 1)
         }
     }

@@ -53,7 +53,7 @@ impl Description {
     /// What a server's application must be able to answer: one of these; empty for nothing.
     pub fn server_needs(&self) -> Abilities {
         match self.credential {
-            CredentialKind::Comparable => Abilities::CHECK_PASSWORD.and(Abilities::CREDENTIALS),
+            CredentialKind::Comparable => Abilities::CHECK_PASSWORD.union(Abilities::CREDENTIALS),
             CredentialKind::Password | CredentialKind::Scram(_) => Abilities::CREDENTIALS,
             CredentialKind::Token => Abilities::CHECK_TOKEN,
             CredentialKind::None | CredentialKind::Outside => Abilities::NONE,

@@ -33,7 +33,7 @@ impl Abilities {
     pub const CANONICALIZE: Self = Abilities(1 << 20);
 
     /// Both sets together.
-    pub const fn and(self, other: Self) -> Self {
+    pub const fn union(self, other: Self) -> Self {
         Abilities(self.0 | other.0)
     }
 
@@ -82,7 +82,7 @@ impl SecurityFlags {
     ];
 
     /// Both sets together.
-    pub const fn and(self, other: Self) -> Self {
+    pub const fn union(self, other: Self) -> Self {
         SecurityFlags(self.0 | other.0)
     }
 

@@ -68,9 +68,9 @@ pub struct KeyId<'a> {
 /// both kinds are expected: a process that serves one connection cannot know better.
 pub trait Lookups {
     /// A known user's credential was seen: was it a verifier?
-    fn saw(&self, stored_key: bool);
+    fn record_kind(&self, verifier: bool);
     /// True if users may have verifiers.
-    fn expects_stored_keys(&self) -> bool;
+    fn expects_verifiers(&self) -> bool;
     /// True if users may have plain passwords.
     fn expects_passwords(&self) -> bool;
 }

@@ -52,7 +52,7 @@ pub fn process_lookups() -> &'static LookupMemory {
 pub struct LookupMemory(AtomicU8);
 
 const PASSWORD: u8 = 1;
-const STORED_KEY: u8 = 2;
+const VERIFIER: u8 = 2;
 
 impl LookupMemory {
     /// Nothing seen yet.
@@ -68,16 +68,16 @@ impl LookupMemory {
 }
 
 impl Lookups for LookupMemory {
-    fn saw(&self, stored_key: bool) {
+    fn record_kind(&self, verifier: bool) {
         // Written once only: for a known user this must take no longer than the look at it for an unknown one.
-        let kind = if stored_key { STORED_KEY } else { PASSWORD };
+        let kind = if verifier { VERIFIER } else { PASSWORD };
         if self.0.load(Ordering::Relaxed) & kind == 0 {
             self.0.fetch_or(kind, Ordering::Relaxed);
         }
     }
 
-    fn expects_stored_keys(&self) -> bool {
-        self.expects(STORED_KEY)
+    fn expects_verifiers(&self) -> bool {
+        self.expects(VERIFIER)
     }
 
     fn expects_passwords(&self) -> bool {

@@ -13,7 +13,7 @@ use authen_sasl_rust::error::Error;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::store::keys::KeyMemory;
-use authen_sasl_rust::store::verifier::{make_text, Spelling};
+use authen_sasl_rust::store::verifier::{make_text, VerifierFormat};
 use authen_sasl_rust::world::LocalWorld;
 
 /// What the applications of both sides know, by the names of a vector's headers.
@@ -48,14 +48,14 @@ impl Facts {
             facts.0.remove("channel-binding");
         }
         let password = facts.text("password").expect("a password");
-        match make_text(mechanism, password, Some(b"abc"), 4096, Spelling::Rfc5803) {
-            Ok(key) => facts.with("stored-key", &key),
+        match make_text(mechanism, password, Some(b"abc"), 4096, VerifierFormat::Rfc5803) {
+            Ok(key) => facts.with("verifier", &key),
             Err(_) => facts,
         }
     }
 
     fn secret(&self) -> Option<Secret> {
-        self.bytes("stored-key").or(self.bytes("secret")).or(self.bytes("password")).map(Secret::new)
+        self.bytes("verifier").or(self.bytes("secret")).or(self.bytes("password")).map(Secret::new)
     }
 }
 
@@ -160,19 +160,19 @@ fn abilities(side: Side, facts: &Facts) -> Abilities {
         Side::Client => {
             for (_, header, ability) in VALUES {
                 if facts.bytes(header).is_some() {
-                    abilities = abilities.and(ability);
+                    abilities = abilities.union(ability);
                 }
             }
         }
         Side::Server => {
-            let know = Abilities::CREDENTIALS.and(Abilities::CHECK_TOKEN);
-            abilities = abilities.and(know);
+            let know = Abilities::CREDENTIALS.union(Abilities::CHECK_TOKEN);
+            abilities = abilities.union(know);
             // What is told apart from the client's password is for getsecret alone.
-            if facts.bytes("secret").or(facts.bytes("stored-key")).is_none() {
-                abilities = abilities.and(Abilities::CHECK_PASSWORD);
+            if facts.bytes("secret").or(facts.bytes("verifier")).is_none() {
+                abilities = abilities.union(Abilities::CHECK_PASSWORD);
             }
             if facts.bytes("authorize").is_some() {
-                abilities = abilities.and(Abilities::AUTHORIZE);
+                abilities = abilities.union(Abilities::AUTHORIZE);
             }
         }
     }

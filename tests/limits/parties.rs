@@ -26,7 +26,7 @@ pub fn told(session: &Session) -> String {
 pub fn server(mechanism: &str, messages: &[&[u8]], ready: fn(&mut Session)) -> Result<(), String> {
     let mut world = LocalWorld::with_random(Box::new(Seeded(1)));
     let mut session = Session::new(Side::Server, authen_sasl_rust::mechanism::registry());
-    session.config.abilities = Abilities::CREDENTIALS.and(Abilities::CHECK_TOKEN).and(Abilities::AUTHORIZE);
+    session.config.abilities = Abilities::CREDENTIALS.union(Abilities::CHECK_TOKEN).union(Abilities::AUTHORIZE);
     session.config.host = "localhost".into();
     ready(&mut session);
     session.pick(mechanism).expect("a mechanism");

@@ -10,7 +10,7 @@ use authen_sasl_rust::mechanism;
 use authen_sasl_rust::negotiate::NAMES_LIMIT;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::Session;
-use authen_sasl_rust::store::verifier::{Spelling, Verifier};
+use authen_sasl_rust::store::verifier::{Verifier, VerifierFormat};
 use authen_sasl_rust::wire::json;
 use authen_sasl_rust::wire::saslprep::PREPARED_LIMIT;
 use authen_sasl_rust::wire::scram::{NONCE_LIMIT, SALT_LIMIT};
@@ -414,7 +414,7 @@ pub const ROWS: &[Row] = &[
         says: "1 to 1023 bytes",
         limit: SALT_LIMIT / 3,
         input: |n| {
-            let key = Verifier::make(Hash::Sha256, "pencil", b"abc", 4096).unwrap().print(Spelling::Rfc5803);
+            let key = Verifier::make(Hash::Sha256, "pencil", b"abc", 4096).unwrap().print(VerifierFormat::Rfc5803);
             key.replace("YWJj", &"YWJj".repeat(n)).into_bytes()
         },
         take: |key| Verifier::read(&Secret::new(key)).map(|_| ()).map_err(|error| error.to_string()),

@@ -10,7 +10,7 @@ use File::Temp      ();
 use Peer::Compiler  ();
 use Peer::Cyrus     ();
 use Peer::Guest     ();
-use Peer::StoredKey ();
+use Peer::Verifier ();
 use Test::More;
 
 my $pair = Peer::Compiler->build('cyrus-pair', 'sasl2', 'pthread');
@@ -53,7 +53,7 @@ saslpasswd2('verifier', '', '-d');
 is_deeply kept('verifier'), [], 'who is deleted has nothing';
 
 # A verifier in place of the password, as other programs store it.
-saslpasswd2('other', Peer::StoredKey->of('SCRAM-SHA-256', 'sesame'), '-c');
+saslpasswd2('other', Peer::Verifier->of('SCRAM-SHA-256', 'sesame'), '-c');
 is in("$folder/other", 'SCRAM-SHA-256'), 'right', 'a verifier of another maker';
 is in("$folder/other", 'CRAM-MD5'), '', 'is not a password';
 

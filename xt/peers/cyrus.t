@@ -9,7 +9,7 @@ use Test::More;
 
 use Peer::Cells     qw(try_cells);
 use Peer::Cyrus     ();
-use Peer::StoredKey ();
+use Peer::Verifier ();
 
 my @mechanisms = (
   qw(ANONYMOUS EXTERNAL PLAIN LOGIN CRAM-MD5 DIGEST-MD5),
@@ -32,7 +32,7 @@ try_cells(
   client => [grep {/SCRAM/} @mechanisms],
   server => [],
   unlike => {map { ("client $_: SASLprep" => $prepares_nothing) } @mechanisms},
-  secret => sub { $computed{join ' ', @_} ||= Peer::StoredKey->of(@_) },
+  secret => sub { $computed{join ' ', @_} ||= Peer::Verifier->of(@_) },
 );
 
 done_testing;

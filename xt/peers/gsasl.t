@@ -53,7 +53,7 @@ try_cells(
   peer   => 'Peer::Gsasl',
   client => [qw(SCRAM-SHA-1 SCRAM-SHA-256)],
   server => [],
-  secret => sub { $made{join ' ', @_} ||= Peer::GsaslProgram->stored_key(@_) },
+  secret => sub { $made{join ' ', @_} ||= Peer::GsaslProgram->verifier(@_) },
 );
 
 done_testing;

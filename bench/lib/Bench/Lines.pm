@@ -26,7 +26,7 @@ sub all {
     my ($hash) = @$_;
     push @l, speed("SCRAM-$hash client, second connection", 100, mech => "SCRAM-$hash", side => 'client', again => 1);
   }
-  push @l, speed('SCRAM-SHA-256 server, stored keys', 3, mech => 'SCRAM-SHA-256', side => 'server');
+  push @l, speed('SCRAM-SHA-256 server, verifiers', 3, mech => 'SCRAM-SHA-256', side => 'server');
   # The same plugin in our host and in libsasl2.
   push @l, { kind => 'hosted', name => "SCRAM-SHA-256 by a plugin, $_", mech => 'SCRAM-SHA-256', side => $_, most => 1.2 }
     for qw(client server);

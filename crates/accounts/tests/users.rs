@@ -61,7 +61,7 @@ fn login(users: &Arc<UsersFile>, mechanism: &str, name: &str, password: &str) ->
         Session::new(Side::Client, authen_sasl_rust::mechanism::registry()),
         Session::new(Side::Server, authen_sasl_rust::mechanism::registry()),
     );
-    client.config.abilities = Abilities::AUTHCID.and(Abilities::PASSWORD);
+    client.config.abilities = Abilities::AUTHCID.union(Abilities::PASSWORD);
     client.negotiate(mechanism).expect("a client");
     server.accounts = Some(users.clone());
     server.negotiate(mechanism).expect("a server");

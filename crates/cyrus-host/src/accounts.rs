@@ -183,14 +183,14 @@ impl Accounts for CyrusAccounts {
     fn abilities(&self) -> Abilities {
         let mut abilities = Abilities::NONE;
         if !self.auxprops.is_empty() {
-            abilities = abilities.and(Abilities::CREDENTIALS);
+            abilities = abilities.union(Abilities::CREDENTIALS);
         }
         // Without a daemon, the session compares with the credentials itself.
         if self.methods.iter().any(|method| matches!(method, Method::Saslauthd(_))) {
-            abilities = abilities.and(Abilities::CHECK_PASSWORD);
+            abilities = abilities.union(Abilities::CHECK_PASSWORD);
         }
         if self.canon.is_some() {
-            abilities = abilities.and(Abilities::CANONICALIZE);
+            abilities = abilities.union(Abilities::CANONICALIZE);
         }
         abilities
     }

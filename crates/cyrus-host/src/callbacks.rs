@@ -191,7 +191,7 @@ pub struct ServerHooks(pub Arc<Shared>);
 impl Hooks for ServerHooks {
     fn check_password(&self, user: &[u8], password: &[u8]) -> c_int {
         let shared = &*self.0;
-        if !shared.answered().intersects(Abilities::CHECK_PASSWORD.and(Abilities::CREDENTIALS)) {
+        if !shared.answered().intersects(Abilities::CHECK_PASSWORD.union(Abilities::CREDENTIALS)) {
             return code::NOMECH;
         }
         let Some(name) = names::trimmed(user).filter(|_| !password.is_empty()) else { return code::BADAUTH };

@@ -36,7 +36,7 @@ impl Mechanism for Hosted {
     }
 
     fn unavailable_reason(&'static self, side: Side, setup: Setup<'_>) -> Option<String> {
-        let secrets = Abilities::PASSWORD.and(Abilities::CHALLENGE);
+        let secrets = Abilities::PASSWORD.union(Abilities::CHALLENGE);
         match side {
             Side::Client if self.either && !setup.config.abilities.intersects(secrets) => {
                 Some("there is no callback pass or challenge".into())
@@ -180,8 +180,8 @@ fn client_needs(prompts: *const c_ulong) -> Abilities {
         // SAFETY: the list ends with LIST_END (saslplug.h).
         match unsafe { prompts.add(index).read() } {
             callback::LIST_END => break,
-            callback::AUTHNAME => needs = needs.and(Abilities::AUTHCID),
-            callback::PASS => needs = needs.and(Abilities::PASSWORD),
+            callback::AUTHNAME => needs = needs.union(Abilities::AUTHCID),
+            callback::PASS => needs = needs.union(Abilities::PASSWORD),
             _ => {}
         }
     }

@@ -45,7 +45,7 @@ fn it_holds_for_mechanisms_without_password() {
         [("SCRAM-SHA-256", &["SCRAM-SHA-256"][..]), ("anonymous OAUTHBEARER", &["OAUTHBEARER", "ANONYMOUS"])]
     {
         let mut server = listing(&folder, list);
-        server.config.abilities = Abilities::CHECK_TOKEN.and(Abilities::CHECK_PASSWORD);
+        server.config.abilities = Abilities::CHECK_TOKEN.union(Abilities::CHECK_PASSWORD);
         server.config.set("external_id", Some("fred")).unwrap();
         assert_eq!(offered(all, &server), expected, "{list}");
         for mechanism in ["ANONYMOUS", "EXTERNAL", "OAUTHBEARER", "PLAIN"] {

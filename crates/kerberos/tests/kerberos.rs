@@ -16,7 +16,7 @@ const WITHOUT_BINDING: [&str; 3] = ["GSSAPI", "GSS-SPNEGO", "GS2-KRB5"];
 
 fn session(side: Side, mechanism: &str, binding: Option<u8>) -> Session {
     let mut session = Session::new(side, authen_sasl_kerberos::registry());
-    session.config.abilities = Abilities(!Abilities::CANONICALIZE.and(Abilities::ACTS_AS_OTHER).0);
+    session.config.abilities = Abilities(!Abilities::CANONICALIZE.union(Abilities::ACTS_AS_OTHER).0);
     session.config.service = "ldap".into();
     session.config.host = "localhost".into();
     if let Some(byte) = binding {

@@ -6,13 +6,13 @@ use authen_sasl_rust::contract::Side;
 use authen_sasl_rust::error::{Application, Error};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::keys::KeyMemory;
-use authen_sasl_rust::store::verifier::{self, Spelling};
+use authen_sasl_rust::store::verifier::{self, VerifierFormat};
 
 use super::handle::Handle;
 use super::shielded::{shielded, DEFECT};
 use super::slice::Slice;
 
-/// Makes a verifier. `mechanism` and `spelling` as in [`verifier::make_text`] and [`Spelling::find`]. Gives 1 and the text, or 0
+/// Makes a verifier. `mechanism` and `spelling` as in [`verifier::make_text`] and [`VerifierFormat::find`]. Gives 1 and the text, or 0
 /// and the reason, lent through `out`.
 ///
 /// # Safety
@@ -32,7 +32,7 @@ pub unsafe extern "C" fn asr_make_verifier(
         unsafe { (mechanism.text(), password.text(), salt.bytes(), spelling.text()) };
     let password = Secret::from(password.unwrap_or_default());
     let made = shielded(Err(Error::System(DEFECT)), || {
-        let spelling = Spelling::find(&spelling.unwrap_or_default())
+        let spelling = VerifierFormat::find(&spelling.unwrap_or_default())
             .ok_or(Application::Option { name: "spelling", range: "rfc5803, postgresql, dovecot or gsasl" })?;
         let (mechanism, password) =
             (mechanism.as_deref().unwrap_or_default(), password.expose_str().unwrap_or_default());

@@ -196,7 +196,7 @@ pub mod security {
     /// Our flags for a plugin's.
     pub fn ours(flags: c_uint) -> SecurityFlags {
         let set = FLAGS.iter().filter(|(theirs, _)| flags & theirs != 0);
-        set.fold(SecurityFlags::NONE, |all, (_, ours)| all.and(*ours))
+        set.fold(SecurityFlags::NONE, |all, (_, ours)| all.union(*ours))
     }
 
     /// A plugin's flags for ours.

@@ -84,7 +84,7 @@ sub plugins {
 }
 
 # Converts the verifier that getsecret returned as a hash to the text that the core reads; undef if it is not a verifier.
-sub _stored_key {
+sub _verifier_text {
   my ($hash) = @_;
   for my $field (qw(mechanism iterations salt stored_key server_key)) {
     return undef unless defined $hash->{$field} && !ref $hash->{$field};

@@ -40,7 +40,7 @@ const TOKEN: &str = "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==";
 fn client(mechanism: &str, values: &[(Property, &str)]) -> (Session, Outcome) {
     let mut world = LocalWorld::default();
     let mut session = Session::new(Side::Client, crate::mechanism::registry());
-    session.config.abilities = Abilities::AUTHCID.and(Abilities::TOKEN);
+    session.config.abilities = Abilities::AUTHCID.union(Abilities::TOKEN);
     session.pick(mechanism).unwrap();
     assert_eq!(session.start(None, &mut world.lend()), Outcome::Ask);
     let mut given = Values::default();

@@ -10,7 +10,7 @@ use crate::wire::digest;
 
 use super::messages::{parse_response_auth, Challenge, Response, RESPONSE_LIMIT};
 use super::protection::Protection;
-use super::response::{Exchange, Proof, SessionKey, Spelling};
+use super::response::{Exchange, NameEncoding, Proof, SessionKey};
 
 pub struct AwaitChallenge;
 
@@ -102,9 +102,9 @@ impl State for AwaitRealm {
             cnonce: cx.world.random.nonce()?.into_bytes(),
             qop: protection.qop,
         };
-        let spelling = if cx.config.digest_md5_utf8() { Spelling::InUtf8 } else { Spelling::Standard };
-        let may_differ = exchange.spellings_differ(password.expose(), spelling);
-        let session_key = exchange.session_key(password.expose(), spelling);
+        let encoding = if cx.config.digest_md5_utf8() { NameEncoding::InUtf8 } else { NameEncoding::Standard };
+        let may_differ = exchange.encodings_differ(password.expose(), encoding);
+        let session_key = exchange.session_key(password.expose(), encoding);
         let proof = exchange.proof(Proof::Server, &session_key);
         let response = exchange.proof(Proof::Client, &session_key);
         let Exchange { authcid, authzid, nonce, cnonce, digest_uri, .. } = exchange;

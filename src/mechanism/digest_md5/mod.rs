@@ -33,9 +33,9 @@ pub static MECHANISM: Stateless = Stateless {
         first: Side::Server,
         rank: 30,
         max_ssf: 128,
-        security: SecurityFlags::NOPLAINTEXT.and(SecurityFlags::NOANONYMOUS).and(SecurityFlags::MUTUAL_AUTH),
+        security: SecurityFlags::NOPLAINTEXT.union(SecurityFlags::NOANONYMOUS).union(SecurityFlags::MUTUAL_AUTH),
         credential: CredentialKind::Password,
-        client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
+        client_needs: Abilities::AUTHCID.union(Abilities::PASSWORD),
         carries_authzid: true,
         ..Description::new("DIGEST-MD5")
     },

@@ -10,7 +10,7 @@ use super::quality::{Cipher, Qop};
 use super::response::SessionKey;
 
 /// A `maxbuf` is bigger than 16 (RFC 2831 §2.1.1): what protection adds, and one byte.
-const LEAST_MAX_BUF: u32 = 17;
+const MIN_MAX_BUF: u32 = 17;
 
 /// What a server offers, or this side is ready for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Offer {
                 1 => config.no_integrity,
                 _ => config.no_integrity || config.no_confidentiality,
             };
-            (least..=most).contains(&ssf) && !switched_off && (ssf == 0 || config.max_buf >= LEAST_MAX_BUF)
+            (least..=most).contains(&ssf) && !switched_off && (ssf == 0 || config.max_buf >= MIN_MAX_BUF)
         };
         let usable = |cipher: &Cipher| allowed(cipher.ssf()) && layer::max_plaintext(Some(*cipher), config.max_buf) > 0;
         let ciphers = Cipher::ALL.into_iter().filter(usable).fold(0, |set, cipher| set | cipher as u8);
@@ -190,5 +190,5 @@ pub fn max_buf(value: &[u8]) -> Result<u32, Malformed> {
         return Err(wrong);
     }
     let number = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-    number.filter(|n| (LEAST_MAX_BUF..=FRAME_LIMIT).contains(n)).ok_or(wrong)
+    number.filter(|n| (MIN_MAX_BUF..=FRAME_LIMIT).contains(n)).ok_or(wrong)
 }

@@ -37,7 +37,7 @@ pub struct Exchange {
 
 /// How the name and the password are hashed. They differ beyond ASCII only.
 #[derive(Debug, Clone, Copy)]
-pub enum Spelling {
+pub enum NameEncoding {
     /// What fits ISO 8859-1 as that, even where the message carries UTF-8 (RFC 2831 §2.1.2.1).
     Standard,
     /// The password so, the name in UTF-8: libgsasl.
@@ -48,11 +48,11 @@ pub enum Spelling {
 
 impl Exchange {
     /// `A1 = { H( { username ":" realm ":" passwd } ) ":" nonce ":" cnonce [ ":" authzid ] }`
-    pub fn session_key(&self, password: &[u8], spelling: Spelling) -> SessionKey {
-        let (name_in_utf8, password_in_utf8) = match spelling {
-            Spelling::Standard => (false, false),
-            Spelling::NameInUtf8 => (true, false),
-            Spelling::InUtf8 => (true, true),
+    pub fn session_key(&self, password: &[u8], encoding: NameEncoding) -> SessionKey {
+        let (name_in_utf8, password_in_utf8) = match encoding {
+            NameEncoding::Standard => (false, false),
+            NameEncoding::NameInUtf8 => (true, false),
+            NameEncoding::InUtf8 => (true, true),
         };
         let mut secret = Md5::new();
         update_name(&mut secret, self.authcid.as_bytes(), name_in_utf8);
@@ -75,10 +75,10 @@ impl Exchange {
         Zeroizing::new(a1.finalize().into())
     }
 
-    /// True if another spelling than this one would give another key.
-    pub fn spellings_differ(&self, password: &[u8], spelling: Spelling) -> bool {
+    /// True if another encoding than this one would give another key.
+    pub fn encodings_differ(&self, password: &[u8], encoding: NameEncoding) -> bool {
         let latin = |name: &[u8]| !name.is_ascii() && std::str::from_utf8(name).is_ok_and(fits_latin1);
-        matches!(spelling, Spelling::Standard) && (latin(self.authcid.as_bytes()) || latin(password))
+        matches!(encoding, NameEncoding::Standard) && (latin(self.authcid.as_bytes()) || latin(password))
     }
 
     /// `HEX( KD( HEX(H(A1)), { nonce ":" nc ":" cnonce ":" qop ":" HEX(H(A2)) } ) )`

@@ -10,7 +10,7 @@ use crate::wire::digest;
 use super::messages::{print_response_auth, Challenge, Response, CHALLENGE_LIMIT};
 use super::protection::{Offer, Protection};
 use super::quality::Qop;
-use super::response::{Exchange, Proof, SessionKey, Spelling};
+use super::response::{Exchange, NameEncoding, Proof, SessionKey};
 
 const MESSAGE: &str = "digest-response";
 
@@ -152,11 +152,11 @@ impl State for AwaitCredential {
     }
 }
 
-/// The key, if the client has proved to know the password, in whichever spelling it hashes. Who is unknown proves nothing,
+/// The key, if the client has proved to know the password, in whichever encoding it hashes. Who is unknown proves nothing,
 /// and as slowly as who is known and wrong.
 fn proved(exchange: &Exchange, password: &[u8], response: &[u8; 32], known: bool) -> Option<SessionKey> {
-    [Spelling::Standard, Spelling::NameInUtf8, Spelling::InUtf8].into_iter().find_map(|spelling| {
-        let key = exchange.session_key(password, spelling);
+    [NameEncoding::Standard, NameEncoding::NameInUtf8, NameEncoding::InUtf8].into_iter().find_map(|encoding| {
+        let key = exchange.session_key(password, encoding);
         (ct_eq(&exchange.proof(Proof::Client, &key), response) & known).then_some(key)
     })
 }

@@ -52,12 +52,12 @@ const fn scram(name: &'static str, hash: Hash, binds: bool, rank: u8) -> Statele
         description: Description {
             rank,
             security: SecurityFlags::NOPLAINTEXT
-                .and(SecurityFlags::NOACTIVE)
-                .and(SecurityFlags::NOANONYMOUS)
-                .and(SecurityFlags::MUTUAL_AUTH),
+                .union(SecurityFlags::NOACTIVE)
+                .union(SecurityFlags::NOANONYMOUS)
+                .union(SecurityFlags::MUTUAL_AUTH),
             binds,
             credential: CredentialKind::Scram(hash),
-            client_needs: Abilities::AUTHCID.and(Abilities::PASSWORD),
+            client_needs: Abilities::AUTHCID.union(Abilities::PASSWORD),
             carries_authzid: true,
             derives_keys: true,
             ..Description::new(name)

@@ -99,7 +99,7 @@ impl State for AwaitCredential {
         let stored = stored.unwrap_or_else(|| Secret::new(mock_credential(Some(hash), cx.world.lookups)));
         let verifier = Verifier::read(&stored)?;
         if known {
-            cx.world.lookups.saw(verifier.is_some());
+            cx.world.lookups.record_kind(verifier.is_some());
         }
         let name = saslprep::query(&first.name).unwrap_or(Cow::Borrowed(&first.name));
         // Derived for those too who have a stored one: else time would tell who has.

@@ -15,7 +15,7 @@ use POSIX    ();
 our @EXPORT_OK = qw(exchange);
 
 use constant TIME_LIMIT => 20;    # time limit of an exchange, in seconds
-use constant MOST_TURNS => 12;    # no mechanism here needs more than six
+use constant MAX_TURNS => 12;    # no mechanism here needs more than six
 
 # Options: initial_response (false: the protocol has none, the server is started without one), success_data (false: the protocol
 # has none, the last message is sent as a challenge with an empty response), on_path (a sub that may modify the server's
@@ -38,7 +38,7 @@ sub _carry {
   $end{server} = $server->start($option{initial_response} ? $held : undef);
   undef $held if $option{initial_response};
 
-  for (1 .. MOST_TURNS) {
+  for (1 .. MAX_TURNS) {
     my $sent = $end{server}{message};
     $sent = $on_path->($sent) if defined $sent;
     _note(\%end, S => $sent);

@@ -101,7 +101,7 @@ sub _empty_is_a_message {
 }
 
 # "{SCRAM-SHA-256}4096,salt,StoredKey,ServerKey", as Dovecot writes it, too.
-sub stored_key {
+sub verifier {
   my ($class, $mechanism, $password) = @_;
   local $ENV{LC_ALL} = 'C.UTF-8';
   open my $from, '-|', 'gsasl', '--mkpasswd', "--mechanism=$mechanism", '--iteration-count=4096',

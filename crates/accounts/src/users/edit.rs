@@ -7,7 +7,7 @@ use base64::Engine;
 
 use super::table::{Entry, Line, Users, SALT_KEY};
 use authen_sasl_rust::secret::Secret;
-use authen_sasl_rust::store::verifier::{Spelling, Verifier};
+use authen_sasl_rust::store::verifier::{Verifier, VerifierFormat};
 
 impl Users {
     /// Puts verifiers in place of all that a user has, or adds the user at the end. Who is disabled stays so.
@@ -19,7 +19,7 @@ impl Users {
         let first = self.of_name.get(name).and_then(|of_user| of_user.first().copied());
         let behind = self.lines.split_off(first.unwrap_or(self.lines.len()));
         self.lines.extend(keys.iter().map(|verifier| {
-            let key = Secret::from(verifier.print(Spelling::Rfc5803));
+            let key = Secret::from(verifier.print(VerifierFormat::Rfc5803));
             Line::Entry(Entry::of(name.to_owned(), disabled, verifier, key))
         }));
         self.lines.extend(behind.into_iter().filter(|line| !line.is_of(name)));

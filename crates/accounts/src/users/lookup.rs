@@ -5,7 +5,7 @@ use super::usual::Shape;
 use authen_sasl_rust::contract::{CredentialKind, Description};
 use authen_sasl_rust::crypto::hash::Hash;
 use authen_sasl_rust::secret::Secret;
-use authen_sasl_rust::store::verifier::{Spelling, Verifier};
+use authen_sasl_rust::store::verifier::{Verifier, VerifierFormat};
 use authen_sasl_rust::wire::saslprep;
 
 impl Users {
@@ -57,7 +57,7 @@ impl Users {
         let salt = derive(b"salt", Hash::Sha512);
         let keys = [&*derive(b"StoredKey", hash), &*derive(b"ServerKey", hash)].concat();
         let verifier = Verifier { hash, iterations, salt: salt[..salt_len.min(salt.len())].into(), keys: keys.into() };
-        verifier.print(Spelling::Rfc5803).into()
+        verifier.print(VerifierFormat::Rfc5803).into()
     }
 
     /// What made-up keys are derived from: the file's own key for that, or else its first verifier.

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub use table::{stored_name, User, Users, NAME_LIMIT};
 
 use authen_sasl_rust::accounts::Accounts;
-use authen_sasl_rust::config::{Config, ITERATIONS_LIMIT, LEAST_ITERATIONS};
+use authen_sasl_rust::config::{Config, ITERATIONS_LIMIT, MIN_ITERATIONS};
 use authen_sasl_rust::contract::{Abilities, Answer, CredentialKind, Description, Question, Random};
 use authen_sasl_rust::crypto::hash::Hash;
 use authen_sasl_rust::crypto::scram::parse_mechanism_name;
@@ -176,10 +176,10 @@ impl UsersFile {
 impl NewPassword<'_> {
     fn keys(&self, known: &[(Hash, u32)]) -> Result<Vec<Verifier>, Error> {
         // A file that was made elsewhere may have counts that are no longer taken for new keys.
-        let kept = || known.iter().map(|key| key.1).max().map(|most| most.clamp(LEAST_ITERATIONS, ITERATIONS_LIMIT));
-        let iterations = self.iterations.or_else(kept).unwrap_or(LEAST_ITERATIONS);
-        if !(LEAST_ITERATIONS..=ITERATIONS_LIMIT).contains(&iterations) {
-            let (least, most) = (LEAST_ITERATIONS, ITERATIONS_LIMIT);
+        let kept = || known.iter().map(|key| key.1).max().map(|most| most.clamp(MIN_ITERATIONS, ITERATIONS_LIMIT));
+        let iterations = self.iterations.or_else(kept).unwrap_or(MIN_ITERATIONS);
+        if !(MIN_ITERATIONS..=ITERATIONS_LIMIT).contains(&iterations) {
+            let (least, most) = (MIN_ITERATIONS, ITERATIONS_LIMIT);
             return Err(Application::Number { name: "iterations", least, most }.into());
         }
         let hashes = match self.mechanisms {
@@ -216,7 +216,7 @@ fn hashes(names: &str) -> Result<Vec<Hash>, Error> {
 
 impl Accounts for UsersFile {
     fn abilities(&self) -> Abilities {
-        Abilities::CREDENTIALS.and(Abilities::CANONICALIZE)
+        Abilities::CREDENTIALS.union(Abilities::CANONICALIZE)
     }
 
     fn answer(&self, question: &Question, config: &Config) -> Result<Answer, Error> {
@@ -267,7 +267,7 @@ mod tests {
             new.keys(&[(Hash::Sha1, known)]).map(|keys| keys[0].iterations)
         };
         assert_eq!(count(5000, None), Ok(5000));
-        assert_eq!(count(1000, None), Ok(LEAST_ITERATIONS));
+        assert_eq!(count(1000, None), Ok(MIN_ITERATIONS));
         assert_eq!(count(1000, Some(4097)), Ok(4097));
         assert!(count(5000, Some(1000)).is_err());
     }

@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn printing_inverts_parsing() {
         let dovecot = Verifier::read(&Secret::new(SHA_1.as_bytes())).unwrap().unwrap();
-        let dovecot = dovecot.print(authen_sasl_rust::store::verifier::Spelling::Dovecot);
+        let dovecot = dovecot.print(authen_sasl_rust::store::verifier::VerifierFormat::Dovecot);
         let text = format!("#salt-key:{}\n# people\n\nfred:{KEY}\nanna:!{dovecot}\nfred:{SHA_1}\n", "A".repeat(24));
         let users = parse(&text).unwrap();
         assert_eq!(users.print().expose_str(), Some(text.as_str()));

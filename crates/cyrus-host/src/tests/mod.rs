@@ -64,7 +64,7 @@ fn load(folder: &Folder, names: Option<&[&str]>) -> Plugins {
 fn session(plugins: &Plugins, side: Side) -> Session {
     let mut session = Session::new(side, Arc::new(plugins.registry(&mechanism::registry())));
     session.config.abilities = match side {
-        Side::Client => Abilities::AUTHCID.and(Abilities::PASSWORD),
+        Side::Client => Abilities::AUTHCID.union(Abilities::PASSWORD),
         Side::Server => Abilities::CHECK_PASSWORD,
     };
     session

@@ -84,7 +84,7 @@ pub fn server(accounts: &Arc<CyrusAccounts>) -> Session {
 pub fn login(mechanism: &str, server: &mut Session, authcid: &str, password: &str, authzid: Option<&str>) -> bool {
     let mut world = LocalWorld::default();
     let mut client = Session::new(Side::Client, authen_sasl_rust::mechanism::registry());
-    client.config.abilities = Abilities::AUTHCID.and(Abilities::PASSWORD).and(Abilities::AUTHZID);
+    client.config.abilities = Abilities::AUTHCID.union(Abilities::PASSWORD).union(Abilities::AUTHZID);
     client.config.service = "imap".into();
     client.config.host = "mail.example.org".into();
     client.negotiate(mechanism).expect("a client");

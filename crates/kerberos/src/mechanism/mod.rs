@@ -15,10 +15,10 @@ use authen_sasl_rust::contract::{Description, SecurityFlags, Side, Stateless};
 use dialect::Dialect;
 
 const SECURITY: SecurityFlags = SecurityFlags::NOPLAINTEXT
-    .and(SecurityFlags::NOACTIVE)
-    .and(SecurityFlags::NOANONYMOUS)
-    .and(SecurityFlags::MUTUAL_AUTH)
-    .and(SecurityFlags::PASS_CREDENTIALS);
+    .union(SecurityFlags::NOACTIVE)
+    .union(SecurityFlags::NOANONYMOUS)
+    .union(SecurityFlags::MUTUAL_AUTH)
+    .union(SecurityFlags::PASS_CREDENTIALS);
 
 const fn described(name: &'static str, rank: u8) -> Description {
     Description { rank, security: SECURITY, carries_authzid: true, ..Description::new(name) }
@@ -29,33 +29,33 @@ pub static GS2_KRB5_PLUS: Stateless = Stateless {
     description: Description { binds: true, ..described("GS2-KRB5-PLUS", 84) },
     client: gs2::client,
     server: gs2::server,
-    unavailable_reason: |side, setup| unavailable(Speaking::Kerberos, side, setup.config),
+    unavailable_reason: |side, setup| unavailable_reason(Speaking::Kerberos, side, setup.config),
 };
 /// GSSAPI (RFC 4752).
 pub static GSSAPI: Stateless = Stateless {
     description: Description { max_ssf: 256, ..described("GSSAPI", 83) },
     client: || client::begin(Dialect::Gssapi),
     server: || server::begin(Dialect::Gssapi),
-    unavailable_reason: |side, setup| unavailable(Speaking::Kerberos, side, setup.config),
+    unavailable_reason: |side, setup| unavailable_reason(Speaking::Kerberos, side, setup.config),
 };
 /// GSS-SPNEGO, as Active Directory speaks it.
 pub static GSS_SPNEGO: Stateless = Stateless {
     description: Description { max_ssf: 256, carries_authzid: false, ..described("GSS-SPNEGO", 82) },
     client: || client::begin(Dialect::Spnego),
     server: || server::begin(Dialect::Spnego),
-    unavailable_reason: |side, setup| unavailable(Speaking::Spnego, side, setup.config),
+    unavailable_reason: |side, setup| unavailable_reason(Speaking::Spnego, side, setup.config),
 };
 /// GS2-KRB5 (RFC 5801).
 pub static GS2_KRB5: Stateless = Stateless {
     description: described("GS2-KRB5", 81),
     client: gs2::client,
     server: gs2::server,
-    unavailable_reason: |side, setup| unavailable(Speaking::Kerberos, side, setup.config),
+    unavailable_reason: |side, setup| unavailable_reason(Speaking::Kerberos, side, setup.config),
 };
 
 /// What is missing on this machine or connection. A client without a ticket and a server without keys are found here, so that
 /// the next mechanism of the list is tried.
-fn unavailable(speaking: Speaking, side: Side, config: &Config) -> Option<String> {
+fn unavailable_reason(speaking: Speaking, side: Side, config: &Config) -> Option<String> {
     if !gssapi::is_present() {
         return Some(
             "there is no GSS-API library: neither libgssapi_krb5.so.2 of MIT Kerberos (Debian: libgssapi-krb5-2) nor libgssapi.so.3 of Heimdal"

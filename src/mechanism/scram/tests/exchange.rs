@@ -16,7 +16,7 @@ fn success(client: &mut Party, server: &mut Party) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn all_of_the_family_with_stored_keys_and_passwords() {
+fn all_of_the_family_with_verifiers_and_passwords() {
     for name in NAMES {
         for name in [name.to_owned(), format!("{name}-PLUS")] {
             assert!(name.len() <= 20);
@@ -101,11 +101,11 @@ fn what_cannot_be_prepared_is_refused_with_its_reason() {
 
 #[test]
 fn a_wrong_password_and_an_unknown_user_look_alike() {
-    for stored_keys in [false, true] {
+    for verifiers in [false, true] {
         let mut outcomes = Vec::new();
         for secret in [Some("wrong"), None, Some("")] {
             let (mut client, mut server) = (Party::client("SCRAM-SHA-256"), Party::server("SCRAM-SHA-256"));
-            server.seen.saw(stored_keys);
+            server.seen.record_kind(verifiers);
             server.secret = secret.map(|text| Secret::new(text.as_bytes()));
             let messages = exchange(&mut client, &mut server);
             assert_eq!(*server.error(), Refused::Credentials.into());
@@ -164,7 +164,7 @@ fn an_unusable_secret_shows_only_in_the_servers_own_error() {
         ("SCRAM-SHA-1$4096:c2FsdA==$AAAA:AAAA", "keys are not base64"),
         ("{SCRAM-SHA-256}", "malformed"),
         ("{SCRAM-SHA-999}4096,,,", "unknown hash"),
-        (&stored_key(Hash::Sha512), "another hash"),
+        (&verifier(Hash::Sha512), "another hash"),
         ("\u{7}", "SASLprep"),
         (&"x".repeat(65537), "longer than 65536 bytes"),
     ] {
@@ -188,7 +188,7 @@ fn keys_are_remembered_only_once_the_server_has_proved_them() {
         client.keys.find(&id)
     };
     let mut server = Party::server("SCRAM-SHA-256");
-    server.seen.saw(true);
+    server.seen.record_kind(true);
     assert!(find(&client).is_none());
     let mut first = Vec::new();
     assert_eq!(iterations_of(|| first = success(&mut client, &mut server)), 4096);
@@ -246,7 +246,7 @@ fn cve_2017_12610() {
     };
     let server = run(Abilities::CREDENTIALS);
     assert!(matches!(server.error(), Error::Refused(Refused::Authorization { .. })));
-    let server = run(Abilities::CREDENTIALS.and(Abilities::AUTHORIZE));
+    let server = run(Abilities::CREDENTIALS.union(Abilities::AUTHORIZE));
     assert_eq!(server.session.identity().authzid.as_deref(), Some("admin"));
 }
 
@@ -257,7 +257,7 @@ fn an_unknown_user_costs_as_much_as_a_wrong_password() {
     let costs = |secret: Option<&str>, seen: &[bool]| {
         let (mut client, mut server) = (Party::client("SCRAM-SHA-256"), Party::server("SCRAM-SHA-256"));
         server.session.config.set("iterations", Some("5000")).unwrap();
-        seen.iter().for_each(|stored_key| server.seen.saw(*stored_key));
+        seen.iter().for_each(|verifier| server.seen.record_kind(*verifier));
         server.secret = secret.map(|text| Secret::new(text.as_bytes()));
         client.start(None);
         let first = iterations_of(|| {
@@ -267,7 +267,7 @@ fn an_unknown_user_costs_as_much_as_a_wrong_password() {
         let last = iterations_of(|| assert_eq!(server.step(&client.said()), Outcome::FailedWithMessage));
         (first, last)
     };
-    let key = stored_key(Hash::Sha256).replace("$4096:", "$5000:");
+    let key = verifier(Hash::Sha256).replace("$4096:", "$5000:");
     for (secret, seen, cost) in [
         (Some("wrong"), &[false][..], 5000),
         (None, &[false], 5000),

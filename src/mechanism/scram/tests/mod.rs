@@ -51,8 +51,8 @@ impl Party {
     fn new(side: Side, mechanism: &str, nonce: &'static str, secret: Option<&str>) -> Self {
         let mut session = Session::new(side, crate::mechanism::registry());
         session.config.abilities = match side {
-            Side::Client => Abilities::AUTHCID.and(Abilities::PASSWORD),
-            Side::Server => Abilities::CREDENTIALS.and(Abilities::AUTHORIZE),
+            Side::Client => Abilities::AUTHCID.union(Abilities::PASSWORD),
+            Side::Server => Abilities::CREDENTIALS.union(Abilities::AUTHORIZE),
         };
         session.pick(mechanism).unwrap();
         Party {
@@ -77,7 +77,7 @@ impl Party {
 
     fn server(mechanism: &str) -> Self {
         let (hash, plus) = parse_mechanism_name(mechanism).unwrap();
-        let text = stored_key(hash);
+        let text = verifier(hash);
         let mut party = Party::new(Side::Server, mechanism, "%hvYDpWUa2RaTCAfuxFIlj", Some(&text));
         if plus {
             party.bind("tls-exporter", b"the channel");
@@ -140,7 +140,7 @@ impl Party {
 }
 
 /// The verifier of `pencil`, derived once for all tests.
-fn stored_key(hash: Hash) -> String {
+fn verifier(hash: Hash) -> String {
     static MADE: Mutex<Vec<(Hash, String)>> = Mutex::new(Vec::new());
     let mut made = MADE.lock().unwrap();
     if let Some((_, text)) = made.iter().find(|(of, _)| *of == hash) {

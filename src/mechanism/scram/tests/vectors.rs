@@ -47,7 +47,7 @@ fn run(vector: &Vector) {
     // The one escape of t/vectors/README.md that these files use.
     let password = &*vector.must("password").replace(r"\\", r"\");
     let mut client = Party::new(Side::Client, mechanism, vector.must("client-nonce"), Some(password));
-    let mut server = Party::new(Side::Server, mechanism, vector.must("server-nonce"), vector.get("stored-key"));
+    let mut server = Party::new(Side::Server, mechanism, vector.must("server-nonce"), vector.get("verifier"));
     client.authcid = vector.must("authcid").into();
     client.authzid = vector.get("authzid").map(Into::into);
     if let Some((kind, data)) = vector.get("channel-binding").and_then(|line| line.split_once(' ')) {
@@ -65,7 +65,7 @@ fn run(vector: &Vector) {
     assert_eq!(server.session.identity().authzid.as_deref(), vector.get("authzid"));
 
     // What was stored is what we would store.
-    let stored = Verifier::read(&Secret::new(vector.must("stored-key").as_bytes())).unwrap().unwrap();
+    let stored = Verifier::read(&Secret::new(vector.must("verifier").as_bytes())).unwrap().unwrap();
     let made = Verifier::make(stored.hash, password, &stored.salt, stored.iterations).unwrap();
-    assert_eq!(made.print(Default::default()), vector.must("stored-key"));
+    assert_eq!(made.print(Default::default()), vector.must("verifier"));
 }

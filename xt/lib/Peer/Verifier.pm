@@ -1,4 +1,4 @@
-package Peer::StoredKey;
+package Peer::Verifier;
 
 # A SCRAM verifier computed independently of our code, with Perl's own Digest::SHA, in the format of PostgreSQL and RFC 5803.
 # For passwords that SASLprep does not change.
