@@ -124,6 +124,23 @@ is(first_in('Makefile.PL', qr/^my \$CARGO_LEAST = '$least';$/m), $rust, "Makefil
 is(first_in('.github/workflows/test.yml', qr/rust: '$least'/), $rust, 'the workflow tries it') if -e '.github/workflows/test.yml';
 is(first_in('README.md', qr{\[Rust\]\(https://rustup\.rs\)\s+$least\s}), $rust, 'so does README.md');
 
+# The crates that two trees have in no common version: what is tested in one would not be what is built in the other.
+sub drifted {
+  my ($ours, $others) = @_;
+  my %ours;
+  $ours{ $_->{name} }{ $_->{version} } = 1 for @$ours;
+  my %common;
+  $common{ $_->{name} } |= exists $ours{ $_->{name} }{ $_->{version} } for grep { $ours{ $_->{name} } } @$others;
+  return grep { !$common{$_} } sort keys %common;
+}
+
+{
+  my ($one, $two, $other) = ({ name => 'a', version => '1' }, { name => 'a', version => '2' }, { name => 'b', version => '1' });
+  is_deeply([drifted([$one, $other], [$one, $two])], [], 'trees with a common version');
+  is_deeply([drifted([$one, $other], [$two])], ['a'], 'trees without');
+}
+
+my $core_packages;
 my ($host) = qx{rustc -vV} =~ /^host: (\S+)/m;
 for my $name ('.', grep { -e "$_/Cargo.toml" } qw(gateway fuzz guest)) {
   my $manifest = "$name/Cargo.toml";
@@ -134,6 +151,8 @@ for my $name ('.', grep { -e "$_/Cargo.toml" } qw(gateway fuzz guest)) {
   my $packages = decode_json($json)->{packages};
   cmp_ok(scalar @$packages, '>', 10, scalar(@$packages) . ' crates');
   is_deeply([faults($packages, $twice{$name} || {})], [], 'nothing is wrong with them');
+  $core_packages ||= $packages;
+  is_deeply([drifted($core_packages, $packages)], [], "none is in another version than the distribution's");
   is(first_in($manifest, qr/^rust-version = "$least"$/m), $rust, "$manifest has rust-version = $rust");
   is_deeply([too_new($packages, $rust)], [], 'which is enough for all of them');
   is(first_in($manifest, qr/^resolver = "(\d)"$/m), 3, 'cargo update keeps to it');
