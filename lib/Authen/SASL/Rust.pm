@@ -589,7 +589,13 @@ A client and a server may live in one process.
 L<Authen::SASL>, L<Authen::SASL::Rust::Cookbook>, L<Authen::SASL::Rust::Connection>, L<sasl-rust-passwd>; RFC 4422 (SASL), RFC 5802
 (SCRAM). The programs in F<eg/> run unchanged.
 
-=head1 LICENSE
+=head1 AUTHOR
+
+The Authen::SASL::Rust contributors.
+
+=head1 COPYRIGHT AND LICENSE
+
+Copyright 2026 the Authen::SASL::Rust contributors.
 
 This library is free software; you may redistribute it and modify it under the same terms as Perl itself.
 

@@ -5,6 +5,8 @@ use warnings;
 use Authen::SASL::Rust;
 use Carp ();
 
+our $VERSION = '0.1';
+
 our $SECONDS = 30;
 
 # The account store of the core belongs to one thread.

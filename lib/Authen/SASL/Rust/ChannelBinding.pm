@@ -6,6 +6,8 @@ use strict;
 use warnings;
 use Carp ();
 
+our $VERSION = '0.1';
+
 our @CARP_NOT = ('Authen::SASL::Rust::Connection');
 
 my %from_tls = (

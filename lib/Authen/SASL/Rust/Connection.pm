@@ -4,6 +4,8 @@ use strict;
 use warnings;
 use Carp ();
 
+our $VERSION = '0.1';
+
 # SASL_BADAUTH
 my $BADAUTH = -13;
 

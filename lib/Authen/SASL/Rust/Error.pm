@@ -4,6 +4,8 @@ use strict;
 use warnings;
 use overload '""' => sub { $_[0]{message} . "\n" }, bool => sub { 1 }, fallback => 1;
 
+our $VERSION = '0.1';
+
 # Called by the connection if die_on_failure is set.
 sub throw {
   my ($class, $conn, $response) = @_;

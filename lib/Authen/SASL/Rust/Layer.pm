@@ -9,6 +9,8 @@ use IO::Handle ();
 use Scalar::Util ();
 use Symbol ();
 
+our $VERSION = '0.1';
+
 # The value of $! after a read or write on a failed layer; not every system has EBADMSG.
 my $DAMAGED = eval { Errno::EBADMSG() } || Errno::EIO();
 # Approximate amount of plaintext that is encoded at a time: this limits the data that waits to be sent.
@@ -251,7 +253,8 @@ sub pending {
 
 sub unsent { return length $_[0]{out} }
 
-package Authen::SASL::Rust::Layer::Handle;
+package    # not for PAUSE's index: the class of the handles that over() returns
+  Authen::SASL::Rust::Layer::Handle;
 
 use strict;
 use warnings;

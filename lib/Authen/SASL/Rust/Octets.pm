@@ -6,6 +6,8 @@ package Authen::SASL::Rust::Octets;
 use strict;
 use warnings;
 
+our $VERSION = '0.1';
+
 # Removes the character layers and returns their names, for put_back. A tied handle (TLS) reads by itself.
 sub take {
   my ($handle) = @_;

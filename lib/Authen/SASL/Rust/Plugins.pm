@@ -4,6 +4,8 @@ use strict;
 use warnings;
 use Carp ();
 
+our $VERSION = '0.1';
+
 # Parses the value of "plugins => ..." into a hash; undef if no plugins are requested.
 sub _wish {
   my ($value) = @_;
