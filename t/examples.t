@@ -232,4 +232,12 @@ subtest "$_ compiles; it needs a server to run" => sub {
 }
   for qw(eg/ldap-bind eg/beanstalk-client eg/memcached-client);
 
+subtest 'the examples are installed' => sub {
+  plan skip_all => 'nothing was built here' unless -d 'blib';
+  for my $example (glob 'eg/*') {
+    (my $installed = $example) =~ s{\Aeg/}{blib/lib/Authen/SASL/Rust/eg/};
+    is(-e $installed && slurp($installed), slurp($example), $example);
+  }
+};
+
 done_testing;

@@ -11,17 +11,11 @@ use Digest::SHA qw(sha256_hex);
 use ExtUtils::Manifest qw(manicopy maniread);
 use File::Temp qw(tempdir);
 use JSON::PP qw(decode_json);
+use Slurp qw(slurp);
 use Test::CPAN::Changes;
 use Test::More;
 
-sub content {
-  my ($path) = @_;
-  open my $in, '<:raw', $path or die "$path: $!";
-  local $/;
-  return scalar <$in>;
-}
-
-my ($version) = content('lib/Authen/SASL/Rust.pm') =~ /^our \$VERSION = '(.+)';$/m;
+my ($version) = slurp('lib/Authen/SASL/Rust.pm') =~ /^our \$VERSION = '(.+)';$/m;
 my $name = "Authen-SASL-Rust-$version";
 
 # The tarball is made in a copy, because a Makefile that is older than a module would give META.json old versions.
@@ -60,7 +54,7 @@ sub named_in {
   my (@files) = @_;
   my %named;
   for my $file (@files) {
-    my $code = content($file) =~ s/^__(?:END|DATA)__\n.*//msr =~ s/^=[a-z].*?^=cut$//gmsr;
+    my $code = slurp($file) =~ s/^__(?:END|DATA)__\n.*//msr =~ s/^=[a-z].*?^=cut$//gmsr;
     $named{$1} = 1 while $code =~ /^\s*(?:use|require) ([A-Za-z]\w*(?:::\w+)*)\b(?! *=>)/gm;
   }
   return \%named;
@@ -110,7 +104,7 @@ subtest 'CPANTS' => sub {
 
 subtest 'the crates' => sub {
   my %locked;
-  for my $entry (split /^\[\[package\]\]\n/m, content('Cargo.lock')) {
+  for my $entry (split /^\[\[package\]\]\n/m, slurp('Cargo.lock')) {
     my %value = $entry =~ /^(\w+) = "(.*)"$/gm;
     $locked{"$value{name}-$value{version}"} = $value{checksum} if $value{checksum};
   }
@@ -118,24 +112,24 @@ subtest 'the crates' => sub {
   is_deeply([sort @crates], [sort keys %locked], scalar(@crates) . ' crates, those of Cargo.lock');
   my (@sums, @unlicensed, @wrong, @stubs);
   for my $crate (@crates) {
-    my $sums = decode_json(content("$top/vendor/$crate/.cargo-checksum.json"));
+    my $sums = decode_json(slurp("$top/vendor/$crate/.cargo-checksum.json"));
     push @sums, $crate if $sums->{package} ne $locked{$crate};
     push @wrong,
-      grep { sha256_hex(content("$top/vendor/$_")) ne $sums->{files}{s{.*?/}{}r} }
+      grep { sha256_hex(slurp("$top/vendor/$_")) ne $sums->{files}{s{.*?/}{}r} }
       map { "$crate/$_" } sort keys %{ $sums->{files} };
     if ($crate =~ /\A(?:windows|r-efi)/) { push @stubs, $crate }
     elsif (!grep { m{^(?:licen[cs]e|copying|unlicense)}i } keys %{ $sums->{files} }) {
       push @unlicensed, $crate;
     }
     my $is_stub = -e "$top/vendor/$crate/src/lib.rs"
-      && content("$top/vendor/$crate/src/lib.rs") =~ /^compile_error!\("this crate was left out/m;
+      && slurp("$top/vendor/$crate/src/lib.rs") =~ /^compile_error!\("this crate was left out/m;
     is(!!$is_stub, !!(grep { $_ eq $crate } @stubs), "$crate is " . ($is_stub ? 'left out' : 'there'));
   }
   is_deeply(\@sums, [], 'the checksums are those of Cargo.lock');
   is_deeply(\@wrong, [], 'each file has its checksum');
   is_deeply(\@unlicensed, [], 'each has the text of its license');
   cmp_ok(scalar @stubs, '>', 5, scalar(@stubs) . ' crates for Windows are left out');
-  my @listed = grep { m{\Avendor/} } map { (split)[0] } split /\n/, content("$top/MANIFEST");
+  my @listed = grep { m{\Avendor/} } map { (split)[0] } split /\n/, slurp("$top/MANIFEST");
   is(scalar(grep { /\.orig\z/ } @listed), @crates - @stubs,
     'MANIFEST lists their original manifests, which cargo checks');
   is_deeply([grep { /\.(?:dll|exe|lib|a|o|so)\z/ } @listed], [], 'and no compiled files');

@@ -81,6 +81,8 @@ sub rule {
   open my $in, '<', "$copy/Makefile" or return "no Makefile: $text";
   my $makefile = do { local $/; <$in> };
   my ($rule) = $makefile =~ /^\t\+(.* build --release .*)$/m;
+  my ($config) = $makefile =~ /^CARGO_CONFIG = (.*)$/m;
+  $rule =~ s/\$\(CARGO_CONFIG\)/$config/;
   my ($linked) = $makefile =~ /^OTHERLDFLAGS = (.*)$/m;
   return ($rule, $linked, $copy, $makefile =~ /^DEFINE = (.*)$/m);
 }

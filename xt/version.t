@@ -4,35 +4,29 @@ use strict;
 use warnings;
 use lib 't/lib';
 use Isolated;
+use Slurp qw(slurp);
 use Test::More;
 
-sub content {
-  my ($path) = @_;
-  open my $in, '<', $path or die "$path: $!";
-  local $/;
-  return scalar <$in>;
-}
-
-my ($version) = content('lib/Authen/SASL/Rust.pm') =~ /^our \$VERSION = '(\d+\.\d+)';$/m;
+my ($version) = slurp('lib/Authen/SASL/Rust.pm') =~ /^our \$VERSION = '(\d+\.\d+)';$/m;
 ok($version, "the version is $version") or BAIL_OUT('Rust.pm has no version');
 is(qx{dev/version}, "$version\n", 'dev/version prints it');
 
 for my $module (glob 'lib/Authen/SASL/Rust/*.pm') {
-  my @found = content($module) =~ /^our \$VERSION = '(.*)';$/gm;
+  my @found = slurp($module) =~ /^our \$VERSION = '(.*)';$/gm;
   is_deeply(\@found, [$version], $module);
 }
 for my $manifest (grep { -e } map { "${_}Cargo.toml" } '', 'gateway/', 'guest/', 'fuzz/', 'fuzz/perl/') {
-  my ($found) = content($manifest) =~ /^version = "(.*)"$/m;
+  my ($found) = slurp($manifest) =~ /^version = "(.*)"$/m;
   is($found, "$version.0", $manifest);
   # Our own crates are those without a source.
   my %locked;
-  for my $entry (split /\n\n/, content($manifest =~ s/toml\z/lock/r)) {
+  for my $entry (split /\n\n/, slurp($manifest =~ s/toml\z/lock/r)) {
     my %value = $entry =~ /^(\w+) = "(.*)"$/gm;
     $locked{ $value{name} } = $value{version} if $value{name} && !$value{source};
   }
   cmp_ok(scalar keys %locked, '>=', 2, 'its lock file names our own crates');
   is_deeply([grep { $locked{$_} ne "$version.0" } sort keys %locked], [], '... with this version');
 }
-like(content('Changes'), qr/^\Q$version\E /m, 'Changes has it');
+like(slurp('Changes'), qr/^\Q$version\E /m, 'Changes has it');
 
 done_testing;

@@ -584,10 +584,19 @@ A client and a server may live in one process.
 
 =back
 
+=head1 EXAMPLES
+
+The manual names programs in F<eg/>. They are installed in the directory F<Rust/eg> beside this module, and run unchanged; their first lines
+say how to call them. To start the mail server:
+
+    perl "$(dirname "$(perldoc -l Authen::SASL::Rust)")/Rust/eg/mail-server" --port 2525
+
+Before the installation, run C<perl -Mblib eg/mail-server --port 2525> in the directory where the module was built.
+
 =head1 SEE ALSO
 
 L<Authen::SASL>, L<Authen::SASL::Rust::Cookbook>, L<Authen::SASL::Rust::Connection>, L<sasl-rust-passwd>; RFC 4422 (SASL), RFC 5802
-(SCRAM). The programs in F<eg/> run unchanged.
+(SCRAM).
 
 =head1 AUTHOR
 
