@@ -1,6 +1,6 @@
-# Runs every example: the programs in the documentation, and those in eg/ that need no outside server.
+# Runs every example: the programs in the documentation, and those in eg/, that need no outside server.
 #
-# A program in POD follows "=for program"; in README.md it is in a perl code block. It must end with status 0 and without a
+# A program in POD follows "=for program" (PodPrograms); in README.md it is in a perl code block. It must end with status 0 and without a
 # warning, and print what its "# prints" comments say, in their order.
 
 use strict;
@@ -11,6 +11,7 @@ use Test::More;
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
 use Loopback ();
+use PodPrograms qw(programs_in unmarked_in);
 
 my $scratch = tempdir(CLEANUP => 1);
 my @perl = ($^X, map { "-I$_" } grep { !ref } @INC);
@@ -38,22 +39,6 @@ sub run {
   }
   waitpid $pid, 0;
   return ($?, slurp("$scratch/out"), slurp("$scratch/err"));
-}
-
-sub pod_programs {
-  my ($file) = @_;
-  my (@programs, $wanted, @stray);
-  my ($pod) = $file =~ /\.pod\z/ ? slurp($file) : slurp($file) =~ /\n__END__\n(.*)/s;
-  for my $paragraph (split /\n{2,}/, defined $pod ? $pod : '') {
-    if ($paragraph =~ /\A=for program\s*\z/) { push @programs, ''; $wanted = 1 }
-    elsif ($paragraph =~ /\A /) {
-      if ($wanted) { $programs[-1] .= "$paragraph\n\n" }
-      else { push @stray, $paragraph =~ /\A\s+use strict;/ ? $paragraph : () }
-    }
-    else { $wanted = 0 }
-  }
-  is("@stray", '', "$file: every program is marked as one");
-  return @programs;
 }
 
 sub check_program {
@@ -89,8 +74,14 @@ sub mail_server {
   return ($server, $out, $port);
 }
 
-for my $page (qw(Rust.pm Rust/Accounts.pm Rust/Callbacks.pod Rust/Connection.pm Rust/Cookbook.pod Rust/Error.pm)) {
-  my @programs = pod_programs("lib/Authen/SASL/$page");
+for my $page (
+  qw(Rust.pm Rust/Accounts.pm Rust/Callbacks.pod Rust/Connection.pm Rust/Cookbook.pod Rust/Error.pm
+  Rust/Migration.pod)
+  )
+{
+  my $file = "lib/Authen/SASL/$page";
+  is(join("\n", unmarked_in($file)), '', "$page: every program is marked as one");
+  my @programs = programs_in($file);
   ok(scalar @programs, "$page has programs");
   check_program("$page, program $_", $programs[$_ - 1]) for 1 .. @programs;
 }
@@ -102,7 +93,7 @@ my @readme = slurp('README.md') =~ /^```perl\n(.*?)^```$/msg;
 ok(scalar @readme, 'README.md has programs');
 for my $number (1 .. @readme) {
   my $program = $readme[$number - 1];
-  SKIP: {
+SKIP: {
     if ($program =~ /\b2525\b/) {
       skip $alone, 4 if $alone;
       $program =~ s/\b2525\b/$port/;
@@ -141,11 +132,13 @@ sub with_server {
     my $talk = sub {
       my ($say, $wanted, $why) = @_;
       my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port", Timeout => 20) or die "connect: $@";
-      my $heard = in_time(sub {
-        print $socket $say;
-        shutdown $socket, 1;
-        join '', <$socket>;
-      });
+      my $heard = in_time(
+        sub {
+          print $socket $say;
+          shutdown $socket, 1;
+          join '', <$socket>;
+        }
+      );
       like($heard, $wanted, $why);
     };
     my $plain = 'AGZyZWQAcGVuY2ls';
@@ -157,13 +150,16 @@ sub with_server {
     $talk->("AUTH\r\nAUTH CRAM-MD5\r\nAUTH X Y Z\r\nQUIT\r\n", qr/^501 .*^504 .*^501 /ms, 'none of our mechanisms');
     $talk->("AUTH PLAIN $plain\r\nAUTH PLAIN $plain\r\nQUIT\r\n", qr/^235 .*^503 /ms, 'twice');
     $talk->("AUTH PLAIN AHgAeA==\r\n" x 4, qr/(?:^535 .*){3}^421 /ms, 'three failures and out');
-    $talk->("MAIL FROM:<x\@y>\r\nRCPT TO:<x\@y>\r\nDATA\r\nQUIT\r\n", qr/^530 .*^503 .*^503 .*^221 /ms,
-      'mail without a login');
+    $talk->(
+      "MAIL FROM:<x\@y>\r\nRCPT TO:<x\@y>\r\nDATA\r\nQUIT\r\n", qr/^530 .*^503 .*^503 .*^221 /ms,
+      'mail without a login'
+    );
     $talk->('x' x 600, qr/^500 /m, 'a long command line');
     $talk->('AUTH PLAIN ' . 'x' x 13_000, qr/^500 /m, 'a long response');
     $talk->("EHLO x\nQUIT\n", qr/\A220 [^\n]*\n\z/, 'a bare line feed ends no line');
     my $in = "AUTH PLAIN $plain\r\nMAIL FROM:<x\@y>\r\nRCPT TO:<x\@y>\r\nDATA\r\n";
-    $talk->($in . ".. dot\r\nend\r\n.\r\nRSET\r\nNOOP\r\nQUIT\r\n", qr/^354 .*^250 .*^250 .*^250 .*^221 /ms, 'a message');
+    $talk->($in . ".. dot\r\nend\r\n.\r\nRSET\r\nNOOP\r\nQUIT\r\n", qr/^354 .*^250 .*^250 .*^250 .*^221 /ms,
+      'a message');
     $talk->($in . 'x' x 1_001 . "\r\n", qr/^354 .*^500 /ms, 'a long line of text');
     $talk->($in . ('x' x 900 . "\r\n") x 1_200 . ".\r\nQUIT\r\n", qr/^354 .*^552 .*^221 /ms, 'a long message');
   };
@@ -188,7 +184,9 @@ sub with_server {
         exec @perl, 'eg/mail-server' or die;
       }
       require POSIX;
-      my $line = eval { in_time(sub { scalar <$out> }) };
+      my $line = eval {
+        in_time(sub { scalar <$out> });
+      };
       POSIX::_exit(defined $line && $line =~ /^listening on / ? 0 : 1);
     }
     close $in;
@@ -229,7 +227,7 @@ subtest 'eg/deferred-answers' => sub {
 subtest "$_ compiles; it needs a server to run" => sub {
   my ($status, $out, $err) = run('', '-c', $_);
   like($err, qr/syntax OK/, $_);
-}
+  }
   for qw(eg/ldap-bind eg/beanstalk-client eg/memcached-client);
 
 subtest 'the examples are installed' => sub {

@@ -158,6 +158,7 @@ C<use Authen::SASL qw(Rust Perl)>. For programs that name another backend, see L
 This page covers what all parts have in common. The other pages:
 
     Authen::SASL::Rust::Cookbook         short answers: Net::SMTP, Net::LDAP, Mail::IMAPClient, XMPP, writing a server
+    Authen::SASL::Rust::Migration        moving from Authen::SASL::Perl, ::XS and ::Cyrus
     Authen::SASL::Rust::Connection       the methods and properties of a connection
     Authen::SASL::Rust::Callbacks        what a connection asks its program; verifiers; answers that come later
     Authen::SASL::Rust::Accounts         account stores for servers: a file, saslauthd, or Cyrus SASL's databases
@@ -519,70 +520,10 @@ processes may use their own copy; nonces that are made after the fork differ.
 
 =back
 
-=head1 DIFFERENCES
+=head1 MIGRATION
 
-=head2 From Authen::SASL::Perl
-
-=over
-
-=item *
-
-Callbacks of a server get octets, as in Authen::SASL::Perl; C<< characters => 1 >> gives decoded strings. A program may pass
-either kind.
-
-=item *
-
-C<need_step> becomes false, and C<is_success> true, when this side no longer waits for a message. In Authen::SASL::Perl 2.16, PLAIN
-is the only mechanism with one message that does this.
-
-So a loop that checks C<is_success> after each step must send the step's message first: LOGIN and CRAM-MD5 succeed with
-the message that is still to be sent, whereas Authen::SASL::Perl waits for one more step.
-
-=item *
-
-In a string of security flags, a word that resembles a flag dies; other unknown words are ignored with a warning. In the options hash
-unknown names die.
-
-=item *
-
-A failed step returns an empty list (undef in scalar context). A step with nothing to send returns an empty string; the
-property C<message_absent> distinguishes this from an empty message.
-
-=item *
-
-C<listmech>, C<global_listmech>, C<checkpass> and C<setpass> exist. The property C<user> of a server is the authzid. A server
-refuses an authzid that differs from the authcid unless C<authorize> allows it.
-
-=item *
-
-SCRAM and the OAuth mechanisms are new: Authen::SASL::Perl 2.16 does not have them. CRAM-MD5 has a server
-side.
-
-=item *
-
-The security layer of a DIGEST-MD5 server uses the keys of its own direction, and the cipher that the client has named.
-If a program says nothing, only services whose programs know layers get one.
-
-=back
-
-=head2 From Authen::SASL::XS and Authen::SASL::Cyrus
-
-=over
-
-=item *
-
-libsasl2 is not used. Its plugins, configuration files, F<sasldb> and saslauthd are used only if the program asks for them
-(L<Authen::SASL::Rust::Accounts/CYRUS SASL>). Otherwise a server calls its callbacks.
-
-=item *
-
-C<user> is the authentication identity, unless C<auth> is given too. Callbacks that die or exit are safe.
-
-=item *
-
-A client and a server may live in one process.
-
-=back
+L<Authen::SASL::Rust::Migration> says how to move a program, or a machine, from Authen::SASL::Perl, Authen::SASL::XS or
+Authen::SASL::Cyrus to this backend and back, and what is different.
 
 =head1 EXAMPLES
 
