@@ -163,6 +163,7 @@ This page covers what all parts have in common. The other pages:
     Authen::SASL::Rust::Callbacks        what a connection asks its program; verifiers; answers that come later
     Authen::SASL::Rust::Accounts         account stores for servers: a file, saslauthd, or Cyrus SASL's databases
     Authen::SASL::Rust::Error            error codes, what to do about them, and the exception
+    Authen::SASL::Rust::Troubleshooting  error texts: what each means, and what to do
     Authen::SASL::Rust::ChannelBinding   the -PLUS mechanisms
     Authen::SASL::Rust::Kerberos         Kerberos and Active Directory
     Authen::SASL::Rust::Layer            a handle with a security layer
@@ -451,7 +452,7 @@ SMTP, IMAP and POP3 the program encodes and decodes them, in LDAP it need not.
 
 C<< $conn->error >> is undef if there is no error. Otherwise it is one string: the mechanism and side, what happened, and the name
 of an error code. It never contains a secret. C<< $conn->code >> is the number of that code. L<Authen::SASL::Rust::Error> lists the
-codes and what to do about them. It also describes how to turn a failure into an exception, which programs need that log in through
+codes, L<Authen::SASL::Rust::Troubleshooting> the texts, both with what to do. The first also describes how to turn a failure into an exception, which programs need that log in through
 Net::SMTP.
 
 To see what happens, set C<debug> of Authen::SASL: C<< Authen::SASL->new(debug => 1, ...) >> prints to standard error which mechanism

@@ -167,6 +167,6 @@ Dies with the failure of the connection. For internal use by the connection.
 
 =head1 SEE ALSO
 
-L<Authen::SASL::Rust>, L<Authen::SASL::Rust::Connection>
+L<Authen::SASL::Rust::Troubleshooting>, which lists the texts; L<Authen::SASL::Rust>, L<Authen::SASL::Rust::Connection>
 
 =cut
