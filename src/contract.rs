@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use crate::accounts::Accounts;
 use crate::config::Config;
-use crate::error::{Application, Code, Error, Malformed};
+use crate::error::{Application, Code, Error, Malformed, Rejection};
 use crate::secret::Secret;
 
 pub use crate::error::Side;
@@ -47,7 +47,7 @@ pub trait Mechanism: Send + Sync {
     fn server(&'static self) -> Next;
 
     /// Why it cannot be used here on that side, beyond what its description says: the machine lacks a library, for instance.
-    fn unavailable_reason(&'static self, _side: Side, _setup: Setup<'_>) -> Option<String> {
+    fn unavailable_reason(&'static self, _side: Side, _setup: Setup<'_>) -> Option<Rejection> {
         None
     }
 
@@ -94,11 +94,11 @@ pub struct Stateless {
     /// Makes a server's first state.
     pub server: fn() -> Next,
     /// [`Mechanism::unavailable_reason`]; [`available`] for a mechanism that needs nothing of the machine or connection.
-    pub unavailable_reason: fn(Side, Setup<'_>) -> Option<String>,
+    pub unavailable_reason: fn(Side, Setup<'_>) -> Option<Rejection>,
 }
 
 /// The [`Stateless::unavailable_reason`] of a mechanism that can be used wherever its description allows it.
-pub fn available(_: Side, _: Setup<'_>) -> Option<String> {
+pub fn available(_: Side, _: Setup<'_>) -> Option<Rejection> {
     None
 }
 
@@ -115,7 +115,7 @@ impl Mechanism for Stateless {
         (self.server)()
     }
 
-    fn unavailable_reason(&'static self, side: Side, setup: Setup<'_>) -> Option<String> {
+    fn unavailable_reason(&'static self, side: Side, setup: Setup<'_>) -> Option<Rejection> {
         (self.unavailable_reason)(side, setup)
     }
 }

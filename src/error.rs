@@ -3,31 +3,30 @@
 //! A mechanism returns an [`Error`]; the session adds which side and which mechanism
 //! it was and makes a [`Failure`] of it. No variant carries a secret, an expected
 //! digest or unprinted bytes of the peer.
+//!
+//! A variant says what it is about by a [`Subject`]. The core has plain words for each; a binding shows its users
+//! [`Failure::named`], which adds what it calls them.
 
 mod code;
 mod gss;
 mod peer;
 mod shown;
 mod side;
-
-use std::fmt;
-
-use thiserror::Error;
-
-use shown::shown;
+mod subject;
+mod text;
 
 pub use code::Code;
 pub use gss::GssFailure;
 pub use peer::{Malformed, PeerMisbehaved};
 pub use shown::{escaped, printable, SHOWN_LIMIT};
 pub use side::Side;
+pub use subject::{Name, Names, Subject};
 
 /// Why an exchange failed: who is to blame, in which message, by which rule.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
     /// A message of the peer does not parse.
-    #[error("{message}: {reason}")]
     Malformed {
         /// The message's name in its RFC, for instance `client-final-message`.
         message: &'static str,
@@ -35,7 +34,6 @@ pub enum Error {
         reason: Malformed,
     },
     /// A message of the peer parses, and breaks a rule of the mechanism.
-    #[error("{message}: {reason}")]
     PeerMisbehaved {
         /// The message's name in its RFC.
         message: &'static str,
@@ -43,25 +41,18 @@ pub enum Error {
         reason: PeerMisbehaved,
     },
     /// Authentication or authorization was refused, by us or by the peer.
-    #[error("{0}")]
     Refused(Refused),
     /// A value that the application gave cannot be used.
-    #[error("{0}")]
     Application(Application),
     /// The policy set on this side (flags, SSF, channel binding) forbids it.
-    #[error("{0}")]
     Policy(Policy),
     /// The calls came in an order that makes no sense.
-    #[error("{0}")]
     Misuse(Misuse),
     /// Something of the system failed.
-    #[error("{0}")]
     System(&'static str),
     /// The GSS-API library refused.
-    #[error("{0}")]
     Gss(Box<GssFailure>),
     /// What was called on behalf of the exchange failed: an account store, a daemon, a plugin.
-    #[error("{text}")]
     Outside {
         /// The code that it gave, or that fits.
         code: Code,
@@ -71,18 +62,15 @@ pub enum Error {
 }
 
 /// Refusals of the identity.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refused {
     /// Wrong password or unknown user: one and the same, on purpose.
-    #[error("authentication failed: wrong password or unknown user")]
     Credentials,
     /// What is stored of this user cannot serve this mechanism. To the peer it is [`Refused::Credentials`]: the same
     /// dialogue, after the same work, with the same code.
-    #[error("authentication failed: {0} (the client is answered as for a wrong password)")]
     Unusable(Box<Error>),
     /// The authentication was right, and does not allow this authorization identity.
-    #[error("'{}' may not act as '{}' (the authorize callback decides)", shown(authcid), shown(authzid))]
     Authorization {
         /// The authentication identity.
         authcid: String,
@@ -90,49 +78,38 @@ pub enum Refused {
         authzid: String,
     },
     /// The peer told why it refused; as [`printable`] gives it.
-    #[error("the server refused: {0}")]
     PeerSaid(String),
     /// The server refused the channel binding, in these words: they do not tell a man in the middle from a server that
     /// knows another type.
-    #[error("the server refused the channel binding: {0}. Either somebody is between, or the server knows another type than this client prefers (set offered_bindings) or cannot bind to this version of TLS (set channel_binding_policy to disable)")]
     Binding(String),
     /// A DIGEST-MD5 server gave no proof, where the name or password may have been hashed in another charset.
-    #[error("the server gave no proof: wrong password, or the server hashes characters beyond ASCII in UTF-8 (option digest_md5_utf8)")]
     OtherCharset,
     /// The OAuth token was refused.
-    #[error("the token was refused")]
     Token,
     /// A client of Kerberos has a ticket that names nobody.
-    #[error("the client is anonymous, and this mechanism is there to tell who it is")]
     Anonymous,
     /// Nobody proved an identity to this server (EXTERNAL).
-    #[error("no identity was established outside SASL (property external_id)")]
     NoExternalIdentity,
 }
 
 /// Values of the application that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Application {
-    /// A callback is missing or returned undef; the text names the callbacks that would do.
-    #[error("no {0}")]
-    Missing(&'static str),
+    /// The application gives none.
+    Missing(Subject),
     /// The value is empty and must not be.
-    #[error("the {0} is empty")]
-    Empty(&'static str),
+    Empty(Subject),
     /// The value holds a character that the mechanism cannot carry.
-    #[error("the {what} {reason}")]
     Unusable {
-        /// Which value, for instance `authentication identity`.
-        what: &'static str,
+        /// Which value.
+        what: Subject,
         /// What is wrong with it, for instance `holds a NUL character`.
         reason: &'static str,
     },
     /// What is stored of a user is a verifier, and none that this mechanism can use.
-    #[error("the stored secret (callback getsecret or accounts) is {0}")]
     Verifier(&'static str),
     /// An option or property has a wrong value.
-    #[error("{name}: {range} was expected")]
     Option {
         /// The option's name.
         name: &'static str,
@@ -140,7 +117,6 @@ pub enum Application {
         range: &'static str,
     },
     /// An option or property is no number of its range.
-    #[error("{name}: a number from {least} to {most} was expected")]
     Number {
         /// The option's name.
         name: &'static str,
@@ -150,7 +126,6 @@ pub enum Application {
         most: u32,
     },
     /// There is no option or property of that name.
-    #[error("{}: there is no such option{}", shown(name), nearest.map(|n| format!("; did you mean {n}?")).unwrap_or_default())]
     UnknownOption {
         /// The name that was given.
         name: Box<str>,
@@ -158,56 +133,86 @@ pub enum Application {
         nearest: Option<&'static str>,
     },
     /// A client's credentials cannot be stored where they should.
-    #[error("{0} (property delegated_ccache)")]
     Cache(String),
-    /// A callback could not be called, or left without an answer.
-    #[error("callback {name} {reason}")]
-    Callback {
-        /// The callback's name.
-        name: Box<str>,
-        /// What it did, or is.
-        reason: String,
-    },
     /// The application answered with another kind of answer than was asked for.
-    #[error("the answer is of another kind than the question")]
     WrongAnswer,
 }
 
 /// What the policy of this side forbids.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Policy {
-    /// No mechanism is left; one line for each says why.
-    #[error("no mechanism is usable: {0}")]
-    NoMechanism(String),
+    /// No mechanism is left, for these reasons; empty if none was named.
+    NoMechanism(Box<[Rejected]>),
     /// Channel binding is required and this message or mechanism has none.
-    #[error("channel binding is required (channel_binding_policy) and {0}")]
     ChannelBindingRequired(&'static str),
     /// The security strength does not fit minssf and maxssf.
-    #[error("{0}")]
     Strength(&'static str),
     /// A server wants to act for its clients, and this one lets nobody.
-    #[error(
-        "the client has delegated no credentials, which secflags pass_credentials demands beside delegated_ccache"
-    )]
     NothingDelegated,
 }
 
+/// A mechanism that may not be used, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// Its name; that of an unknown one as it may be shown.
+    pub mechanism: Box<str>,
+    /// The reason.
+    pub reason: Rejection,
+}
+
+/// Why a mechanism may not be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rejection {
+    /// There is no mechanism of that name.
+    NotSupported,
+    /// The server does not offer it.
+    NotOffered,
+    /// It lacks a security flag that is demanded.
+    SecurityFlag(&'static str),
+    /// It is not strong enough.
+    Strength {
+        /// The option minssf.
+        wanted: u32,
+        /// The most that it reaches.
+        offered: u32,
+    },
+    /// It binds to the channel, which the policy forbids.
+    BindingDisabled,
+    /// It binds to the channel, and no data is of a type that the server offers.
+    BindingNotOffered,
+    /// It binds to the channel, and there is no data.
+    NoBindingData,
+    /// It does not bind to the channel, which the policy demands.
+    BindingRequired,
+    /// It carries no authorization identity, and the client wants to act as another user.
+    NoAuthzid,
+    /// The application does not give all of these.
+    MissingAll(Box<[Subject]>),
+    /// Neither the application nor the accounts give one of these.
+    MissingAny(Box<[Subject]>),
+    /// EXTERNAL: there is a password, and no sign that the client is known outside SASL.
+    NoSignOfIdentity,
+    /// The server's host name is not known.
+    NoHost,
+    /// What it needs failed.
+    Failed(Box<Error>),
+    /// Another reason of the mechanism's or the accounts' own, in words.
+    Other(Box<str>),
+}
+
 /// Calls in the wrong order.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Misuse {
     /// A step was called while the application still owes an answer.
-    #[error("the connection still waits for the answer of a callback")]
     Busy,
     /// More plaintext than one frame takes.
-    #[error("the message is longer than one frame may be (property maxout)")]
     MessageTooLong,
     /// A step was called before start on a server.
-    #[error("server_step was called before server_start")]
     NotStarted,
     /// A server was given several mechanisms and none was picked.
-    #[error("name the one mechanism that the client chose")]
     SeveralMechanisms,
 }
 
@@ -284,6 +289,24 @@ impl From<Policy> for Error {
     }
 }
 
+impl From<Error> for Rejection {
+    fn from(error: Error) -> Self {
+        Rejection::Failed(Box::new(error))
+    }
+}
+
+impl From<&str> for Rejection {
+    fn from(reason: &str) -> Self {
+        Rejection::Other(reason.into())
+    }
+}
+
+impl From<String> for Rejection {
+    fn from(reason: String) -> Self {
+        Rejection::Other(reason.into())
+    }
+}
+
 /// An error together with where it happened; its text is what a program shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -295,14 +318,10 @@ pub struct Failure {
     pub error: Error,
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(name) = self.mechanism {
-            write!(f, "{name} ")?;
-        }
-        write!(f, "{}: {} ({})", self.side, self.error, self.error.code().name())
-    }
-}
+/// An [`Error`] or a [`Failure`] with the names of a binding in its text.
+pub struct Named<'a, T>(&'a T, Names);
+
+impl std::error::Error for Error {}
 
 impl std::error::Error for Failure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {

@@ -4,7 +4,7 @@
 use crate::accounts::Accounts;
 use crate::config::BindingPolicy;
 use crate::contract::{Abilities, Description, Mechanism, SecurityFlags, Setup, Side};
-use crate::error::{printable, Error, Policy};
+use crate::error::{printable, Error, Policy, Rejected, Rejection, Subject};
 use crate::registry::Registry;
 
 pub use crate::wire::names::{lists, names, offers_binding, spelling, NAMES_LIMIT};
@@ -27,36 +27,36 @@ pub struct Negotiation<'a> {
 
 impl Negotiation<'_> {
     /// Why this mechanism may not be used; `None` if it may.
-    pub fn rejection_reason(&self, mechanism: &'static dyn Mechanism) -> Option<String> {
+    pub fn rejection_reason(&self, mechanism: &'static dyn Mechanism) -> Option<Rejection> {
         let config = self.setup.config;
         let wanted = config.secflags;
         for (name, flag) in SecurityFlags::NAMES {
             let below_tls = flag == SecurityFlags::NOPLAINTEXT && config.allows_plaintext();
             if wanted.contains(flag) && !mechanism.security.contains(flag) && !below_tls {
-                return Some(format!("it does not satisfy the security flag {name}"));
+                return Some(Rejection::SecurityFlag(name));
             }
         }
         if config.min_ssf > config.external_ssf.saturating_add(mechanism.max_ssf) {
             let (wanted, offered) = (config.min_ssf, mechanism.max_ssf);
-            return Some(format!("minssf is {wanted}; this mechanism offers at most {offered}"));
+            return Some(Rejection::Strength { wanted, offered });
         }
         if mechanism.binds && !config.binds() {
             return Some(match (config.binding_policy, config.offered_bindings()) {
-                (BindingPolicy::Disable, _) => "channel binding is disabled (channel_binding_policy)".into(),
-                (_, Some(_)) => "there is no channel binding data of a type that is offered (offered_bindings)".into(),
-                (_, None) => "there is no channel binding data (property tls or channel_binding)".into(),
+                (BindingPolicy::Disable, _) => Rejection::BindingDisabled,
+                (_, Some(_)) => Rejection::BindingNotOffered,
+                (_, None) => Rejection::NoBindingData,
             });
         }
         if config.binding_policy == BindingPolicy::Require && !mechanism.binds {
-            return Some("channel binding is required (channel_binding_policy) and it has none".into());
+            return Some(Rejection::BindingRequired);
         }
         let acts_as_other = config.abilities.contains(Abilities::ACTS_AS_OTHER);
         if self.side == Side::Client && !mechanism.carries_authzid && acts_as_other {
-            return Some("it cannot ask to act as another user (callback authname differs from user)".into());
+            return Some(Rejection::NoAuthzid);
         }
         self.missing_answers(mechanism)
-            .or_else(|| self.accounts()?.excluded_reason(mechanism))
-            .or_else(|| self.unfit_accounts(mechanism))
+            .or_else(|| self.accounts()?.excluded_reason(mechanism).map(Rejection::from))
+            .or_else(|| self.unfit_accounts(mechanism).map(Rejection::from))
             .or_else(|| mechanism.unavailable_reason(self.side, self.setup))
     }
 
@@ -66,22 +66,21 @@ impl Negotiation<'_> {
     }
 
     /// What nobody answers.
-    fn missing_answers(&self, mechanism: &Description) -> Option<String> {
-        let missing = match self.side {
+    fn missing_answers(&self, mechanism: &Description) -> Option<Rejection> {
+        match self.side {
             Side::Client => {
                 let missing = Abilities(mechanism.client_needs.0 & !self.setup.config.abilities.0);
-                (missing != Abilities::NONE).then(|| callbacks(missing).join(", no callback "))
+                (missing != Abilities::NONE).then(|| Rejection::MissingAll(subjects(missing)))
             }
             Side::Server => {
                 let needs = mechanism.server_needs();
                 let answered = needs == Abilities::NONE || self.setup.answered().intersects(needs);
-                (!answered).then(|| callbacks(needs).join(" or "))
+                (!answered).then(|| Rejection::MissingAny(subjects(needs)))
             }
-        };
-        missing.map(|names| format!("there is no callback {names}"))
+        }
     }
 
-    /// Why the accounts of a server cannot serve this mechanism, where its application has no callback that does.
+    /// Why the accounts of a server cannot serve this mechanism, where its application does not answer for itself.
     fn unfit_accounts(&self, mechanism: &Description) -> Option<String> {
         let needs = mechanism.server_needs();
         if needs == Abilities::NONE || self.setup.config.abilities.intersects(needs) {
@@ -127,7 +126,7 @@ impl Negotiation<'_> {
     /// The strongest mechanism of the list that may be used.
     ///
     /// # Errors
-    /// [`Policy::NoMechanism`], whose text names each mechanism of the list with its reason.
+    /// [`Policy::NoMechanism`] with the reason for each mechanism of the list.
     pub fn choose(&self, list: &str) -> Result<&'static dyn Mechanism, Error> {
         let mut best: Option<&'static dyn Mechanism> = None;
         for mechanism in names(list).filter_map(|name| self.find(name)) {
@@ -138,39 +137,43 @@ impl Negotiation<'_> {
         best.ok_or_else(|| Policy::NoMechanism(self.reasons(list)).into())
     }
 
-    /// One clause for each name of the list.
-    fn reasons(&self, list: &str) -> String {
-        let clauses: Vec<String> = names(list)
-            .take(REASONS_LIMIT)
-            .map(|name| match self.find(name) {
-                Some(mechanism) => match self.rejection_reason(mechanism) {
-                    Some(reason) => format!("{}: {reason}", mechanism.name),
-                    None => format!("{}: usable", mechanism.name),
-                },
-                None => format!("{}: not supported", printable(&name.as_bytes()[..name.len().min(SHOWN_LIMIT)])),
-            })
-            .collect();
-        if clauses.is_empty() {
-            return "none was named".into();
-        }
-        clauses.join("; ")
+    /// Why each mechanism of the list may not be used.
+    fn reasons(&self, list: &str) -> Box<[Rejected]> {
+        let rejected = |name| match self.find(name) {
+            Some(mechanism) => {
+                let reason = self.rejection_reason(mechanism)?;
+                Some(Rejected { mechanism: mechanism.name.into(), reason })
+            }
+            None => Some(Rejected { mechanism: shown(name).into(), reason: Rejection::NotSupported }),
+        };
+        names(list).take(REASONS_LIMIT).filter_map(rejected).collect()
     }
 }
 
-/// The callbacks' names that stand for these abilities.
-fn callbacks(abilities: Abilities) -> Vec<&'static str> {
+/// The error of a mechanism that was named by itself.
+pub fn rejected(name: &str, reason: Rejection) -> Error {
+    Policy::NoMechanism([Rejected { mechanism: shown(name).into(), reason }].into()).into()
+}
+
+/// A name that a peer may have made, as it may be shown.
+fn shown(name: &str) -> String {
+    printable(&name.as_bytes()[..name.len().min(SHOWN_LIMIT)])
+}
+
+/// What these abilities answer.
+fn subjects(abilities: Abilities) -> Box<[Subject]> {
     [
-        (Abilities::AUTHCID, "user"),
-        (Abilities::AUTHZID, "authname"),
-        (Abilities::PASSWORD, "pass"),
-        (Abilities::TOKEN, "token"),
-        (Abilities::CHECK_PASSWORD, "checkpass"),
-        (Abilities::CREDENTIALS, "getsecret"),
-        (Abilities::CHECK_TOKEN, "checktoken"),
+        (Abilities::AUTHCID, Subject::Authcid),
+        (Abilities::AUTHZID, Subject::Authzid),
+        (Abilities::PASSWORD, Subject::Password),
+        (Abilities::TOKEN, Subject::Token),
+        (Abilities::CHECK_PASSWORD, Subject::PasswordCheck),
+        (Abilities::CREDENTIALS, Subject::StoredSecret),
+        (Abilities::CHECK_TOKEN, Subject::TokenCheck),
     ]
     .into_iter()
     .filter(|(ability, _)| abilities.contains(*ability))
-    .map(|(_, name)| name)
+    .map(|(_, subject)| subject)
     .collect()
 }
 
@@ -216,7 +219,7 @@ mod tests {
         assert_eq!(choose("PLAIN", &config).unwrap().name, "PLAIN");
         config.abilities = Abilities::NONE;
         let text = choose("PLAIN", &config).unwrap_err().to_string();
-        assert!(text.contains("no callback user, no callback pass"), "{text}");
+        assert!(text.contains("PLAIN: there is no authentication identity, no password"), "{text}");
     }
 
     /// CVE-2025-49146: channel binding required, then a mechanism without it.

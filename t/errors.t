@@ -48,13 +48,44 @@ subtest 'text' => sub {
     ['client', 'DIGEST-MD5', \%client, ['nonce'], qr/^DIGEST-MD5 client: .*challenge.* \(SASL_BADPROT\)$/],
     ['client', 'PLAIN', { user => '', pass => $SECRET }, [], qr/^PLAIN client: the authentication identity \(callback user or authcid\) is empty \(SASL_BADPARAM\)$/],
     ['client', 'PLAIN', { user => sub { undef }, pass => $SECRET }, [], qr/^PLAIN client: no .*\(callback user.* \(SASL_BADPARAM\)$/],
-    ['client', 'PLAIN', { user => "a\0b", pass => $SECRET }, [], qr/^PLAIN client: the authentication identity holds a NUL character \(RFC 4616 section 2\) \(SASL_BADPARAM\)$/],
+    ['client', 'PLAIN', { user => "a\0b", pass => $SECRET }, [], qr/^PLAIN client: the authentication identity \(callback user or authcid\) holds a NUL character \(RFC 4616 section 2\) \(SASL_BADPARAM\)$/],
     ['server', 'PLAIN', { getsecret => sub { [] } }, ["\0fred\0x"], qr/^PLAIN server: authentication failed: callback getsecret returned a reference that is not a SCRAM verifier \(a hash reference with mechanism, iterations, salt, stored_key and server_key\) \(the client is answered as for a wrong password\) \(SASL_BADAUTH\)$/],
   );
   for my $case (@case) {
     my ($side, $mechanism, $callback, $messages, $expected) = @$case;
     like(failed($side, $mechanism, $callback, @$messages), $expected, "$mechanism $side");
   }
+};
+
+subtest 'a value of the application is named with its callback' => sub {
+  my %scram = map { ("SCRAM-$_" => []) } qw(SHA-1 SHA-224 SHA-256 SHA-384 SHA-512 SHA3-512);
+  my %challenge = (%scram, PLAIN => [], LOGIN => ['User Name', 'Password'], 'CRAM-MD5' => ['<1@h>'], 'DIGEST-MD5' => ['nonce="a",algorithm=md5-sess,qop="auth"']);
+  cmp_ok(scalar keys %challenge, '>', 8, 'mechanisms');
+  for my $mechanism (sort keys %challenge) {
+    my $error = failed('client', $mechanism, { user => 'fred', pass => '' }, @{ $challenge{$mechanism} });
+    is($error, "$mechanism client: the password (callback pass) is empty (SASL_BADPARAM)", "$mechanism: password");
+    $error = failed('client', $mechanism, { user => sub { undef }, pass => $SECRET }, @{ $challenge{$mechanism} });
+    is($error, "$mechanism client: no authentication identity (callback user or authcid) (SASL_BADPARAM)", "$mechanism: name");
+  }
+  for my $case (
+    ['XOAUTH2', { user => 'fred', token => '' }, 'token (callback token) is empty'],
+    ['OAUTHBEARER', { token => 'a b' }, 'token (callback token) holds a character'],
+    ['OAUTHBEARER', { token => 'a', host => "\x{e9}" }, 'host (callback host) holds a character'],
+    ['OAUTHBEARER', { token => 'a', port => 'imap' }, 'port (callback port) is no number'],
+    ['OAUTHBEARER', { token => 'a', user => "a\cA" }, 'authentication identity (callback user or authcid) holds a control'],
+    ['OAUTHBEARER', { token => 'a', authname => "a\cA" }, 'authorization identity (callback authname or authzid) holds a control'],
+    ['EXTERNAL', { user => "a\0" }, 'identity (callback authzid, user or authname) holds a NUL'],
+    ['ANONYMOUS', { authname => 'x' x 256 }, 'trace (callback authname) is longer'],
+    ['PLAIN', { user => 'fred', pass => 'x', authname => "a\0" }, 'authorization identity (callback authname or authzid) holds a NUL'],
+    ['DIGEST-MD5', { user => 'fred', pass => 'x', realm => "a\n" }, 'realm (callback realm) holds a control', @{ $challenge{'DIGEST-MD5'} }],
+  ) {
+    my ($mechanism, $callback, $expected, @messages) = @$case;
+    like(failed('client', $mechanism, $callback, @messages), qr/^$mechanism client: the \Q$expected\E/, "$mechanism: $expected");
+  }
+  like(
+    failed('server', 'XOAUTH2', { checktoken => sub { "\x{D800}" } }, "user=fred\cAauth=Bearer abc\cA\cA"),
+    qr/^XOAUTH2 server: the identity \(callback checktoken\) is not valid UTF-8/, 'checktoken'
+  );
 };
 
 subtest 'where the peer speaks in our error' => sub {

@@ -163,9 +163,9 @@ fn accounts_offer_what_they_can_answer() {
     let mut server = server(Abilities::CHECK_PASSWORD, false);
     assert!(server.negotiate("PLAIN").is_ok());
     let error = server.negotiate("SCRAM-SHA-256").expect_err("no credentials").to_string();
-    assert!(error.contains("there is no callback getsecret"), "{error}");
+    assert!(error.contains("there is no stored secret"), "{error}");
     let error = server.negotiate("DIGEST-MD5").expect_err("no credentials").to_string();
-    assert!(error.contains("there is no callback getsecret"), "{error}");
+    assert!(error.contains("there is no stored secret"), "{error}");
 }
 
 #[test]

@@ -185,7 +185,7 @@ fn cve_2026_33557() {
         let mut server = able(Side::Server);
         server.config.abilities = Abilities(!Abilities::CHECK_TOKEN.0);
         let refused = server.negotiate(name).unwrap_err().to_string();
-        assert!(refused.contains("there is no callback checktoken"), "{refused}");
+        assert!(refused.contains("there is no token check"), "{refused}");
         server.pick(name).unwrap();
         assert_eq!(server.start(Some(message), &mut LocalWorld::default().lend()), Outcome::Failed);
         assert!(matches!(error(&server), Some(Error::Policy(Policy::NoMechanism(_)))), "{name}");
@@ -285,7 +285,7 @@ fn cve_2026_107314() {
         for list in ["", " ", "\t\n", ",", "\0", "*", "()", "\u{2014}"] {
             let mut session = able(side);
             let refused = session.negotiate(list).unwrap_err();
-            assert_eq!(refused, Policy::NoMechanism("none was named".into()).into(), "{list:?}");
+            assert_eq!(refused, Policy::NoMechanism([].into()).into(), "{list:?}");
             assert!(session.mechanism().is_none());
         }
         // All that is named is forbidden: none is left.

@@ -21,6 +21,7 @@ use crate::backend::{connect, Backend};
 use crate::gate::{ConnectionSlot, LiveConfig};
 use crate::mechanisms::{derives_key, proved_outside};
 use crate::metrics::count;
+use crate::names;
 use crate::peer::Peer;
 use crate::relay::{close, Stream};
 use crate::throttle::{AddressSlot, TurnedAway};
@@ -268,7 +269,7 @@ impl<'g> Login<'g> {
                 self.failed()
             }
             Event::Unavailable(failure) => {
-                error!(peer, mechanism = failure.mechanism, error = %failure.error, "authentication is unavailable");
+                error!(peer, mechanism = failure.mechanism, error = %failure.error.named(names::of_settings), "authentication is unavailable");
                 false
             }
             Event::Command(_) => {
@@ -287,7 +288,8 @@ impl<'g> Login<'g> {
     fn log_failure(&mut self, failure: &Failure) {
         // Printed as a string literal, which escapes control characters.
         let user: Option<DebugValue<String>> = self.claimed_user.take().map(debug);
-        warn!(peer = self.peer.text, user, mechanism = failure.mechanism, error = %failure.error, "not authenticated");
+        let error = failure.error.named(names::of_settings);
+        warn!(peer = self.peer.text, user, mechanism = failure.mechanism, %error, "not authenticated");
     }
 
     /// Counts a failure. Returns whether the client may try again.

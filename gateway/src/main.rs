@@ -15,7 +15,7 @@
 //! | 4 | `accounts.rs` | the account store: users, passwords and tokens |
 //! | 3 | `options.rs`, `tls.rs`, `throttle.rs`, `journal.rs`, `passwords.rs`, `tokens.rs` | the command line; TLS; limits per address; the log; two of the accounts' files |
 //! | 2 | `settings.rs`, `lines.rs`, `relay.rs`, `workers.rs` | the configuration file; lines of `name:value`; the relay and its threads |
-//! | 1 | `access.rs`, `address.rs`, `busy_poll.rs`, `files.rs`, `identity.rs`, `log_limit.rs`, `mechanisms.rs`, `metrics.rs`, `peer.rs` | import nothing of ours |
+//! | 1 | `access.rs`, `address.rs`, `busy_poll.rs`, `files.rs`, `identity.rs`, `log_limit.rs`, `mechanisms.rs`, `metrics.rs`, `names.rs`, `peer.rs` | import nothing of ours |
 
 #![cfg_attr(
     not(test),
@@ -40,6 +40,7 @@ mod login;
 mod manual;
 mod mechanisms;
 mod metrics;
+mod names;
 mod new_token;
 mod options;
 mod passwd;

@@ -6,11 +6,12 @@ use std::ptr;
 use std::slice;
 
 use authen_sasl_rust::contract::{Answer, Description, Property, Question, SecurityFlags, Values};
-use authen_sasl_rust::error::{Application, Code, Error};
+use authen_sasl_rust::error::{Application, Code, Error, Subject};
 use authen_sasl_rust::secret::Secret;
 use saslplug::{callback, code, flag, ClientParams, Conn, Interact, OutParams, Proc, SaslSecret};
 
 use crate::host::{c_text, Host};
+use crate::names;
 use crate::pointers::{number, text};
 
 /// `sasl_getsimple_t`.
@@ -247,7 +248,7 @@ impl User {
             return Ok(values);
         }
         let Some(authcid) = values.take(Property::Authcid).filter(|name| !name.is_empty()) else {
-            return Err(Application::Missing("authentication name (SASL_CB_AUTHNAME)").into());
+            return Err(Application::Missing(Subject::Authcid).into());
         };
         match values.take(Property::Authzid).filter(|name| !name.is_empty()) {
             Some(authzid) => {
@@ -267,8 +268,8 @@ impl User {
         // SAFETY: the parameters are libsasl2's.
         let (canon, conn) = unsafe { ((*self.params).canon_user, (*self.host.utils()).conn) };
         let canon = canon.ok_or_else(|| Error::outside(Code::BadParam, "libsasl2 provides no canon_user"))?;
-        let name =
-            CString::new(name).map_err(|_| Application::Unusable { what: "name", reason: "holds a NUL character" })?;
+        let what = if flags & flag::CU_AUTHID == 0 { Subject::Authzid } else { Subject::Authcid };
+        let name = CString::new(name).map_err(|_| Application::Unusable { what, reason: "holds a NUL character" })?;
         // SAFETY: the name ends in a NUL after its length; the out-parameters are libsasl2's.
         match unsafe { canon(conn, name.as_ptr(), name.as_bytes().len() as c_uint, flags, self.out) } {
             code::OK => Ok(()),
@@ -337,10 +338,10 @@ fn chosen_realm(proc: Proc, context: *mut c_void, offered: &[String]) -> Found {
 
 fn callback_failed(id: c_ulong, result: c_int) -> Error {
     let name = match id {
-        callback::AUTHNAME => "SASL_CB_AUTHNAME",
-        callback::USER => "SASL_CB_USER",
-        callback::PASS => "SASL_CB_PASS",
-        _ => "SASL_CB_GETREALM",
+        callback::AUTHNAME => names::AUTHNAME,
+        callback::USER => names::USER,
+        callback::PASS => names::PASS,
+        _ => names::GETREALM,
     };
     Error::outside(Code::of(result), format!("the application's callback {name} failed"))
 }

@@ -14,6 +14,7 @@ use saslplug::{code, shielded, Iovec, OutParams};
 use crate::exchange::Exchange;
 use crate::host::Host;
 use crate::layer::Layer;
+use crate::names;
 use crate::offer::Offer;
 use crate::pointers::{self, fail, input, Output, Params};
 
@@ -49,7 +50,7 @@ impl<T> Connection<T> {
             }
             Err(error) => {
                 let name = offer.mechanism.name;
-                host.set_error(&format!("{name}: {error}"));
+                host.set_error(&format!("{name}: {}", error.named(names::of_libsasl2)));
                 error.code() as c_int
             }
         }

@@ -9,6 +9,7 @@ use authen_sasl_rust::error::{Code, Error};
 use authen_sasl_rust::layer::{lock, SharedLayer};
 
 use crate::host::Host;
+use crate::names;
 use crate::pointers;
 
 /// A layer with the buffers that libsasl2 was given last. Each stays valid until the next call in the same direction.
@@ -76,7 +77,7 @@ impl Layer {
                 match &failure {
                     Some(failure) => pointers::fail(self.host, failure),
                     None => {
-                        self.host.set_error(&error.to_string());
+                        self.host.set_error(&error.named(names::of_libsasl2).to_string());
                         error.code() as c_int
                     }
                 }

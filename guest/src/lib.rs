@@ -13,7 +13,7 @@
 //! | 4 | `connection.rs` | a mechanism's context: its exchange, its security layer, and what every step does |
 //! | 3 | `exchange.rs`, `layer.rs`, `answers.rs`, `accounts.rs` | a session of the core; encode and decode; the user of a client; the users of a server |
 //! | 2 | `pointers.rs` | what libsasl2 passes and takes |
-//! | 1 | `host.rs`, `offer.rs` | import nothing of ours: libsasl2's functions; the mechanisms that can be offered |
+//! | 1 | `host.rs`, `names.rs`, `offer.rs` | import nothing of ours: libsasl2's functions; names for error texts; the mechanisms that can be offered |
 //!
 //! Rules for each function that libsasl2 calls: it never panics; it holds no lock and no borrow while it calls libsasl2, which
 //! may call us again; memory that it hands out lives as long as the connection's context. `docs/decisions/0012-guest.md` has
@@ -31,6 +31,7 @@ mod connection;
 mod exchange;
 mod host;
 mod layer;
+mod names;
 mod offer;
 mod plugs;
 mod pointers;

@@ -1,13 +1,13 @@
 //! What libsasl2 passes and takes: parameters, messages, texts, and the code of a failure.
 
 use std::ffi::{c_char, c_int, c_uint, c_ulong, CStr};
-use std::fmt::Display;
 use std::slice;
 
 use authen_sasl_rust::error::{Error, Failure, Refused};
 use saslplug::{ClientParams, SecurityProperties, ServerParams, Utils};
 
 use crate::host::Host;
+use crate::names;
 
 /// The parameters that both sides have.
 pub struct CommonParams<'a> {
@@ -106,11 +106,11 @@ pub unsafe fn text(start: *const c_char) -> String {
 /// Some servers, slapd among them, send the text of `sasl_errdetail` to the client. So the fault of one user's secret is only logged.
 pub fn fail(host: Host, failure: &Failure) -> c_int {
     let Failure { side, mechanism, error } = failure;
-    let text = |error: &dyn Display| format!("{} {side}: {error}", mechanism.unwrap_or_default());
+    let text = |error: &Error| format!("{} {side}: {}", mechanism.unwrap_or_default(), error.named(names::of_libsasl2));
     match error {
         Error::Refused(Refused::Unusable(_)) => {
             host.log_failure(&text(error));
-            host.set_error(&text(&Refused::Credentials));
+            host.set_error(&text(&Refused::Credentials.into()));
         }
         error => host.set_error(&text(error)),
     }

@@ -11,6 +11,7 @@ use crate::accounts::Users;
 use crate::connection::Connection;
 use crate::exchange::Exchange;
 use crate::host::Host;
+use crate::names;
 use crate::offer::Offer;
 use crate::pointers::{self, text, Output, Params};
 
@@ -136,7 +137,7 @@ pub unsafe extern "C" fn mech_step(
             }
             if matches!(outcome, Outcome::Send | Outcome::Absent) && exchange.session.is_success() {
                 if let Err(failure) = users.set_names(exchange.session.identity()) {
-                    host.set_error(&failure.to_string());
+                    host.set_error(&failure.named(names::of_libsasl2).to_string());
                     return Err(failure.code() as c_int);
                 }
             }

@@ -7,8 +7,8 @@ use super::reply::{Reply, Word};
 use super::request::Request;
 use super::{without_layer, Fault, TOKEN_LIMIT};
 use crate::contract::{Answer, Question, Side, World};
-use crate::error::{Error, Failure, Misuse, Policy};
-use crate::negotiate::lists;
+use crate::error::{Error, Failure, Misuse, Rejection};
+use crate::negotiate::{lists, rejected};
 use crate::registry::Registry;
 use crate::secret::Secret;
 use crate::session::{Identity, Outcome, Session};
@@ -127,8 +127,7 @@ impl Server {
                 self.session.unpick();
                 self.session.reset();
                 if !lists(&self.mechanisms, &mechanism) {
-                    let reason = format!("{mechanism} is not offered");
-                    return Some(self.failed(Policy::NoMechanism(reason).into()));
+                    return Some(self.failed(rejected(&mechanism, Rejection::NotOffered)));
                 }
                 if let Err(error) = self.session.pick(&mechanism) {
                     return Some(self.failed(error));

@@ -3,7 +3,7 @@
 use crate::contract::{
     available, Context, Description, Established, Event, Property, Question, SecurityFlags, State, Stateless, Step,
 };
-use crate::error::{Application, Error, Malformed};
+use crate::error::{Application, Error, Malformed, Subject};
 
 pub static MECHANISM: Stateless = Stateless {
     description: Description {
@@ -34,7 +34,7 @@ impl State for AwaitValues {
         let trace = event.values()?.text(Property::Authzid)?.unwrap_or_default();
         if check(&trace).is_err() {
             let reason = "is longer than 255 characters or holds a control character (RFC 4505 section 2)";
-            return Err(Application::Unusable { what: "trace (callback authname)", reason }.into());
+            return Err(Application::Unusable { what: Subject::Trace, reason }.into());
         }
         Ok(Step::Done(Established {
             last: Some(trace.into_bytes()),

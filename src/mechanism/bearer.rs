@@ -4,7 +4,7 @@
 use crate::contract::{
     Context, Established, Event, Property, Question, SecurityFlags, State, Step, TokenVerdict, Values,
 };
-use crate::error::{printable, Application, Error, Malformed, Refused};
+use crate::error::{printable, Application, Error, Malformed, Refused, Subject};
 use crate::secret::Secret;
 use crate::wire::json;
 
@@ -18,11 +18,11 @@ pub const SECURITY: SecurityFlags = SecurityFlags::NOANONYMOUS;
 pub fn token(values: &mut Values) -> Result<Secret, Error> {
     let token = values.require(Property::Token)?;
     if token.is_empty() {
-        return Err(Application::Empty(Property::Token.describe()).into());
+        return Err(Application::Empty(Subject::Token).into());
     }
     if !is_token68(token.expose()) {
         let reason = "holds a character that no bearer token may hold (RFC 6750 section 2.1)";
-        return Err(Application::Unusable { what: "token", reason }.into());
+        return Err(Application::Unusable { what: Subject::Token, reason }.into());
     }
     Ok(token)
 }
@@ -83,7 +83,7 @@ impl State for AwaitVerdict {
         let object = match event.token()? {
             TokenVerdict::Accepted { authcid } if self.acceptable => {
                 if authcid.is_empty() {
-                    return Err(Application::Empty("identity (callback checktoken)").into());
+                    return Err(Application::Empty(Subject::TokenIdentity).into());
                 }
                 let authzid = self.user.filter(|user| *user != authcid);
                 return Ok(Step::Done(Established { authcid, authzid, ..Established::default() }));
@@ -158,7 +158,7 @@ impl AwaitRefusal {
 ///
 /// # Errors
 /// [`Application::Unusable`].
-pub fn carriable(what: &'static str, name: &str) -> Result<(), Error> {
+pub fn carriable(what: Subject, name: &str) -> Result<(), Error> {
     if name.chars().any(char::is_control) {
         return Err(Application::Unusable { what, reason: "holds a control character (RFC 7628 section 3.1)" }.into());
     }

@@ -12,7 +12,7 @@ use crate::contract::{
     available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags,
     Side, State, Stateless, Step,
 };
-use crate::error::{Application, Error, Malformed, Refused};
+use crate::error::{Application, Error, Malformed, Refused, Subject};
 use crate::secret::{ct_eq, Secret};
 use crate::store::check::password_or_mock;
 use crate::wire::{hex, saslprep};
@@ -70,12 +70,10 @@ impl State for AwaitValues {
         let authcid = values.require_text(Property::Authcid)?;
         let password = values.require(Property::Password)?;
         if password.is_empty() {
-            return Err(Application::Empty(Property::Password.describe()).into());
+            return Err(Application::Empty(Subject::Password).into());
         }
-        let name = saslprep::query(&authcid).map_err(|unprepared| Application::Unusable {
-            what: Property::Authcid.describe(),
-            reason: unprepared.reason(),
-        })?;
+        let name = saslprep::query(&authcid)
+            .map_err(|unprepared| Application::Unusable { what: Subject::Authcid, reason: unprepared.reason() })?;
         let digest = digest(&self.challenge, &password)?;
         let mut response = Vec::with_capacity(name.len() + 33);
         response.extend_from_slice(name.as_bytes());

@@ -4,7 +4,7 @@ use crate::contract::{
     Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags, Setup,
     Side, State, Stateless, Step,
 };
-use crate::error::{Application, Error, Malformed, Refused};
+use crate::error::{Application, Error, Malformed, Refused, Rejection, Subject};
 
 pub static MECHANISM: Stateless = Stateless {
     description: Description {
@@ -22,14 +22,14 @@ pub static MECHANISM: Stateless = Stateless {
 /// A server needs the proved identity, and a client a sign that there is one: a server may offer EXTERNAL to every client
 /// under TLS, and one with a password and no certificate must get to its password. Where the caller names EXTERNAL alone,
 /// or has no password, it is asked for whatever the signs are.
-fn unproved(side: Side, setup: Setup<'_>) -> Option<String> {
+fn unproved(side: Side, setup: Setup<'_>) -> Option<Rejection> {
     let config = setup.config;
     let beside_a_password = config.lists_password && config.abilities.contains(Abilities::PASSWORD);
     match side {
-        Side::Server if config.external_id().is_none_or(str::is_empty) => Some(Refused::NoExternalIdentity.to_string()),
-        Side::Client if beside_a_password && !config.proves_outside() => Some(
-            "there is a password, and no sign of an identity outside SASL (a certificate of the client's in property tls, externalssf, or a Unix socket)".into(),
-        ),
+        Side::Server if config.external_id().is_none_or(str::is_empty) => {
+            Some(Error::from(Refused::NoExternalIdentity).into())
+        }
+        Side::Client if beside_a_password && !config.proves_outside() => Some(Rejection::NoSignOfIdentity),
         _ => None,
     }
 }
@@ -49,9 +49,7 @@ impl State for AwaitValues {
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
         let identity = event.values()?.text(Property::Identity)?.unwrap_or_default();
         if identity.contains('\0') {
-            return Err(
-                Application::Unusable { what: "authorization identity", reason: "holds a NUL character" }.into()
-            );
+            return Err(Application::Unusable { what: Subject::Identity, reason: "holds a NUL character" }.into());
         }
         Ok(Step::Done(Established {
             last: Some(identity.clone().into_bytes()),

@@ -5,7 +5,7 @@ use crate::contract::{
     available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags,
     Side, State, Stateless, Step,
 };
-use crate::error::{Application, Error, Malformed, Refused};
+use crate::error::{Application, Error, Malformed, Refused, Subject};
 use crate::secret::Secret;
 use crate::wire::saslprep;
 
@@ -60,9 +60,9 @@ impl State for AwaitValues {
         let authcid = values.require_text(Property::Authcid)?;
         let password = values.require(Property::Password)?;
         if password.is_empty() {
-            return Err(Application::Empty("password").into());
+            return Err(Application::Empty(Subject::Password).into());
         }
-        for (what, value) in [("authentication identity", authcid.as_bytes()), ("password", password.expose())] {
+        for (what, value) in [(Subject::Authcid, authcid.as_bytes()), (Subject::Password, password.expose())] {
             if value.contains(&0) {
                 return Err(Application::Unusable { what, reason: "holds a NUL character" }.into());
             }
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn the_client_sends_no_empty_name_or_password_and_no_nul() {
         for (name, password, text) in [
-            ("", "pencil", "authentication identity (callback user or authcid) is empty"),
+            ("", "pencil", "authentication identity is empty"),
             ("fred", "", "password is empty"),
             ("fr\0ed", "pencil", "authentication identity holds a NUL"),
             ("fred", "pen\0cil", "password holds a NUL"),

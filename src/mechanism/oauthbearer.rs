@@ -10,7 +10,7 @@ use crate::contract::{
     available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, State,
     Stateless, Step,
 };
-use crate::error::{Application, Error, Malformed, PeerMisbehaved};
+use crate::error::{Application, Error, Malformed, PeerMisbehaved, Subject};
 use crate::wire::fields::once;
 use crate::wire::{gs2, json, kvpairs};
 
@@ -50,17 +50,17 @@ impl State for AwaitValues {
         let mut values = event.values()?;
         let authcid = values.text(Property::Authcid)?.filter(|name| !name.is_empty());
         let authzid = values.text(Property::Authzid)?.filter(|name| !name.is_empty());
-        let host = ascii(values.text(Property::Host)?, "host (callback host)")?;
+        let host = ascii(values.text(Property::Host)?)?;
         let port = values.text(Property::Port)?.filter(|port| !port.is_empty());
         if port.as_deref().is_some_and(|port| !is_port(port)) {
             let reason = "is no number from 1 to 65535 (RFC 7628 section 3.1)";
-            return Err(Application::Unusable { what: Property::Port.describe(), reason }.into());
+            return Err(Application::Unusable { what: Subject::Port, reason }.into());
         }
         let token = bearer::token(&mut values)?;
         let mut message = Vec::with_capacity(token.expose().len() + 128);
         let named = authzid.as_deref().or(authcid.as_deref());
         if let Some(name) = named {
-            bearer::carriable("identity", name)?;
+            bearer::carriable(if authzid.is_some() { Subject::Authzid } else { Subject::Authcid }, name)?;
         }
         gs2::Header { flag: gs2::Flag::Unsupported, authzid: named.map(Cow::Borrowed) }.print(&mut message);
         message.push(kvpairs::SEPARATOR);
@@ -84,10 +84,10 @@ fn is_port(text: &str) -> bool {
 }
 
 /// The host is of visible ASCII (RFC 7628 §3.1); an empty one is left out.
-fn ascii(value: Option<String>, what: &'static str) -> Result<Option<String>, Error> {
+fn ascii(value: Option<String>) -> Result<Option<String>, Error> {
     match value.filter(|value| !value.is_empty()) {
         Some(value) if !value.bytes().all(|b| b.is_ascii_graphic()) => Err(Application::Unusable {
-            what,
+            what: Subject::Host,
             reason: "holds a character outside visible ASCII (RFC 7628 section 3.1)",
         }
         .into()),

@@ -4,7 +4,7 @@ use crate::contract::{
     available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags,
     State, Stateless, Step,
 };
-use crate::error::{Application, Error, Malformed, Refused};
+use crate::error::{Application, Error, Malformed, Refused, Subject};
 use crate::secret::Secret;
 use crate::wire::saslprep;
 
@@ -47,11 +47,11 @@ impl State for AwaitValues {
         let authzid = values.text(Property::Authzid)?.filter(|name| !name.is_empty());
         let authcid = values.require_text(Property::Authcid)?;
         let password = values.require(Property::Password)?;
-        without_nul("authorization identity", authzid.as_deref().unwrap_or("").as_bytes())?;
-        without_nul("authentication identity", authcid.as_bytes())?;
-        without_nul("password", password.expose())?;
+        without_nul(Subject::Authzid, authzid.as_deref().unwrap_or("").as_bytes())?;
+        without_nul(Subject::Authcid, authcid.as_bytes())?;
+        without_nul(Subject::Password, password.expose())?;
         if password.is_empty() {
-            return Err(Application::Empty("password").into());
+            return Err(Application::Empty(Subject::Password).into());
         }
         let prefix = authzid.as_deref().unwrap_or("");
         let mut message = Vec::with_capacity(prefix.len() + authcid.len() + password.expose().len() + 2);
@@ -64,7 +64,7 @@ impl State for AwaitValues {
     }
 }
 
-fn without_nul(what: &'static str, value: &[u8]) -> Result<(), Error> {
+fn without_nul(what: Subject, value: &[u8]) -> Result<(), Error> {
     if value.contains(&0) {
         return Err(Application::Unusable { what, reason: "holds a NUL character (RFC 4616 section 2)" }.into());
     }

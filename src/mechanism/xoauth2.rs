@@ -5,7 +5,7 @@ use crate::contract::{
     available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, State,
     Stateless, Step,
 };
-use crate::error::{Error, Malformed};
+use crate::error::{Error, Malformed, Subject};
 use crate::wire::fields::once;
 use crate::wire::{json, kvpairs};
 
@@ -41,7 +41,7 @@ impl State for AwaitValues {
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
         let mut values = event.values()?;
         let authcid = values.require_text(Property::Authcid)?;
-        bearer::carriable("authentication identity", &authcid)?;
+        bearer::carriable(Subject::Authcid, &authcid)?;
         let token = bearer::token(&mut values)?;
         let mut message = Vec::with_capacity(authcid.len() + token.expose().len() + 32);
         kvpairs::push(&mut message, "user", &[&authcid]);

@@ -8,7 +8,7 @@ use crate::accounts::Account;
 use crate::contract::{
     Abilities, Answer, CredentialKind, Established, Next, Property, Question, Side, World, SECRET_LIMIT,
 };
-use crate::error::{Application, Code, Error, Refused};
+use crate::error::{Application, Code, Error, Refused, Subject};
 use crate::secret::Secret;
 use crate::store::check;
 use crate::store::mock::MOCK_NAME;
@@ -147,15 +147,15 @@ impl Session {
                 };
                 Ok(Progress::Resume(next, Answer::Credential(stored)))
             }
-            (_, Answer::Credential(Some(secret))) if secret.expose().len() > SECRET_LIMIT => {
-                Err(Application::Unusable { what: "secret", reason: "is longer than 65536 bytes" }.into())
+            (PendingAnswer::None, Answer::Credential(Some(secret))) if secret.expose().len() > SECRET_LIMIT => {
+                let reason = "is longer than 65536 bytes";
+                Err(Application::Unusable { what: Subject::ChallengeAnswer, reason }.into())
             }
             (PendingAnswer::None, answer) => {
                 self.remember_names(&answer);
                 if self.drops_authzid() {
-                    let (what, reason) =
-                        (Property::Authzid.describe(), "cannot be sent: this mechanism has no place for it");
-                    return Err(Application::Unusable { what, reason }.into());
+                    let reason = "cannot be sent: this mechanism has no place for it";
+                    return Err(Application::Unusable { what: Subject::Authzid, reason }.into());
                 }
                 Ok(Progress::Resume(next, answer))
             }
@@ -196,7 +196,7 @@ impl Session {
 
     fn within_limit(&mut self, stored: Option<Secret>) -> Option<Secret> {
         let stored = stored?;
-        let (what, reason) = ("stored secret (callback getsecret or accounts)", "is longer than 65536 bytes");
+        let (what, reason) = (Subject::StoredSecret, "is longer than 65536 bytes");
         let short = stored.expose().len() <= SECRET_LIMIT;
         self.usable(stored, if short { Ok(()) } else { Err(Application::Unusable { what, reason }.into()) })
     }

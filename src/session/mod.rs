@@ -9,8 +9,8 @@ mod questions;
 mod state;
 
 use crate::contract::{Answer, Context, Event, Mechanism, Next, Side, Step, World, MESSAGE_LIMIT};
-use crate::error::{Error, Malformed, Misuse, PeerMisbehaved, Policy};
-use crate::negotiate::offers_binding;
+use crate::error::{Error, Malformed, Misuse, PeerMisbehaved, Rejection};
+use crate::negotiate::{offers_binding, rejected};
 
 use application::{unasked, Progress};
 use questions::unknown_user;
@@ -22,7 +22,7 @@ impl Session {
     /// Picks the strongest usable mechanism of a list.
     ///
     /// # Errors
-    /// [`Policy::NoMechanism`] with the reason for each.
+    /// [`crate::error::Policy::NoMechanism`] with the reason for each.
     pub fn negotiate(&mut self, list: &str) -> Result<&'static dyn Mechanism, Error> {
         match self.side {
             Side::Client => {
@@ -46,11 +46,11 @@ impl Session {
     /// Picks one mechanism by name; whether it may be used shows at `start`.
     ///
     /// # Errors
-    /// [`Policy::NoMechanism`] if there is none of that name.
+    /// [`crate::error::Policy::NoMechanism`] if there is none of that name.
     pub fn pick(&mut self, name: &str) -> Result<(), Error> {
         match self.registry.find(name, self.side) {
             Some(mechanism) => self.mechanism = Some(mechanism),
-            None => return Err(Policy::NoMechanism("there is none of that name".into()).into()),
+            None => return Err(rejected(name, Rejection::NotSupported)),
         }
         Ok(())
     }
@@ -71,7 +71,7 @@ impl Session {
             if self.fails_without_accounts() {
                 return Outcome::Failed;
             }
-            return self.fail(Policy::NoMechanism(format!("{}: {reason}", mechanism.name)).into());
+            return self.fail(rejected(mechanism.name, reason));
         }
         match (self.side, mechanism.first, initial) {
             (Side::Client, Side::Client, _) => self.advance(mechanism.client(), Event::Begin, world),

@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use crate::contract::{CredentialKind, Lookups};
 use crate::crypto::hash::Hash;
-use crate::error::{Application, Error, Refused};
+use crate::error::{Application, Error, Refused, Subject};
 use crate::secret::{ct_eq, Secret};
 use crate::wire::saslprep;
 
@@ -39,9 +39,7 @@ pub fn fits_unknown(kind: CredentialKind, lookups: &dyn Lookups) -> Result<(), E
 /// # Errors
 /// [`Application::Unusable`] if SASLprep refuses it.
 pub fn prepared_password(password: &[u8]) -> Result<Secret, Error> {
-    let unusable = |reason| {
-        Error::from(Application::Unusable { what: "stored password (callback getsecret or accounts)", reason })
-    };
+    let unusable = |reason| Error::from(Application::Unusable { what: Subject::StoredSecret, reason });
     let text = std::str::from_utf8(password).map_err(|_| unusable("is not valid UTF-8"))?;
     Ok(saslprep::query(text).map_err(|refused| unusable(refused.reason()))?.into())
 }

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::contract::Random;
 use crate::crypto::hash::Hash;
 use crate::crypto::scram::{parse_mechanism_name, Keys};
-use crate::error::{Application, Error};
+use crate::error::{Application, Error, Subject};
 use crate::secret::Secret;
 use crate::wire::saslprep::{self, Unprepared};
 use crate::wire::scram::{base64, number, SALT_LIMIT};
@@ -99,7 +99,8 @@ impl Verifier {
         if iterations == 0 || iterations > i32::MAX as u32 {
             return Err(Application::Number { name: "iterations", least: 1, most: i32::MAX as u32 }.into());
         }
-        let unusable = |refused: Unprepared| Application::Unusable { what: "password", reason: refused.reason() };
+        let unusable =
+            |refused: Unprepared| Application::Unusable { what: Subject::Password, reason: refused.reason() };
         let password = Secret::from(saslprep::stored(password).map_err(unusable)?);
         let keys = Keys::derive(hash, password.expose(), salt, iterations);
         let keys = Secret::from([&*keys.stored, &*keys.server].concat());

@@ -1,6 +1,6 @@
 //! The values that a client's application is asked for, and those that it gave.
 
-use crate::error::{Application, Error};
+use crate::error::{Application, Error, Subject};
 use crate::secret::Secret;
 
 use crate::limits::{NAME_LIMIT, SECRET_LIMIT};
@@ -31,19 +31,18 @@ pub enum Property {
     Identity = 8,
 }
 
-impl Property {
-    /// The value in words and the callbacks that give it, for error texts.
-    pub fn describe(self) -> &'static str {
-        match self {
-            Property::Authcid => "authentication identity (callback user or authcid)",
-            Property::Authzid => "authorization identity (callback authname or authzid)",
-            Property::Password => "password (callback pass)",
-            Property::Realm => "realm (callback realm)",
-            Property::Token => "token (callback token)",
-            Property::Host => "host (callback host)",
-            Property::Port => "port (callback port)",
-            Property::ServName => "serv-name (callback serv)",
-            Property::Identity => "identity (callback authzid, user or authname)",
+impl From<Property> for Subject {
+    fn from(property: Property) -> Self {
+        match property {
+            Property::Authcid => Subject::Authcid,
+            Property::Authzid => Subject::Authzid,
+            Property::Password => Subject::Password,
+            Property::Realm => Subject::Realm,
+            Property::Token => Subject::Token,
+            Property::Host => Subject::Host,
+            Property::Port => Subject::Port,
+            Property::ServName => Subject::ServName,
+            Property::Identity => Subject::Identity,
         }
     }
 }
@@ -74,7 +73,7 @@ impl Values {
     /// # Errors
     /// [`Application::Missing`] if the application gave none, [`Application::Unusable`] above [`SECRET_LIMIT`].
     pub fn require(&mut self, property: Property) -> Result<Secret, Error> {
-        let value = self.take(property).ok_or(Application::Missing(property.describe()))?;
+        let value = self.take(property).ok_or(Application::Missing(property.into()))?;
         limited(property, value.expose(), SECRET_LIMIT, "is longer than 65536 bytes")?;
         Ok(value)
     }
@@ -88,7 +87,7 @@ impl Values {
         limited(property, value.expose(), NAME_LIMIT, "is longer than 4096 bytes")?;
         match value.expose_str() {
             Some(text) => Ok(Some(text.to_owned())),
-            None => Err(Application::Unusable { what: property.describe(), reason: "is not valid UTF-8" }.into()),
+            None => Err(Application::Unusable { what: property.into(), reason: "is not valid UTF-8" }.into()),
         }
     }
 
@@ -98,8 +97,8 @@ impl Values {
     /// [`Application::Missing`], [`Application::Empty`] or [`Application::Unusable`].
     pub fn require_text(&mut self, property: Property) -> Result<String, Error> {
         match self.text(property)? {
-            None => Err(Application::Missing(property.describe()).into()),
-            Some(text) if text.is_empty() => Err(Application::Empty(property.describe()).into()),
+            None => Err(Application::Missing(property.into()).into()),
+            Some(text) if text.is_empty() => Err(Application::Empty(property.into()).into()),
             Some(text) => Ok(text),
         }
     }
@@ -107,7 +106,7 @@ impl Values {
 
 fn limited(property: Property, value: &[u8], limit: usize, reason: &'static str) -> Result<(), Error> {
     if value.len() > limit {
-        return Err(Application::Unusable { what: property.describe(), reason }.into());
+        return Err(Application::Unusable { what: property.into(), reason }.into());
     }
     Ok(())
 }

@@ -69,7 +69,7 @@ for my $mechanism (qw(OAUTHBEARER XOAUTH2)) {
 }
 
 # The fault of a stored secret is only logged: some servers send sasl_errdetail to the client, which must not reveal whether a user exists.
-my $stored = 'the stored secret (callback getsecret or accounts) is';
+my $stored = 'the stored secret (property userPassword or authPassword) is';
 for my $case (
   (map { ["$folder/other", $_, "$stored a SCRAM verifier, and this mechanism needs the password itself"] } qw(CRAM-MD5 DIGEST-MD5)),
   ["$folder/other", 'SCRAM-SHA-1', "$stored a verifier with another hash than the mechanism's"],
@@ -106,7 +106,7 @@ is $new, $old, 'both tables are understood';
 for my $line (
   'log 1 saslrust: this libsasl2 supports plugin version 3; 4 is needed', 'version 3: -23', 'nothing: -7 -7',
   'getopt saslrust rust_mech_list', 'servers: 0 4 1', 'clients: 0 4 1', 'new 0 1', 'getcallback 0x4002',
-  'seterror SCRAM-SHA3-512 client: no authentication name (SASL_CB_AUTHNAME)', 'step -7 0', 'again -5'
+  'seterror SCRAM-SHA3-512 client: no authentication identity (callback SASL_CB_AUTHNAME)', 'step -7 0', 'again -5'
   )
 {
   like $old, qr/^\Q$line\E$/m, $line;

@@ -9,7 +9,7 @@ use authen_sasl_rust::contract::{
     Abilities, Answer, Context, Description, Established, Event, Next, Property, Question, SecurityFlags, Side, State,
     Step, Values,
 };
-use authen_sasl_rust::error::{Application, Code, Error};
+use authen_sasl_rust::error::{Application, Code, Error, Subject};
 use authen_sasl_rust::secret::Secret;
 
 use super::connection::{CallbackReply, Connection, Hooks};
@@ -340,11 +340,11 @@ impl Prompted {
                 (Some(value), _) => self.client.answer(prompt, value.expose()),
                 (None, Some(property)) if self.client.needs(property) => {
                     self.give_up();
-                    return Err(Application::Missing(property.describe()).into());
+                    return Err(Application::Missing(property.into()).into());
                 }
                 (None, _) if is_challenge(id) => {
                     self.give_up();
-                    return Err(Application::Missing("answer to the challenge (callback challenge)").into());
+                    return Err(Application::Missing(Subject::ChallengeAnswer).into());
                 }
                 (None, _) => self.client.answer(prompt, b""),
             }

@@ -5,7 +5,7 @@ use std::ptr;
 
 use authen_sasl_rust::config::{BindingPolicy, Config};
 use authen_sasl_rust::contract::Side;
-use authen_sasl_rust::error::{Application, Error};
+use authen_sasl_rust::error::{Application, Error, Subject};
 
 use super::connection::Connection;
 use saslplug::{
@@ -48,7 +48,7 @@ struct Bound {
     _data: Vec<u8>,
 }
 
-fn text(what: &'static str, value: &str) -> Result<CString, Error> {
+fn text(what: Subject, value: &str) -> Result<CString, Error> {
     let reason = "holds a NUL character, which no plugin can see the end of";
     CString::new(value).map_err(|_| Application::Unusable { what, reason }.into())
 }
@@ -63,7 +63,7 @@ impl ConnectionFacts {
         let binding = match config.bindings().next() {
             None => None,
             Some(binding) => {
-                let kind = text("type of channel binding", &binding.kind)?;
+                let kind = text(Subject::ChannelBinding, &binding.kind)?;
                 let data = binding.data.clone();
                 let described = Binding {
                     name: kind.as_ptr(),
@@ -76,11 +76,11 @@ impl ConnectionFacts {
         };
         let frame = if config.max_buf < MIN_FRAME { 0 } else { config.max_buf };
         Ok(ConnectionFacts {
-            service: text("service", &config.service)?,
-            host: text("host", &config.host)?,
-            realm: optional("realm", config.realm())?,
-            local: optional("iplocalport", config.local())?,
-            remote: optional("ipremoteport", config.remote())?,
+            service: text(Subject::Option("service"), &config.service)?,
+            host: text(Subject::Option("host"), &config.host)?,
+            realm: optional(Subject::Option("realm"), config.realm())?,
+            local: optional(Subject::Option("iplocalport"), config.local())?,
+            remote: optional(Subject::Option("ipremoteport"), config.remote())?,
             binding,
             limits: [config.min_ssf, most(config, side), frame, security::theirs(config.secflags)],
             external_ssf: config.external_ssf,

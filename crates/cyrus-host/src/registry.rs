@@ -6,7 +6,7 @@ use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use authen_sasl_rust::contract::{Abilities, CredentialKind, Description, Mechanism, Next, SecurityFlags, Setup, Side};
-use authen_sasl_rust::error::Error;
+use authen_sasl_rust::error::{Error, Rejection, Subject};
 use authen_sasl_rust::registry::Registry;
 use authen_sasl_rust::secret::Secret;
 
@@ -35,11 +35,11 @@ impl Mechanism for Hosted {
         server::begin(self)
     }
 
-    fn unavailable_reason(&'static self, side: Side, setup: Setup<'_>) -> Option<String> {
+    fn unavailable_reason(&'static self, side: Side, setup: Setup<'_>) -> Option<Rejection> {
         let secrets = Abilities::PASSWORD.union(Abilities::CHALLENGE);
         match side {
             Side::Client if self.either && !setup.config.abilities.intersects(secrets) => {
-                Some("there is no callback pass or challenge".into())
+                Some(Rejection::MissingAny([Subject::Password, Subject::ChallengeAnswer].into()))
             }
             Side::Client => None,
             Side::Server => server::unavailable_reason(self, setup),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use authen_sasl_rust::accounts::Accounts;
 use authen_sasl_rust::config::Config;
 use authen_sasl_rust::contract::{Context, Established, Event, Next, Setup, Side, State, Step};
-use authen_sasl_rust::error::{Application, Code, Error, PeerMisbehaved};
+use authen_sasl_rust::error::{Application, Code, Error, PeerMisbehaved, Rejection, Subject};
 use authen_sasl_rust::secret::Secret;
 
 use super::callbacks::{ServerHooks, Shared};
@@ -30,7 +30,7 @@ pub fn begin(hosted: &'static Hosted) -> Next {
 }
 
 /// Why the plugin does not offer its mechanism on this connection (`mech_avail` of saslplug.h).
-pub fn unavailable_reason(hosted: &Hosted, setup: Setup<'_>) -> Option<String> {
+pub fn unavailable_reason(hosted: &Hosted, setup: Setup<'_>) -> Option<Rejection> {
     let asked = hosted.server().and_then(|plug| match plug.mech_avail {
         None => Ok(code::OK),
         Some(_) => {
@@ -42,7 +42,7 @@ pub fn unavailable_reason(hosted: &Hosted, setup: Setup<'_>) -> Option<String> {
             }
         }
     });
-    asked.err().map(|error| format!("the plugin does not offer it here: {error}"))
+    asked.err().map(|error| format!("the plugin does not offer it here: {error}").into())
 }
 
 /// True if the plugin keeps secrets of its own.
@@ -62,9 +62,9 @@ pub fn set_secret(
     flags: u32,
 ) -> Result<(), Error> {
     let unusable = |what| Application::Unusable { what, reason: "holds a NUL character" };
-    let name = CString::new(user).map_err(|_| unusable("user name"))?;
+    let name = CString::new(user).map_err(|_| unusable(Subject::UserName))?;
     if password.is_some_and(|password| password.expose().contains(&0)) {
-        return Err(unusable("password").into());
+        return Err(unusable(Subject::Password).into());
     }
     Server::new(hosted, setup)?.set_secret(&name, password, flags, setup)
 }

@@ -8,7 +8,7 @@ use authen_sasl_accounts::users::{Expected, NewPassword, UsersFile};
 use authen_sasl_rust::accounts::{Account, Accounts};
 use authen_sasl_rust::config::Config;
 use authen_sasl_rust::contract::Abilities;
-use authen_sasl_rust::error::{Application, Code, Error, Refused};
+use authen_sasl_rust::error::{Application, Code, Error, Refused, Subject};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::check::check;
 use authen_sasl_rust::session::Outcome;
@@ -217,7 +217,7 @@ pub unsafe extern "C" fn asr_accounts_check(
 ) -> i32 {
     // SAFETY: the module's rules.
     let (accounts, name, password, service, realm) =
-        unsafe { (&mut *accounts, name.name(), password.bytes(), service.text(), realm.text()) };
+        unsafe { (&mut *accounts, name.name(Subject::UserName), password.bytes(), service.text(), realm.text()) };
     accounts.say(|of| {
         let mut config = Config::default();
         config.set("service", service.as_deref())?;
@@ -243,7 +243,7 @@ pub unsafe extern "C" fn asr_accounts_set(
 ) -> i32 {
     // SAFETY: the module's rules.
     let (accounts, name, password, mechanisms) =
-        unsafe { (&mut *accounts, name.name(), password.bytes(), mechanisms.text()) };
+        unsafe { (&mut *accounts, name.name(Subject::UserName), password.bytes(), mechanisms.text()) };
     let expected = match expected {
         expected_user::NEW => Expected::New,
         expected_user::KNOWN => Expected::Known,
@@ -271,7 +271,7 @@ pub unsafe extern "C" fn asr_accounts_set(
 #[no_mangle]
 pub unsafe extern "C" fn asr_accounts_delete(accounts: *mut AccountsHandle, name: Slice) -> i32 {
     // SAFETY: the module's rules.
-    let (accounts, name) = unsafe { (&mut *accounts, name.name()) };
+    let (accounts, name) = unsafe { (&mut *accounts, name.name(Subject::UserName)) };
     accounts.say(|of| {
         let name = name?.unwrap_or_default();
         match &of.users {
@@ -288,7 +288,7 @@ pub unsafe extern "C" fn asr_accounts_delete(accounts: *mut AccountsHandle, name
 #[no_mangle]
 pub unsafe extern "C" fn asr_accounts_disable(accounts: *mut AccountsHandle, name: Slice, disabled: i32) -> i32 {
     // SAFETY: the module's rules.
-    let (accounts, name) = unsafe { (&mut *accounts, name.name()) };
+    let (accounts, name) = unsafe { (&mut *accounts, name.name(Subject::UserName)) };
     accounts.say(|of| of.users()?.disable(&name?.unwrap_or_default(), disabled != 0).map(|()| true))
 }
 

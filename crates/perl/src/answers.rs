@@ -2,7 +2,7 @@
 //! are those of the crate.
 
 use authen_sasl_rust::contract::{Answer, Property, Question, TokenVerdict, Values};
-use authen_sasl_rust::error::Application;
+use authen_sasl_rust::error::{Code, Error, Subject};
 use authen_sasl_rust::secret::Secret;
 
 use super::handle::Handle;
@@ -151,7 +151,13 @@ pub unsafe extern "C" fn asr_answer_values(handle: *mut Handle, values: *const V
 #[no_mangle]
 pub unsafe extern "C" fn asr_answer_text(handle: *mut Handle, text: Slice) -> i32 {
     // SAFETY: the module's rules.
-    let (handle, text) = unsafe { (&mut *handle, text.name()) };
+    let handle = unsafe { &mut *handle };
+    let what = match handle.session.question() {
+        Some(Question::Realm { .. }) => Subject::Realm,
+        _ => Subject::CanonicalName,
+    };
+    // SAFETY: the module's rules.
+    let text = unsafe { text.name(what) };
     handle.run(|session, world| match text {
         Ok(text) => session.answer(Answer::Text(text), world),
         Err(error) => session.abort(error),
@@ -186,15 +192,14 @@ pub unsafe extern "C" fn asr_answer_credential(handle: *mut Handle, credential: 
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_answer_no_key(handle: *mut Handle) -> i32 {
-    let fault = Application::Callback {
-        name: "getsecret".into(),
-        reason: "returned a reference that is not a SCRAM verifier \
-            (a hash reference with mechanism, iterations, salt, stored_key and server_key)"
-            .into(),
-    };
+    let fault = Error::outside(
+        Code::BadParam,
+        "callback getsecret returned a reference that is not a SCRAM verifier \
+        (a hash reference with mechanism, iterations, salt, stored_key and server_key)",
+    );
     // SAFETY: the module's rules.
     let handle = unsafe { &mut *handle };
-    handle.run(|session, world| session.answer_unusable(fault.into(), world))
+    handle.run(|session, world| session.answer_unusable(fault, world))
 }
 
 /// Answers with the identity that a token belongs to; without one, the token is refused with the other three texts.
@@ -210,8 +215,9 @@ pub unsafe extern "C" fn asr_answer_token(
     openid_configuration: Slice,
 ) -> i32 {
     // SAFETY: the module's rules.
-    let (handle, identity, status, scope, openid_configuration) =
-        unsafe { (&mut *handle, identity.name(), status.text(), scope.text(), openid_configuration.text()) };
+    let (handle, identity, status, scope, openid_configuration) = unsafe {
+        (&mut *handle, identity.name(Subject::TokenIdentity), status.text(), scope.text(), openid_configuration.text())
+    };
     handle.run(|session, world| {
         let verdict = match identity {
             Err(error) => return session.abort(error),

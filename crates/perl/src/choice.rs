@@ -7,6 +7,7 @@ use authen_sasl_rust::mechanism::ALL;
 use authen_sasl_rust::negotiate;
 
 use super::handle::Handle;
+use super::names;
 use super::shielded::{shielded, DEFECT};
 use super::slice::{Slice, NONE};
 
@@ -24,7 +25,8 @@ pub unsafe extern "C" fn asr_negotiate(handle: *mut Handle, list: Slice) -> Slic
     shielded(Slice::of(DEFECT.as_bytes()), || match choose(handle) {
         Ok(()) => NONE,
         Err(error) => {
-            let text = format!("{}: {error} ({})", handle.session.side(), error.code().name());
+            let (side, code) = (handle.session.side(), error.code().name());
+            let text = format!("{side}: {} ({code})", error.named(names::of_connection));
             handle.lend(text)
         }
     })

@@ -11,6 +11,7 @@ use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::store::keys::KeyMemory;
 use authen_sasl_rust::world::OsRandom;
 
+use super::names;
 use super::shielded::{shielded, DEFECT};
 use super::slice::Slice;
 
@@ -77,6 +78,7 @@ impl Handle {
         if let (Some(fault), false) = (session.fault(), self.fault_logged) {
             let (mechanism, user) = (session.mechanism().map_or("", |m| m.name), session.claimed_user());
             let user: String = user.unwrap_or_default().escape_debug().collect();
+            let fault = fault.named(names::of_connection);
             shielded((), || journal::log()(LOG_ERROR, &format!("{mechanism} server: user '{user}': {fault}")));
         }
         self.fault_logged = logged;

@@ -7,6 +7,7 @@ use authen_sasl_rust::error::Error;
 use authen_sasl_rust::layer::{lock, SharedLayer, Stream};
 
 use super::handle::Handle;
+use super::names;
 use super::shielded::{shielded, DEFECT};
 use super::slice::Slice;
 
@@ -214,7 +215,7 @@ pub unsafe extern "C" fn asr_layer_error(layer: *const Mutex<Stream>, out: *mut 
     shielded(ptr::null_mut(), || {
         // SAFETY: the module's rules.
         let Some(failure) = lock(&unsafe { owned(layer) }).failure() else { return ptr::null_mut() };
-        let text = Box::new(failure.to_string());
+        let text = Box::new(failure.named(names::of_connection).to_string());
         // SAFETY: the module's rules.
         unsafe { out.write(Slice::of(text.as_bytes())) };
         Box::into_raw(text)

@@ -13,7 +13,7 @@
 //! | 4 | `accounts.rs`, `answers.rs`, `keys.rs`, `layer.rs`, `plugins.rs`, `properties.rs` | the other parts of the surface |
 //! | 3 | `handle.rs` | what one Perl object owns |
 //! | 2 | `slice.rs` | bytes and texts that cross the border |
-//! | 1 | `numbers.rs`, `shielded.rs` | the numbers of `ffi.h`; no panic reaches C |
+//! | 1 | `names.rs`, `numbers.rs`, `shielded.rs` | names for error texts; the numbers of `ffi.h`; no panic reaches C |
 #![allow(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -27,6 +27,7 @@ mod cyrus;
 mod handle;
 mod keys;
 mod layer;
+mod names;
 pub mod numbers;
 mod plugins;
 mod properties;
@@ -34,7 +35,7 @@ mod shielded;
 mod slice;
 
 use authen_sasl_rust::contract::{Abilities, Side};
-use authen_sasl_rust::error::{Application, Error, Misuse};
+use authen_sasl_rust::error::{Code, Error, Misuse};
 use authen_sasl_rust::session::Session;
 use authen_sasl_rust::world::process_salt_key;
 
@@ -143,8 +144,8 @@ pub unsafe extern "C" fn asr_abort(handle: *mut Handle, why: i32, name: Slice, k
         abort_reason::REFERENCE => format!("returned {kind} where a plain value was expected"),
         _ => "kept its continuation to answer later, and server_start or server_step was given none".into(),
     };
-    let error = Application::Callback { name: name.unwrap_or_default().into(), reason };
-    handle.run(|session, _| session.abort(error.into()))
+    let text = format!("callback {} {reason}", name.unwrap_or_default());
+    handle.run(|session, _| session.abort(Error::outside(Code::BadParam, text)))
 }
 
 /// The peer has ended the exchange, or is gone.
@@ -198,8 +199,8 @@ pub unsafe extern "C" fn asr_error(handle: *mut Handle) -> Slice {
     shielded(Slice::of(DEFECT.as_bytes()), || {
         let broken = handle.broken();
         let text = match (handle.session.failure().or(broken.as_ref()), &handle.notice) {
-            (Some(failure), _) => failure.to_string(),
-            (None, Some(error)) => format!("{error} ({})", error.code().name()),
+            (Some(failure), _) => failure.named(names::of_connection).to_string(),
+            (None, Some(error)) => format!("{} ({})", error.named(names::of_connection), error.code().name()),
             (None, None) => return NONE,
         };
         handle.lend(text)

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use authen_sasl_cyrus_host::{from_environment, LoadOptions, Plugins};
 use authen_sasl_rust::contract::Side;
-use authen_sasl_rust::error::{Application, Error};
+use authen_sasl_rust::error::{Application, Error, Subject};
 use authen_sasl_rust::registry::Registry;
 use authen_sasl_rust::secret::Secret;
 
@@ -160,13 +160,14 @@ fn report(plugins: &Plugins) -> String {
 #[no_mangle]
 pub unsafe extern "C" fn asr_setpass(handle: *mut Handle, user: Slice, password: Slice, flags: u32) -> i32 {
     // SAFETY: the module's rules.
-    let (handle, user, password) = unsafe { (&mut *handle, user.name(), password.bytes().map(Secret::new)) };
+    let (handle, user, password) =
+        unsafe { (&mut *handle, user.name(Subject::UserName), password.bytes().map(Secret::new)) };
     let session = &handle.session;
     let Some(mechanism) = session.mechanism().filter(|m| session.side() == Side::Server && m.keeps_secrets()) else {
         return -1;
     };
     let done = shielded(Err(Error::System(DEFECT)), || {
-        let user = user?.filter(|name| !name.is_empty()).ok_or(Application::Empty("user name"))?;
+        let user = user?.filter(|name| !name.is_empty()).ok_or(Application::Empty(Subject::UserName))?;
         mechanism.set_secret(session.negotiation().setup, &user, password.as_ref(), flags)
     });
     handle.notice = done.err();

@@ -7,6 +7,7 @@ use authen_sasl_rust::layer::lock;
 use authen_sasl_rust::negotiate;
 
 use super::handle::Handle;
+use super::names;
 use super::shielded::{shielded, DEFECT};
 use super::slice::{Slice, NONE};
 
@@ -174,7 +175,7 @@ impl Handle {
             "authzid" => identity.authzid.as_deref().map(str::to_owned),
             "user" => identity.authzid.as_deref().or(identity.authcid.as_deref()).map(str::to_owned),
             "claimed_user" => session.claimed_user().map(str::to_owned),
-            "pending_error" => session.pending_failure().map(|failure| failure.to_string()),
+            "pending_error" => session.pending_failure().map(|failure| failure.named(names::of_connection).to_string()),
             "realm" => identity.realm.as_deref().map(str::to_owned).or_else(|| session.config.get("realm")),
             "mechname" => session.mechanism().map(|m| m.name.to_owned()),
             "mechanism" => session.mechanism().map(|m| negotiate::spelling(&self.list, m.name).to_owned()),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::ptr;
 
-use authen_sasl_rust::error::{Application, Error};
+use authen_sasl_rust::error::{Application, Error, Subject};
 
 use super::shielded::shielded;
 
@@ -61,17 +61,17 @@ impl Slice {
         }
     }
 
-    /// The bytes as a name: Perl's strings can contain what Unicode does not allow (surrogates), and a replacement
+    /// The bytes as a name of that kind: Perl's strings can contain what Unicode does not allow (surrogates), and a replacement
     /// would make two names equal.
     ///
     /// # Safety
     /// As for [`Slice::bytes`].
-    pub(super) unsafe fn name(self) -> Result<Option<String>, Error> {
+    pub(super) unsafe fn name(self, what: Subject) -> Result<Option<String>, Error> {
         // SAFETY: by this function's contract.
         let Some(bytes) = (unsafe { self.bytes() }) else { return Ok(None) };
         String::from_utf8(bytes.to_vec())
             .map(Some)
-            .map_err(|_| Application::Unusable { what: "name", reason: "is not valid UTF-8" }.into())
+            .map_err(|_| Application::Unusable { what, reason: "is not valid UTF-8" }.into())
     }
 }
 

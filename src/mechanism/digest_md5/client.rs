@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::config::Config;
 use crate::contract::{Context, Established, Event, Property, Question, Side, State, Step};
-use crate::error::{Application, Error, PeerMisbehaved, Refused};
+use crate::error::{Application, Error, PeerMisbehaved, Refused, Subject};
 use crate::secret::{ct_eq, Secret};
 use crate::wire::digest;
 
@@ -61,7 +61,7 @@ impl State for AwaitValues {
         let password = values.require(Property::Password)?;
         let serv_name = values.text(Property::ServName)?.filter(|name| !name.is_empty());
         if password.is_empty() {
-            return Err(Application::Empty(Property::Password.describe()).into());
+            return Err(Application::Empty(Subject::Password).into());
         }
         let challenge = self.challenge;
         // Dovecot without realms sends an empty one.
@@ -113,7 +113,7 @@ impl State for AwaitRealm {
             Response { username, realm, nonce, cnonce, digest_uri, authzid: authzid_bytes, response, protection, utf8 }
                 .print();
         if message.len() >= RESPONSE_LIMIT {
-            return Err(unusable("response", "is longer than 4095 bytes (RFC 2831 section 2.1.2)"));
+            return Err(unusable(Subject::Response, "is longer than 4095 bytes (RFC 2831 section 2.1.2)"));
         }
         Ok(Step::Send(
             message,
@@ -158,7 +158,7 @@ fn digest_uri(config: &Config, realm: Option<&[u8]>, serv_name: Option<&str>) ->
         uri.extend_from_slice(serv_name.as_bytes());
     }
     if !digest::is_quotable(&uri) {
-        return Err(unusable("service, host or serv-name", CONTROL));
+        return Err(unusable(Subject::DigestUri, CONTROL));
     }
     Ok(uri)
 }
@@ -168,18 +168,18 @@ const CONTROL: &str = "holds a control character (RFC 2831 section 7.1)";
 fn encode(name: &str, utf8: bool, property: Property) -> Result<Cow<'_, [u8]>, Error> {
     let bytes = digest::encode(name, utf8).ok_or_else(|| unfit(property))?;
     if !digest::is_quotable(&bytes) {
-        return Err(unusable(property.describe(), CONTROL));
+        return Err(unusable(property.into(), CONTROL));
     }
     Ok(bytes)
 }
 
 fn unfit(property: Property) -> Error {
     unusable(
-        property.describe(),
+        property.into(),
         "does not fit ISO 8859-1, and the server takes nothing else: its challenge has no charset=utf-8",
     )
 }
 
-fn unusable(what: &'static str, reason: &'static str) -> Error {
+fn unusable(what: Subject, reason: &'static str) -> Error {
     Application::Unusable { what, reason }.into()
 }

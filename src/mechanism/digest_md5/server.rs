@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::contract::{Context, Established, Event, Question, Side, State, Step};
-use crate::error::{Application, Error, Malformed, PeerMisbehaved, Refused};
+use crate::error::{Application, Error, Malformed, PeerMisbehaved, Refused, Subject};
 use crate::secret::ct_eq;
 use crate::store::check::password_or_mock;
 use crate::wire::digest;
@@ -54,7 +54,7 @@ impl State for AwaitBegin {
 }
 
 fn unusable_realm(reason: &'static str) -> Error {
-    Application::Unusable { what: "realm (property realm or the host)", reason }.into()
+    Application::Unusable { what: Subject::ServerRealm, reason }.into()
 }
 
 impl State for AwaitResponse {

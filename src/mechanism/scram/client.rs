@@ -7,7 +7,7 @@ use crate::config::{BindingPolicy, Config};
 use crate::contract::{Context, Established, Event, KeyId, Property, Question, State, Step};
 use crate::crypto::hash::{Digest, Hash};
 use crate::crypto::scram::Keys;
-use crate::error::{printable, Application, Error, PeerMisbehaved, Policy, Refused};
+use crate::error::{printable, Application, Error, PeerMisbehaved, Policy, Refused, Subject};
 use crate::secret::{ct_eq, Secret};
 use crate::wire::gs2::{Flag, Header};
 use crate::wire::saslprep;
@@ -56,10 +56,9 @@ impl State for AwaitValues {
         let authcid = values.require_text(Property::Authcid)?;
         let password = prepared_password(&values.require(Property::Password)?)?;
         if authzid.as_deref().is_some_and(|name| name.contains('\0')) {
-            return Err(unusable("authorization identity", "holds a NUL character (RFC 5802 section 7)"));
+            return Err(unusable(Subject::Authzid, "holds a NUL character (RFC 5802 section 7)"));
         }
-        let name =
-            saslprep::query(&authcid).map_err(|refused| unusable("authentication identity", refused.reason()))?;
+        let name = saslprep::query(&authcid).map_err(|refused| unusable(Subject::Authcid, refused.reason()))?;
         let plus = cx.mechanism.binds;
         let flag = flag(cx.config, plus)?;
         let header = Header { flag, authzid: authzid.map(Cow::Owned) };
@@ -92,13 +91,13 @@ fn flag(config: &Config, plus: bool) -> Result<Flag<'_>, Error> {
 
 fn prepared_password(password: &Secret) -> Result<Secret, Error> {
     if password.is_empty() {
-        return Err(Application::Empty("password").into());
+        return Err(Application::Empty(Subject::Password).into());
     }
-    let Some(text) = password.expose_str() else { return Err(unusable("password", "is not valid UTF-8")) };
-    Ok(saslprep::query(text).map_err(|refused| unusable("password", refused.reason()))?.into())
+    let Some(text) = password.expose_str() else { return Err(unusable(Subject::Password, "is not valid UTF-8")) };
+    Ok(saslprep::query(text).map_err(|refused| unusable(Subject::Password, refused.reason()))?.into())
 }
 
-fn unusable(what: &'static str, reason: &'static str) -> Error {
+fn unusable(what: Subject, reason: &'static str) -> Error {
     Application::Unusable { what, reason }.into()
 }
 

@@ -20,7 +20,7 @@ use authen_sasl_rust::config::{Config, ITERATIONS_LIMIT, MIN_ITERATIONS};
 use authen_sasl_rust::contract::{Abilities, Answer, CredentialKind, Description, Question, Random};
 use authen_sasl_rust::crypto::hash::Hash;
 use authen_sasl_rust::crypto::scram::parse_mechanism_name;
-use authen_sasl_rust::error::{Application, Code, Error};
+use authen_sasl_rust::error::{Application, Code, Error, Subject};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::verifier::Verifier;
 use authen_sasl_rust::wire;
@@ -188,7 +188,8 @@ impl NewPassword<'_> {
             None => known.iter().map(|key| key.0).collect(),
         };
         let password = self.password.expose_str();
-        let password = password.ok_or(Application::Unusable { what: "password", reason: "is not valid UTF-8" })?;
+        let password =
+            password.ok_or(Application::Unusable { what: Subject::Password, reason: "is not valid UTF-8" })?;
         let derive = |hash| {
             let mut salt = [0; 16];
             OsRandom.fill(&mut salt)?;

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use super::usual::{Shape, Usual};
 use authen_sasl_rust::crypto::hash::Hash;
-use authen_sasl_rust::error::{Application, Error};
+use authen_sasl_rust::error::{Application, Error, Subject};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::verifier::Verifier;
 use authen_sasl_rust::wire::saslprep;
@@ -68,7 +68,7 @@ pub struct User<'a> {
 /// [`Application::Unusable`] for what SASLprep refuses (control characters among it) and for what would not
 /// be one name at the start of a line.
 pub fn stored_name(name: &str) -> Result<String, Error> {
-    let unusable = |reason| Error::from(Application::Unusable { what: "name of the user", reason });
+    let unusable = |reason| Error::from(Application::Unusable { what: Subject::UserName, reason });
     if name.len() > NAME_LIMIT {
         return Err(unusable("is longer than 1024 bytes"));
     }
@@ -278,7 +278,7 @@ mod tests {
                 "fred:SCRAM-SHA-256$hunter2",
                 "line 1: a malformed verifier; SCRAM-<hash>$iterations:salt$StoredKey:ServerKey was expected",
             ),
-            (&format!(":{KEY}"), "line 1: the name of the user is empty"),
+            (&format!(":{KEY}"), "line 1: the user name is empty"),
             (&format!("fred:{KEY}\nfred:!{KEY}"), "line 2: this user has"),
             ("#salt-key:hunter2", "line 1: one salt-key"),
             ("#salt-key:AAAA", "line 1"),

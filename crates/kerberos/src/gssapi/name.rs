@@ -3,7 +3,7 @@
 use std::ptr;
 
 use authen_sasl_rust::contract::Side;
-use authen_sasl_rust::error::{Application, Error};
+use authen_sasl_rust::error::{Application, Error, Subject};
 
 use super::library::{required, Call, Owned, COMPLETE};
 use super::raw::{self, Buffer, Functions, Handle, Oid};
@@ -38,7 +38,7 @@ impl Name {
         let gss = required()?;
         if text.contains('\0') {
             let reason = "holds a NUL character";
-            return Err(Application::Unusable { what: "name of the service or principal", reason }.into());
+            return Err(Application::Unusable { what: Subject::Principal, reason }.into());
         }
         let mut name = Name { gss, handle: ptr::null_mut() };
         let (mut minor, mut buffer) = (0, Buffer::of(text.as_bytes()));

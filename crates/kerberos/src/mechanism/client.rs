@@ -4,7 +4,7 @@ use crate::gssapi::{flag, Initiator, Progress, SecurityContext};
 use authen_sasl_rust::contract::{
     Context, Established, Event, Next, Property, Question, SecurityLayer, Side, State, Step,
 };
-use authen_sasl_rust::error::{Application, Error, Malformed, PeerMisbehaved, Policy};
+use authen_sasl_rust::error::{Application, Error, Malformed, PeerMisbehaved, Policy, Subject};
 
 use super::credentials::{credentials, service};
 use super::dialect::{end_point, Dialect};
@@ -43,8 +43,7 @@ pub const WANTED: &[Property] = &[Property::Authzid, Property::Password];
 pub fn authzid(event: Event<'_>) -> Result<Option<String>, Error> {
     let authzid = event.values()?.text(Property::Authzid)?.filter(|name| !name.is_empty());
     if authzid.as_deref().is_some_and(|name| name.contains('\0')) {
-        let what = "authorization identity";
-        return Err(Application::Unusable { what, reason: "holds a NUL character" }.into());
+        return Err(Application::Unusable { what: Subject::Authzid, reason: "holds a NUL character" }.into());
     }
     Ok(authzid)
 }

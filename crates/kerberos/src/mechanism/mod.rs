@@ -11,6 +11,7 @@ mod server;
 use crate::gssapi::{self, Speaking};
 use authen_sasl_rust::config::Config;
 use authen_sasl_rust::contract::{Description, SecurityFlags, Side, Stateless};
+use authen_sasl_rust::error::Rejection;
 
 use dialect::Dialect;
 
@@ -55,7 +56,7 @@ pub static GS2_KRB5: Stateless = Stateless {
 
 /// What is missing on this machine or connection. A client without a ticket and a server without keys are found here, so that
 /// the next mechanism of the list is tried.
-fn unavailable_reason(speaking: Speaking, side: Side, config: &Config) -> Option<String> {
+fn unavailable_reason(speaking: Speaking, side: Side, config: &Config) -> Option<Rejection> {
     if !gssapi::is_present() {
         return Some(
             "there is no GSS-API library: neither libgssapi_krb5.so.2 of MIT Kerberos (Debian: libgssapi-krb5-2) nor libgssapi.so.3 of Heimdal"
@@ -63,9 +64,9 @@ fn unavailable_reason(speaking: Speaking, side: Side, config: &Config) -> Option
         );
     }
     if side == Side::Client && config.host.is_empty() {
-        return Some("the server's host name is not known (the second argument of client_new)".into());
+        return Some(Rejection::NoHost);
     }
-    credentials::credentials(side, speaking, config).err().map(|error| error.to_string())
+    credentials::credentials(side, speaking, config).err().map(Rejection::from)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::*;
 use crate::config::BindingPolicy;
 use crate::contract::Lookups;
 use crate::crypto::pbkdf2::iterations_of;
-use crate::error::{Application, Policy, Refused};
+use crate::error::{Application, Policy, Refused, Subject};
 use crate::mechanism;
 use crate::store::mock::MOCK_PASSWORD;
 
@@ -93,7 +93,7 @@ fn what_cannot_be_prepared_is_refused_with_its_reason() {
     assert_eq!(client.start(None), Outcome::Failed);
     client.secret = Some(Secret::new(b""));
     assert_eq!(client.start(None), Outcome::Failed);
-    assert_eq!(*client.error(), Application::Empty("password").into());
+    assert_eq!(*client.error(), Application::Empty(Subject::Password).into());
     let mut server = Party::server("SCRAM-SHA-1");
     assert_eq!(server.start(Some(b"n,,n=\x07,r=abc")), Outcome::FailedWithMessage);
     assert_eq!(server.said(), b"e=invalid-username-encoding");
