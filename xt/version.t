@@ -27,6 +27,9 @@ for my $manifest (grep { -e } map { "${_}Cargo.toml" } '', 'gateway/', 'guest/',
   cmp_ok(scalar keys %locked, '>=', 2, 'its lock file names our own crates');
   is_deeply([grep { $locked{$_} ne "$version.0" } sort keys %locked], [], '... with this version');
 }
+for my $recipe (grep { -e } 'packaging/rpm/authen-sasl-rust.spec', 'packaging/alpine/APKBUILD') {
+  like(slurp($recipe), qr/^(?:Version: +|pkgver=)\Q$version\E$/m, $recipe);
+}
 like(slurp('Changes'), qr/^\Q$version\E /m, 'Changes has it');
 
 done_testing;

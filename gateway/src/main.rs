@@ -73,6 +73,7 @@ fn main() -> ExitCode {
     finish(match &options.command {
         Some(Command::Passwd(wanted)) => passwd::run(wanted),
         Some(Command::Token(wanted)) => new_token::run(wanted),
+        Some(Command::Completions(wanted)) => wanted.print(),
         None => run(options),
     })
 }

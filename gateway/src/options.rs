@@ -1,8 +1,9 @@
 //! The command line. Its options override the configuration file.
 
+use std::io::{stdout, Write};
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::address::{Address, HostPort};
 use crate::settings::{Log, Settings};
@@ -105,6 +106,30 @@ pub enum Command {
     Passwd(Passwd),
     /// Make a bearer token and its line for the tokens' file
     Token(NewToken),
+    /// Print a script that completes the command line in a shell
+    Completions(Completions),
+}
+
+/// Prints a script that completes the command line in a shell.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell: bash, elvish, fish, powershell or zsh
+    #[arg(value_name = "SHELL", hide_possible_values = true)]
+    shell: clap_complete::Shell,
+}
+
+impl Completions {
+    /// Writes the script to standard output.
+    pub fn print(&self) -> Result<(), String> {
+        // clap_complete would panic if standard output were closed.
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Options::command(), "sasl-gate", &mut script);
+        // clap_complete 4.6 spells the hyphen of a name in two ways in its script for bash, so that no option of a subcommand
+        // would be completed.
+        let script = String::from_utf8_lossy(&script).replace("sasl__subcmd__gate", "sasl__gate");
+        let written = stdout().write_all(script.as_bytes()).and_then(|()| stdout().flush());
+        written.map_err(|error| format!("standard output: {error}"))
+    }
 }
 
 /// Makes a bearer token. Prints the token to standard error, and writes its line to the tokens' file or to standard output.
