@@ -39,7 +39,21 @@ const PASSWORD: &str = "secret-pass";
 fn main() {
     // Several crates choose their code by the features of the processor at run time, so the counts depend on them.
     println!("features\t{}", features().join(" "));
-    for mechanism in ["ANONYMOUS", "CRAM-MD5", "DIGEST-MD5", "EXTERNAL", "LOGIN", "OAUTHBEARER", "PLAIN", "XOAUTH2"] {
+    for mechanism in [
+        "ANONYMOUS",
+        "CRAM-MD5",
+        "DIGEST-MD5",
+        "EXTERNAL",
+        "HT-SHA-256-EXPR",
+        "HT-SHA-256-NONE",
+        "HT-SHA-512-NONE",
+        "HT2-SHA-256-NONE",
+        "HT2-SHA-512-NONE",
+        "LOGIN",
+        "OAUTHBEARER",
+        "PLAIN",
+        "XOAUTH2",
+    ] {
         let login = Login::new(mechanism);
         let heard = login.record();
         login.count(Side::Client, &heard, "");
@@ -152,8 +166,10 @@ impl Login {
     fn abilities(&self, side: Side) -> Abilities {
         match (side, self.mechanism) {
             (Side::Client, "OAUTHBEARER" | "XOAUTH2") => Abilities::AUTHCID.union(Abilities::TOKEN),
+            (Side::Client, name) if name.starts_with("HT") => Abilities::AUTHCID.union(Abilities::HT_TOKEN),
             (Side::Client, _) => Abilities::AUTHCID.union(Abilities::PASSWORD),
             (Side::Server, "OAUTHBEARER" | "XOAUTH2") => Abilities::CHECK_TOKEN,
+            (Side::Server, name) if name.starts_with("HT") => Abilities::HT_TOKENS,
             (Side::Server, _) => Abilities::CREDENTIALS,
         }
     }
@@ -171,7 +187,7 @@ impl Login {
         if self.mechanism == "EXTERNAL" && side == Side::Server {
             config.set("external_id", Some(USER)).expect("an option");
         }
-        if self.mechanism.ends_with("-PLUS") {
+        if ["-PLUS", "-EXPR"].iter().any(|end| self.mechanism.ends_with(end)) {
             let binding = ChannelBinding { kind: "tls-exporter".into(), data: vec![5; 32] };
             config.set_binding(binding).expect("a channel binding");
         }
@@ -187,7 +203,7 @@ impl Login {
                 for property in *wanted {
                     let value = match property {
                         Property::Authcid | Property::Identity => USER,
-                        Property::Password => PASSWORD,
+                        Property::Password | Property::HtToken => PASSWORD,
                         Property::Token => "ya29.vF9dft4qmTc2Nvb3RlckBhdHRhdmlzdGEuY29tCg",
                         _ => continue,
                     };

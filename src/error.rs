@@ -67,6 +67,8 @@ pub enum Error {
 pub enum Refused {
     /// Wrong password or unknown user: one and the same, on purpose.
     Credentials,
+    /// No token of the user fits the client's proof, or the user is unknown: one and the same, on purpose.
+    HtToken,
     /// What is stored of this user cannot serve this mechanism. To the peer it is [`Refused::Credentials`]: the same
     /// dialogue, after the same work, with the same code.
     Unusable(Box<Error>),
@@ -184,6 +186,8 @@ pub enum Rejection {
     BindingNotOffered,
     /// It binds to the channel, and there is no data.
     NoBindingData,
+    /// It binds to the channel by one type, of which there is no data.
+    NoBindingOfType(&'static str),
     /// It does not bind to the channel, which the policy demands.
     BindingRequired,
     /// It carries no authorization identity, and the client wants to act as another user.

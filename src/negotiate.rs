@@ -47,6 +47,9 @@ impl Negotiation<'_> {
                 (_, None) => Rejection::NoBindingData,
             });
         }
+        if let Some(kind) = mechanism.binding_type.filter(|kind| config.binding(kind).is_none()) {
+            return Some(Rejection::NoBindingOfType(kind));
+        }
         if config.binding_policy == BindingPolicy::Require && !mechanism.binds {
             return Some(Rejection::BindingRequired);
         }
@@ -106,9 +109,10 @@ impl Negotiation<'_> {
         self.any(list, |mechanism| mechanism.client_needs.contains(Abilities::PASSWORD))
     }
 
-    /// True if a server that names this list offers a mechanism that binds to the channel: one that it may use.
+    /// True if a server that names this list offers a -PLUS mechanism that it may use. Mechanisms whose names say the type have no
+    /// GS2 header, so a client that says `y` there does not speak of them (RFC 5802 §6).
     pub fn binds(&self, list: &str) -> bool {
-        self.setup.config.binds() && self.any(list, |mechanism| mechanism.binds)
+        self.setup.config.binds() && self.any(list, |mechanism| mechanism.binds && mechanism.binding_type.is_none())
     }
 
     /// All mechanisms of the list that may be used, the strongest first, ties in the list's order.
@@ -167,9 +171,11 @@ fn subjects(abilities: Abilities) -> Box<[Subject]> {
         (Abilities::AUTHZID, Subject::Authzid),
         (Abilities::PASSWORD, Subject::Password),
         (Abilities::TOKEN, Subject::Token),
+        (Abilities::HT_TOKEN, Subject::HtToken),
         (Abilities::CHECK_PASSWORD, Subject::PasswordCheck),
         (Abilities::CREDENTIALS, Subject::StoredSecret),
         (Abilities::CHECK_TOKEN, Subject::TokenCheck),
+        (Abilities::HT_TOKENS, Subject::HtTokens),
     ]
     .into_iter()
     .filter(|(ability, _)| abilities.contains(*ability))

@@ -14,7 +14,7 @@ my @ALL = grep { !/\AGS/ } split / /, Authen::SASL::Rust->global_listmech;
 sub client_sasl {
   my (%arg) = @_;
   my $mechanism = delete $arg{mechanism};
-  my %callback = (user => 'fred', pass => 'pencil', token => 'abc', %arg);
+  my %callback = (user => 'fred', pass => 'pencil', token => 'abc', ht_token => 'abc', %arg);
   return Authen::SASL->new(defined $mechanism ? (mechanism => $mechanism) : (), callback => \%callback);
 }
 
@@ -23,6 +23,7 @@ sub server_sasl {
   return Authen::SASL->new(mechanism => $mechanism, callback => {
     getsecret => sub { $_[1]{user} eq 'fred' ? 'pencil' : undef },
     checktoken => sub { $_[1]{token} eq 'abc' ? 'fred' : undef },
+    ht_tokens => sub { $_[1]{user} eq 'fred' ? 'abc' : undef },
   });
 }
 
@@ -44,7 +45,7 @@ sub talk {
   return;
 }
 
-for my $mechanism (grep { !/-PLUS\z/ } @ALL) {
+for my $mechanism (grep { !/-(?:PLUS|EXPR|UNIQ|ENDP)\z/ } @ALL) {
   for my $piece (1, 3, 10_000) {
     my ($client, $server) = (client(mechanism => $mechanism), server($mechanism));
     talk($client, $server, $piece);
@@ -54,7 +55,7 @@ for my $mechanism (grep { !/-PLUS\z/ } @ALL) {
     is $server->user, $mechanism eq 'ANONYMOUS' ? 'anonymous' : 'fred', '... as the right user';
   }
   next if $mechanism =~ /\A(?:ANONYMOUS|EXTERNAL)\z/;
-  for my $wrong ([pass => 'crayon', token => 'x'], [user => 'nobody', token => 'x']) {
+  for my $wrong ([pass => 'crayon', token => 'x', ht_token => 'x'], [user => 'nobody', token => 'x']) {
     my ($client, $server) = (client(mechanism => $mechanism, @$wrong), server($mechanism));
     talk($client, $server, 10_000);
     ok $client->is_failed && !$client->is_done, "$mechanism: @$wrong are refused";

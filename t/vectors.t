@@ -50,7 +50,7 @@ sub vectors_of {
 }
 
 my %callback = (
-  authcid => 'user', authzid => 'authname', password => 'pass', token => 'token', realm => 'realm', host => 'host',
+  authcid => 'user', authzid => 'authname', password => 'pass', token => 'token', 'ht-token' => 'ht_token', realm => 'realm', host => 'host',
   port => 'port', 'serv-name' => 'serv',
 );
 
@@ -79,6 +79,9 @@ sub server_callbacks {
       };
     },
   );
+  my $tokens = first_defined(@{$facts}{qw(ht-tokens ht-token)});
+  $callback{ht_tokens} = sub { $is_known->($_[1]) ? [map { length ? $_ : { token => 'x', expires => 1 } } split /\0/, $tokens] : undef }
+    if defined $tokens;
   # A secret other than the client's password is only for getsecret.
   $callback{checkpass} = sub { $is_known->($_[1]) && defined $secret && $_[1]{pass} eq $secret }
     unless defined $facts->{secret} || defined $facts->{verifier};

@@ -184,6 +184,7 @@ fn facts(mechanism: &str) -> Facts {
         ("service", "beanstalkd"),
         ("host", "queue.example.org"),
         TOKEN,
+        ("ht-token", "secret-token:fast-Q3c1bmQgT2YgMTI4IGJpdHM"),
         binding,
     ])
     .for_mechanism(mechanism)
@@ -332,7 +333,7 @@ fn a_wrong_secret_is_unauthorized_at_both_ends() {
             continue; // these have no secret
         }
         let right = facts(mechanism.name);
-        let wrong = right.clone().with("password", "crayon").with("token", "xyz");
+        let wrong = right.clone().with("password", "crayon").with("token", "xyz").with("ht-token", "xyz");
         let unknown = right.clone().with("authcid", "nobody").with("token", "xyz");
         for client_facts in [wrong, unknown] {
             let mut line = Line::new(mechanism.name, &client_facts, &right);

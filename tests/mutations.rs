@@ -18,6 +18,7 @@ fn facts() -> Facts {
         ("authzid", "fred"),
         ("password", "pencil"),
         ("token", "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg=="),
+        ("ht-token", "secret-token:fast-Q3c1bmQgT2YgMTI4IGJpdHM"),
         ("realm", "example.com"),
         ("service", "imap"),
         ("host", "mail.example.com"),
@@ -153,7 +154,7 @@ fn no_damage_panics_or_changes_who_is_let_in() {
     }
 }
 
-/// SCRAM: both sides prove knowledge of all messages.
+/// SCRAM and HT: both sides prove knowledge of all messages.
 fn mutual(mechanism: &Description) -> bool {
-    mechanism.name.starts_with("SCRAM-")
+    ["SCRAM-", "HT"].iter().any(|family| mechanism.name.starts_with(family))
 }

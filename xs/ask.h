@@ -132,7 +132,37 @@ static int ask_values(pTHX_ conn_t *conn, U32 wanted) {
 }
 
 /* The callbacks for the kinds of questions, starting with ASR_Q_REALM. */
-static const char *const QUESTIONS[] = { "realm", "checkpass", "getsecret", "authorize", "checktoken", "canonuser", "challenge" };
+static const char *const QUESTIONS[] =
+    { "realm", "checkpass", "getsecret", "authorize", "checktoken", "canonuser", "challenge", "ht_tokens" };
+
+/* Answers with the tokens that a user was issued. */
+static int give_tokens(pTHX_ conn_t *conn, SV *answer) {
+  SV *joined = sv_2mortal(newSVpvs(""));
+  asr_slice all = { NULL, 0 };
+  int count, i;
+  bool usable = TRUE;
+  dSP;
+  PUSHMARK(SP);
+  XPUSHs(answer);
+  XPUSHs(sv_2mortal(text_sv(aTHX_ asr_mechanism(conn->rust))));
+  PUTBACK;
+  count = call_pv("Authen::SASL::Rust::_ht_tokens", G_ARRAY);
+  SPAGAIN;
+  for (i = 0; i < count && usable; i++) {
+    SV *token = SP[i + 1 - count];
+    asr_slice bytes;
+    usable = SvOK(token);
+    if (!usable) break;
+    bytes = characters(aTHX_ token);
+    if (i) sv_catpvn(joined, "", 1);
+    sv_catpvn(joined, bytes.ptr, bytes.len);
+  }
+  SP -= count;
+  PUTBACK;
+  if (!usable) return asr_answer_no_key(conn->rust);
+  if (count) all.ptr = SvPVX(joined), all.len = SvCUR(joined);
+  return asr_answer_credential(conn->rust, all);
+}
 
 /* Passes the core an answer to a question of that kind. May run Perl code (overloading). */
 static int give_answer(pTHX_ conn_t *conn, int kind, SV *answer) {
@@ -145,6 +175,7 @@ static int give_answer(pTHX_ conn_t *conn, int kind, SV *answer) {
     yes = cBOOL(SvTRUE(answer));
     return asr_answer_verdict(conn->rust, yes);
   }
+  if (kind == ASR_Q_HT_TOKENS) return give_tokens(aTHX_ conn, answer);
   if (SvROK(answer) && SvTYPE(SvRV(answer)) == SVt_PVHV && !SvAMAGIC(answer)) {
     if (kind == ASR_Q_TOKEN) {
       HV *hv = (HV *)SvRV(answer);
@@ -241,7 +272,7 @@ static int question_args(pTHX_ conn_t *conn, const asr_question *q, SV **args) {
   store_text(aTHX_ conn, hv, "realm", q->realm);
   store_text(aTHX_ conn, hv, "host", q->host);
   store_text(aTHX_ conn, hv, "port", q->port);
-  if (q->kind == ASR_Q_GETSECRET) {
+  if (q->kind == ASR_Q_GETSECRET || q->kind == ASR_Q_HT_TOKENS) {
     store_text(aTHX_ conn, hv, "authzid", authzid);
     (void)hv_stores(hv, "mechanism", text_sv(aTHX_ asr_mechanism(conn->rust)));
   }
@@ -263,7 +294,7 @@ static int ask_one(pTHX_ conn_t *conn, const asr_question *q) {
   SV *callback = callback_named(aTHX_ conn->callbacks, name, (I32)strlen(name));
   SV *args[16], *result = &PL_sv_undef;
   int count, outcome;
-  bool continues = q->kind == ASR_Q_CHECKPASS || q->kind == ASR_Q_GETSECRET || q->kind == ASR_Q_TOKEN;
+  bool continues = q->kind == ASR_Q_CHECKPASS || q->kind == ASR_Q_GETSECRET || q->kind == ASR_Q_TOKEN || q->kind == ASR_Q_HT_TOKENS;
   if (!callback) return asr_answer_text(conn->rust, *(asr_slice[]){ { NULL, 0 } });
   conn->called = name;
   BEGIN_CALLING(conn);

@@ -210,6 +210,7 @@ static SV *value_callback(pTHX_ conn_t *conn, HV *callbacks, int property, const
     case ASR_REALM: return NAMED("realm");
     case ASR_HOST: return NAMED("host");
     case ASR_PORT: return NAMED("port");
+    case ASR_HT_TOKEN: return NAMED("ht_token");
     case ASR_IDENTITY:
       if ((cb = NAMED("authzid"))) return cb;
       if (CALLBACK(callbacks, "auth") && (cb = NAMED("user"))) return cb;
@@ -237,10 +238,12 @@ static U32 abilities(pTHX_ conn_t *conn) {
     if (CALLBACK(callbacks, "authorize")) can |= ASR_CAN_AUTHORIZE;
     if (CALLBACK(callbacks, "checktoken")) can |= ASR_CAN_CHECKTOKEN;
     if (CALLBACK(callbacks, "canonuser")) can |= ASR_CAN_CANONUSER;
+    if (CALLBACK(callbacks, "ht_tokens")) can |= ASR_CAN_HT_TOKENS;
     return can;
   }
   for (property = ASR_AUTHCID; property <= ASR_TOKEN; property++)
     if (property != ASR_REALM && value_callback(aTHX_ conn, callbacks, property, &name)) can |= 1u << property;
+  if (CALLBACK(callbacks, "ht_token")) can |= 1u << ASR_HT_TOKEN;
   if (CALLBACK(callbacks, "challenge")) can |= ASR_CAN_CHALLENGE;
   if (can & 1u << ASR_AUTHCID && can & 1u << ASR_AUTHZID) {
     SV *authcid = value_callback(aTHX_ conn, callbacks, ASR_AUTHCID, &name);

@@ -38,6 +38,7 @@ pub fn answer(question: &Question, facts: &ExchangeFacts) -> (Answer, Option<(St
                 (Property::Authzid, facts.authzid.as_deref()),
                 (Property::Password, Some(&*secret)),
                 (Property::Token, Some(&*secret)),
+                (Property::HtToken, Some(&*secret)),
                 (Property::Host, Some("mail.example.com")),
                 (Property::Port, Some("143")),
                 (Property::Identity, facts.authzid.as_deref().or(Some(facts.name))),

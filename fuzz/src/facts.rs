@@ -6,7 +6,9 @@ use authen_sasl_cyrus_host::{CyrusAccounts, Options};
 use authen_sasl_rust::config::ChannelBinding;
 use authen_sasl_rust::contract::{Abilities, Side};
 use authen_sasl_rust::crypto::scram::parse_mechanism_name;
+use authen_sasl_rust::mechanism;
 use authen_sasl_rust::session::Session;
+use authen_sasl_rust::store::tokens;
 use authen_sasl_rust::store::verifier::{Verifier, VerifierFormat};
 
 use crate::input::Input;
@@ -45,7 +47,7 @@ pub struct ExchangeFacts {
     pub client_knows: bool,
     /// The server knows the user.
     pub user_known: bool,
-    /// The server has a verifier, if the mechanism can use one.
+    /// The server has a verifier, if the mechanism can use one, or several tokens.
     pub has_verifier: bool,
     /// The authzid that the client asks for.
     pub authzid: Option<String>,
@@ -86,6 +88,7 @@ impl ExchangeFacts {
             (4, Abilities::AUTHORIZE),
             (8, Abilities::CANONICALIZE),
             (16, Abilities::CHECK_TOKEN),
+            (32, Abilities::HT_TOKENS),
         ] {
             // Inverted, so that zero bytes make a server with all abilities.
             if what & bit == 0 {
@@ -142,6 +145,10 @@ impl ExchangeFacts {
 
     /// What the server has stored.
     pub(crate) fn credential(&self) -> String {
+        if self.mechanism.starts_with("HT") && self.has_verifier {
+            let joined = tokens::join(["another", "", &self.secret()]);
+            return joined.expose_str().expect("tokens of ASCII").to_owned();
+        }
         match parse_mechanism_name(self.mechanism).filter(|_| self.has_verifier) {
             Some((hash, _)) => Verifier::make(hash, &self.secret(), &[3; 16], ITERATIONS)
                 .expect("a verifier of ASCII")
@@ -183,13 +190,16 @@ pub fn configure(session: &mut Session, facts: &ExchangeFacts) {
         assert_eq!(config.set(name, Some(value)), Ok(()));
     }
     if let Some(data) = facts.bindings[index].clone() {
-        config.set_binding(ChannelBinding { kind: "tls-exporter".into(), data }).expect("a binding");
+        let mechanism = mechanism::find(facts.mechanism).expect("a mechanism of the registry");
+        let kind = mechanism.binding_type.unwrap_or("tls-exporter").into();
+        config.set_binding(ChannelBinding { kind, data }).expect("a binding");
     }
     (config.iterations, config.min_iterations, config.max_iterations) = (ITERATIONS, 1, MAX_ITERATIONS);
     match side {
         Side::Client => {
-            config.abilities =
-                Abilities::AUTHCID.union(Abilities::AUTHZID).union(Abilities::PASSWORD).union(Abilities::TOKEN);
+            config.abilities = [Abilities::AUTHZID, Abilities::PASSWORD, Abilities::TOKEN, Abilities::HT_TOKEN]
+                .into_iter()
+                .fold(Abilities::AUTHCID, Abilities::union);
             if facts.declares_other && facts.acts_as().is_some() {
                 config.abilities = config.abilities.union(Abilities::ACTS_AS_OTHER);
             }

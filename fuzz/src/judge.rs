@@ -16,6 +16,9 @@ pub fn check(evidence: &Evidence) {
     if evidence.server.session.is_success() {
         server(evidence, facts);
     }
+    if evidence.client.session.is_success() && facts.mechanism.starts_with("HT") && !evidence.client.dishonest {
+        ht(evidence, facts, &evidence.client.run.received[0], b"Responder");
+    }
     if evidence.client.session.is_success() && is_mutual(facts) {
         client(evidence, facts);
         if evidence.server.session.is_success() {
@@ -107,6 +110,30 @@ fn server(evidence: &Evidence, facts: &ExchangeFacts) {
     if facts.mechanism.starts_with("SCRAM-") {
         scram_server(evidence, facts);
     }
+    if facts.mechanism.starts_with("HT") {
+        ht(evidence, facts, &server.run.received[0], b"Initiator");
+        assert!(server.session.token_index() == Some(if facts.has_verifier { 2 } else { 0 }), "another token's place");
+    }
+}
+
+/// HT: a message that was believed ends with the proof of the secret over this channel.
+fn ht(evidence: &Evidence, facts: &ExchangeFacts, message: &[u8], role: &[u8]) {
+    let mechanism = mechanism::find(facts.mechanism).expect("a mechanism of the registry");
+    let hash = mechanism.require_hash().expect("a hash");
+    let side = if role == b"Initiator" { &evidence.server } else { &evidence.client };
+    let data: &[u8] = match mechanism.binding_type {
+        Some(kind) => side.session.config.binding(kind).expect("a success without channel binding"),
+        None => b"",
+    };
+    let (said, proof) = message.split_at(message.len() - hash.size());
+    let extra = match facts.mechanism.starts_with("HT2") {
+        true => said.split(|&byte| byte == 0).nth(1).expect("extra values"),
+        false => b"",
+    };
+    let expected = hash.hmac(facts.secret().as_bytes(), &[role, data, extra]);
+    assert_eq!(proof, &*expected, "a success without the proof");
+    let is_bound = mechanism.binding_type.is_some();
+    assert!(!is_bound || facts.bindings[0] == facts.bindings[1], "a success on two channels");
 }
 
 /// RFC 5802 §5.1, §6: the client sends back the whole nonce and the whole channel binding, as this server knows them.

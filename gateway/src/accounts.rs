@@ -64,6 +64,7 @@ impl Accounts {
             CredentialKind::Password => self.passwords.is_some(),
             CredentialKind::Token => self.tokens.is_some(),
             CredentialKind::Outside => self.has_transport_identities,
+            CredentialKind::HtTokens(_) => false,
             CredentialKind::None => true,
         }
     }

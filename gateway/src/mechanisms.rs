@@ -5,7 +5,9 @@ use authen_sasl_rust::mechanism;
 
 /// The mechanism of that name, unless the gateway does not support it.
 pub fn supported(name: &str) -> Option<&'static dyn Mechanism> {
-    mechanism::ALL.iter().copied().find(|mechanism| mechanism.name == name)
+    // The gateway issues no tokens for HT.
+    let serves = |mechanism: &'static dyn Mechanism| !matches!(mechanism.credential, CredentialKind::HtTokens(_));
+    mechanism::ALL.iter().copied().find(|mechanism| mechanism.name == name && serves(*mechanism))
 }
 
 /// Whether the mechanism of that name proves nothing itself, but takes an identity that the transport has proved.

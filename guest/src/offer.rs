@@ -171,6 +171,7 @@ pub fn offers() -> &'static [Offer] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use authen_sasl_rust::contract::CredentialKind;
 
     #[test]
     fn each_row_is_a_mechanism_of_ours() {
@@ -182,12 +183,13 @@ mod tests {
         }
     }
 
-    /// Except EXTERNAL, which libsasl2 has itself.
+    /// Except EXTERNAL, which libsasl2 has itself, and HT: libsasl2 knows no callback for its tokens.
     #[test]
     fn every_mechanism_of_the_core_has_a_row() {
         for mechanism in authen_sasl_rust::mechanism::ALL {
             let name = mechanism.name.strip_suffix("-PLUS").unwrap_or(mechanism.name);
-            assert_eq!(ROWS.iter().any(|row| row.name == name), name != "EXTERNAL", "{name}");
+            let is_ht = matches!(mechanism.credential, CredentialKind::HtTokens(_));
+            assert_eq!(ROWS.iter().any(|row| row.name == name), name != "EXTERNAL" && !is_ht, "{name}");
         }
     }
 }

@@ -18,6 +18,10 @@ pub enum Subject {
     Realm,
     /// A client's OAuth bearer token.
     Token,
+    /// A client's token for the mechanisms of the HT family.
+    HtToken,
+    /// The tokens that a server has issued to a user (HT).
+    HtTokens,
     /// The `host` key of OAUTHBEARER.
     Host,
     /// The `port` key of OAUTHBEARER.
@@ -81,6 +85,8 @@ impl Subject {
             Subject::Password => "password",
             Subject::Realm | Subject::ServerRealm => "realm",
             Subject::Token => "token",
+            Subject::HtToken => "HT token",
+            Subject::HtTokens => "list of HT tokens",
             Subject::Host => "host",
             Subject::Port => "port",
             Subject::ServName => "serv-name",

@@ -72,6 +72,9 @@ impl Text for Refused {
     fn write(&self, f: &mut Formatter<'_>, names: Names) -> fmt::Result {
         match self {
             Refused::Credentials => f.write_str("authentication failed: wrong password or unknown user"),
+            Refused::HtToken => f.write_str(
+                "authentication failed: wrong or expired token, unknown user, or another channel binding",
+            ),
             Refused::Unusable(fault) => {
                 let fault = Named(&**fault, names);
                 write!(f, "authentication failed: {fault} (the client is answered as for a wrong password)")
@@ -178,6 +181,10 @@ impl Text for Rejection {
                 f.write_str("there is no channel binding data of a type that is offered (offered_bindings)")
             }
             Rejection::NoBindingData => write!(f, "there is no {}", WithName(Subject::ChannelBinding, names)),
+            Rejection::NoBindingOfType(kind) => {
+                let name = NameAside(Subject::ChannelBinding, names);
+                write!(f, "there is no channel binding data of type {kind}{name}")
+            }
             Rejection::BindingRequired => {
                 f.write_str("channel binding is required (channel_binding_policy) and it has none")
             }

@@ -1,7 +1,7 @@
 //! The mechanisms, one file each, and the registry of all of them.
 //!
-//! Ranks, the scale of preference: Kerberos from 80, SCRAM with channel binding from 70, SCRAM by strength of hash
-//! from 50, DIGEST-MD5 30, CRAM-MD5 and EXTERNAL 20, OAUTHBEARER 13, XOAUTH2 12, PLAIN and
+//! Ranks, the scale of preference: Kerberos from 80, HT with channel binding 78, SCRAM with channel binding from 70, HT without 58,
+//! SCRAM by strength of hash from 50, DIGEST-MD5 30, CRAM-MD5 and EXTERNAL 20, OAUTHBEARER 13, XOAUTH2 12, PLAIN and
 //! LOGIN 10, ANONYMOUS 0. Ties go by the caller's order.
 
 mod anonymous;
@@ -11,6 +11,7 @@ mod digest_md5;
 mod external;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod ht;
 mod login;
 mod oauthbearer;
 mod plain;
@@ -44,6 +45,22 @@ pub static ALL: &[&dyn Mechanism] = &[
     &xoauth2::MECHANISM,
     &login::MECHANISM,
     &anonymous::MECHANISM,
+    &ht::HT2_SHA_512_EXPR,
+    &ht::HT2_SHA_512_UNIQ,
+    &ht::HT2_SHA_512_ENDP,
+    &ht::HT2_SHA_512_NONE,
+    &ht::HT2_SHA_256_EXPR,
+    &ht::HT2_SHA_256_UNIQ,
+    &ht::HT2_SHA_256_ENDP,
+    &ht::HT2_SHA_256_NONE,
+    &ht::HT_SHA_512_EXPR,
+    &ht::HT_SHA_512_UNIQ,
+    &ht::HT_SHA_512_ENDP,
+    &ht::HT_SHA_512_NONE,
+    &ht::HT_SHA_256_EXPR,
+    &ht::HT_SHA_256_UNIQ,
+    &ht::HT_SHA_256_ENDP,
+    &ht::HT_SHA_256_NONE,
 ];
 
 /// The registry of all of them.

@@ -1,6 +1,6 @@
 //! What the session reads off the questions to an application.
 
-use crate::contract::{Abilities, Answer, Question, NAME_LIMIT};
+use crate::contract::{Abilities, Answer, CredentialKind, Question, NAME_LIMIT};
 use crate::error::{Error, Malformed};
 
 /// The answer to a question about a user who is unknown.
@@ -25,6 +25,7 @@ pub fn of_unknown(answer: Answer) -> Answer {
 pub fn ability_for(question: &Question) -> Abilities {
     match question {
         Question::CheckPassword { .. } => Abilities::CHECK_PASSWORD,
+        Question::Credentials { kind: CredentialKind::HtTokens(_), .. } => Abilities::HT_TOKENS,
         Question::Credentials { .. } => Abilities::CREDENTIALS,
         Question::Authorize { .. } => Abilities::AUTHORIZE,
         Question::Canonicalize { .. } => Abilities::CANONICALIZE,

@@ -91,6 +91,7 @@ pub struct Session {
     pub(super) layer: Option<SharedLayer>,
     pub(super) properties: Option<Box<Properties>>,
     pub(super) delegated: bool,
+    pub(super) token_index: Option<usize>,
 }
 
 /// The names of an exchange: a client's as far as they are known, a server's once they are proved.
@@ -125,6 +126,7 @@ impl Session {
             layer: None,
             properties: None,
             delegated: false,
+            token_index: None,
         }
     }
 
@@ -158,14 +160,16 @@ impl Session {
         self.layer = None;
         self.properties = None;
         self.delegated = false;
+        self.token_index = None;
     }
 
     pub(super) fn succeed(&mut self, established: Established) -> Result<Outcome, Error> {
-        let Established { last, authcid, authzid, layer, delegated } = established;
+        let Established { last, authcid, authzid, layer, token_index, delegated } = established;
         if let (Some(credentials), Some(ccache)) = (delegated, self.config.delegated_ccache()) {
             credentials.store(ccache)?;
             self.delegated = true;
         }
+        self.token_index = token_index;
         self.identity.authcid = Some(authcid.into());
         self.identity.authzid = authzid.map(Into::into);
         self.layer = layer.zip(self.mechanism).map(|(layer, mechanism)| layer::share(layer, self.side, mechanism.name));
@@ -185,9 +189,9 @@ impl Session {
         self.pending = PendingAnswer::None;
         self.layer = None;
         let error = match error {
-            Error::Refused(Refused::Credentials) if self.side == Side::Server => {
+            Error::Refused(refused @ (Refused::Credentials | Refused::HtToken)) if self.side == Side::Server => {
                 self.fault = self.fault.take().or_else(|| self.fault_of_accounts());
-                self.fault.clone().map_or(Refused::Credentials, Refused::Unusable).into()
+                self.fault.clone().map_or(refused, Refused::Unusable).into()
             }
             error => error,
         };
@@ -274,6 +278,11 @@ impl Session {
     /// True if the client has delegated credentials and they were stored ([`crate::config::Config::delegated_ccache`]).
     pub fn delegated(&self) -> bool {
         self.delegated
+    }
+
+    /// Server, after a success with a token that it had issued: which of the user's tokens it was, counted from 0 in the answer.
+    pub fn token_index(&self) -> Option<usize> {
+        self.token_index.filter(|_| self.is_success())
     }
 
     /// True while the peer's next message, or the application's answer, is needed.

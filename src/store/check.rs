@@ -9,6 +9,7 @@ use crate::secret::{ct_eq, Secret};
 use crate::wire::saslprep;
 
 use super::mock::{mock_credential, mock_verifier, MOCK_PASSWORD};
+use super::tokens;
 use super::verifier::{beginning, wrong, Verifier};
 
 /// Why a mechanism that computes with this kind of credential cannot compute with what is stored of a user.
@@ -16,6 +17,9 @@ use super::verifier::{beginning, wrong, Verifier};
 /// # Errors
 /// That reason, which is for the operator alone. To the peer such a user is an unknown one.
 pub fn fits(stored: &[u8], kind: CredentialKind) -> Result<(), Error> {
+    if let CredentialKind::HtTokens(_) = kind {
+        return tokens::fits(stored);
+    }
     match (Verifier::parse(stored)?, kind) {
         (Some(verifier), CredentialKind::Scram(hash)) if verifier.hash != hash => {
             Err(wrong("a verifier with another hash than the mechanism's"))

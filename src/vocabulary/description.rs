@@ -22,6 +22,9 @@ pub struct Description {
     pub security: SecurityFlags,
     /// It binds to the channel below, as the variants do whose names end in -PLUS (RFC 5801 §2).
     pub binds: bool,
+    /// The only type of channel binding that it uses, if its name says so (HT-SHA-256-EXPR). Elsewhere the client's message names
+    /// the type.
+    pub binding_type: Option<&'static str>,
     /// What a server computes with.
     pub credential: CredentialKind,
     /// What a client's application must be able to answer: all of these.
@@ -43,6 +46,7 @@ impl Description {
             max_ssf: 0,
             security: SecurityFlags::NONE,
             binds: false,
+            binding_type: None,
             credential: CredentialKind::None,
             client_needs: Abilities::NONE,
             carries_authzid: false,
@@ -56,16 +60,20 @@ impl Description {
             CredentialKind::Comparable => Abilities::CHECK_PASSWORD.union(Abilities::CREDENTIALS),
             CredentialKind::Password | CredentialKind::Scram(_) => Abilities::CREDENTIALS,
             CredentialKind::Token => Abilities::CHECK_TOKEN,
+            CredentialKind::HtTokens(_) => Abilities::HT_TOKENS,
             CredentialKind::None | CredentialKind::Outside => Abilities::NONE,
         }
     }
 
-    /// The hash of a mechanism of the SCRAM family.
+    /// The hash of a mechanism of the SCRAM or HT family.
     ///
     /// # Errors
     /// [`Error::System`] for another mechanism.
     pub fn require_hash(&self) -> Result<Hash, Error> {
-        self.credential.hash().ok_or(Error::System("the mechanism's description names no hash"))
+        match self.credential {
+            CredentialKind::Scram(hash) | CredentialKind::HtTokens(hash) => Ok(hash),
+            _ => Err(Error::System("the mechanism's description names no hash")),
+        }
     }
 
     /// True if it serves that side.
@@ -87,6 +95,8 @@ pub enum CredentialKind {
     Scram(Hash),
     /// A token of the client's, which somebody checks (RFC 7628).
     Token,
+    /// The tokens that the server has issued to the user ([`crate::store::tokens`]), for an HMAC with this hash (SASL-HT).
+    HtTokens(Hash),
     /// An identity that was proved outside SASL (EXTERNAL, RFC 4422 appendix A).
     Outside,
 }

@@ -26,7 +26,7 @@ pub enum Question {
         /// The password as received.
         password: Secret,
     },
-    /// Server: the password or verifier of this user. Answered by [`Answer::Credential`].
+    /// Server: the password or verifier of this user, or the tokens that it was issued. Answered by [`Answer::Credential`].
     Credentials {
         /// What is of use to the mechanism.
         kind: CredentialKind,
@@ -86,8 +86,8 @@ pub enum Answer {
     Text(Option<String>),
     /// To [`Question::CheckPassword`] and [`Question::Authorize`].
     Verdict(bool),
-    /// To [`Question::Credentials`]: a password or a verifier as text (see
-    /// [`crate::store::verifier`]); `None` for an unknown user. To [`Question::Challenge`]: what the user says.
+    /// To [`Question::Credentials`]: a password or a verifier as text (see [`crate::store::verifier`]), or tokens
+    /// ([`crate::store::tokens`]); `None` for an unknown user. To [`Question::Challenge`]: what the user says.
     Credential(Option<Secret>),
     /// To [`Question::Token`].
     Token(TokenVerdict),

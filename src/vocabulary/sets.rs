@@ -17,6 +17,8 @@ impl Abilities {
     pub const PASSWORD: Self = Abilities(1 << Property::Password as u8);
     /// Client: [`Property::Token`].
     pub const TOKEN: Self = Abilities(1 << Property::Token as u8);
+    /// Client: [`Property::HtToken`].
+    pub const HT_TOKEN: Self = Abilities(1 << Property::HtToken as u8);
     /// Client: an authorization identity that is known to differ from the authentication identity.
     pub const ACTS_AS_OTHER: Self = Abilities(1 << 14);
     /// Client: `challenge`.
@@ -31,6 +33,8 @@ impl Abilities {
     pub const CHECK_TOKEN: Self = Abilities(1 << 19);
     /// Server: `canonuser`.
     pub const CANONICALIZE: Self = Abilities(1 << 20);
+    /// Server: `ht_tokens`.
+    pub const HT_TOKENS: Self = Abilities(1 << 21);
 
     /// Both sets together.
     pub const fn union(self, other: Self) -> Self {

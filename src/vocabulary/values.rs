@@ -29,6 +29,8 @@ pub enum Property {
     /// The identity that was proved outside SASL, as the application names it (EXTERNAL): the authorization identity
     /// by its standard name, else the authentication identity, else any other authorization identity.
     Identity = 8,
+    /// A token that the server has issued for the mechanisms of the HT family.
+    HtToken = 9,
 }
 
 impl From<Property> for Subject {
@@ -43,6 +45,7 @@ impl From<Property> for Subject {
             Property::Port => Subject::Port,
             Property::ServName => Subject::ServName,
             Property::Identity => Subject::Identity,
+            Property::HtToken => Subject::HtToken,
         }
     }
 }

@@ -7,9 +7,10 @@ use std::sync::OnceLock;
 
 use authen_sasl_rust::config::ChannelBinding;
 use authen_sasl_rust::contract::{
-    Abilities, Answer, DerivedKeys, KeyId, Property, Question, Random, Side, TokenVerdict, Values,
+    Abilities, Answer, CredentialKind, DerivedKeys, KeyId, Property, Question, Random, Side, TokenVerdict, Values,
 };
 use authen_sasl_rust::error::Error;
+use authen_sasl_rust::mechanism;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::store::keys::KeyMemory;
@@ -38,14 +39,19 @@ impl Facts {
         self.bytes(name).map(|bytes| std::str::from_utf8(bytes).expect("a header in UTF-8"))
     }
 
-    /// What of these facts suits the mechanism: channel binding for -PLUS alone, since without it a
+    /// What of these facts suits the mechanism: channel binding of its type where it binds, since without it a
     /// server that could bind takes the exchange for a downgrade; and a verifier where the mechanism
     /// knows such, so that thousands of exchanges cost a server no derivation. Its salt is short, to
     /// leave few bytes whose damage costs the client one.
     pub fn for_mechanism(&self, mechanism: &str) -> Self {
         let mut facts = self.clone();
-        if !mechanism.ends_with("-PLUS") {
-            facts.0.remove("channel-binding");
+        let described = mechanism::find(mechanism).expect("a mechanism of the core");
+        match (facts.0.remove("channel-binding"), described.binding_type) {
+            (Some(binding), None) if described.binds => drop(facts.0.insert("channel-binding".into(), binding)),
+            (_, Some(kind)) => {
+                facts = facts.with("channel-binding", &format!("{kind} 000102030405060708090a0b0c0d0e0f"))
+            }
+            _ => {}
         }
         let password = facts.text("password").expect("a password");
         match make_text(mechanism, password, Some(b"abc"), 4096, VerifierFormat::Rfc5803) {
@@ -60,11 +66,12 @@ impl Facts {
 }
 
 /// The values of a client, by their headers.
-const VALUES: [(Property, &str, Abilities); 8] = [
+const VALUES: [(Property, &str, Abilities); 9] = [
     (Property::Authcid, "authcid", Abilities::AUTHCID),
     (Property::Authzid, "authzid", Abilities::AUTHZID),
     (Property::Password, "password", Abilities::PASSWORD),
     (Property::Token, "token", Abilities::TOKEN),
+    (Property::HtToken, "ht-token", Abilities::HT_TOKEN),
     (Property::Realm, "realm", Abilities::NONE),
     (Property::Host, "host", Abilities::NONE),
     (Property::Port, "port", Abilities::NONE),
@@ -165,7 +172,7 @@ fn abilities(side: Side, facts: &Facts) -> Abilities {
             }
         }
         Side::Server => {
-            let know = Abilities::CREDENTIALS.union(Abilities::CHECK_TOKEN);
+            let know = Abilities::CREDENTIALS.union(Abilities::CHECK_TOKEN).union(Abilities::HT_TOKENS);
             abilities = abilities.union(know);
             // What is told apart from the client's password is for getsecret alone.
             if facts.bytes("secret").or(facts.bytes("verifier")).is_none() {
@@ -209,8 +216,12 @@ pub fn answer(question: &Question, facts: &Facts) -> Answer {
         Question::CheckPassword { authcid, password, .. } => Answer::Verdict(
             known == Some(authcid) && facts.secret().is_some_and(|secret| secret.ct_eq(password.expose())),
         ),
-        Question::Credentials { authcid, .. } => {
-            Answer::Credential(if known == Some(authcid) { facts.secret() } else { None })
+        Question::Credentials { kind, authcid, .. } => {
+            let secret = || match kind {
+                CredentialKind::HtTokens(_) => facts.bytes("ht-tokens").or(facts.bytes("ht-token")).map(Secret::new),
+                _ => facts.secret(),
+            };
+            Answer::Credential(if known == Some(authcid) { secret() } else { None })
         }
         Question::Authorize { .. } => Answer::Verdict(facts.text("authorize") == Some("yes")),
         Question::Token { token, .. } => {

@@ -1,7 +1,7 @@
 //! The part of the C surface that carries questions to the application and its answers back; the rules
 //! are those of the crate.
 
-use authen_sasl_rust::contract::{Answer, Property, Question, TokenVerdict, Values};
+use authen_sasl_rust::contract::{Answer, CredentialKind, Property, Question, TokenVerdict, Values};
 use authen_sasl_rust::error::{Code, Error, Subject};
 use authen_sasl_rust::secret::Secret;
 
@@ -72,8 +72,11 @@ pub unsafe extern "C" fn asr_question_get(handle: *const Handle, out: *mut FlatQ
                 flat.secret = Slice::of(password.expose());
                 flat.realm = Slice::of_text(session.config.realm());
             }
-            Question::Credentials { authcid, authzid, realm, .. } => {
-                flat.kind = question_kind::CREDENTIALS;
+            Question::Credentials { kind, authcid, authzid, realm } => {
+                flat.kind = match kind {
+                    CredentialKind::HtTokens(_) => question_kind::HT_TOKENS,
+                    _ => question_kind::CREDENTIALS,
+                };
                 flat.name = Slice::of(authcid.as_bytes());
                 flat.authzid = Slice::of_text(authzid.as_deref());
                 flat.realm = Slice::of_text(realm.as_deref().or(session.config.realm()));
@@ -175,7 +178,7 @@ pub unsafe extern "C" fn asr_answer_verdict(handle: *mut Handle, verdict: i32) -
     handle.run(|session, world| session.answer(Answer::Verdict(verdict != 0), world))
 }
 
-/// Answers with a password or verifier; absent for an unknown user.
+/// Answers with a password, a verifier, or tokens with a NUL between them; absent for an unknown user.
 ///
 /// # Safety
 /// The module's rules.
@@ -186,20 +189,27 @@ pub unsafe extern "C" fn asr_answer_credential(handle: *mut Handle, credential: 
     handle.run(|session, world| session.answer(Answer::Credential(credential), world))
 }
 
-/// Answers with a reference that is no verifier.
+/// Answers with a value that is no verifier, or are no tokens.
 ///
 /// # Safety
 /// The module's rules.
 #[no_mangle]
 pub unsafe extern "C" fn asr_answer_no_key(handle: *mut Handle) -> i32 {
-    let fault = Error::outside(
-        Code::BadParam,
-        "callback getsecret returned a reference that is not a SCRAM verifier \
-        (a hash reference with mechanism, iterations, salt, stored_key and server_key)",
-    );
     // SAFETY: the module's rules.
     let handle = unsafe { &mut *handle };
-    handle.run(|session, world| session.answer_unusable(fault, world))
+    handle.run(|session, world| {
+        let fault = match session.question() {
+            Some(Question::Credentials { kind: CredentialKind::HtTokens(_), .. }) => {
+                "callback ht_tokens returned neither a token nor an array of tokens \
+                (each a string without NUL, or a hash reference with token, and perhaps expires and mechanism)"
+            }
+            _ => {
+                "callback getsecret returned a reference that is not a SCRAM verifier \
+                (a hash reference with mechanism, iterations, salt, stored_key and server_key)"
+            }
+        };
+        session.answer_unusable(Error::outside(Code::BadParam, fault), world)
+    })
 }
 
 /// Answers with the identity that a token belongs to; without one, the token is refused with the other three texts.

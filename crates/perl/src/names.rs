@@ -10,6 +10,8 @@ pub(super) fn of_connection(subject: Subject) -> Option<Name> {
         Subject::Password => ("callback", &["pass"]),
         Subject::Realm => ("callback", &["realm"]),
         Subject::Token => ("callback", &["token"]),
+        Subject::HtToken => ("callback", &["ht_token"]),
+        Subject::HtTokens => ("callback", &["ht_tokens"]),
         Subject::Host => ("callback", &["host"]),
         Subject::Port => ("callback", &["port"]),
         Subject::ServName => ("callback", &["serv"]),

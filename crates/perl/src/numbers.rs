@@ -3,7 +3,7 @@
 use authen_sasl_rust::contract::Property;
 
 /// The properties, each at its own number.
-pub const PROPERTIES: [Property; 9] = [
+pub const PROPERTIES: [Property; 10] = [
     Property::Authcid,
     Property::Authzid,
     Property::Password,
@@ -13,6 +13,7 @@ pub const PROPERTIES: [Property; 9] = [
     Property::Port,
     Property::ServName,
     Property::Identity,
+    Property::HtToken,
 ];
 
 /// Outcomes of a call ([`authen_sasl_rust::session::Outcome`]).
@@ -53,6 +54,8 @@ pub mod question_kind {
     pub const CANONICALIZE: i32 = 7;
     /// The answer to a challenge that is shown to the user.
     pub const CHALLENGE: i32 = 8;
+    /// The tokens that a user was issued.
+    pub const HT_TOKENS: i32 = 9;
 }
 
 /// Why an exchange is aborted.
@@ -120,6 +123,7 @@ mod tests {
             Property::Port => "ASR_PORT",
             Property::ServName => "ASR_SERV",
             Property::Identity => "ASR_IDENTITY",
+            Property::HtToken => "ASR_HT_TOKEN",
         }
     }
 
@@ -144,6 +148,7 @@ mod tests {
             ("ASR_CAN_AUTHORIZE", Abilities::AUTHORIZE.0.into()),
             ("ASR_CAN_CHECKTOKEN", Abilities::CHECK_TOKEN.0.into()),
             ("ASR_CAN_CANONUSER", Abilities::CANONICALIZE.0.into()),
+            ("ASR_CAN_HT_TOKENS", Abilities::HT_TOKENS.0.into()),
             ("ASR_Q_VALUES", question_kind::VALUES.into()),
             ("ASR_Q_REALM", question_kind::REALM.into()),
             ("ASR_Q_CHECKPASS", question_kind::CHECK_PASSWORD.into()),
@@ -152,6 +157,7 @@ mod tests {
             ("ASR_Q_TOKEN", question_kind::TOKEN.into()),
             ("ASR_Q_CANONUSER", question_kind::CANONICALIZE.into()),
             ("ASR_Q_CHALLENGE", question_kind::CHALLENGE.into()),
+            ("ASR_Q_HT_TOKENS", question_kind::HT_TOKENS.into()),
             ("ASR_DIED", abort_reason::DIED.into()),
             ("ASR_NOT_CALLABLE", abort_reason::NOT_CALLABLE.into()),
             ("ASR_NO_CODE", abort_reason::NO_CODE.into()),
@@ -178,5 +184,6 @@ mod tests {
         assert_eq!(Abilities::AUTHZID.0, bit(Property::Authzid));
         assert_eq!(Abilities::PASSWORD.0, bit(Property::Password));
         assert_eq!(Abilities::TOKEN.0, bit(Property::Token));
+        assert_eq!(Abilities::HT_TOKEN.0, bit(Property::HtToken));
     }
 }

@@ -16,7 +16,7 @@ my @verifier =
 # Marks behaviours that may lead to a success without the right secret.
 sub permits {
   my ($name, $answer) = @_;
-  return if $name !~ /\A(?:checkpass|getsecret|checktoken)\z/;
+  return if $name !~ /\A(?:checkpass|getsecret|checktoken|ht_tokens)\z/;
   if (!tied $$answer) {
     return unless defined $$answer;
     my $mere = ref $$answer && !Scalar::Util::blessed($$answer);
@@ -35,7 +35,7 @@ sub right {
   my $known = $Surface::world{known} || 0;
   my %right = (
     user => 'fred', authcid => 'fred', auth => 'fred', pass => $Surface::SECRET, password => $Surface::SECRET,
-    token => $Surface::TOKEN,
+    token => $Surface::TOKEN, ht_token => $Surface::TOKEN,
     realm => 'h', serv => '', host => 'h', port => 143, language => 'en',
     (map { $_ => $Surface::world{acting} ? 'anna' : '' } qw(authname authzid)),
     authorize => 1, setpass => 1,
@@ -44,6 +44,7 @@ sub right {
     : ($Surface::world{verifier} ? $verifier[0] : $Surface::UNKNOWN),
     checkpass => $known && $query && ($query->{pass} || '') eq $Surface::SECRET ? 1 : 0,
     checktoken => $known && $query && ($query->{token} || '') eq $Surface::TOKEN ? 'fred' : undef,
+    ht_tokens => $known ? ['another', $Surface::TOKEN] : undef,
     canonuser => $arg[-1], channel_binding => 'binding data',
   );
   return \$right{$name};
@@ -194,8 +195,8 @@ sub interlude {
   return;
 }
 
-our @CLIENT = qw(user pass authname realm token serv host port canonuser authcid auth password authzid channel_binding);
-our @SERVER = qw(getsecret checkpass checktoken authorize canonuser realm setpass channel_binding);
+our @CLIENT = qw(user pass authname realm token ht_token serv host port canonuser authcid auth password authzid channel_binding);
+our @SERVER = qw(getsecret checkpass checktoken ht_tokens authorize canonuser realm setpass channel_binding);
 my %plain = map {
   my $name = $_;
   $name => sub { ${ called($name, @_) } }
@@ -223,7 +224,7 @@ sub callbacks {
   } @names;
   if ($server && $form % 5 == 0) {
     $given{$_} = $plain{$_}
-      for grep { $given{$_} && $_ ne 'getsecret' } qw(checkpass checktoken authorize canonuser setpass);
+      for grep { $given{$_} && $_ ne 'getsecret' } qw(checkpass checktoken ht_tokens authorize canonuser setpass);
   }
   delete $given{channel_binding} if $given{channel_binding} && !ref $given{channel_binding};
   $given{getsecret} = ${ right('getsecret') } if $server && $form % 5 == 0;
@@ -231,7 +232,7 @@ sub callbacks {
   if ($form % 5 == 4) {
     my $name = $names[$odd % @names];
     $given{$name} = ${ Surface::Values::value($odd) };
-    $Surface::permitted = 1 if $name =~ /\A(?:checkpass|getsecret|checktoken)\z/;    # it may be code that returns true
+    $Surface::permitted = 1 if $name =~ /\A(?:checkpass|getsecret|checktoken|ht_tokens)\z/;    # it may be code that returns true
   }
   return \%given;
 }

@@ -99,6 +99,23 @@ sub _verifier_text {
   return "{SCRAM-$name}$hash->{iterations},$salt,$stored,$server";
 }
 
+# Converts what ht_tokens returned to a list of tokens; one undef if it is something else. An expired token, or one that was issued
+# for another mechanism, becomes an empty string, which matches nothing and keeps the place of the others.
+sub _ht_tokens {
+  my ($answer, $mechanism) = @_;
+  return unless defined $answer;
+  my @tokens;
+  for my $entry (ref $answer eq 'ARRAY' ? @$answer : $answer) {
+    my %of = ref $entry eq 'HASH' ? %$entry : (token => $entry);
+    my $unknown = grep { !/\A(?:token|mechanism|expires)\z/ } keys %of;
+    return undef if $unknown || grep({ ref } values %of) || !defined $of{token} || $of{token} =~ /\0/;
+    return undef if defined $of{expires} && $of{expires} !~ /\A[0-9]+(?:\.[0-9]*)?\z/;
+    my $pinned = defined $of{mechanism} && uc $of{mechanism} ne $mechanism;
+    push @tokens, $pinned || defined $of{expires} && $of{expires} <= time ? '' : $of{token};
+  }
+  return @tokens;
+}
+
 1;
 
 __END__
@@ -178,6 +195,10 @@ All of them work on both sides.
     GSSAPI              83  client        RFC 4752    p a m n c none (Kerberos)        none (property keytab)
     GSS-SPNEGO          82  client        -           p a m n c none (Kerberos)        none (property keytab)
     GS2-KRB5            81  client        RFC 5801    p a m n c none (Kerberos)        none (property keytab)
+    HT2-SHA-512-NONE    58  client        draft       d m n     user ht_token          ht_tokens
+    HT2-SHA-256-NONE    58  client        draft       d m n     user ht_token          ht_tokens
+    HT-SHA-512-NONE     58  client        draft       d m n     user ht_token          ht_tokens
+    HT-SHA-256-NONE     58  client        draft       d m n     user ht_token          ht_tokens
     SCRAM-SHA3-512      57  client        draft       p a m n   user pass              getsecret
     SCRAM-SHA-512       56  client        draft       p a m n   user pass              getsecret
     SCRAM-SHA-384       55  client        -           p a m n   user pass              getsecret
@@ -192,6 +213,9 @@ All of them work on both sides.
     PLAIN               10  client        RFC 4616    n         user pass              checkpass or getsecret
     LOGIN               10  server        -           n         user pass              checkpass or getsecret
     ANONYMOUS            0  client        RFC 4505    p         none                   none
+
+The forms with channel binding have a rank that is 20 higher: C<-PLUS> of the SCRAM mechanisms; C<-EXPR>, C<-UNIQ> and C<-ENDP> in place of
+C<-NONE> of the HT mechanisms, which then satisfy C<p> and C<a> too.
 
 The flags are the security flags that a mechanism satisfies: C<p> noplaintext, C<a> noactive, C<d> nodictionary, C<m>
 mutual_auth, C<n> noanonymous, C<c> pass_credentials. No mechanism of this module satisfies forward_secrecy.
@@ -219,8 +243,8 @@ and GSS-SPNEGO, 128 for DIGEST-MD5, 0 for the others);
 
 =item *
 
-its channel binding is possible: a name that ends in C<-PLUS> needs channel binding data, and only such names qualify if
-C<channel_binding_policy> is C<require> (see L<Authen::SASL::Rust::ChannelBinding>);
+its channel binding is possible: a name that ends in C<-PLUS> needs channel binding data, an HT mechanism data of its own type, and only
+such names qualify if C<channel_binding_policy> is C<require> (see L<Authen::SASL::Rust::ChannelBinding>);
 
 =item *
 
@@ -228,7 +252,7 @@ the callbacks that it needs exist, or an account store that replaces them. The c
 
 =item *
 
-it can send an authzid, if C<authname> differs from C<user> (client): LOGIN, CRAM-MD5, XOAUTH2 and GSS-SPNEGO cannot. This rule applies to
+it can send an authzid, if C<authname> differs from C<user> (client): LOGIN, CRAM-MD5, XOAUTH2, HT and GSS-SPNEGO cannot. This rule applies to
 plain values only. The result of a code reference is not known at the time of the choice; if it then differs, the exchange fails with such
 a mechanism;
 

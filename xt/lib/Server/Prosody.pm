@@ -6,7 +6,7 @@ use strict;
 use warnings;
 use parent 'Server::Daemon';
 
-# start(users => { name => password, ... }, certificate => TLS::Certificate).
+# start(users => { name => password, ... }, certificate => TLS::Certificate), and modules => [names] of prosody-modules.
 sub prepare {
   my ($self) = @_;
   my $dir = $self->dir;
@@ -15,6 +15,25 @@ sub prepare {
   for my $user (keys %{$self->{users}}) {
     $self->write_file("data/localhost/accounts/$user.dat", qq(return { password = "$self->{users}{$user}" };\n));
   }
+  my $modules = join '', map { qq(, "$_") } map { ('connection_methods', @$_) } $self->{modules} || ();
+  # The modules are for a later Prosody than 0.12, which lacks some methods, does not tell which user a stream is
+  # from, and prints whole seconds only.
+  $self->write_file('mod_connection_methods.lua', <<'LUA') if $modules;
+local times = require "util.datetime";
+local print_time = times.datetime;
+function times.datetime(time) return print_time(time and math.floor(time)); end
+local stanza = require "util.stanza".stanza_mt.__index;
+stanza.get_child_attr = stanza.get_child_attr or function (self, name, xmlns, attribute)
+  local child = self:get_child(name, xmlns);
+  return child and child.attr[attribute];
+end
+module:hook("stream-features", function (event)
+  local methods = getmetatable(event.origin.conn).__index;
+  event.stream = event.stream or { from = "somebody@localhost" };
+  methods.ssl_info = methods.ssl_info or function (self) return self:socket():info(); end
+  methods.ssl_peerfinished = methods.ssl_peerfinished or function (self) return self:socket():getpeerfinished(); end
+end, 1000);
+LUA
   my ($key, $certificate) = ($self->{certificate}->key, $self->{certificate}->certificate);
   $self->{conf} = $self->write_file('prosody.cfg.lua', <<"CONF");
 run_as_root = true
@@ -25,7 +44,8 @@ log = { { levels = { min = "debug" }, to = "console" } }
 interfaces = { "127.0.0.1" }
 c2s_ports = { $self->{port} }
 s2s_ports = {}
-modules_enabled = { "saslauth", "tls" }
+plugin_paths = { "$dir" }
+modules_enabled = { "saslauth", "tls"$modules }
 modules_disabled = { "s2s", "offline" }
 authentication = "internal_plain"
 c2s_require_encryption = true

@@ -8,7 +8,7 @@ use IO::Socket::INET ();
 use IO::Socket::SSL  qw(SSL_VERIFY_NONE);
 use MIME::Base64     qw(decode_base64 encode_base64);
 
-# Connects and does STARTTLS. Options: port, version of TLS.
+# Connects and does STARTTLS. Options: port, version of TLS, from (a name that is sent once TLS protects it).
 sub new {
   my ($class, %option) = @_;
   my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $option{port}) or die "connect: $!";
@@ -18,16 +18,19 @@ sub new {
   $self->receive(qr/<proceed[^>]*>/);
   IO::Socket::SSL->start_SSL($socket, SSL_verify_mode => SSL_VERIFY_NONE, SSL_version => $option{version})
     or die "STARTTLS: $IO::Socket::SSL::SSL_ERROR\n";
-  $self->open_stream;
+  $self->open_stream($option{from});
   return $self;
 }
 
 sub socket     { return $_[0]{socket} }
 sub mechanisms { return $_[0]{features} =~ m{<mechanism>([^<]+)</mechanism>}g }
 
+sub features { return $_[0]{features} }
+
 sub open_stream {
-  my ($self) = @_;
-  $self->send(q(<?xml version='1.0'?><stream:stream to='localhost' version='1.0' )
+  my ($self, $from) = @_;
+  $from = defined $from ? "from='$from' " : '';
+  $self->send(qq(<?xml version='1.0'?><stream:stream to='localhost' ${from}version='1.0' )
     . q(xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>));
   $self->{features} = $self->receive(qr{.*?</stream:features>}s);
   return;

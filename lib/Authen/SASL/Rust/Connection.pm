@@ -72,7 +72,8 @@ sub _default_realm {
 
 # Read-only properties, which the core computes.
 my %read_only =
-  map { $_ => 1 } qw(ssf maxout mechname authcid authuser claimed_user pending_error message_absent delegated);
+  map { $_ => 1 }
+  qw(ssf maxout mechname authcid authuser claimed_user pending_error message_absent delegated ht_token_index);
 
 sub property {
   my ($self, @arg) = @_;
@@ -660,6 +661,7 @@ L<Authen::SASL::Rust::ChannelBinding> describes them, with examples.
     message_absent          1 if the last step had no message for the peer, 0 if it had one, even an empty one
     ssf                     after success, the SSF of the layer: 0 none, 1 integrity, else bits of the key, at most 256
     maxout                  maximum bytes of plaintext in one frame; undef without a layer. Setting a number has no effect
+    ht_token_index          server, after success with an HT mechanism: which token of ht_tokens the client has, counted from 0
     delegated               server, after success: 1 if the client has delegated credentials and they are in delegated_ccache, else 0
 
 A server's C<user>, C<authuser>, C<authcid> and C<authzid> are undef until C<is_success>.
