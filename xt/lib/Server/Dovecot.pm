@@ -12,12 +12,14 @@ use JSON::PP ();
 use MIME::Base64 qw(encode_base64);
 use Server::Dovecot::Configuration ();
 
-# start(users => { name => password, ... }), both in characters. sieve => 1 adds ManageSieve from Pigeonhole.
+# start(users => { name => password, ... }), both in characters. sieve => 1 adds ManageSieve from Pigeonhole. external => [the files
+# of a CA, a certificate and its key] adds TLS, with STARTTLS and from the start, and EXTERNAL for the CA's clients.
 sub prepare {
   my ($self) = @_;
   die "Dovecot is started as root only\n" if $>;
   my $dir = $self->dir;
-  $self->{$_} = $self->free_port for qw(imap pop3 submission), $self->{sieve} ? 'sieve' : ();
+  $self->{$_} = $self->free_port
+    for qw(imap pop3 submission), $self->{sieve} ? 'sieve' : (), $self->{external} ? qw(imaps pop3s) : ();
   $self->{key} = join '', map { sprintf '%02x', rand 256 } 1 .. 32;
 
   mkdir "$dir/$_" or die "$dir/$_: $!" for qw(run state keys keys/default keys/default/HS256 mail);
@@ -104,7 +106,7 @@ sub command {
 
 sub addresses {
   my ($self) = @_;
-  return map { '127.0.0.1:' . $self->{$_} } grep { $self->{$_} } qw(imap pop3 submission sieve);
+  return map { '127.0.0.1:' . $self->{$_} } grep { $self->{$_} } qw(imap imaps pop3 pop3s submission sieve);
 }
 
 # Whether Dovecot's DIGEST-MD5 hashes these strings as RFC 2831 §2.1.2.1 demands. It always hashes UTF-8; the standard demands

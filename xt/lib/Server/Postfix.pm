@@ -1,7 +1,8 @@
 package Server::Postfix;
 
 # Debian's Postfix as a submission server with libsasl2. Mail is discarded.
-# start(users => { name => password }, plugins => $directory, mechanisms => 'PLAIN ...')
+# start(users => { name => password }, plugins => $directory, mechanisms => 'PLAIN ...'); tls => [the files of a certificate and its
+# key] adds STARTTLS.
 # Only root can start Postfix. Its smtpd opens the plugins before it switches to the user postfix.
 
 use strict;
@@ -44,6 +45,7 @@ smtpd_sasl_local_domain = localhost
 cyrus_sasl_config_path = $dir/sasl
 smtpd_relay_restrictions = permit_sasl_authenticated, reject
 default_transport = discard:
+@{[$self->{tls} ? tls(@{ $self->{tls} }) : '']}
 MAIN
   $self->write_file('master.cf', <<"MASTER");
 127.0.0.1:$self->{port} inet n - n - - smtpd
@@ -56,11 +58,17 @@ anvil unix - - n - 1 anvil
 bounce unix - - n - 0 bounce
 defer unix - - n - 0 bounce
 discard unix - - n - - discard
+@{[$self->{tls} ? 'tlsmgr unix - - n 1000? 1 tlsmgr' : '']}
 MASTER
   # Creates the directories of the queue.
   local $ENV{PATH} = "/usr/sbin:$ENV{PATH}";
   $self->run('postfix', '-c', $dir, 'check');
   return;
+}
+
+sub tls {
+  my ($certificate, $key) = @_;
+  return "smtpd_tls_security_level = may\nsmtpd_tls_cert_file = $certificate\nsmtpd_tls_key_file = $key";
 }
 
 # The master process. A signal ends it and its children.

@@ -157,7 +157,8 @@ service imap-login {
     port = $port->{imap}
   }
   inet_listener imaps {
-    port = 0
+    port = @{[$port->{imaps} || 0]}
+    ssl = yes
   }
 }
 service pop3-login {
@@ -165,7 +166,8 @@ service pop3-login {
     port = $port->{pop3}
   }
   inet_listener pop3s {
-    port = 0
+    port = @{[$port->{pop3s} || 0]}
+    ssl = yes
   }
 }
 service submission-login {
