@@ -1,4 +1,4 @@
-# The manual's tables of properties agree with the core's table of options: names, ranges, defaults, and what cannot be read.
+# The manual's descriptions of properties agree with the core's table of options: names, ranges, defaults, and what cannot be read.
 
 use strict;
 use warnings;
@@ -24,11 +24,11 @@ my $manual = do {
 };
 my ($tables) = $manual =~ /^=head1 PROPERTIES\n(.*?)^=head2 Results /ms;
 my %text;
-while ($tables =~ /^    (\w+(?:, \w+)*) {2,}(\S.*\n(?: {20,}\S.*\n)*)/mg) {
-  my ($names, $text) = ($1, $2);
+while ($tables =~ /((?:^=item \w+\n\n)+)(.*?)(?=^=)/msg) {
+  my ($items, $text) = ($1, $2);
+  $text =~ s/[A-Z]<+ ?(.*?) ?>+/$1/g;
   $text =~ s/\s+/ /g;
-  my @also = $text =~ /\b(\w+) is (?:its old name|the same as)/g;
-  $text{$_} = defined $text{$_} ? "$text{$_} $text" : $text for split(/, /, $names), @also;
+  $text{$_} = $text for $items =~ /(\w+)$/mg;
 }
 my %core = map { $_ => 1 } @options;
 is_deeply([grep { !exists $text{$_} } @options], [], 'each option of the core is in the manual');

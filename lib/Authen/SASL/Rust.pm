@@ -423,7 +423,7 @@ command line, or set-user-ID). Edit such programs, or start them with C<perl -T 
 
 DIGEST-MD5 can protect the data that follows the login with a security layer: against changes (auth-int, SSF 1), or also against
 eavesdropping (auth-conf, SSF 40 to 128). The properties C<minssf>, C<maxssf>, C<externalssf> and C<maxbuf> decide which layer is
-used (L<Authen::SASL::Rust::Connection/Policy>). Net::LDAP installs the layer on its socket itself:
+used (L<Authen::SASL::Rust::Connection/maxssf>). Net::LDAP installs the layer on its socket itself:
 
     my $sasl = Authen::SASL->new(mechanism => 'DIGEST-MD5', callback => { user => 'fred', pass => 'pencil' });
     my $conn = $sasl->client_new('ldap', 'ldap.example.org', { minssf => 128 });

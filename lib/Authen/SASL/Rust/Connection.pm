@@ -575,29 +575,21 @@ The options of C<client_new> and C<server_new> have the same names. An option wi
 
 =head2 Policy
 
-    secflags                required security flags, separated by spaces: noplaintext noactive nodictionary
-                            noanonymous forward_secrecy pass_credentials mutual_auth
-    minssf                  minimum SSF that the connection must reach, in bits; default 0
-    maxssf                  maximum SSF of the connection; see below for the default
-    externalssf             SSF that TLS or the socket already provides; default 0. Set it to 1 or more under TLS
-    min_iterations          client: minimum accepted SCRAM iterations; default 4096
-    max_iterations          client: maximum accepted SCRAM iterations; default 2000000
-    digest_md5_utf8         client: 1 makes DIGEST-MD5 hash characters beyond ASCII in UTF-8. Dovecot, GNU SASL and
-                            Authen::SASL::Perl do so, the standard does not; default 0
-    iterations              server: count for plain passwords and unknown users, 4096 to 100000000; default 4096
-    salt_key                server: the key from which the salts of plain passwords and unknown users are derived, at least
-                            16 bytes. The default is random, is made when the module is loaded, and holds for the process, its
-                            forks and threads. It cannot be read. fake_salt_key is its old name
-    auxprop                 server: the properties to look up once a user has logged in, separated by spaces
-    channel_binding_policy  disable, allow or require; default allow
-    plugins                 Cyrus SASL plugins whose mechanisms may be used; see Authen::SASL::Rust::Plugins
-    characters              1: the program gets names, passwords and errors as decoded strings; 0, the default: as octets (UTF-8)
-    die_on_failure          1: a failed step dies with an Authen::SASL::Rust::Error. Default: the value of
-                            $Authen::SASL::Rust::DIE_ON_FAILURE, or 0
-    maxbuf                  maximum frame of a layer that this side receives, 0 to 16777215; default 65536. Below 17: no layer; above
-                            the range: 16777215. GSS-SPNEGO does not send it to the peer: there it limits the frames that this side
-                            sends (65536 at most), and frames of any length are accepted
-    no_integrity, no_confidentiality   server: no layer, or no layer that encrypts
+=over
+
+=item secflags
+
+The required security flags, separated by spaces: noplaintext noactive nodictionary noanonymous forward_secrecy pass_credentials
+mutual_auth. L<Authen::SASL::Rust/MECHANISMS> shows which mechanism satisfies which of them.
+
+=item minssf
+
+The minimum SSF (security strength factor, in bits) that the connection must reach; default 0. It includes L</externalssf>. If it demands
+a layer that is not available, the exchange fails.
+
+=item maxssf
+
+The maximum SSF of the connection. It includes L</externalssf>.
 
 If neither C<minssf> nor C<maxssf> is set, C<maxssf> is 0 for services whose programs know no security layer (acap http
 imap jabber jabber-client lmtp managesieve nntp pop pop3 sieve smtp submission xmpp, and no service name). For all others
@@ -608,63 +600,225 @@ above, set one of the two properties:
     # ... the exchange ...
     $socket = $conn->securesocket($socket);
 
-If C<minssf> demands a layer that is not available, the exchange fails. C<minssf> and C<maxssf> include
-C<externalssf>.
+=item externalssf
+
+The SSF that TLS or the socket already provides; default 0. Set it to 1 or more under TLS. The property L</tls> sets it.
+
+=item min_iterations
+
+Client: the minimum accepted SCRAM iterations; default 4096.
+
+=item max_iterations
+
+Client: the maximum accepted SCRAM iterations; default 2000000.
+
+=item iterations
+
+Server: the SCRAM iterations for plain passwords and unknown users, 4096 to 100000000; default 4096.
+
+=item salt_key
+
+=item fake_salt_key
+
+Server: the key from which the salts of plain passwords and unknown users are derived, at least 16 bytes. The default is random, is made when
+the module is loaded, and holds for the process, its forks and threads. It cannot be read. fake_salt_key is its old name.
+
+=item digest_md5_utf8
+
+Client: 1 makes DIGEST-MD5 hash characters beyond ASCII in UTF-8. Dovecot, GNU SASL and Authen::SASL::Perl do so, the standard does not;
+default 0.
+
+=item characters
+
+1: the program gets names, passwords and errors as decoded strings; 0, the default: as octets (UTF-8). See L<Authen::SASL::Rust/CHARACTERS>.
+
+=item die_on_failure
+
+1: a failed step dies with an L<Authen::SASL::Rust::Error>. The default is the value of C<$Authen::SASL::Rust::DIE_ON_FAILURE>, or 0.
+
+=item plugins
+
+The Cyrus SASL plugins whose mechanisms may be used, see L<Authen::SASL::Rust::Plugins>.
+
+=item maxbuf
+
+The maximum frame of a layer that this side receives, 0 to 16777215; default 65536. Below 17: no layer; above the range: 16777215.
+GSS-SPNEGO does not send it to the peer: there it limits the frames that this side sends (65536 at most), and frames of any length are
+accepted.
+
+=item no_integrity
+
+Server: no security layer.
+
+=item no_confidentiality
+
+Server: no security layer that encrypts.
+
+=back
 
 =head2 Names
 
-    service, serverfqdn     as passed to client_new or server_new; host is the same as serverfqdn
-    realm                   server: the realm for DIGEST-MD5, default the host, and for names with @, see Accounts. Client: the realm used
-    external_id             server: the identity that TLS or the socket has proved, for EXTERNAL
-    iplocalport, ipremoteport   local and remote address and port, as ip;port
+=over
+
+=item service
+
+The service name, as passed to C<client_new> or C<server_new>.
+
+=item serverfqdn
+
+=item host
+
+The host name, as passed to C<client_new> or C<server_new>. host is the same as serverfqdn.
+
+=item realm
+
+Server: the realm for DIGEST-MD5, default the host, and for names with C<@>, see L<Authen::SASL::Rust::Accounts>. Client: the realm that was
+used.
+
+=item external_id
+
+Server: the identity that TLS or the socket has proved, for EXTERNAL.
+
+=item iplocalport
+
+=item ipremoteport
+
+The local and the remote address and port, as C<"ip;port">.
+
+=back
 
 =head2 Accounts of a server
 
-    accounts                the account store, used if there is no callback: an object of Authen::SASL::Rust::Accounts
-    users                   the same: the name of a users' file
-    auxprop                 names of user properties to look up after a login: a string with spaces, or an array
-    auxprop:NAME            read-only: the values of such a property; the first one in scalar context. A users' file has none
+=over
+
+=item accounts
+
+The account store, used if there is no callback: an object of L<Authen::SASL::Rust::Accounts>.
+
+=item users
+
+The same: the name of a users' file.
+
+=item auxprop
+
+The names of user properties to look up after a login: a string with spaces, or an array. The property C<auxprop:NAME> then has the values;
+in scalar context the first one. A users' file has none.
+
+=back
 
 =head2 Kerberos
 
-    ccache                  client: the credential cache, for instance FILE:/tmp/krb5cc_1000; default KRB5CCNAME or the system's
-    keytab                  server: the keytab; default KRB5_KTNAME or the system's. Client: keys for getting tickets
-    principal               the principal whose credentials are used. Default: client: the default credentials; server: those for
-                            service and host
-    delegate                client: 1 lets the server act in the client's name, with a forwardable ticket; default 0
-    delegated_ccache        server: the credential cache that stores the client's delegated credentials, for instance
-                            FILE:/run/app/fred. Not set: they are discarded
+=over
 
-Once the client is authorized, the cache C<delegated_ccache> is overwritten. A cache file is readable by its owner only. If it cannot
-be written, the exchange fails. A client that delegates no credentials is accepted too, and the cache is left unchanged: check the
-property C<delegated>. A server that requires delegation adds C<< secflags => 'pass_credentials' >>, which refuses such a client.
+=item ccache
+
+Client: the credential cache, for instance C<FILE:/tmp/krb5cc_1000>. The default is C<KRB5CCNAME>, or else the system's.
+
+=item keytab
+
+Server: the keytab. The default is C<KRB5_KTNAME>, or else the system's. Client: the keys for getting tickets.
+
+=item principal
+
+The principal whose credentials are used. By default a client uses the default credentials, and a server those for service and host.
+
+=item delegate
+
+Client: 1 lets the server act in the client's name, with a forwardable ticket; default 0.
+
+=item delegated_ccache
+
+Server: the credential cache that stores the client's delegated credentials, for instance C<FILE:/run/app/fred>. If it is not set, they are
+discarded.
+
+Once the client is authorized, this cache is overwritten. A cache file is readable by its owner only. If it cannot be written, the exchange
+fails. A client that delegates no credentials is accepted too, and the cache is left unchanged: check the property L</delegated>. A server that
+requires delegation adds C<< secflags => 'pass_credentials' >>, which refuses such a client.
+
+=back
 
 =head2 Channel binding
 
-    channel_binding         data by type, or code that returns it
-    tls                     an IO::Socket::SSL handle that supplies channel binding data and externalssf
-    offered_mechanisms      the mechanisms that the server offers; SCRAM checks them against the server's own list
-    offered_bindings        types of channel binding that the server offers
+L<Authen::SASL::Rust::ChannelBinding> describes these in detail, with examples.
 
-L<Authen::SASL::Rust::ChannelBinding> describes them, with examples.
+=over
+
+=item channel_binding
+
+The data by type, or code that returns it.
+
+=item channel_binding_policy
+
+disable, allow or require; default allow.
+
+=item tls
+
+An IO::Socket::SSL handle that supplies channel binding data and C<externalssf>.
+
+=item offered_mechanisms
+
+The mechanisms that the server offers; SCRAM compares them with the server's own list.
+
+=item offered_bindings
+
+The types of channel binding that the server offers.
+
+=back
 
 =head2 Results of the exchange, read-only
 
-    user                    server: the identity to act as: the authzid, or if there is none, the authcid
-    authuser, authcid       the authentication identity (authcid)
-    authzid                 the authorization identity (authzid), if the client sent one
-    claimed_user            server: the authcid that the client claims, proved or not, for a log of failed logins. The client
-                            chooses this text: escape it
-    pending_error           server: the error with which this exchange will fail, whatever the client sends next. A refused OAuth
-                            token is reported here while need_step is still true
-    mechname                the mechanism
-    message_absent          1 if the last step had no message for the peer, 0 if it had one, even an empty one
-    ssf                     after success, the SSF of the layer: 0 none, 1 integrity, else bits of the key, at most 256
-    maxout                  maximum bytes of plaintext in one frame; undef without a layer. Setting a number has no effect
-    ht_token_index          server, after success with an HT mechanism: which token of ht_tokens the client has, counted from 0
-    delegated               server, after success: 1 if the client has delegated credentials and they are in delegated_ccache, else 0
-
 A server's C<user>, C<authuser>, C<authcid> and C<authzid> are undef until C<is_success>.
+
+=over
+
+=item user
+
+Server: the identity to act as: the authzid, or if there is none, the authcid.
+
+=item authuser
+
+=item authcid
+
+The authentication identity (authcid).
+
+=item authzid
+
+The authorization identity (authzid), if the client sent one.
+
+=item claimed_user
+
+Server: the authcid that the client claims, proved or not, for a log of failed logins. The client chooses this text: escape it.
+
+=item pending_error
+
+Server: the error with which this exchange will fail, whatever the client sends next. A refused OAuth token is reported here while
+C<need_step> is still true.
+
+=item mechname
+
+The registered name of the mechanism.
+
+=item message_absent
+
+1 if the last step had no message for the peer, 0 if it had one, even an empty one.
+
+=item ssf
+
+After success, the SSF of the layer: 0 none, 1 integrity, else bits of the key, at most 256.
+
+=item maxout
+
+The maximum bytes of plaintext in one frame; undef without a layer. Setting a number has no effect.
+
+=item ht_token_index
+
+Server, after success with an HT mechanism: which token of C<ht_tokens> the client has, counted from 0.
+
+=item delegated
+
+Server, after success: 1 if the client has delegated credentials and they are in L</delegated_ccache>, else 0.
+
+=back
 
 =head2 Stored only
 
