@@ -7,50 +7,51 @@ use crate::error::{Code, Error};
 use crate::secret::Secret;
 use crate::vocabulary::{Abilities, Answer, CredentialKind, Description, Question};
 
-/// A server's accounts: who answers the questions that its application has no callback for.
+/// A server's accounts. They answer the questions that its application does not answer itself.
 ///
-/// The session asks the application first; what it has no callback for goes here, and is answered at once:
-/// an implementation that reads a file or waits for a daemon bounds the time that it takes.
+/// The session asks the application first, and the accounts for the rest. They answer at once: an implementation that
+/// reads a file or waits for a daemon must limit the time it takes.
 pub trait Accounts: Send + Sync + fmt::Debug {
     /// The questions that it answers: any of [`Abilities::CHECK_PASSWORD`], [`Abilities::CREDENTIALS`],
     /// [`Abilities::CANONICALIZE`] and [`Abilities::AUTHORIZE`].
     fn abilities(&self) -> Abilities;
 
-    /// Answers a question of one of these kinds. An unknown user is an answer, as a refusal is.
+    /// Answers a question of one of these kinds. "Unknown user" and "refused" are answers, not errors.
     ///
     /// # Errors
-    /// [`Error::Outside`] when there is no answer: the store is unreadable, the daemon silent.
-    /// [`crate::error::Refused::Unusable`] when what is stored of this one user is no use: the peer is answered as if the user were
-    /// unknown.
+    /// [`Error::Outside`] if there is no answer: the store cannot be read, or the daemon does not reply.
+    /// [`crate::error::Refused::Unusable`] if the stored secret of this one user cannot be used. The peer is then answered as
+    /// for an unknown user.
     fn answer(&self, question: &Question, config: &Config) -> Result<Answer, Error>;
 
-    /// Why a mechanism whose questions it answers cannot be offered all the same, for instance because
-    /// there are verifiers where a password is needed.
+    /// Why a mechanism cannot be offered although its questions can be answered: for instance, the store has verifiers and
+    /// the mechanism needs passwords.
     fn unfit_reason(&self, _mechanism: &Description) -> Option<String> {
         None
     }
 
-    /// Whether they can be asked now: where they cannot, no mechanism is to blame for it.
+    /// Checks that the accounts can be asked now. If they cannot, this error is reported rather than a reason for each
+    /// mechanism.
     ///
     /// # Errors
-    /// [`Error::Outside`] with the reason why not.
+    /// [`Error::Outside`] with the reason.
     fn available(&self) -> Result<(), Error> {
         Ok(())
     }
 
-    /// Why nobody can log in as this user by a mechanism that computes with this kind, if that is so: the user is disabled,
-    /// or has no such credential.
-    /// It is for the operator, once a login has failed.
+    /// Why this user cannot log in with a mechanism that needs this kind of credential: the user is disabled, or has no such
+    /// credential. `None` if the user can. The operator sees the reason after a failed login; the client does not.
     fn unusable(&self, _authcid: &str, _kind: CredentialKind) -> Option<Error> {
         None
     }
 
-    /// Why a mechanism is not to be offered at all, whoever answers for it: the administrator's list of mechanisms.
+    /// Why a mechanism must not be offered at all, even if the application answers for it: the administrator's list of
+    /// mechanisms excludes it.
     fn excluded_reason(&self, _mechanism: &Description) -> Option<String> {
         None
     }
 
-    /// Looks up the properties that the application has asked for. One that the user lacks is left out.
+    /// Looks up the properties that the application has asked for. Properties that the user does not have are left out.
     ///
     /// # Errors
     /// As [`Accounts::answer`].
@@ -58,21 +59,21 @@ pub trait Accounts: Send + Sync + fmt::Debug {
         Ok(Properties::default())
     }
 
-    /// Sets properties of a user, or takes away those whose value is `None`.
+    /// Sets properties of a user. A value of `None` removes the property.
     ///
     /// # Errors
-    /// [`Error::Outside`] if it cannot be done, or not here at all.
+    /// [`Error::Outside`] if this fails, or if these accounts cannot be changed.
     fn store(&self, _of: Account<'_>, _values: &[(&str, Option<&Secret>)], _config: &Config) -> Result<(), Error> {
         Err(Error::outside(Code::NoChange, "these accounts cannot be changed"))
     }
 }
 
-/// Whose properties are looked up. The names are canonical.
+/// The user whose properties are looked up. The names are canonical.
 #[derive(Debug, Clone, Copy)]
 pub struct Account<'a> {
     /// Authentication identity.
     pub authcid: &'a str,
-    /// Authorization identity, if it is another.
+    /// Authorization identity, if it differs.
     pub authzid: Option<&'a str>,
     /// The realm, where the mechanism has one.
     pub realm: Option<&'a str>,
@@ -91,7 +92,7 @@ impl Properties {
         }
     }
 
-    /// The values of a property; none if the user lacks it.
+    /// The values of a property; empty if the user does not have it.
     pub fn get(&self, name: &str) -> &[Secret] {
         self.0.iter().find(|(n, _)| **n == *name).map_or(&[], |(_, values)| values)
     }

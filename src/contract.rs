@@ -2,19 +2,19 @@
 //!
 //! A [`Mechanism`] is a [`Description`] with two constructors, one per side. A constructor
 //! returns the first [`State`]. The session feeds it [`Event`]s; each state is consumed by the
-//! event that it waits for and answers with a [`Step`]: bytes for the peer, a [`Question`] for
-//! the application, or the end. Nothing here opens a socket, reads a clock or knows Perl: what a
-//! mechanism needs of the world it is lent, in its [`Context`].
+//! event that it waits for and returns a [`Step`]: bytes for the peer, a [`Question`] for
+//! the application, or the end. A mechanism opens no socket, reads no clock and knows no Perl. Its [`Context`] lends it
+//! what it needs.
 //!
-//! The session deals with these, so that no mechanism has to:
+//! The session handles the following for all mechanisms:
 //! - *client sends first*: a server's first event is `Received(initial response)`; if the
 //!   protocol carried none, the session has sent an empty challenge and waited;
-//! - *server sends first*: a server's first event is then `Begin` (or `Received`, where the
-//!   client sent an initial response all the same), a client's is `Received`;
-//! - *server sends last*: `Done` with `last: Some(_)`, whether or not the protocol has room for data
+//! - *server sends first*: a server's first event is then `Begin` (or `Received`, if the
+//!   client sent an initial response anyway), a client's is `Received`;
+//! - *server sends last*: `Done` with `last: Some(_)`, whether or not the protocol can carry data
 //!   with its success;
-//! - a message after the end, a step while an answer is owed, a message above [`MESSAGE_LIMIT`];
-//! - the `canonuser`, `authorize` and `checkpass`-or-`getsecret` decisions of a server.
+//! - a message after the end, a step while an answer is pending, a message above [`MESSAGE_LIMIT`];
+//! - a server's questions about a canonical name and an authorization identity, and who checks a password.
 
 use std::fmt;
 use std::ops::Deref;
@@ -32,10 +32,10 @@ pub use crate::vocabulary::{
 };
 pub use crate::world::{DerivedKeys, KeyId, Lookups, Random, World};
 
-/// A mechanism: what it is, and how an exchange of each side begins. It owns its data, so a program can bring its own;
-/// it is a static, or it stays for as long as the process.
+/// A mechanism: its description, and the first state of each side. It owns its data, so that a program can add its own
+/// mechanisms. It lives as long as the process.
 ///
-/// A mechanism can be read as its [`Description`]: `mechanism.name`.
+/// It dereferences to its [`Description`]: `mechanism.name`.
 pub trait Mechanism: Send + Sync {
     /// What it is.
     fn description(&self) -> &Description;
@@ -46,20 +46,21 @@ pub trait Mechanism: Send + Sync {
     /// A server's first state.
     fn server(&'static self) -> Next;
 
-    /// Why it cannot be used here on that side, beyond what its description says: the machine lacks a library, for instance.
+    /// Why this side cannot use it here, apart from what its description requires: a library is missing, for instance.
     fn unavailable_reason(&'static self, _side: Side, _setup: Setup<'_>) -> Option<Rejection> {
         None
     }
 
-    /// True if its server keeps secrets of its own, beside those of the accounts.
+    /// True if its server stores secrets of its own besides those of the accounts.
     fn keeps_secrets(&'static self) -> bool {
         false
     }
 
-    /// Sets the secret that its server keeps of a user, or takes it away without a password. `flags` are `SASL_SET_*` of sasl.h.
+    /// Sets the secret that its server stores for a user, or removes it if `password` is `None`. `flags` are `SASL_SET_*` of
+    /// sasl.h.
     ///
     /// # Errors
-    /// [`Error::Outside`] if it keeps none, or it cannot be stored.
+    /// [`Error::Outside`] if it stores none, or storing fails.
     fn set_secret(
         &'static self,
         _setup: Setup<'_>,
@@ -85,7 +86,7 @@ impl fmt::Debug for dyn Mechanism {
     }
 }
 
-/// A mechanism whose states need nothing but their [`Context`].
+/// A mechanism whose states need only their [`Context`].
 pub struct Stateless {
     /// What it is.
     pub description: Description,
@@ -93,11 +94,11 @@ pub struct Stateless {
     pub client: fn() -> Next,
     /// Makes a server's first state.
     pub server: fn() -> Next,
-    /// [`Mechanism::unavailable_reason`]; [`available`] for a mechanism that needs nothing of the machine or connection.
+    /// [`Mechanism::unavailable_reason`]; [`available`] for a mechanism that does not depend on the machine or connection.
     pub unavailable_reason: fn(Side, Setup<'_>) -> Option<Rejection>,
 }
 
-/// The [`Stateless::unavailable_reason`] of a mechanism that can be used wherever its description allows it.
+/// The [`Stateless::unavailable_reason`] of a mechanism that can be used whenever its description allows it.
 pub fn available(_: Side, _: Setup<'_>) -> Option<Rejection> {
     None
 }
@@ -125,7 +126,7 @@ impl Mechanism for Stateless {
 pub struct Setup<'a> {
     /// Options and properties.
     pub config: &'a Config,
-    /// A server's accounts: they answer the questions that its application has no callback for.
+    /// A server's accounts. They answer the questions that its application does not answer itself.
     pub accounts: Option<&'a Arc<dyn Accounts>>,
 }
 
@@ -135,7 +136,7 @@ impl<'a> Setup<'a> {
         Setup { config, accounts: None }
     }
 
-    /// What is answered at all, by the application or by the accounts.
+    /// What the application or the accounts can answer.
     pub fn answered(&self) -> Abilities {
         self.accounts.map_or(self.config.abilities, |accounts| self.config.abilities.union(accounts.abilities()))
     }
@@ -143,28 +144,28 @@ impl<'a> Setup<'a> {
 
 /// A state of one side, named for what it waits for: `AwaitServerFirst`, `AwaitVerdict`.
 ///
-/// It is consumed by its event, so an exchange that has ended cannot be stepped again. Whatever it
-/// holds of secrets is a [`Secret`] or zeroized otherwise.
+/// Its event consumes it, so an exchange that has ended cannot be stepped again. It keeps secrets in a [`Secret`], or
+/// zeroizes them in another way.
 pub trait State: Send {
-    /// Takes the event and says what happens next.
+    /// Takes the event and returns what happens next.
     ///
     /// # Errors
-    /// Any error ends the exchange; the peer hears nothing. If it must hear something, return
+    /// Any error ends the exchange without a message to the peer. If the peer must get a message, return
     /// [`Step::Fail`] instead.
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error>;
 }
 
-/// The state that waits for the next event. A state without fields costs no allocation.
+/// The state that waits for the next event. A state without fields needs no allocation.
 pub type Next = Box<dyn State>;
 
-/// What a state is woken by.
+/// What a state waits for.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// The exchange begins and this side speaks first.
+    /// The exchange begins and this side sends first.
     Begin,
     /// A message of the peer. An empty message is `Received(b"")`.
     Received(&'a [u8]),
-    /// The application's answer to the question that the state before asked.
+    /// The application's answer to the question of the previous state.
     Answered(Answer),
 }
 
@@ -172,31 +173,31 @@ pub enum Event<'a> {
 pub enum Step {
     /// Send a message (perhaps an empty one), then wait for the peer.
     Send(Vec<u8>, Next),
-    /// Send nothing, not even an empty message, and wait for the peer: a mechanism that finds out for itself whether it
-    /// speaks first.
+    /// Send nothing, not even an empty message, and wait for the peer. For mechanisms that find out only in the exchange
+    /// which side sends first.
     Wait(Next),
     /// Ask the application, then wait for its answer.
     Ask(Question, Next),
     /// This side is satisfied.
     Done(Established),
-    /// A client is satisfied and waits for nothing; if the server sends a message all the same, it is
-    /// a refusal, and this state answers it (the error object of RFC 7628 §3.2.2).
+    /// A client is satisfied and expects no message. If the server sends one, the server refuses, and this state answers it
+    /// (the error object of RFC 7628 §3.2.2).
     DoneUnlessRefused(Established, Next),
-    /// The exchange has failed, and the peer must hear this last message.
+    /// The exchange has failed, and the peer must get this last message.
     Fail(Vec<u8>, Error),
-    /// Server: the exchange is lost, and the peer must hear why; it fails with whatever the peer answers, or does not answer
-    /// (RFC 7628 §3.2.3).
+    /// Server: the exchange is going to fail, and the peer must get this message first. It fails whether the peer answers or
+    /// not (RFC 7628 §3.2.3).
     Refuse(Vec<u8>, Error),
 }
 
 /// The result of a successful exchange.
 #[derive(Default)]
 pub struct Established {
-    /// Final message for the peer; `None` is not empty.
+    /// Final message for the peer. `None` means no message, which differs from an empty one.
     pub last: Option<Vec<u8>>,
-    /// Who was authenticated. A client repeats the name that it sent.
+    /// The authenticated identity. A client repeats the name that it sent.
     pub authcid: String,
-    /// Whom to act as, if another identity was asked for.
+    /// The identity to act as, if the client asked for another one.
     pub authzid: Option<String>,
     /// The security layer that was negotiated.
     pub layer: Option<Box<dyn SecurityLayer>>,
@@ -208,55 +209,54 @@ pub struct Established {
 
 /// Credentials with which a server may act for its client.
 pub trait Delegated: Send {
-    /// Stores them in the credentials cache of that name, in place of what it holds.
+    /// Stores them in the credentials cache of that name and replaces its contents.
     ///
     /// # Errors
-    /// If they cannot be stored there.
+    /// If storing fails.
     fn store(&self, ccache: &str) -> Result<(), Error>;
 }
 
-/// What the two sides have agreed on for a security layer.
+/// The negotiated limits of a security layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerLimits {
-    /// Its security strength factor.
+    /// Its security strength factor (SSF).
     pub ssf: u32,
-    /// Longest plaintext that `encode` takes, in bytes: its frame is no longer than the peer receives.
+    /// Longest plaintext that `encode` takes, in bytes: longer ones would exceed the frame that the peer receives.
     pub max_plaintext: usize,
     /// Longest frame that the peer may send, in bytes.
     pub max_received: usize,
 }
 
-/// A negotiated security layer: one message in, one frame out and back, in place and without the
-/// framing of four octets of length (RFC 4422 §3.7), which is the same for all layers and lives
-/// in [`crate::layer`]. That one also sees to it that a layer is not used after an error.
+/// A negotiated security layer. It turns one message into one frame and back, in place. The four octets of length before
+/// a frame (RFC 4422 §3.7) are the same for all layers: [`crate::layer`] adds them, and makes sure that no layer is used
+/// after an error.
 pub trait SecurityLayer: Send {
-    /// What was agreed on; it never changes.
+    /// The negotiated limits; they never change.
     fn limits(&self) -> LayerLimits;
-    /// The most bytes that the frame of a message of that length takes.
+    /// Maximum size of the frame for a message of that length, in bytes.
     fn room(&self, length: usize) -> usize;
-    /// Protects the first `length` bytes of a buffer that has at least the [`SecurityLayer::room`] for
-    /// the frame, which it leaves there; gives the frame's length.
+    /// Protects the first `length` bytes of a buffer in place. The buffer has at least [`SecurityLayer::room`] bytes. Returns
+    /// the length of the frame.
     ///
     /// # Errors
-    /// When no frame can be made any more; the layer must not be used again.
+    /// If no frame can be made any more. The layer must not be used again.
     fn encode(&mut self, buffer: &mut [u8], length: usize) -> Result<usize, Error>;
-    /// Verifies one frame and leaves its plaintext at the start of it; gives the plaintext's length.
+    /// Verifies one frame and writes its plaintext to the start of the buffer. Returns the length of the plaintext.
     ///
     /// # Errors
-    /// When the frame is damaged, repeated or out of order; the layer must not be used again, and
-    /// what is in the frame must not be looked at.
+    /// If the frame is damaged, repeated or out of order. The layer must not be used again, and the buffer must not be read.
     fn decode(&mut self, frame: &mut [u8]) -> Result<usize, Error>;
 }
 
-/// What a mechanism may look at besides its own state.
+/// What a mechanism can read besides its own state.
 pub struct Context<'a, 'w> {
-    /// The mechanism itself: states that serve a family read its hash here.
+    /// The mechanism itself. States that serve a whole family read its hash here.
     pub mechanism: &'static dyn Mechanism,
     /// Options and properties of the connection.
     pub config: &'a Config,
-    /// A server's accounts. The session asks them; a mechanism that looks up more than a credential may do so itself.
+    /// A server's accounts. The session asks them for credentials. A mechanism that needs more may ask them itself.
     pub accounts: Option<&'a Arc<dyn Accounts>>,
-    /// What the world lends.
+    /// Random numbers and the like, lent by the caller.
     pub world: &'a mut World<'w>,
 }
 
@@ -271,7 +271,7 @@ impl<'a> Event<'a> {
     /// The peer's message.
     ///
     /// # Errors
-    /// If the event is none, which the session never lets happen to a state that has sent.
+    /// If the event is not a message. The session never does this to a state that has sent.
     pub fn received(self, message: &'static str) -> Result<&'a [u8], Error> {
         match self {
             Event::Received(bytes) => Ok(bytes),

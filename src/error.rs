@@ -1,11 +1,10 @@
-//! Errors by blame, and the only table of SASL_* codes.
+//! Errors, by who is to blame, and the only table of SASL_* codes.
 //!
-//! A mechanism returns an [`Error`]; the session adds which side and which mechanism
-//! it was and makes a [`Failure`] of it. No variant carries a secret, an expected
-//! digest or unprinted bytes of the peer.
+//! A mechanism returns an [`Error`]. The session adds the side and the mechanism and makes a [`Failure`] of it. No
+//! variant contains a secret, an expected digest, or bytes of the peer that are not escaped.
 //!
-//! A variant says what it is about by a [`Subject`]. The core has plain words for each; a binding shows its users
-//! [`Failure::named`], which adds what it calls them.
+//! A variant names what it is about with a [`Subject`]. The core has plain words for each. A binding shows its users
+//! [`Failure::named`], which adds its own names.
 
 mod code;
 mod gss;
@@ -22,7 +21,7 @@ pub use shown::{escaped, printable, SHOWN_LIMIT};
 pub use side::Side;
 pub use subject::{Name, Names, Subject};
 
-/// Why an exchange failed: who is to blame, in which message, by which rule.
+/// Why an exchange failed: who is to blame, which message, which rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Error {
@@ -33,7 +32,7 @@ pub enum Error {
         /// What is wrong with it.
         reason: Malformed,
     },
-    /// A message of the peer parses, and breaks a rule of the mechanism.
+    /// A message of the peer parses, but breaks a rule of the mechanism.
     PeerMisbehaved {
         /// The message's name in its RFC.
         message: &'static str,
@@ -42,21 +41,21 @@ pub enum Error {
     },
     /// Authentication or authorization was refused, by us or by the peer.
     Refused(Refused),
-    /// A value that the application gave cannot be used.
+    /// A value of the application cannot be used.
     Application(Application),
     /// The policy set on this side (flags, SSF, channel binding) forbids it.
     Policy(Policy),
-    /// The calls came in an order that makes no sense.
+    /// The calls came in a wrong order.
     Misuse(Misuse),
-    /// Something of the system failed.
+    /// The system failed.
     System(&'static str),
-    /// The GSS-API library refused.
+    /// A call of the GSS-API library failed.
     Gss(Box<GssFailure>),
-    /// What was called on behalf of the exchange failed: an account store, a daemon, a plugin.
+    /// An account store, a daemon or a plugin failed.
     Outside {
-        /// The code that it gave, or that fits.
+        /// The code that it returned, or one that fits.
         code: Code,
-        /// Who failed at what, and why; no secret.
+        /// What failed, and why; contains no secret.
         text: Box<str>,
     },
 }
@@ -65,32 +64,32 @@ pub enum Error {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refused {
-    /// Wrong password or unknown user: one and the same, on purpose.
+    /// Wrong password or unknown user. The two are not distinguished, on purpose.
     Credentials,
     /// No token of the user fits the client's proof, or the user is unknown: one and the same, on purpose.
     HtToken,
     /// What is stored of this user cannot serve this mechanism. To the peer it is [`Refused::Credentials`]: the same
     /// dialogue, after the same work, with the same code.
     Unusable(Box<Error>),
-    /// The authentication was right, and does not allow this authorization identity.
+    /// The authentication succeeded, but this authorization identity is not allowed.
     Authorization {
         /// The authentication identity.
         authcid: String,
         /// The authorization identity that was asked for.
         authzid: String,
     },
-    /// The peer told why it refused; as [`printable`] gives it.
+    /// The peer's own reason, made [`printable`].
     PeerSaid(String),
-    /// The server refused the channel binding, in these words: they do not tell a man in the middle from a server that
-    /// knows another type.
+    /// The server refused the channel binding, with these words. They do not show whether there is a man in the middle or the
+    /// server supports another type.
     Binding(String),
-    /// A DIGEST-MD5 server gave no proof, where the name or password may have been hashed in another charset.
+    /// A DIGEST-MD5 server sent no proof. It may have hashed the name or password in another charset.
     OtherCharset,
     /// The OAuth token was refused.
     Token,
-    /// A client of Kerberos has a ticket that names nobody.
+    /// A Kerberos client has an anonymous ticket.
     Anonymous,
-    /// Nobody proved an identity to this server (EXTERNAL).
+    /// No identity was proved to this server outside SASL (EXTERNAL).
     NoExternalIdentity,
 }
 
@@ -98,33 +97,33 @@ pub enum Refused {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Application {
-    /// The application gives none.
+    /// The application does not have it.
     Missing(Subject),
     /// The value is empty and must not be.
     Empty(Subject),
-    /// The value holds a character that the mechanism cannot carry.
+    /// The mechanism cannot send the value: it contains a forbidden character, for instance.
     Unusable {
         /// Which value.
         what: Subject,
         /// What is wrong with it, for instance `holds a NUL character`.
         reason: &'static str,
     },
-    /// What is stored of a user is a verifier, and none that this mechanism can use.
+    /// The stored secret of a user is a verifier that this mechanism cannot use.
     Verifier(&'static str),
     /// An option or property has a wrong value.
     Option {
         /// The option's name.
         name: &'static str,
-        /// What it may be.
+        /// The allowed values.
         range: &'static str,
     },
-    /// An option or property is no number of its range.
+    /// An option or property is not a number within its range.
     Number {
         /// The option's name.
         name: &'static str,
-        /// The least that it may be.
+        /// The minimum.
         least: u32,
-        /// The most that it may be.
+        /// The maximum.
         most: u32,
     },
     /// There is no option or property of that name.
@@ -134,9 +133,9 @@ pub enum Application {
         /// The option that resembles it.
         nearest: Option<&'static str>,
     },
-    /// A client's credentials cannot be stored where they should.
+    /// A client's delegated credentials could not be stored.
     Cache(String),
-    /// The application answered with another kind of answer than was asked for.
+    /// The application's answer does not fit the question.
     WrongAnswer,
 }
 
@@ -146,18 +145,18 @@ pub enum Application {
 pub enum Policy {
     /// No mechanism is left, for these reasons; empty if none was named.
     NoMechanism(Box<[Rejected]>),
-    /// Channel binding is required and this message or mechanism has none.
+    /// Channel binding is required, but this message or mechanism has none.
     ChannelBindingRequired(&'static str),
     /// The security strength does not fit minssf and maxssf.
     Strength(&'static str),
-    /// A server wants to act for its clients, and this one lets nobody.
+    /// A server wants to act for its clients, but this client has delegated no credentials.
     NothingDelegated,
 }
 
 /// A mechanism that may not be used, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
-    /// Its name; that of an unknown one as it may be shown.
+    /// Its name, safe to show.
     pub mechanism: Box<str>,
     /// The reason.
     pub reason: Rejection,
@@ -171,13 +170,13 @@ pub enum Rejection {
     NotSupported,
     /// The server does not offer it.
     NotOffered,
-    /// It lacks a security flag that is demanded.
+    /// It does not have a required security flag.
     SecurityFlag(&'static str),
     /// It is not strong enough.
     Strength {
         /// The option minssf.
         wanted: u32,
-        /// The most that it reaches.
+        /// The maximum that it offers.
         offered: u32,
     },
     /// It binds to the channel, which the policy forbids.
@@ -192,9 +191,9 @@ pub enum Rejection {
     BindingRequired,
     /// It carries no authorization identity, and the client wants to act as another user.
     NoAuthzid,
-    /// The application does not give all of these.
+    /// The application has none of these, but all are needed.
     MissingAll(Box<[Subject]>),
-    /// Neither the application nor the accounts give one of these.
+    /// Neither the application nor the accounts have any of these, of which one is needed.
     MissingAny(Box<[Subject]>),
     /// EXTERNAL: there is a password, and no sign that the client is known outside SASL.
     NoSignOfIdentity,
@@ -210,13 +209,13 @@ pub enum Rejection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Misuse {
-    /// A step was called while the application still owes an answer.
+    /// A step was called while an answer of the application is pending.
     Busy,
-    /// More plaintext than one frame takes.
+    /// The plaintext is too long for one frame.
     MessageTooLong,
     /// A step was called before start on a server.
     NotStarted,
-    /// A server was given several mechanisms and none was picked.
+    /// A server has several mechanisms and none was picked.
     SeveralMechanisms,
 }
 
@@ -268,8 +267,8 @@ impl Error {
         }
     }
 
-    /// True if nobody was judged: what decides about the client could not be asked, and may be asked later. A protocol has a
-    /// reply for that (`INTERNAL_ERROR`, 454 of SMTP), and it is no failure of the client's.
+    /// True if the client was neither accepted nor refused, since the account store could not be asked. The client may try
+    /// again later: protocols have a reply for that (`INTERNAL_ERROR`, 454 in SMTP). It does not count as a failed login.
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Error::System(_)) || matches!(self.code(), Code::Unavail | Code::TryAgain)
     }
@@ -311,14 +310,14 @@ impl From<String> for Rejection {
     }
 }
 
-/// An error together with where it happened; its text is what a program shows.
+/// An error with its side and mechanism. Programs show its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// Which side noticed it: `client` or `server`.
+    /// The side that noticed it.
     pub side: Side,
     /// The mechanism's name, if one was chosen already.
     pub mechanism: Option<&'static str>,
-    /// What happened.
+    /// The error itself.
     pub error: Error,
 }
 

@@ -7,12 +7,12 @@ use super::limits::{BINDINGS_LIMIT, VALUE_LIMIT};
 /// Whether channel binding is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BindingPolicy {
-    /// Never, even where binding data is at hand.
+    /// Never, even if there is binding data.
     Disable,
-    /// Where both sides can.
+    /// If both sides can.
     #[default]
     Allow,
-    /// Always: every mechanism and message without it is refused.
+    /// Always: mechanisms and messages without it are refused.
     Require,
 }
 
@@ -62,9 +62,9 @@ pub(super) fn insert(bindings: &mut Vec<ChannelBinding>, binding: ChannelBinding
     Ok(())
 }
 
-/// Types of channel binding, the preferred one first. Before TLS 1.3, which alone has no tls-unique, that is the default
-/// type (RFC 5802 §6.1, RFC 9266 §2), and servers there have no exporter. With TLS 1.3 the exporter, which is of this
-/// connection alone, comes before the end point, which is of a certificate (RFC 9266 §4, RFC 5929 §4.2).
+/// Types of channel binding, in order of preference. Before TLS 1.3, tls-unique is the default type (RFC 5802 §6.1,
+/// RFC 9266 §2), and servers have no exporter. TLS 1.3 has no tls-unique. There, tls-exporter is preferred because it
+/// identifies the connection; tls-server-end-point identifies only a certificate (RFC 9266 §4, RFC 5929 §4.2).
 fn preference(kind: &str, old_tls: bool) -> u8 {
     match kind {
         "tls-unique" => 0,

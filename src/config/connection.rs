@@ -8,8 +8,8 @@ use crate::wire::names::{offers_binding, words};
 use super::binding::{self, BindingPolicy, ChannelBinding};
 use super::limits::{DEFAULT_MAX_BUF, MAX_ITERATIONS, MIN_ITERATIONS};
 
-/// Options and properties of a connection. The fields that few connections set are boxed, since
-/// one of these lives as long as each connection.
+/// Options and properties of a connection. Fields that few connections set are boxed to save memory: a `Config` lives as
+/// long as its connection.
 #[derive(Debug)]
 pub struct Config {
     /// Registered name of the service, for instance `imap`.
@@ -20,21 +20,21 @@ pub struct Config {
     pub abilities: Abilities,
     /// Security flags that the caller demands.
     pub secflags: SecurityFlags,
-    /// Least strength that must be reached, external strength included.
+    /// Minimum strength (SSF), external strength included.
     pub min_ssf: u32,
-    /// Most strength that may be reached, external strength included; by default see [`Config::max_ssf`].
+    /// Maximum strength (SSF), external strength included; [`Config::max_ssf`] has the default.
     pub max_ssf: Option<u32>,
-    /// Strength that TLS or the socket gives already.
+    /// Strength (SSF) of TLS or of the socket.
     pub external_ssf: u32,
-    /// True if the caller itself said so.
+    /// True if the caller has set it.
     pub(super) external_ssf_given: bool,
     /// Longest frame that this side receives, in bytes.
     pub max_buf: u32,
-    /// Fewest SCRAM iterations that a client accepts.
+    /// Minimum number of SCRAM iterations that a client accepts.
     pub min_iterations: u32,
-    /// Most SCRAM iterations that a client accepts.
+    /// Maximum number of SCRAM iterations that a client accepts.
     pub max_iterations: u32,
-    /// Iterations that a server names for plain passwords and unknown users.
+    /// Iterations that a server sends for users with plain passwords and for unknown users.
     pub iterations: u32,
     /// Whether channel binding is used.
     pub binding_policy: BindingPolicy,
@@ -42,17 +42,16 @@ pub struct Config {
     pub no_integrity: bool,
     /// Server: offer no confidentiality layer.
     pub no_confidentiality: bool,
-    /// Client: the server's list of mechanisms holds a -PLUS variant (RFC 5802 §6).
+    /// Client: the server's list of mechanisms has a -PLUS variant (RFC 5802 §6).
     pub peer_offers_binding: bool,
-    /// Server: a -PLUS variant is among the mechanisms that clients were offered, unless `offered_mechanisms`
-    /// says otherwise ([`Config::offers_binding`]).
+    /// Server: clients were offered a -PLUS variant. `offered_mechanisms` overrides this ([`Config::offers_binding`]).
     pub lists_binding: bool,
-    /// Client: the list of mechanisms to choose from holds one that uses a password.
+    /// Client: the list of mechanisms to choose from has one that uses a password.
     pub lists_password: bool,
     pub(super) rare: Option<Box<Rare>>,
 }
 
-/// What few connections set.
+/// Options that few connections set.
 #[derive(Debug, Default)]
 pub(super) struct Rare {
     pub realm: Option<String>,
@@ -117,8 +116,8 @@ impl Config {
         self.rare.as_ref()?.remote.as_deref()
     }
 
-    /// The strength of the TLS connection that the caller named, in bits: this is the external
-    /// strength unless the caller says another one.
+    /// Sets the strength of the TLS connection that the caller has passed, in bits. It is the external strength unless the
+    /// caller sets another one.
     pub fn set_tls_ssf(&mut self, bits: u32) {
         self.rare().tls_ssf = bits;
         self.rare().tls_certificate &= bits > 0;
@@ -127,34 +126,34 @@ impl Config {
         }
     }
 
-    /// This side of the TLS connection that the caller named has a certificate of its own.
+    /// Sets whether this side of the TLS connection has a certificate of its own.
     pub fn set_tls_certificate(&mut self, has_one: bool) {
         self.rare().tls_certificate = has_one;
     }
 
-    /// The connection is a Unix socket, whose other end the system knows.
+    /// Sets whether the connection is a Unix socket, whose peer the system can identify.
     pub fn set_unix_peer(&mut self, is_one: bool) {
         if is_one || self.rare.is_some() {
             self.rare().unix_peer = is_one;
         }
     }
 
-    /// Client: whether there is a sign that something outside SASL proves who it is. Of a TLS connection that the caller
-    /// has named it is known whether the client has a certificate; of one whose strength alone was told, it is not.
+    /// Client: whether something outside SASL may prove its identity. If the caller has passed the TLS connection, a client
+    /// certificate counts. If only the strength of TLS is known, there may be a certificate, so that counts too.
     pub fn proves_outside(&self) -> bool {
         let told = self.external_ssf_given && self.external_ssf > 0;
         let Some(rare) = &self.rare else { return told };
         rare.tls_certificate || rare.unix_peer || (told && rare.tls_ssf == 0)
     }
 
-    /// The mechanisms that the server offers: a server's own word, or what the client has received.
+    /// The mechanisms that the server offers: as a server states them, or as a client has received them.
     pub fn offered_mechanisms(&self) -> Option<&str> {
         self.rare.as_ref()?.offered_mechanisms.as_deref()
     }
 
-    /// Most strength that may be reached. Where nobody set it, layers are for the programs that know
-    /// of them: those of the protocols named here go on as before after an exchange, and a layer would leave them
-    /// with a peer that they do not understand (docs/decisions/0004-layers.md).
+    /// Maximum strength (SSF). If it is not set, it is 0 for the services named here: their programs do not use security
+    /// layers, and could not read what their peer sends after a layer has been negotiated
+    /// (docs/decisions/0004-layers.md).
     pub fn max_ssf(&self) -> u32 {
         const WITHOUT_LAYERS: [&str; 15] = [
             "",
@@ -177,12 +176,12 @@ impl Config {
         self.max_ssf.unwrap_or_else(|| if self.min_ssf == 0 && known() { 0 } else { u32::MAX })
     }
 
-    /// Client: DIGEST-MD5 hashes names and passwords in UTF-8, whatever the standard says.
+    /// Client: DIGEST-MD5 hashes names and passwords in UTF-8, although RFC 2831 asks for ISO 8859-1.
     pub fn digest_md5_utf8(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.digest_md5_utf8)
     }
 
-    /// True if a password may travel readable: nothing forbids it, or TLS is below.
+    /// True if a password may be sent in the clear: no flag forbids it, or TLS protects it.
     pub fn allows_plaintext(&self) -> bool {
         self.external_ssf > 0 || !self.secflags.contains(SecurityFlags::NOPLAINTEXT)
     }
@@ -192,17 +191,17 @@ impl Config {
         self.rare.as_ref()?.external_id.as_deref()
     }
 
-    /// What the salts of users without one are derived from, if the application set it.
+    /// The key from which salts are derived for users who have none, if the application has set it.
     pub fn salt_key(&self) -> Option<&Secret> {
         self.rare.as_ref()?.salt_key.as_ref()
     }
 
-    /// The properties of a user that a server's application wants to know after success.
+    /// The user properties that a server's application wants to read after success.
     pub fn auxprop(&self) -> &[Box<str>] {
         self.rare.as_ref().map_or(&[], |rare| &*rare.auxprop)
     }
 
-    /// A copy of what tells whose accounts a server has: its service, host and realm.
+    /// A copy of the options that identify a server's accounts: service, host and realm.
     pub fn names(&self) -> Config {
         let mut config = Config { service: self.service.clone(), host: self.host.clone(), ..Config::default() };
         if let Some(realm) = self.realm() {
@@ -223,14 +222,14 @@ impl Config {
         self.rare.as_ref()?.offered_bindings.as_deref()
     }
 
-    /// The channel bindings that may be used, the preferred one first; none if the policy disables
-    /// them, and none of a type that is not offered, where it is known what is.
+    /// The channel bindings that may be used, in order of preference. None if the policy disables them. If the offered types
+    /// are known, other types are left out.
     pub fn bindings(&self) -> impl Iterator<Item = &ChannelBinding> {
         let offered = self.offered_bindings();
         self.binding_data().iter().filter(move |b| offered.is_none_or(|list| words(list).any(|w| w == b.kind)))
     }
 
-    /// All data at hand, of types that are not offered too; none if the policy disables them.
+    /// All binding data, including types that are not offered; none if the policy disables channel binding.
     pub fn binding_data(&self) -> &[ChannelBinding] {
         match &self.rare {
             Some(rare) if self.binding_policy != BindingPolicy::Disable => &rare.bindings,
@@ -243,8 +242,8 @@ impl Config {
         self.bindings().next().is_some()
     }
 
-    /// Server: true if clients were offered a -PLUS variant, so that one which says that it was offered none
-    /// (`y`) has read a list that was changed on the way (RFC 5802 §6).
+    /// Server: true if clients were offered a -PLUS variant. A client that says it was offered none (`y`) has then read a
+    /// list that was changed on the way (RFC 5802 §6).
     pub fn offers_binding(&self) -> bool {
         self.offered_mechanisms().map_or(self.lists_binding, offers_binding)
     }
@@ -257,13 +256,13 @@ impl Config {
     /// Adds a channel binding, or replaces the one of the same type.
     ///
     /// # Errors
-    /// [`crate::error::Application::Option`] for a type that could not stand in a GS2 header (RFC 5801 §4), for data of no
-    /// bytes, which would bind to nothing, and above [`super::VALUE_LIMIT`] and [`super::BINDINGS_LIMIT`].
+    /// [`crate::error::Application::Option`] for a type that a GS2 header cannot contain (RFC 5801 §4), for empty data, which
+    /// would bind to nothing, and above [`super::VALUE_LIMIT`] and [`super::BINDINGS_LIMIT`].
     pub fn set_binding(&mut self, binding: ChannelBinding) -> Result<(), Error> {
         binding::insert(&mut self.rare().bindings, binding)
     }
 
-    /// Forgets all channel bindings.
+    /// Removes all channel bindings.
     pub fn forget_bindings(&mut self) {
         if let Some(rare) = &mut self.rare {
             rare.bindings.clear();
@@ -271,29 +270,29 @@ impl Config {
     }
 }
 
-/// Kerberos: whose credentials are used, and what is lent to a server.
+/// Kerberos: which credentials are used, and what is delegated to a server.
 impl Config {
-    /// Kerberos: a client's credentials cache, if it is not the environment's.
+    /// Kerberos: a client's credentials cache, if not that of the environment.
     pub fn ccache(&self) -> Option<&str> {
         self.rare.as_ref()?.ccache.as_deref()
     }
 
-    /// Kerberos: the key table, if it is not the environment's.
+    /// Kerberos: the keytab, if not that of the environment.
     pub fn keytab(&self) -> Option<&str> {
         self.rare.as_ref()?.keytab.as_deref()
     }
 
-    /// Kerberos: this side's own principal, if it is not the default one.
+    /// Kerberos: this side's principal, if not the default one.
     pub fn principal(&self) -> Option<&str> {
         self.rare.as_ref()?.principal.as_deref()
     }
 
-    /// Kerberos: a client lets the server act for it.
+    /// Kerberos: the client delegates its credentials to the server.
     pub fn delegate(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.delegate)
     }
 
-    /// Kerberos: where a server stores what its client delegates to it; by default nowhere.
+    /// Kerberos: the cache in which a server stores delegated credentials; by default they are not stored.
     pub fn delegated_ccache(&self) -> Option<&str> {
         self.rare.as_ref()?.delegated_ccache.as_deref()
     }

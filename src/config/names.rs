@@ -1,18 +1,18 @@
-//! What a mistyped name was meant to be.
+//! Finds the name that a mistyped name was meant to be.
 
-/// Names that are compared, in bytes; a longer one resembles nothing.
+/// Longest name that is compared, in bytes. Longer names resemble no known name.
 const NAME_LIMIT: usize = 64;
 
 /// How much a name may differ from the one that was meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closeness {
-    /// For a name that is wrong in any case: a third of its letters, or it is a part of the other one.
+    /// For a name that is known to be wrong: a third of its letters may differ, or one name may be part of the other.
     Hint,
-    /// For a name that may be right: nobody would choose both for different things.
+    /// For a name that may be right: the two must be so close that they would not be chosen for different things.
     Mistyped,
 }
 
-/// The known name that resembles `name` most, if one does. Upper and lower case, underscores and hyphens make no difference.
+/// The known name that is closest to `name`, if any is close enough. Case, underscores and hyphens are ignored.
 pub fn nearest<'a>(name: &str, known: &[&'a str], closeness: Closeness) -> Option<&'a str> {
     let name = bare(name)?;
     let limit = match (closeness, name.len()) {
@@ -42,7 +42,7 @@ fn bare(name: &str) -> Option<Vec<u8>> {
     fits.then(|| name.bytes().filter(|b| !matches!(b, b'_' | b'-')).map(|b| b.to_ascii_lowercase()).collect())
 }
 
-/// Letters that were left out, added, changed, or swapped with the next one (optimal string alignment).
+/// The number of letters that were omitted, added, changed, or swapped with the next one (optimal string alignment).
 fn edits(a: &[u8], b: &[u8]) -> usize {
     let mut before = vec![0; b.len() + 1];
     let mut last: Vec<usize> = (0..=b.len()).collect();

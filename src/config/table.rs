@@ -1,4 +1,4 @@
-//! The options of a connection by name: a row for each, with what it may be and where it is kept.
+//! The options of a connection by name: one row each, with the allowed values and the field that holds them.
 
 use std::ops::RangeInclusive;
 
@@ -13,12 +13,12 @@ use super::limits::{DEFAULT_MAX_BUF, FRAME_LIMIT, ITERATIONS_LIMIT, MAX_ITERATIO
 use super::names::{nearest, Closeness};
 
 struct Row {
-    /// The name, then older names and those of other backends.
+    /// The name, then its aliases: older names, and names in other backends.
     names: &'static [&'static str],
     value: Value,
 }
 
-/// What an option may be, and how it is read and set. `None` puts the default back.
+/// The values that an option takes, and how it is read and set. `None` restores the default.
 enum Value {
     /// A number of this range.
     Number { range: RangeInclusive<u32>, get: fn(&Config) -> u32, set: fn(&mut Config, Option<u32>) },
@@ -26,9 +26,9 @@ enum Value {
     Truth { get: fn(&Config) -> bool, set: fn(&mut Config, bool) },
     /// Any text.
     Text { get: fn(&Config) -> Option<&str>, set: fn(&mut Config, Option<&str>) },
-    /// A text that is understood, or one of a form that these words describe; `set` gives `None` for any other.
+    /// A text that is parsed, in the form that `range` describes; `set` returns `None` for any other text.
     Parsed { range: &'static str, get: fn(&Config) -> Option<String>, set: fn(&mut Config, Option<&str>) -> Option<()> },
-    /// The same; it is never given back.
+    /// The same for a secret, which is never read back.
     Secret { range: &'static str, set: fn(&mut Config, Option<&str>) -> Option<()> },
 }
 
@@ -259,17 +259,17 @@ const fn names() -> [&'static str; count()] {
     all
 }
 
-/// The option of that name, and the name.
+/// The option of that name, and its name as a static string.
 fn find(name: &str) -> Option<(&'static Value, &'static str)> {
     ROWS.iter().find_map(|row| Some((&row.value, *row.names.iter().find(|known| **known == name)?)))
 }
 
 impl Config {
-    /// Sets an option by the name that callers use, one of [`OPTIONS`]. `None` puts the default back.
+    /// Sets an option by the name that callers use, one of [`OPTIONS`]. `None` restores the default.
     ///
     /// # Errors
-    /// [`Application::Option`] or [`Application::Number`] with the name and the range, for a value out of it;
-    /// [`Application::UnknownOption`].
+    /// [`Application::Option`] or [`Application::Number`] with the name and the range for a value out of range;
+    /// [`Application::UnknownOption`] for an unknown name.
     pub fn set(&mut self, name: &str, value: Option<&str>) -> Result<(), Error> {
         let Some((option, name)) = find(name) else {
             let nearest = nearest(name, OPTIONS, Closeness::Hint);
@@ -294,7 +294,7 @@ impl Config {
     }
 
     /// Reads an option by the name that callers use; `None` for an unknown or unset one.
-    /// A secret option is not given back.
+    /// A secret option is not returned.
     pub fn get(&self, name: &str) -> Option<String> {
         match find(name)?.0 {
             Number { get, .. } => Some(get(self).to_string()),
@@ -306,7 +306,7 @@ impl Config {
     }
 }
 
-/// The value, or none; `None` if there is one that does not fit.
+/// The value if it fits or is absent; `None` if it does not fit.
 fn checked(value: Option<&str>, fits: impl Fn(&str) -> bool) -> Option<Option<&str>> {
     value.is_none_or(fits).then_some(value)
 }

@@ -93,7 +93,7 @@ fn bindings_vanish_when_disabled() {
 #[test]
 fn bindings_stand_in_the_order_of_preference() {
     let mut config = bound(&["ldap", "tls-unique", "tls-server-end-point", "a.b", "tls-exporter"]);
-    // Data of TLS before 1.3, which has tls-unique, and of TLS 1.3, which has not.
+    // Data of TLS before 1.3, which has tls-unique, and of TLS 1.3, which does not.
     assert_eq!(kinds(&config), ["tls-unique", "tls-server-end-point", "tls-exporter", "a.b", "ldap"]);
     let new = bound(&["ldap", "tls-server-end-point", "a.b", "tls-exporter"]);
     assert_eq!(kinds(&new), ["tls-exporter", "tls-server-end-point", "a.b", "ldap"]);

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha224, Sha256, Sha384, Sha512};
 use sha3::Sha3_512;
 use zeroize::Zeroize;
 
-/// A hash function that a SCRAM mechanism may be built on.
+/// A hash function of the SCRAM family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hash {
     /// SHA-1, 20 bytes.
@@ -70,7 +70,7 @@ impl Hash {
         }
     }
 
-    /// `HMAC(key, parts)`, the parts being taken as one string.
+    /// `HMAC(key, parts)`: of the concatenated parts.
     pub fn hmac(self, key: &[u8], parts: &[&[u8]]) -> Digest {
         match self {
             Hash::Sha1 => hmac::<Hmac<Sha1>>(key, parts),
@@ -84,13 +84,13 @@ impl Hash {
 }
 
 fn hmac<M: KeyInit + Mac>(key: &[u8], parts: &[&[u8]]) -> Digest {
-    // HMAC takes a key of any length; the error type of the trait serves other MACs.
+    // HMAC takes a key of any length. The trait returns an error for other MACs only.
     let Ok(mut mac) = <M as KeyInit>::new_from_slice(key) else { return Digest::new(&[]) };
     parts.iter().for_each(|part| mac.update(part));
     Digest::new(&mac.finalize().into_bytes())
 }
 
-/// A digest or key of at most 64 bytes, without an allocation; wiped when dropped.
+/// A digest or key of at most 64 bytes, without an allocation. It is zeroized when dropped.
 #[derive(Clone)]
 pub struct Digest {
     bytes: [u8; 64],

@@ -1,4 +1,4 @@
-//! Hash families, HMAC, key derivation: thin, over RustCrypto.
+//! Hashes, HMAC and key derivation: thin layers over RustCrypto.
 
 pub mod hash;
 pub mod pbkdf2;

@@ -1,16 +1,16 @@
 //! PBKDF2 (RFC 8018 §5.2) with HMAC, one block of output: SCRAM's `Hi()` (RFC 5802 §2.2).
 //!
-//! A key derivation is all the time that a client spends. Per iteration HMAC needs two runs of
-//! the compression function if the states after the padded key are computed once and the last
-//! block is kept ready-padded; that is what the loop does, on the stack, with the compression
-//! functions of the `sha1` and `sha2` crates, which use the processor's instructions where it has some.
+//! A client spends nearly all of its time on key derivation. An iteration of HMAC needs only two runs of the compression
+//! function if the states after the padded key are computed once and the last block stays padded. The loop does that on
+//! the stack. It uses the compression functions of the `sha1` and `sha2` crates, which use the processor's SHA
+//! instructions if there are any.
 
 use keccak::Keccak;
 use zeroize::Zeroize;
 
 use super::hash::{Digest, Hash};
 
-/// `Hi(password, salt, iterations)`; no iterations count as one.
+/// `Hi(password, salt, iterations)`; 0 iterations count as 1.
 pub fn derive(hash: Hash, password: &[u8], salt: &[u8], iterations: u32) -> Digest {
     #[cfg(test)]
     SPENT.set(SPENT.get() + u64::from(iterations));
@@ -27,11 +27,11 @@ pub fn derive(hash: Hash, password: &[u8], salt: &[u8], iterations: u32) -> Dige
     }
 }
 
-// What this thread has derived so far, for tests of what costs how much: clocks are not to be relied on.
+// The iterations that this thread has computed. Tests compare costs by them, since clocks are not reliable.
 #[cfg(test)]
 thread_local!(static SPENT: std::cell::Cell<u64> = const { std::cell::Cell::new(0) });
 
-/// The iterations that `act` costs this thread.
+/// The number of iterations that `act` computes in this thread.
 #[cfg(test)]
 pub(crate) fn iterations_of(act: impl FnOnce()) -> u64 {
     let before = SPENT.get();
@@ -39,7 +39,7 @@ pub(crate) fn iterations_of(act: impl FnOnce()) -> u64 {
     SPENT.get() - before
 }
 
-/// HMAC's key, brought to the length of a block (RFC 2104 §2).
+/// HMAC's key, padded or hashed to the length of a block (RFC 2104 §2).
 struct KeyBlock<const BLOCK: usize>([u8; BLOCK]);
 
 fn key_block<const BLOCK: usize>(hash: Hash, key: &[u8]) -> KeyBlock<BLOCK> {
@@ -64,7 +64,7 @@ impl<const BLOCK: usize> Drop for KeyBlock<BLOCK> {
     }
 }
 
-/// Makes the loop for one compression function: its word, words of state, bytes of a block.
+/// Defines the loop for one compression function, given its word type, state size and block size.
 macro_rules! rounds {
     ($name:ident, $Word:ty, $words:literal, $block:literal, $compress:path) => {
         /// XORs `U2` up to `U(rounds + 1)` to `first`, which is `U1`.
@@ -86,7 +86,7 @@ macro_rules! rounds {
             for (word, bytes) in sum.iter_mut().zip(first.chunks_exact(BYTES)) {
                 *word = bytes.iter().fold(0, |word, byte| word << 8 | <$Word>::from(*byte));
             }
-            // The words that make the digest: fewer than the state has where the hash is truncated.
+            // The words of the digest. A truncated hash has fewer of them than its state.
             let taken = first.len() / BYTES;
             for _ in 0..rounds {
                 let mut state = inner;
@@ -118,10 +118,10 @@ rounds!(sha1_rounds, u32, 5, 64, sha1::block_api::compress);
 rounds!(sha256_rounds, u32, 8, 64, sha2::block_api::compress256);
 rounds!(sha512_rounds, u64, 8, 128, sha2::block_api::compress512);
 
-/// The same over Keccak (FIPS 202). The states are those after the padded key, a block of 72 bytes;
-/// a digest is eight lanes, and the last lane of the next block holds nothing but padding.
+/// The same for Keccak (FIPS 202). The states are those after the padded key, a block of 72 bytes. A digest has eight
+/// lanes, and the ninth lane of the next block contains only padding.
 fn sha3_rounds(key: &KeyBlock<72>, first: &[u8], rounds: u32) -> Digest {
-    const PADDING: u64 = 0x8000_0000_0000_0006; // the suffix 01, then pad10*1 to the block's end
+    const PADDING: u64 = 0x8000_0000_0000_0006; // the suffix 01, then pad10*1 to the end of the block
     let mut sum = [0u64; 8];
     for (lane, bytes) in sum.iter_mut().zip(first.chunks_exact(8)) {
         *lane = lane_of(bytes);
@@ -194,7 +194,7 @@ mod tests {
     use super::super::hash::unhex;
     use super::*;
 
-    /// RFC 6070 §2; the outputs that are longer or shorter than one block are compared as far as they go.
+    /// RFC 6070 §2. Outputs that are longer or shorter than one block are compared up to the shorter length.
     #[test]
     fn rfc_6070() {
         let long = b"passwordPASSWORDpassword";

@@ -1,9 +1,9 @@
-//! SCRAM's keys (RFC 5802 §3), for the mechanisms and for what an application stores.
+//! SCRAM's keys (RFC 5802 §3), for the mechanisms and for verifiers.
 
 use super::hash::{Digest, Hash};
 use super::pbkdf2;
 
-/// The hash of a SCRAM mechanism's name, and whether the name is that of a -PLUS variant.
+/// The hash in the name of a SCRAM mechanism, and whether the name has the suffix -PLUS.
 pub fn parse_mechanism_name(name: &str) -> Option<(Hash, bool)> {
     let name = name.strip_prefix("SCRAM-")?;
     match name.strip_suffix("-PLUS") {
@@ -12,7 +12,7 @@ pub fn parse_mechanism_name(name: &str) -> Option<(Hash, bool)> {
     }
 }
 
-/// What becomes of a salted password (RFC 5802 §3).
+/// The keys that are derived from a salted password (RFC 5802 §3).
 pub struct Keys {
     /// `ClientKey = HMAC(SaltedPassword, "Client Key")`
     pub client: Digest,
@@ -23,7 +23,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Derives the keys; `password` is prepared already.
+    /// Derives the keys. `password` must be prepared (SASLprep).
     pub fn derive(hash: Hash, password: &[u8], salt: &[u8], iterations: u32) -> Self {
         let salted = pbkdf2::derive(hash, password, salt, iterations);
         let client = hash.hmac(&salted, &[b"Client Key"]);

@@ -7,7 +7,7 @@
 pub enum Code {
     /// Success.
     Ok = 0,
-    /// A failure that has no code of its own.
+    /// A failure without a code of its own.
     Fail = -1,
     /// Out of memory.
     NoMem = -2,
@@ -21,15 +21,15 @@ pub enum Code {
     NotDone = -6,
     /// Wrong parameter of the caller.
     BadParam = -7,
-    /// A failure that may pass.
+    /// A temporary failure.
     TryAgain = -8,
     /// A frame of a security layer is damaged.
     BadMac = -9,
     /// The server failed mutual authentication.
     BadServ = -10,
-    /// The mechanism does not do what was asked for.
+    /// The mechanism does not support the request.
     WrongMech = -11,
-    /// The call came before the exchange began.
+    /// The call came before the start of the exchange.
     NotInit = -12,
     /// Authentication failed.
     BadAuth = -13,
@@ -39,7 +39,7 @@ pub enum Code {
     TooWeak = -15,
     /// Encryption is needed for this mechanism.
     Encrypt = -16,
-    /// One login in plain text would make the user known to this mechanism.
+    /// One login with a plaintext mechanism would add the user to this mechanism.
     Trans = -17,
     /// The password has expired.
     Expired = -18,
@@ -49,11 +49,11 @@ pub enum Code {
     NoUser = -20,
     /// The password is locked.
     PwLock = -21,
-    /// What was asked for changes nothing, or cannot be changed.
+    /// Nothing to change, or it cannot be changed.
     NoChange = -22,
     /// The versions do not match.
     BadVers = -23,
-    /// The server that decides cannot be reached.
+    /// A server that is needed cannot be reached.
     Unavail = -24,
     /// The user has no verifier for this mechanism.
     NoVerify = -26,
@@ -113,7 +113,7 @@ impl Code {
         Self::NAMES.iter().find(|(code, _)| *code == self).map_or("SASL_FAIL", |(_, name)| name)
     }
 
-    /// The code of that number; [`Code::Fail`] for a number that sasl.h does not know.
+    /// The code with that number; [`Code::Fail`] for a number that sasl.h does not have.
     pub fn of(number: i32) -> Self {
         Self::NAMES.iter().map(|(code, _)| *code).find(|code| *code as i32 == number).unwrap_or(Code::Fail)
     }

@@ -1,4 +1,4 @@
-//! What a failure of the GSS-API library means, and what to try.
+//! Failures of the GSS-API library, with hints for the user.
 
 use std::fmt;
 
@@ -16,25 +16,25 @@ const CONTEXT_EXPIRED: u32 = 12;
 /// Supplementary bits: a repeated, old, unsequenced or missing token.
 const OUT_OF_ORDER: u32 = 0b1_1110;
 
-/// A call that failed.
+/// A failed call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GssFailure {
-    /// Which side made it.
+    /// The side that made it.
     pub side: Side,
-    /// What was done, in words.
+    /// What the call does, in words.
     pub doing: &'static str,
-    /// Whom it was about: the service, the principal; may be empty.
+    /// The service or principal that it was about; may be empty.
     pub about: String,
     /// The major status.
     pub major: u32,
     /// The minor status, as the mechanism counts.
     pub minor: u32,
-    /// Both of them in the library's words.
+    /// Both of them, in the library's words.
     pub text: String,
 }
 
-/// The error codes of Kerberos (RFC 4120 §7.5.9 and MIT's, in its table of the base -1765328384), how their
-/// texts can be told where SPNEGO has numbered them anew, and what helps.
+/// Error codes of Kerberos (RFC 4120 §7.5.9, and MIT's, relative to the base -1765328384); a part of their text, by which
+/// they are recognized if SPNEGO has changed the number; and a hint.
 const HINTS: &[(i32, &str, &str)] = &[
     (230, "keytab is likely out of date", "the keytab has another version of the service's key: export the keytab anew, and let the client run kinit anew"),
     (6, "Client not found", "the KDC does not know the client: check the principal's spelling and realm"),
@@ -63,7 +63,7 @@ impl GssFailure {
         (self.major >> 16) & 0xff
     }
 
-    /// What to try; empty if nothing is known.
+    /// A hint for the user; empty if there is none.
     pub fn hint(&self) -> &'static str {
         let at = (self.minor as i32).wrapping_sub(KRB5_BASE);
         let by_number = HINTS.iter().find(|(code, _, _)| *code == at);

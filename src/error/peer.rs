@@ -9,7 +9,7 @@ pub enum Malformed {
     /// A required field is not there.
     #[error("{0} is missing")]
     Missing(&'static str),
-    /// A field stands where another must stand, or an unknown one does.
+    /// A field is where another one must be, or an unknown field is there.
     #[error("{0} was expected here")]
     Expected(&'static str),
     /// A field occurs twice.
@@ -27,13 +27,13 @@ pub enum Malformed {
     /// A field is not valid UTF-8.
     #[error("{0} is not valid UTF-8")]
     Utf8(&'static str),
-    /// A field holds a character that its grammar forbids.
+    /// A field contains a character that its grammar forbids.
     #[error("{0} holds a forbidden character")]
     Character(&'static str),
     /// An escape sequence is wrong.
     #[error("{0} holds a wrong escape sequence")]
     Escape(&'static str),
-    /// A field is longer than we read.
+    /// A field is longer than our limit.
     #[error("{field} is longer than {limit} bytes")]
     TooLong {
         /// The field, or `the message`.
@@ -41,10 +41,10 @@ pub enum Malformed {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// Bytes follow where the message must end.
+    /// Bytes follow after the end of the message.
     #[error("unexpected bytes follow {0}")]
     Trailing(&'static str),
-    /// The message must be empty and is not, or must not come at all.
+    /// The message must be empty but is not, or must not come at all.
     #[error("{0}")]
     Unexpected(&'static str),
 }
@@ -53,16 +53,16 @@ pub enum Malformed {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PeerMisbehaved {
-    /// The nonce of this exchange did not come back.
+    /// The peer did not return the nonce of this exchange.
     #[error("the nonce is not the one of this exchange")]
     NonceMismatch,
     /// The server added nothing to the client's nonce (RFC 5802 §5.1).
     #[error("the server added nothing to the client's nonce")]
     NonceNotExtended,
-    /// `m=` announces an extension that we must understand and do not (RFC 5802 §5.1).
+    /// `m=` announces a mandatory extension, which we do not support (RFC 5802 §5.1).
     #[error("it demands an extension that is not supported (m=)")]
     MandatoryExtension,
-    /// Fewer iterations than the least that is acceptable.
+    /// Fewer iterations than the minimum that is acceptable.
     #[error("{got} iterations are fewer than the least acceptable, {least} (property min_iterations)")]
     IterationsTooLow {
         /// The peer's count.
@@ -70,7 +70,7 @@ pub enum PeerMisbehaved {
         /// Our limit.
         least: u32,
     },
-    /// More iterations than the most that is acceptable.
+    /// More iterations than the maximum that is acceptable.
     #[error("{got} iterations are more than the most acceptable, {most} (property max_iterations)")]
     IterationsTooHigh {
         /// The peer's count.
@@ -81,44 +81,44 @@ pub enum PeerMisbehaved {
     /// The server could not prove that it knows the password or its verifier.
     #[error("the server's proof is wrong: it does not know the password, or is not the server it claims to be")]
     ServerProof,
-    /// The server ended without the proof that the mechanism demands.
+    /// The server ended without the proof that the mechanism requires.
     #[error("the server ended without its proof")]
     ServerProofMissing,
     /// `c=` does not repeat the GS2 header and channel binding (RFC 5802 §6).
     #[error("the channel binding does not match: a man in the middle, or another TLS connection")]
     ChannelBindingMismatch,
-    /// The library does not say that a context is bound to the GS2 header (RFC 5801 §5.1).
+    /// The library does not confirm that a context is bound to the GS2 header (RFC 5801 §5.1).
     #[error("the library does not confirm that it is bound to the GS2 header: the client has not bound it, or this library is older than MIT Kerberos 1.19 or Heimdal 8")]
     BindingUnconfirmed,
-    /// The client believes that we offer no -PLUS, and we do (RFC 5802 §6).
+    /// The client believes that we offer no -PLUS, but we do (RFC 5802 §6).
     #[error("the client says that this server offers no channel binding, which it does: the list of mechanisms was changed on the way")]
     Downgrade,
-    /// The server has offered other mechanisms or binding types than have arrived (XEP-0474).
+    /// The server offered other mechanisms or binding types than those that arrived (XEP-0474).
     #[error("the server offered other mechanisms or channel binding types than offered_mechanisms and offered_bindings name: the list was changed on the way")]
     OffersChanged,
-    /// The server is said to offer -PLUS, without a type that the client has data for, and does not
-    /// confirm that.
+    /// The list that arrived has -PLUS without a type that the client has data for, and the server does not confirm the
+    /// list.
     #[error("the list that has arrived names no channel binding type that this side has data for, and the server's hash (XEP-0474) does not confirm it: somebody may have changed it on the way")]
     NoCommonBinding,
     /// The peer asks for a binding type that this side has no data for.
     #[error("this side has no channel binding data of the type that the peer asks for")]
     ChannelBindingUnsupported,
-    /// A directive has a value that was not offered or is not ours.
+    /// A directive has a value that this side did not offer.
     #[error("{0} is not one that this side offered")]
     NotOffered(&'static str),
     /// A nonce was used again (RFC 2831 §2.1.2).
     #[error("the nonce was used before")]
     Replay,
-    /// The peer went away, or began something else.
+    /// The peer has disconnected, or started something else.
     #[error("the peer ended the exchange before its end")]
     Abandoned,
-    /// A frame of a security layer whose authentication code is wrong.
+    /// A frame of a security layer has a wrong authentication code.
     #[error("the authentication code is wrong: the frame was changed on the way")]
     Damaged,
-    /// The peer binds to the channel (`p=`) in a mechanism that does not (RFC 5801 §2).
+    /// The peer binds to the channel (`p=`) in a mechanism without channel binding (RFC 5801 §2).
     #[error("it binds to a channel (p=), which this mechanism does not")]
     UnexpectedBinding,
-    /// The peer binds to no channel in a mechanism that must (RFC 5801 §2), or against this side's policy.
+    /// The peer does not bind to the channel although the mechanism (RFC 5801 §2) or this side's policy requires it.
     #[error("it binds to no channel, which this mechanism must")]
     MissingBinding,
     /// `digest-uri` names another service or host (RFC 2831 §2.1.2).
@@ -130,16 +130,16 @@ pub enum PeerMisbehaved {
     /// A client of Kerberos delegates credentials that are not its own.
     #[error("the client has delegated the credentials of somebody else")]
     ForeignDelegation,
-    /// A frame of DIGEST-MD5 with another message type than 1 (RFC 2831 §2.3).
+    /// A frame of DIGEST-MD5 has a message type other than 1 (RFC 2831 §2.3).
     #[error("its message type is not 1")]
     MessageType,
-    /// A frame out of sequence.
+    /// A frame is out of sequence.
     #[error("its sequence number is not the next one: a frame was repeated, lost or moved")]
     OutOfSequence,
-    /// A frame in the clear where confidentiality was agreed on.
+    /// A frame is not encrypted although confidentiality was negotiated.
     #[error("it is not encrypted, as was agreed on")]
     NotEncrypted,
-    /// A frame whose plaintext is longer than itself.
+    /// A frame's plaintext would be longer than the frame.
     #[error("it holds more than its length")]
     Inflated,
 }

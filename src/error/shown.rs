@@ -1,9 +1,9 @@
-//! Foreign text as it may be shown on a terminal or in a log.
+//! Makes untrusted text safe for a terminal or a log.
 
-/// A text of the peer's making as it may be shown on a terminal or in a log: what does not print (controls, line separators, and
-/// characters of format, among them those that turn the direction of writing) stands as `\n` or `\u{202e}`.
+/// An untrusted text, safe for a terminal or a log. Characters that do not print are escaped as `\n` or `\u{202e}`:
+/// controls, line separators, and format characters, including those that change the direction of writing.
 pub fn escaped(text: &str) -> String {
-    // The literal's own escapes, but for those of quotation marks and backslashes: "isn't" is no danger.
+    // Escaped as in a literal, except for quotation marks and backslashes: "isn't" is harmless.
     const PLAIN: [char; 3] = ['\'', '"', '\\'];
     let mut out = String::with_capacity(text.len());
     for piece in text.split_inclusive(PLAIN) {
@@ -14,16 +14,16 @@ pub fn escaped(text: &str) -> String {
     out
 }
 
-/// A name as it may be shown: [`escaped`], and not at length.
+/// A name, [`escaped`] and cut to [`SHOWN_LIMIT`] characters.
 pub(super) fn shown(name: &str) -> String {
     let end = name.char_indices().nth(SHOWN_LIMIT).map_or(name.len(), |(end, _)| end);
     escaped(&name[..end])
 }
 
-/// What of a peer's own words is repeated in an error text, at most, in bytes.
+/// The maximum of a peer's own text that an error text repeats, in bytes.
 pub const SHOWN_LIMIT: usize = 200;
 
-/// What of a peer's own words may be shown, which may be no UTF-8: [`escaped`], and not at length.
+/// A peer's own text, which may not be UTF-8, [`escaped`] and cut to [`SHOWN_LIMIT`] bytes.
 pub fn printable(peer_text: &[u8]) -> String {
     shown(&String::from_utf8_lossy(&peer_text[..peer_text.len().min(SHOWN_LIMIT)]))
 }
@@ -40,7 +40,7 @@ mod tests {
             ("gro\u{202e}txt.exe\u{2066}\u{2069}", "gro\\u{202e}txt.exe\\u{2066}\\u{2069}"),
             ("a\u{200b}b\u{feff}\u{ad}\u{2028}\u{e0041}", "a\\u{200b}b\\u{feff}\\u{ad}\\u{2028}\\u{e0041}"),
             ("\u{200f}\u{200e}\u{61c}\u{202a}", "\\u{200f}\\u{200e}\\u{61c}\\u{202a}"),
-            // Marks belong to the letter before them: Hindi is written with them.
+            // Combining marks belong to the letter before them, for instance in Hindi.
             ("\u{928}\u{93f}\u{930}", "\u{928}\u{93f}\u{930}"),
         ] {
             assert_eq!(escaped(text), shown);

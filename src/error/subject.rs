@@ -2,9 +2,10 @@
 
 use std::fmt::{self, Display, Formatter};
 
-/// What an error is about: a value or an answer of the application, or another thing that each binding names in its own way.
+/// What an error is about: a value or an answer of the application, or something else that each binding names in its own
+/// way.
 ///
-/// The core has plain words for each. A binding has names beside them, so that its users know what to mend: see [`Names`].
+/// The core has plain words for each. A binding adds its own names, so that its users know what to change: see [`Names`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Subject {
@@ -36,7 +37,7 @@ pub enum Subject {
     ChallengeAnswer,
     /// A server's verdict on a password.
     PasswordCheck,
-    /// What a server's application or accounts have stored of a user: a password or a verifier.
+    /// A user's password or verifier, as a server's application or accounts have stored it.
     StoredSecret,
     /// A server's verdict on a token.
     TokenCheck,
@@ -64,7 +65,7 @@ pub enum Subject {
     Response,
     /// The name of a service or principal of Kerberos.
     Principal,
-    /// The most that a message may have for one frame of a security layer.
+    /// The longest message that fits into one frame of a security layer.
     MessageLimit,
     /// An answer that is awaited, whatever the question is.
     Answer,
@@ -115,10 +116,10 @@ impl Subject {
     }
 }
 
-/// What a binding calls a [`Subject`]: a `callback` and its names, for instance, the usual one first.
+/// A binding's name for a [`Subject`]: for instance `callback` and the names of the callbacks, the usual one first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Name {
-    /// What it is for the binding's users: `callback`, `property`, `setting`. May be empty.
+    /// The kind of thing: `callback`, `property`, `setting`. May be empty.
     pub kind: &'static str,
     /// Its names; at least one.
     pub names: &'static [&'static str],
@@ -141,7 +142,7 @@ impl Display for Name {
     }
 }
 
-/// A binding's names. Without one for a subject, an error has the core's words alone.
+/// A binding's table of names. If it has none for a subject, the error text has only the core's words.
 ///
 /// ```
 /// use authen_sasl_rust::error::{Application, Error, Name, Subject};
@@ -156,7 +157,7 @@ impl Display for Name {
 /// ```
 pub type Names = fn(Subject) -> Option<Name>;
 
-/// The core's words alone.
+/// No names: only the core's words.
 pub(super) fn unnamed(_: Subject) -> Option<Name> {
     None
 }
@@ -191,8 +192,8 @@ impl Display for NameOrWords {
     }
 }
 
-/// `callback checkpass or getsecret`: the usual name of each, or the core's words. What all of them are is said once, unless the
-/// separator begins each of them anew.
+/// `callback checkpass or getsecret`: the usual name of each subject, or the core's words. The kind is written once, or
+/// before each name with `repeat_kind`.
 pub(super) struct UsualNames<'a> {
     pub subjects: &'a [Subject],
     pub separator: &'static str,

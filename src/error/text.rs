@@ -1,4 +1,4 @@
-//! The texts of errors. The one place where they are written, with or without the names of a binding.
+//! The texts of errors, with or without the names of a binding.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -6,7 +6,7 @@ use super::shown::shown;
 use super::subject::{unnamed, NameAside, NameOrWords, Names, Subject, UsualNames, WithName};
 use super::{Application, Error, Failure, Misuse, Named, Policy, Refused, Rejected, Rejection};
 
-/// What has a text with the names of a binding in it.
+/// An error whose text can have the names of a binding.
 trait Text {
     fn write(&self, f: &mut Formatter<'_>, names: Names) -> fmt::Result;
 }
