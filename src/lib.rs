@@ -1,18 +1,18 @@
 //! SASL mechanisms (RFC 4422), client and server, without I/O.
 //!
-//! This crate is the core of Perl's `Authen::SASL::Rust`: it opens no file and no socket, and knows neither Perl nor C.
-//! What does stands above it, in `crates/`. Each file imports only files of lower floors; a test
-//! (`xt/imports.t`) compares the imports with this table:
+//! This crate is the core of Perl's `Authen::SASL::Rust`. It opens no file and no socket, and knows neither Perl nor C;
+//! the crates in `crates/` do that. Each file imports only files of lower floors. A test (`xt/imports.t`) compares the
+//! imports with this table:
 //!
 //! | floor | files | what |
 //! |---|---|---|
 //! | 11 | `guide/` | documentation only: how to write a mechanism and an account store, how to drive a session |
 //! | 10 | `mechanism/`, `authline/` | one file or folder per mechanism; the AUTH line protocol, both ends |
 //! | 9 | `session/` | drives one exchange of one side |
-//! | 8 | `negotiate.rs` | which mechanism, and the reason for each one refused |
-//! | 7 | `registry.rs`, `layer/`, `store/` | mechanisms that a program has put together; framing of security layers; stored verifiers |
-//! | 6 | `contract.rs` | all that the author of a mechanism must read |
-//! | 5 | `accounts.rs` | all that the author of an account store must read |
+//! | 8 | `negotiate.rs` | chooses the mechanism; has a reason for each one rejected |
+//! | 7 | `registry.rs`, `layer/`, `store/` | the mechanisms of a program; framing of security layers; stored verifiers |
+//! | 6 | `contract.rs` | the interface of a mechanism |
+//! | 5 | `accounts.rs` | the interface of an account store |
 //! | 4 | `config/`, `world/` | options of a connection; what a program lends for one call |
 //! | 3 | `vocabulary/` | properties, questions, answers, descriptions of mechanisms |
 //! | 2 | `wire/` | parsing and printing |
@@ -39,7 +39,7 @@
 //! ```
 
 #![forbid(unsafe_code)]
-// A peer's bytes reach no panic: clippy finds each call that could, outside tests.
+// A peer's bytes never cause a panic: clippy rejects each call that could, outside tests.
 #![cfg_attr(
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::todo)

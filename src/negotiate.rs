@@ -1,5 +1,5 @@
-//! Choice of the mechanism: what the caller names, by what the policy allows and the application
-//! can answer, with the reason for each one refused.
+//! Chooses a mechanism: one that the caller names, the policy allows, and the application can answer for. It has a reason
+//! for each one rejected.
 
 use crate::accounts::Accounts;
 use crate::config::BindingPolicy;
@@ -9,17 +9,17 @@ use crate::registry::Registry;
 
 pub use crate::wire::names::{lists, names, offers_binding, spelling, NAMES_LIMIT};
 
-/// Names whose refusal has its reason in the error text, at most.
+/// Maximum number of mechanisms whose rejection an error text explains.
 pub const REASONS_LIMIT: usize = 32;
-/// What of an unknown name is repeated in the error text, in bytes.
+/// How much of an unknown name an error text repeats, in bytes.
 const SHOWN_LIMIT: usize = 32;
 
-/// One side of a connection, as far as the choice of its mechanism depends on it.
+/// One side of a connection: everything on which the choice of its mechanism depends.
 #[derive(Clone, Copy)]
 pub struct Negotiation<'a> {
     /// The side.
     pub side: Side,
-    /// The mechanisms that the program has.
+    /// The mechanisms of the program.
     pub registry: &'a Registry,
     /// Its options and accounts.
     pub setup: Setup<'a>,
@@ -68,7 +68,7 @@ impl Negotiation<'_> {
         self.setup.accounts.filter(|_| self.side == Side::Server).map(|accounts| &**accounts)
     }
 
-    /// What nobody answers.
+    /// Questions of the mechanism that neither the application nor the accounts answer.
     fn missing_answers(&self, mechanism: &Description) -> Option<Rejection> {
         match self.side {
             Side::Client => {
@@ -83,7 +83,7 @@ impl Negotiation<'_> {
         }
     }
 
-    /// Why the accounts of a server cannot serve this mechanism, where its application does not answer for itself.
+    /// Why the accounts of a server cannot serve this mechanism. `None` if the application answers for itself.
     fn unfit_accounts(&self, mechanism: &Description) -> Option<String> {
         let needs = mechanism.server_needs();
         if needs == Abilities::NONE || self.setup.config.abilities.intersects(needs) {
@@ -97,14 +97,14 @@ impl Negotiation<'_> {
         self.registry.find(name, self.side)
     }
 
-    /// True if one of the mechanisms of a list is of this kind, and may be used.
+    /// True if the list has a mechanism of this kind that may be used.
     fn any(&self, list: &str, kind: impl Fn(&Description) -> bool) -> bool {
         names(list)
             .filter_map(|name| self.find(name))
             .any(|mechanism| kind(mechanism.description()) && self.rejection_reason(mechanism).is_none())
     }
 
-    /// True if the list holds a mechanism that a client may use with a password. EXTERNAL, which asks, is none of them.
+    /// True if the list has a mechanism that a client may use with a password. (EXTERNAL checks this.)
     pub fn lists_password(&self, list: &str) -> bool {
         self.any(list, |mechanism| mechanism.client_needs.contains(Abilities::PASSWORD))
     }
@@ -115,7 +115,7 @@ impl Negotiation<'_> {
         self.setup.config.binds() && self.any(list, |mechanism| mechanism.binds && mechanism.binding_type.is_none())
     }
 
-    /// All mechanisms of the list that may be used, the strongest first, ties in the list's order.
+    /// All mechanisms of the list that may be used, the strongest first. Equal ones keep the order of the list.
     pub fn usable(&self, list: &str) -> Vec<&'static dyn Mechanism> {
         let mut found: Vec<&'static dyn Mechanism> = Vec::new();
         for mechanism in names(list).filter_map(|name| self.find(name)) {
@@ -154,17 +154,17 @@ impl Negotiation<'_> {
     }
 }
 
-/// The error of a mechanism that was named by itself.
+/// The error for a single mechanism.
 pub fn rejected(name: &str, reason: Rejection) -> Error {
     Policy::NoMechanism([Rejected { mechanism: shown(name).into(), reason }].into()).into()
 }
 
-/// A name that a peer may have made, as it may be shown.
+/// A name that may come from a peer, safe to show.
 fn shown(name: &str) -> String {
     printable(&name.as_bytes()[..name.len().min(SHOWN_LIMIT)])
 }
 
-/// What these abilities answer.
+/// The subjects of these abilities.
 fn subjects(abilities: Abilities) -> Box<[Subject]> {
     [
         (Abilities::AUTHCID, Subject::Authcid),

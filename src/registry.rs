@@ -1,18 +1,18 @@
-//! The mechanisms that a program has put together.
+//! The registry: the mechanisms of a program.
 
 use std::fmt;
 
 use crate::contract::{Description, Mechanism};
 use crate::error::Side;
 
-/// Mechanisms by name. Where two of one name serve the same side, the first is taken.
+/// Mechanisms by name. If two with the same name serve the same side, the first is used.
 ///
-/// Each stands next to its description, so that a search needs no virtual call for each mechanism that it passes.
+/// Each is stored with its description, so that a search makes no virtual call per mechanism.
 #[derive(Clone, Default)]
 pub struct Registry(Vec<(&'static Description, &'static dyn Mechanism)>);
 
 impl Registry {
-    /// A registry of these mechanisms, the preferred ones of each name first.
+    /// A registry of these mechanisms. Of several with the same name, the preferred one comes first.
     ///
     /// ```
     /// use authen_sasl_rust::contract::Side;
@@ -32,7 +32,7 @@ impl Registry {
         found.map(|(_, mechanism)| *mechanism)
     }
 
-    /// All of them, in order.
+    /// All mechanisms, in order.
     pub fn iter(&self) -> impl Iterator<Item = &'static dyn Mechanism> + '_ {
         self.0.iter().map(|(_, mechanism)| *mechanism)
     }

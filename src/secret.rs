@@ -1,4 +1,4 @@
-//! Bytes that are wiped when dropped, compare in constant time, and never print.
+//! Bytes that are zeroized when dropped, compared in constant time, and never printed.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,9 +8,8 @@ use zeroize::Zeroize;
 
 /// A password, token or key.
 ///
-/// The buffer is never grown, so no stale copy of a shorter secret stays behind
-/// in freed memory; it is zeroized on drop. `Debug` shows the word *secret* only,
-/// and there is no `Display` and no `==`.
+/// The buffer never grows, so no copy of a shorter secret is left in freed memory. It is zeroized on drop. `Debug` prints
+/// only the word *secret*; there is no `Display` and no `==`.
 #[derive(Default)]
 pub struct Secret(Box<[u8]>);
 
@@ -30,19 +29,19 @@ impl Secret {
         std::str::from_utf8(&self.0).ok()
     }
 
-    /// True for a secret of no bytes at all.
+    /// True for an empty secret.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Compares in a time that depends on the lengths alone.
+    /// Compares in a time that depends only on the lengths.
     pub fn ct_eq(&self, other: &[u8]) -> bool {
         self.0.ct_eq(other).into()
     }
 }
 
 impl From<Vec<u8>> for Secret {
-    /// Takes the bytes over; spare capacity is wiped before it is given back.
+    /// Takes ownership of the bytes. Spare capacity is zeroized before it is freed.
     fn from(mut bytes: Vec<u8>) -> Self {
         if bytes.len() == bytes.capacity() {
             return Secret(bytes.into_boxed_slice());
@@ -60,7 +59,7 @@ impl From<String> for Secret {
 }
 
 impl From<Cow<'_, str>> for Secret {
-    /// A text that was made for this, as preparation makes one, is taken over; another one's is copied.
+    /// An owned text (such as SASLprep creates) is taken over. A borrowed one is copied.
     fn from(text: Cow<'_, str>) -> Self {
         match text {
             Cow::Owned(text) => Secret::from(text),
@@ -87,18 +86,18 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// How much of the stack is wiped: several times what the hash functions, PBKDF2 and the sessions above them take.
+/// How much of the stack is zeroized: several times what the hash functions, PBKDF2 and the session use.
 const WIPED_STACK: usize = 32 << 10;
 
-/// Calls, and then wipes the part of the stack that the call may have used. Hash functions hold what they hash in buffers that are
-/// moved by value, and each move leaves a copy behind. The result is moved out before.
+/// Calls a function, and then zeroizes the part of the stack that the call may have used. Hash functions keep their input
+/// in buffers that are moved by value, and each move leaves a copy behind. The result is moved out first.
 pub fn wiping_stack<R>(call: impl FnOnce() -> R) -> R {
     let result = deeper(call);
     wipe_below();
     result
 }
 
-/// Not inlined, so that its frame and all below it begin where those of [`wipe_below`] do.
+/// Not inlined, so that its frame begins where the frame of [`wipe_below`] begins.
 #[inline(never)]
 fn deeper<R>(call: impl FnOnce() -> R) -> R {
     call()
@@ -111,7 +110,7 @@ fn wipe_below() {
     std::hint::black_box(&below);
 }
 
-/// Compares two byte strings in a time that depends on their lengths alone.
+/// Compares two byte strings in a time that depends only on their lengths.
 pub fn ct_eq(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }

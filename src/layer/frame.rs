@@ -7,25 +7,25 @@ use crate::error::{Error, Malformed};
 
 /// The name of a frame in error texts.
 pub const FRAME: &str = "frame of the security layer";
-/// Room that one frame leaves behind, at most, in bytes: an idle connection holds no more.
+/// Maximum size of the buffer that is kept between frames, in bytes. An idle connection holds no more.
 const KEPT: usize = 4096;
 
-/// What has come from the peer. One buffer holds plaintext that waits for its reader and, behind it,
-/// the frame that is under way, which is opened where it stands.
+/// Received data. One buffer holds plaintext that was not read yet and, after it, the incomplete frame, which is decoded in
+/// place.
 #[derive(Default)]
 pub(super) struct Incoming {
     data: Vec<u8>,
-    /// Plaintext before this was read already.
+    /// Plaintext before this index was already read.
     read: usize,
-    /// Where plaintext ends and the frame under way begins.
+    /// The end of the plaintext, where the incomplete frame begins.
     ready: usize,
-    /// The four octets of length, as far as they came.
+    /// The four octets of length, as far as received.
     header: [u8; 4],
     header_length: usize,
 }
 
 impl Incoming {
-    /// Memory is taken for bytes that came, never for what a length announces.
+    /// Memory is allocated for bytes that arrived, never for a length that is only announced.
     pub fn feed(&mut self, layer: &mut dyn SecurityLayer, mut bytes: &[u8]) -> Result<(), Error> {
         while !bytes.is_empty() {
             if self.header_length < 4 {
@@ -55,8 +55,8 @@ impl Incoming {
         &self.data[self.read..self.ready]
     }
 
-    /// Gives room back once half of all was read, so that a reader who always leaves something behind does
-    /// not let it grow, and few bytes are moved.
+    /// Frees memory once half of the data was read. So the buffer does not grow if a reader always leaves some bytes, and few
+    /// bytes are moved.
     pub fn consume(&mut self, count: usize) {
         self.read += count.min(self.ready - self.read);
         if self.read == self.ready || self.read >= KEPT.max(self.data.len() / 2) {
@@ -69,8 +69,8 @@ impl Incoming {
         }
     }
 
-    /// Bytes that are missing to the end of the length, then of the frame: who reads no more than that leaves
-    /// what follows where it is.
+    /// Bytes missing until the end of the length, then of the frame. A reader that reads no more than that does not consume
+    /// what follows.
     pub fn wanted(&self) -> usize {
         match self.header_length {
             4 => u32::from_be_bytes(self.header) as usize - (self.data.len() - self.ready),
@@ -82,14 +82,14 @@ impl Incoming {
         self.header_length > 0
     }
 
-    /// Forgets everything: nothing that follows an error may be read.
+    /// Discards everything: nothing may be read after an error.
     pub fn discard(&mut self) {
         self.data.zeroize();
         *self = Incoming::default();
     }
 }
 
-/// Checks the length of a frame before anything else is done with it.
+/// Checks the length of a frame first of all.
 pub(super) fn check_length(length: usize, limit: usize) -> Result<(), Error> {
     if length > limit {
         return Err(Error::malformed(FRAME, Malformed::TooLong { field: "it", limit }));
@@ -97,7 +97,7 @@ pub(super) fn check_length(length: usize, limit: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// Appends frames of as many messages as the plaintext needs, of none for none.
+/// Appends the frames of the plaintext, divided into as many messages as needed; none for empty plaintext.
 pub(super) fn append(layer: &mut dyn SecurityLayer, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
     let most = layer.limits().max_plaintext.max(1);
     let whole = layer.room(most.min(plaintext.len())) + 4;

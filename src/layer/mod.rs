@@ -1,5 +1,4 @@
-//! What is done with a security layer after the exchange: the framing, and the rule that an error
-//! ends it for good.
+//! Security layers after the exchange: the framing, and the rule that any error ends the layer.
 
 mod frame;
 
@@ -12,7 +11,7 @@ use frame::{check_length, Incoming};
 
 pub use frame::FRAME;
 
-/// A security layer with the bytes that are under way in it.
+/// A security layer with its buffered data.
 pub struct Stream {
     layer: Box<dyn SecurityLayer>,
     side: Side,
@@ -22,40 +21,40 @@ pub struct Stream {
     broken: Option<Error>,
 }
 
-/// The separator of the last search, and the bytes of plaintext at whose end it is not found. Without them, a line in many
-/// frames would be searched from its beginning for each frame.
+/// The separator of the last search, and how many bytes of plaintext were searched without finding it. So a line in many
+/// frames is not searched from its beginning for each frame.
 #[derive(Default)]
 struct SearchCursor {
     separator: Box<[u8]>,
     searched: usize,
 }
 
-/// A layer belongs to the connection and to each handle that was put over a socket; a new exchange
-/// on the connection leaves the handles what they are.
+/// A layer that is shared by the connection and the handles over its sockets. A new exchange on the connection does not
+/// change the handles.
 pub type SharedLayer = Arc<Mutex<Stream>>;
 
-/// Makes a layer that several can own.
+/// Creates a shared layer.
 pub fn share(layer: Box<dyn SecurityLayer>, side: Side, mechanism: &'static str) -> SharedLayer {
     Arc::new(Mutex::new(Stream::new(layer, side, mechanism)))
 }
 
-/// The layer, for one call.
+/// Locks the layer for one call.
 pub fn lock(layer: &SharedLayer) -> MutexGuard<'_, Stream> {
     layer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Stream {
-    /// A layer that nothing has gone through.
+    /// A layer without data.
     pub fn new(layer: Box<dyn SecurityLayer>, side: Side, mechanism: &'static str) -> Self {
         Stream { layer, side, mechanism, incoming: Incoming::default(), search: SearchCursor::default(), broken: None }
     }
 
-    /// What the two sides have agreed on.
+    /// The negotiated limits.
     pub fn limits(&self) -> LayerLimits {
         self.layer.limits()
     }
 
-    /// Why nothing goes through any more.
+    /// The error that has ended the layer, if any.
     pub fn failure(&self) -> Option<Failure> {
         let error = self.broken.clone()?;
         Some(Failure { side: self.side, mechanism: Some(self.mechanism), error })
@@ -67,7 +66,7 @@ impl Stream {
         self.broken.get_or_insert(error);
     }
 
-    /// The most bytes that the frame of a message takes.
+    /// Maximum size of the frame for a message of that length, in bytes.
     pub fn room(&self, length: usize) -> usize {
         self.layer.room(length)
     }
@@ -75,7 +74,7 @@ impl Stream {
     /// Protects one message in place, as [`SecurityLayer::encode`] does.
     ///
     /// # Errors
-    /// [`Misuse::MessageTooLong`], which ends nothing; any other error is the layer's end.
+    /// [`Misuse::MessageTooLong`], after which the layer can still be used. Any other error ends it.
     pub fn encode(&mut self, buffer: &mut [u8], length: usize) -> Result<usize, Error> {
         if length > self.limits().max_plaintext {
             return Err(Error::Misuse(Misuse::MessageTooLong));
@@ -83,10 +82,10 @@ impl Stream {
         self.guard(|stream| stream.layer.encode(buffer, length))
     }
 
-    /// Opens one frame in place, as [`SecurityLayer::decode`] does.
+    /// Decodes one frame in place, as [`SecurityLayer::decode`] does.
     ///
     /// # Errors
-    /// Any error is the layer's end.
+    /// Any error ends the layer.
     pub fn decode(&mut self, frame: &mut [u8]) -> Result<usize, Error> {
         self.guard(|stream| {
             check_length(frame.len(), stream.limits().max_received)?;
@@ -94,10 +93,10 @@ impl Stream {
         })
     }
 
-    /// Cuts plaintext to messages, and appends the frames with their lengths to `out`.
+    /// Divides plaintext into messages, and appends the frames with their lengths to `out`.
     ///
     /// # Errors
-    /// Any error is the layer's end; `out` is then as it was.
+    /// Any error ends the layer; `out` is then unchanged.
     pub fn frame(&mut self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         let before = out.len();
         let framed = self.guard(|stream| frame::append(&mut *stream.layer, plaintext, out));
@@ -107,10 +106,10 @@ impl Stream {
         framed
     }
 
-    /// Takes bytes as they come from the peer: parts of frames or many of them.
+    /// Takes received bytes: parts of frames, or several frames.
     ///
     /// # Errors
-    /// Any error is the layer's end, and no plaintext is left.
+    /// Any error ends the layer and discards all plaintext.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let fed = self.guard(|stream| stream.incoming.feed(&mut *stream.layer, bytes));
         if fed.is_err() {
@@ -119,12 +118,12 @@ impl Stream {
         fed
     }
 
-    /// Plaintext that was verified and not yet consumed.
+    /// Verified plaintext that was not consumed yet.
     pub fn plaintext(&self) -> &[u8] {
         self.incoming.plaintext()
     }
 
-    /// How many bytes of plaintext end with the first `separator`; 0 if none does.
+    /// The number of bytes up to and including the first `separator`; 0 if there is none.
     pub fn find(&mut self, separator: &[u8]) -> usize {
         let Some(&last) = separator.last() else { return 0 };
         if *self.search.separator != *separator {
@@ -137,23 +136,23 @@ impl Stream {
         found.map_or(0, |at| at + 1)
     }
 
-    /// The first `count` bytes of the plaintext were read.
+    /// Removes the first `count` bytes of the plaintext, which were read.
     pub fn consume(&mut self, count: usize) {
         self.search.searched = self.search.searched.saturating_sub(count);
         self.incoming.consume(count);
     }
 
-    /// Bytes to read next, at most, so as not to read beyond the frame that is under way.
+    /// Maximum number of bytes to read next without reading beyond the current frame.
     pub fn wanted(&self) -> usize {
         self.incoming.wanted()
     }
 
-    /// True if a frame has begun and not ended: the peer must not stop here.
+    /// True if the current frame is incomplete: the peer must not close the connection here.
     pub fn in_frame(&self) -> bool {
         self.incoming.in_frame()
     }
 
-    /// The peer closed the connection: in the middle of a frame that is an error.
+    /// The peer has closed the connection. In the middle of a frame, this is an error.
     pub fn cut(&mut self) {
         if self.in_frame() && self.broken.is_none() {
             self.break_with(Error::malformed(

@@ -1,4 +1,4 @@
-//! The framing, with a layer that is as simple as can be: a frame is the plaintext and `!`.
+//! The framing, with a minimal layer: a frame is the plaintext and `!`.
 
 use super::*;
 

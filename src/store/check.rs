@@ -1,4 +1,4 @@
-//! Is a password the one that is stored, and can a mechanism compute with what is stored?
+//! Compares a password with a stored secret, and checks that a mechanism can use a stored secret.
 
 use std::hint::black_box;
 
@@ -12,10 +12,10 @@ use super::mock::{mock_credential, mock_verifier, MOCK_PASSWORD};
 use super::tokens;
 use super::verifier::{beginning, wrong, Verifier};
 
-/// Why a mechanism that computes with this kind of credential cannot compute with what is stored of a user.
+/// Checks that a mechanism that needs this kind of credential can use the stored secret of a user.
 ///
 /// # Errors
-/// That reason, which is for the operator alone. To the peer such a user is an unknown one.
+/// The reason why not. Only the operator may see it; the peer is answered as for an unknown user.
 pub fn fits(stored: &[u8], kind: CredentialKind) -> Result<(), Error> {
     if let CredentialKind::HtTokens(_) = kind {
         return tokens::fits(stored);
@@ -30,7 +30,7 @@ pub fn fits(stored: &[u8], kind: CredentialKind) -> Result<(), Error> {
     }
 }
 
-/// The same work for an unknown user.
+/// Does the same work for an unknown user.
 ///
 /// # Errors
 /// As [`fits`].
@@ -38,7 +38,7 @@ pub fn fits_unknown(kind: CredentialKind, lookups: &dyn Lookups) -> Result<(), E
     fits(mock_credential(kind.hash(), lookups), kind)
 }
 
-/// The password that SCRAM derives keys from.
+/// The password, prepared for SCRAM's key derivation.
 ///
 /// # Errors
 /// [`Application::Unusable`] if SASLprep refuses it.
@@ -48,18 +48,18 @@ pub fn prepared_password(password: &[u8]) -> Result<Secret, Error> {
     Ok(saslprep::query(text).map_err(|refused| unusable(refused.reason()))?.into())
 }
 
-/// Is `password`, as received, the one that `stored` was made of? `None` is an unknown user. A plain password and an
-/// unknown user cost a derivation of `iterations` where users may have verifiers.
+/// Compares `password`, as received, with the stored secret; `None` means an unknown user. If users may have verifiers, a
+/// plain password and an unknown user take a key derivation of `iterations` too.
 ///
 /// # Errors
-/// [`Refused::Unusable`] when `stored` begins like a verifier and is malformed: after the same work as for an unknown user.
+/// [`Refused::Unusable`] if `stored` begins like a verifier but is malformed: after the same work as for an unknown user.
 pub fn check_password(
     stored: Option<Secret>,
     password: &Secret,
     iterations: u32,
     lookups: &dyn Lookups,
 ) -> Result<bool, Error> {
-    // Nobody has an empty password. What stands for an unknown user's is read as a known one's is.
+    // An empty password never matches. The mock credential of an unknown user is read in the same way as a real one.
     let stored = stored.filter(|stored| !stored.is_empty());
     let mut known = stored.is_some();
     let stored = stored.unwrap_or_else(|| Secret::new(mock_credential(Some(Hash::Sha256), lookups)));
@@ -91,10 +91,10 @@ pub fn check_password(
     fault.map_or(Ok(same & known), |fault| Err(Refused::Unusable(Box::new(fault)).into()))
 }
 
-/// The same of what accounts have answered: they may have found out that the user's secret is unusable.
+/// The same for the answer of accounts, which may already know that the user's secret is unusable.
 ///
 /// # Errors
-/// As [`check_password`], and what the accounts say.
+/// As [`check_password`], and those of the accounts.
 pub fn check_answer(
     stored: Result<Option<Secret>, Error>,
     password: &Secret,
@@ -109,24 +109,23 @@ pub fn check_answer(
     fault.map_or(Ok(same), Err)
 }
 
-/// Compares by digests, since the time of a comparison depends on the lengths, and that of a stored
-/// password is nobody's business.
+/// Compares digests: the time of a comparison depends on the lengths, and the length of a stored password must not leak.
 fn same(a: &Secret, b: &Secret) -> bool {
     ct_eq(&Hash::Sha256.digest(a.expose()), &Hash::Sha256.digest(b.expose()))
 }
 
-/// Prepared with SASLprep; `None` where that cannot be.
+/// The password after SASLprep; `None` if SASLprep refuses it.
 fn prepared(password: &Secret) -> Option<Secret> {
     saslprep::query(password.expose_str()?).ok().map(Secret::from)
 }
 
-/// The password of a user, for the mechanisms that compute with the password itself, and true; for an unknown user, or one
-/// without a password, [`MOCK_PASSWORD`], with which the same work is done, and false.
+/// For mechanisms that need the password itself: the password of a user, and true. For an unknown user, or one without a
+/// password: [`MOCK_PASSWORD`], with which the mechanism does the same work, and false.
 pub fn password_or_mock(stored: Option<Secret>, lookups: &dyn Lookups) -> (Secret, bool) {
     let stored = stored.filter(|stored| !stored.is_empty());
     let known = stored.is_some();
     let stored = stored.unwrap_or_else(|| Secret::new(MOCK_PASSWORD));
-    // What begins like a verifier is never a password; the session has told so already.
+    // A text that begins like a verifier is never a password. The session has already recorded this fault.
     if beginning(stored.expose()).is_some() {
         return (Secret::new(MOCK_PASSWORD), false);
     }
@@ -170,7 +169,7 @@ pub(super) mod tests {
     fn every_user_costs_what_any_user_before_has_cost() {
         let other = RFC_7677.replace("$4096:", "$5000:");
         for (seen, costs) in [
-            // Nothing was seen yet, as in a process that serves one connection: all cost what a key may cost.
+            // No credential was seen yet, as in a process that serves one connection: each login costs a key derivation.
             (&[][..], [4096, 4096, 4096]),
             (&[false], [0, 4096, 0]),
             (&[true], [4096, 4096, 4096]),
@@ -183,13 +182,13 @@ pub(super) mod tests {
                 let cost = iterations_of(|| assert_eq!(check(secret, "wrong", &lookups), Ok(false)));
                 assert_eq!(cost, expected, "{secret:?} {seen:?}");
             }
-            // A malformed key costs what an unknown user costs.
+            // A malformed verifier costs as much as an unknown user.
             let lookups = LookupMemory::new();
             seen.iter().for_each(|verifier| lookups.record_kind(*verifier));
             let cost = iterations_of(|| assert!(check(Some("SCRAM-SHA-1$"), "wrong", &lookups).is_err()));
             assert_eq!(cost, costs[0]);
         }
-        // A key has its own count.
+        // A verifier has its own iteration count.
         assert_eq!(iterations_of(|| assert_eq!(check(Some(&other), "wrong", &LookupMemory::new()), Ok(false))), 5000);
     }
 

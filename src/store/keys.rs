@@ -1,4 +1,4 @@
-//! A client's memory of derived keys: the second connection of a process costs no key derivation.
+//! A client's cache of derived keys: the second connection of a process needs no key derivation.
 
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -7,22 +7,22 @@ use crate::contract::{DerivedKeys, KeyId};
 use crate::crypto::hash::{Digest, Hash};
 use crate::secret::{ct_eq, Secret};
 
-/// Entries kept; the one that was not used for the longest time goes first.
+/// Maximum number of entries. The least recently used one is removed first.
 const ENTRIES: usize = 16;
 
 /// Derived keys by the inputs of their derivation.
 ///
-/// The inputs themselves, the password among them, are not kept, only an HMAC of them under a
-/// random key of this memory; keys are wiped when they are forgotten.
+/// The inputs, which include the password, are not stored: only an HMAC of them with a random key of this cache. Keys are
+/// zeroized when they are removed.
 ///
-/// Until something is remembered it is one pointer: many clients connect once.
+/// An empty cache takes one pointer, since many clients connect only once.
 pub struct KeyMemory(Mutex<Option<Box<Memory>>>);
 
 #[derive(Default)]
 struct Memory {
-    /// Random; made when it is first needed.
+    /// Random; created when it is first needed.
     key: Option<Secret>,
-    /// The last used first.
+    /// The most recently used first.
     entries: Vec<(Digest, Secret)>,
 }
 
@@ -33,24 +33,24 @@ impl Default for KeyMemory {
 }
 
 impl KeyMemory {
-    /// Nothing remembered yet.
+    /// An empty cache.
     pub const fn new() -> Self {
         KeyMemory(Mutex::new(None))
     }
 
-    /// Forgets all keys.
+    /// Removes all keys.
     pub fn forget(&self) {
         *self.lock() = None;
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Box<Memory>>> {
-        // No step of this module leaves the memory half-changed.
+        // A panic leaves no half-changed data here, so a poisoned lock can be used.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Memory {
-    /// What an entry is found by; `None` if the system has no random bytes, when nothing is kept.
+    /// The index of an entry; `None` if the system has no random bytes. Nothing is stored then.
     fn tag(&mut self, id: &KeyId<'_>) -> Option<Digest> {
         if self.key.is_none() {
             let mut key = [0; 32];
@@ -59,7 +59,7 @@ impl Memory {
         }
         let length = |bytes: &[u8]| (bytes.len() as u64).to_be_bytes();
         let password = id.password.expose();
-        // Each part of variable length comes after its length, so no two sets of inputs look alike.
+        // A part of variable length comes after its length, so that different inputs never give the same bytes.
         Some(Hash::Sha256.hmac(
             self.key.as_ref()?.expose(),
             &[
@@ -128,7 +128,7 @@ mod tests {
         assert!(memory.find(&id("user", &password, b"salt", 4097)).is_none());
         let hash = KeyId { hash: "SHA-512", ..id("user", &password, b"salt", 4096) };
         assert!(memory.find(&hash).is_none());
-        // The same bytes, cut at another place.
+        // The same bytes, divided at another place.
         memory.remember(&id("userp", &Secret::new(b"encil"), b"salt", 4096), Secret::new(b"k"));
         assert!(memory.find(&id("user", &password, b"salt", 4096)).is_some_and(|keys| keys.ct_eq(b"keys")));
         memory.forget();

@@ -1,5 +1,5 @@
-//! Mock credentials: what stands for a user that does not exist, or that has no usable secret, so that the peer sees the
-//! same dialogue after the same work as for a wrong password.
+//! Mock credentials, for users who do not exist or have no usable secret. With them, the peer sees the same messages after
+//! the same work as for a wrong password.
 
 use crate::contract::Lookups;
 use crate::crypto::hash::Hash;
@@ -8,22 +8,21 @@ use crate::secret::Secret;
 
 use super::verifier::{wrong, Verifier};
 
-/// The name that is looked up in place of a name without a canonical form. Callbacks rely on `canonuser` as a filter, so they must
-/// not get the original name. Letters alone pass every filter.
+/// The name that is looked up instead of a name without a canonical form. Applications rely on canonicalization as a
+/// filter, so they must not get the original name. A name of letters only passes every filter.
 pub const MOCK_NAME: &str = "nosuchuser";
 
-/// The password of a user that does not exist: the same is done with it as with a known user's, so that time tells nothing
-/// of who is known.
+/// The mock password. It takes the same work as a known user's, so that timing does not reveal who is known.
 pub const MOCK_PASSWORD: &[u8] = b"nobody's one";
 
-/// The credential of a user that does not exist, which is read as a known one's is: a verifier where all users seen had
-/// one, else a password.
+/// The mock credential, which is read in the same way as a real one: a verifier if all users seen had one, else a
+/// password.
 pub fn mock_credential(hash: Option<Hash>, lookups: &dyn Lookups) -> &'static [u8] {
     let keys_alone = lookups.expects_verifiers() && !lookups.expects_passwords();
     hash.filter(|_| keys_alone).map_or(MOCK_PASSWORD, |hash| mock_text(hash).as_bytes())
 }
 
-/// The verifier of a user that does not exist: nobody knows what its zeros are the hash of.
+/// The mock verifier. Its keys are zeros, for which no password is known.
 ///
 /// # Errors
 /// None.
@@ -32,7 +31,7 @@ pub fn mock_verifier(hash: Hash) -> Result<Verifier, Error> {
     read.ok_or_else(|| wrong("a mock verifier that cannot be read"))
 }
 
-/// Written out, since composing it would take time that a known user's verifier does not take.
+/// Constants, since building the text would take time that a known user's verifier does not take.
 fn mock_text(hash: Hash) -> &'static str {
     macro_rules! key {
         ($name:literal, $zeros:literal) => {

@@ -1,13 +1,13 @@
-//! SCRAM verifiers as text, as applications store them in place of passwords. A verifier cannot be used to log in unless the
+//! SCRAM verifiers as text, which applications store instead of passwords. A verifier cannot be used to log in unless the
 //! password is guessed.
 //!
 //! ```text
 //! SCRAM-SHA-256$4096:salt$StoredKey:ServerKey       RFC 5803 §2 (authPassword), PostgreSQL
 //! {SCRAM-SHA-256}4096,salt,StoredKey,ServerKey      Dovecot, GNU SASL
 //! ```
-//! Salt and keys are base64. Spaces may stand around `$` (RFC 3112 §3). GNU SASL adds a fifth field,
-//! the salted password, which is not needed and not kept. What begins like one of these and is
-//! malformed is an error, never a password: else its text would be a way in.
+//! Salt and keys are base64. There may be spaces around `$` (RFC 3112 §3). GNU SASL adds a fifth field, the salted password;
+//! it is not needed and is ignored. A text that begins like a verifier but is malformed is an error, never a password:
+//! otherwise anyone who knows the text could log in with it.
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
@@ -22,7 +22,7 @@ use crate::wire::saslprep::{self, Unprepared};
 use crate::wire::scram::{base64, number, SALT_LIMIT};
 use crate::world::OsRandom;
 
-/// A verifier, read.
+/// A parsed verifier.
 #[derive(Debug)]
 pub struct Verifier {
     /// Its hash.
@@ -35,7 +35,7 @@ pub struct Verifier {
     pub keys: Secret,
 }
 
-/// How a verifier is written.
+/// The text format of a verifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum VerifierFormat {
     /// `SCRAM-SHA-256$4096:salt$StoredKey:ServerKey`
@@ -57,10 +57,10 @@ impl VerifierFormat {
 }
 
 impl Verifier {
-    /// Reads what an application stored; `None` if it is a password.
+    /// Parses a stored secret; `None` if it is a password.
     ///
     /// # Errors
-    /// [`Application::Verifier`] if it begins like a verifier and is malformed.
+    /// [`Application::Verifier`] if it begins like a verifier but is malformed.
     pub fn read(stored: &Secret) -> Result<Option<Self>, Error> {
         Verifier::parse(stored.expose())
     }
@@ -86,7 +86,7 @@ impl Verifier {
         Ok(Some(Verifier { hash, iterations, salt, keys }))
     }
 
-    /// Makes the verifier of a password.
+    /// Computes the verifier of a password.
     ///
     /// # Errors
     /// [`Application::Unusable`] if the password cannot be prepared as a stored string (RFC 4013 §2.5),
@@ -107,13 +107,13 @@ impl Verifier {
         Ok(Verifier { hash, iterations, salt: salt.into(), keys })
     }
 
-    /// Is it the verifier of this prepared password? Costs a key derivation.
+    /// True if this is the verifier of the prepared password. Takes a key derivation.
     pub(super) fn is_of(&self, password: &[u8]) -> bool {
         let keys = Keys::derive(self.hash, password, &self.salt, self.iterations);
         self.keys.ct_eq(&[&*keys.stored, &*keys.server].concat())
     }
 
-    /// Writes it as text.
+    /// The verifier as text.
     pub fn print(&self, format: VerifierFormat) -> String {
         let (stored, server) = self.keys.expose().split_at(self.hash.size().min(self.keys.expose().len()));
         let (name, iterations, salt) = (self.hash.name(), self.iterations, STANDARD.encode(&self.salt));
@@ -125,7 +125,7 @@ impl Verifier {
     }
 }
 
-/// A hash's name without the -PLUS of the mechanism: the keys of both forms are the same.
+/// The hash's name without the mechanism's -PLUS: both variants have the same keys.
 fn base_name(name: &str) -> &str {
     const PLUS: &str = "-PLUS";
     let at = name.len().saturating_sub(PLUS.len());
@@ -135,7 +135,7 @@ fn base_name(name: &str) -> &str {
     }
 }
 
-/// If `stored` begins like a verifier: its format, its hash's name and what follows.
+/// If `stored` begins like a verifier: its format, the name of its hash, and the rest.
 pub(super) fn beginning(stored: &[u8]) -> Option<(VerifierFormat, &str, &[u8])> {
     let stored = stored.trim_ascii_start();
     let after = |prefix: &str| {
@@ -151,11 +151,11 @@ pub(super) fn beginning(stored: &[u8]) -> Option<(VerifierFormat, &str, &[u8])> 
     let end = rest.iter().position(|&b| b == b'$')?;
     let (name, fields) = (std::str::from_utf8(&rest[..end]).ok()?.trim_end(), &rest[end + 1..]);
     let known = rest.len() < stored.len() && Hash::find(base_name(name)).is_some();
-    // A password may well begin with SCRAM- and hold a dollar sign. It does not have the whole shape of a key.
+    // A password may begin with SCRAM- and contain a dollar sign. But it does not have all fields of a verifier.
     (known || has_shape(fields)).then_some((VerifierFormat::Rfc5803, if known { name } else { "" }, fields))
 }
 
-/// Are these the fields of a verifier, whatever the name of its hash?
+/// True if these are the fields of a verifier, whatever the name of its hash is.
 fn has_shape(fields: &[u8]) -> bool {
     const SHORTEST_DIGEST: usize = 16;
     let fields = std::str::from_utf8(fields).ok().and_then(rfc5803);
@@ -198,11 +198,11 @@ pub(super) fn wrong(what: &'static str) -> Error {
     Application::Verifier(what).into()
 }
 
-/// The text to store of a password, for a mechanism of the SCRAM family (with or without -PLUS).
-/// Without a salt a random one of 16 bytes is taken.
+/// The verifier of a password as text, for a SCRAM mechanism (with or without -PLUS). Without a salt, a random one of 16
+/// bytes is used.
 ///
 /// # Errors
-/// [`Application::Option`] for another mechanism, and what [`Verifier::make`] says.
+/// [`Application::Option`] for another mechanism, and those of [`Verifier::make`].
 pub fn make_text(
     mechanism: &str,
     password: &str,

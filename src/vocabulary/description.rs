@@ -1,18 +1,18 @@
-//! What a mechanism is, as data: nobody asks for its name.
+//! The description of a mechanism, as data. No code tests a mechanism's name.
 
 use crate::crypto::hash::Hash;
 use crate::error::{Error, Side};
 
 use super::sets::{Abilities, SecurityFlags};
 
-/// What a mechanism is. [`Description::new`] describes one that has nothing special; the rest is set beside it.
+/// The description of a mechanism. [`Description::new`] has defaults for all fields; a mechanism sets those that differ.
 #[derive(Debug, Clone)]
 pub struct Description {
     /// The registered name, 1 to 20 characters of A-Z, 0-9, hyphen and underscore (RFC 4422 §3.1).
     pub name: &'static str,
-    /// The side that it serves, if it serves one only.
+    /// The side that it serves, if only one.
     pub side: Option<Side>,
-    /// Which side sends the first message (RFC 4422 §5, item 2a).
+    /// The side that sends the first message (RFC 4422 §5, item 2a).
     pub first: Side,
     /// Preference among mechanisms: higher is stronger. [`crate::mechanism`] has the scale.
     pub rank: u8,
@@ -20,23 +20,23 @@ pub struct Description {
     pub max_ssf: u32,
     /// Security flags that it satisfies.
     pub security: SecurityFlags,
-    /// It binds to the channel below, as the variants do whose names end in -PLUS (RFC 5801 §2).
+    /// It binds to the channel, as mechanisms do whose names end in -PLUS (RFC 5801 §2).
     pub binds: bool,
     /// The only type of channel binding that it uses, if its name says so (HT-SHA-256-EXPR). Elsewhere the client's message names
     /// the type.
     pub binding_type: Option<&'static str>,
     /// What a server computes with.
     pub credential: CredentialKind,
-    /// What a client's application must be able to answer: all of these.
+    /// What a client's application must provide: all of these.
     pub client_needs: Abilities,
-    /// Client: it can ask to act as another identity than the one that authenticates (ANONYMOUS: its trace).
+    /// It can send an authorization identity (ANONYMOUS: its trace).
     pub carries_authzid: bool,
-    /// A client derives keys that are worth remembering ([`crate::world::DerivedKeys`]).
+    /// A client derives keys that are worth caching ([`crate::world::DerivedKeys`]).
     pub derives_keys: bool,
 }
 
 impl Description {
-    /// A mechanism of that name: the client begins, nothing is needed and nothing protected.
+    /// A mechanism of that name with defaults: the client sends first, nothing is needed and nothing is protected.
     pub const fn new(name: &'static str) -> Self {
         Description {
             name,
@@ -54,7 +54,7 @@ impl Description {
         }
     }
 
-    /// What a server's application must be able to answer: one of these; empty for nothing.
+    /// What a server's application or accounts must answer: at least one of these; empty if nothing.
     pub fn server_needs(&self) -> Abilities {
         match self.credential {
             CredentialKind::Comparable => Abilities::CHECK_PASSWORD.union(Abilities::CREDENTIALS),
@@ -68,7 +68,7 @@ impl Description {
     /// The hash of a mechanism of the SCRAM or HT family.
     ///
     /// # Errors
-    /// [`Error::System`] for another mechanism.
+    /// [`Error::System`] for mechanisms of other families.
     pub fn require_hash(&self) -> Result<Hash, Error> {
         match self.credential {
             CredentialKind::Scram(hash) | CredentialKind::HtTokens(hash) => Ok(hash),
@@ -82,18 +82,18 @@ impl Description {
     }
 }
 
-/// What a server computes with, so that whoever looks up a user gives what is of use.
+/// The kind of credential that a server needs. An account store uses it to return the right one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialKind {
-    /// Nothing that is stored of a user.
+    /// None.
     None,
-    /// Whatever a received password can be compared with: the password, or any verifier.
+    /// One that a received password can be compared with: the password, or any verifier.
     Comparable,
-    /// The password itself; no verifier does.
+    /// The password itself; a verifier cannot be used.
     Password,
     /// The password, or a SCRAM verifier of this hash (RFC 5803).
     Scram(Hash),
-    /// A token of the client's, which somebody checks (RFC 7628).
+    /// A token of the client, which the application checks (RFC 7628).
     Token,
     /// The tokens that the server has issued to the user ([`crate::store::tokens`]), for an HMAC with this hash (SASL-HT).
     HtTokens(Hash),
@@ -102,7 +102,7 @@ pub enum CredentialKind {
 }
 
 impl CredentialKind {
-    /// The hash that a verifier must be of, if it must be of one.
+    /// The hash that a verifier must have, if a certain one is needed.
     pub fn hash(self) -> Option<Hash> {
         match self {
             CredentialKind::Scram(hash) => Some(hash),

@@ -1,5 +1,5 @@
-//! The words that mechanisms, sessions and applications speak with each other: properties and their values, questions
-//! and answers, what an application can answer, and what a mechanism is.
+//! The types that mechanisms, sessions and applications exchange: properties and their values, questions and answers, the
+//! abilities of an application, and descriptions of mechanisms.
 
 mod description;
 mod questions;

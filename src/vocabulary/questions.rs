@@ -1,38 +1,37 @@
-//! What a side of an exchange asks its application, and the answers.
+//! Questions to the application, and its answers.
 
 use crate::secret::Secret;
 
 use super::description::CredentialKind;
 use super::values::{Property, Values};
 
-/// A question to the application. Adding a kind touches this file and every boundary, on purpose: the compiler finds each of
-/// them.
+/// A question to the application. Whoever adds a kind must change every binding too: the compiler finds each of them.
 #[derive(Debug)]
 pub enum Question {
     /// Client: these values, in one batch. Answered by [`Answer::Values`].
     Values(&'static [Property]),
     /// Client: which of the offered realms? Answered by [`Answer::Text`].
     Realm {
-        /// What the server offers, in its order; may be empty.
+        /// The realms that the server offers, in its order; may be empty.
         offered: Vec<String>,
     },
-    /// Server: is this the password? Answered by [`Answer::Verdict`]. The session turns it into
-    /// `Credentials` where the application has no `checkpass`.
+    /// Server: is this the password? Answered by [`Answer::Verdict`]. The session asks `Credentials` instead if the
+    /// application does not check passwords.
     CheckPassword {
         /// Authentication identity.
         authcid: String,
-        /// Authorization identity, if the client named one.
+        /// Authorization identity, if the client has sent one.
         authzid: Option<String>,
         /// The password as received.
         password: Secret,
     },
     /// Server: the password or verifier of this user, or the tokens that it was issued. Answered by [`Answer::Credential`].
     Credentials {
-        /// What is of use to the mechanism.
+        /// The kind that the mechanism needs.
         kind: CredentialKind,
         /// Authentication identity.
         authcid: String,
-        /// Authorization identity, if the client named one already.
+        /// Authorization identity, if the client has already sent one.
         authzid: Option<String>,
         /// The realm, where the mechanism has one.
         realm: Option<String>,
@@ -50,7 +49,7 @@ pub enum Question {
     Token {
         /// The bearer token.
         token: Secret,
-        /// The identity named beside the token: OAUTHBEARER's `a=`, XOAUTH2's `user=`.
+        /// The identity that was sent with the token: OAUTHBEARER's `a=`, XOAUTH2's `user=`.
         user: Option<String>,
         /// OAUTHBEARER's host key.
         host: Option<String>,
@@ -61,9 +60,9 @@ pub enum Question {
     Challenge {
         /// The server's challenge.
         challenge: String,
-        /// What the user is to be asked, in words.
+        /// The prompt for the user.
         prompt: String,
-        /// True if what the user types may be seen.
+        /// True if the input may be echoed.
         echo: bool,
     },
     /// Server: the canonical form of a name. Asked by the session. Answered by [`Answer::Text`].
@@ -93,19 +92,19 @@ pub enum Answer {
     Token(TokenVerdict),
 }
 
-/// Whose a token is, or why it is refused (RFC 7628 §3.2.2).
+/// The identity that a token belongs to, or why it is refused (RFC 7628 §3.2.2).
 #[derive(Debug)]
 pub enum TokenVerdict {
-    /// It is good, and authenticates this identity.
+    /// The token is accepted and authenticates this identity.
     Accepted {
         /// The identity.
         authcid: String,
     },
-    /// It is refused.
+    /// The token is refused.
     Rejected {
         /// For instance `invalid_token`.
         status: String,
-        /// Scope that would be needed.
+        /// The scope that is needed.
         scope: Option<String>,
         /// URL of the OpenID configuration.
         openid_configuration: Option<String>,

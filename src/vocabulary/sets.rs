@@ -1,8 +1,9 @@
-//! Sets: of what an application can answer, and of security flags.
+//! Sets: abilities of an application, and security flags.
 
 use super::values::Property;
 
-/// What an application can answer, as a set: the properties of a client, the questions of a server.
+/// The abilities of an application, as a set: the properties that a client's can give, the questions that a server's can
+/// answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Abilities(pub u32);
 
@@ -21,17 +22,17 @@ impl Abilities {
     pub const HT_TOKEN: Self = Abilities(1 << Property::HtToken as u8);
     /// Client: an authorization identity that is known to differ from the authentication identity.
     pub const ACTS_AS_OTHER: Self = Abilities(1 << 14);
-    /// Client: `challenge`.
+    /// Client: [`super::Question::Challenge`].
     pub const CHALLENGE: Self = Abilities(1 << 15);
-    /// Server: `checkpass`.
+    /// Server: [`super::Question::CheckPassword`].
     pub const CHECK_PASSWORD: Self = Abilities(1 << 16);
-    /// Server: `getsecret`.
+    /// Server: [`super::Question::Credentials`].
     pub const CREDENTIALS: Self = Abilities(1 << 17);
-    /// Server: `authorize`.
+    /// Server: [`super::Question::Authorize`].
     pub const AUTHORIZE: Self = Abilities(1 << 18);
-    /// Server: `checktoken`.
+    /// Server: [`super::Question::Token`].
     pub const CHECK_TOKEN: Self = Abilities(1 << 19);
-    /// Server: `canonuser`.
+    /// Server: [`super::Question::Canonicalize`].
     pub const CANONICALIZE: Self = Abilities(1 << 20);
     /// Server: `ht_tokens`.
     pub const HT_TOKENS: Self = Abilities(1 << 21);
@@ -52,26 +53,26 @@ impl Abilities {
     }
 }
 
-/// The security flags of the API, as a set: what a caller demands, or a mechanism satisfies.
+/// Security flags, as a set: those that a caller requires, or that a mechanism satisfies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SecurityFlags(pub u16);
 
 impl SecurityFlags {
     /// No flag.
     pub const NONE: Self = SecurityFlags(0);
-    /// The password or token does not travel readable.
+    /// The password or token is not sent in the clear.
     pub const NOPLAINTEXT: Self = SecurityFlags(1);
     /// Not susceptible to active attacks without a dictionary.
     pub const NOACTIVE: Self = SecurityFlags(2);
     /// Not susceptible to passive dictionary attacks.
     pub const NODICTIONARY: Self = SecurityFlags(4);
-    /// Authenticates somebody.
+    /// It does not accept anonymous users.
     pub const NOANONYMOUS: Self = SecurityFlags(8);
     /// Breaking one session does not help to break the next.
     pub const FORWARD_SECRECY: Self = SecurityFlags(16);
     /// Can pass client credentials on.
     pub const PASS_CREDENTIALS: Self = SecurityFlags(32);
-    /// The server proves itself too.
+    /// The server is authenticated too.
     pub const MUTUAL_AUTH: Self = SecurityFlags(64);
 
     /// The flags by the names that callers use.

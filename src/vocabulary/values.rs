@@ -1,11 +1,11 @@
-//! The values that a client's application is asked for, and those that it gave.
+//! The values that a client's application is asked for, and its answers.
 
 use crate::error::{Application, Error, Subject};
 use crate::secret::Secret;
 
 use crate::limits::{NAME_LIMIT, SECRET_LIMIT};
 
-/// Values that a client's application may be asked for. Their order is that of the bits of
+/// Values that a client's application may be asked for. Their numbers are those of the bits of
 /// [`Abilities`] and of the C header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -50,31 +50,31 @@ impl From<Property> for Subject {
     }
 }
 
-/// The values that a client's application gave, by property.
+/// The values of a client's application, by property.
 #[derive(Debug, Default)]
 pub struct Values(Vec<(Property, Secret)>);
 
 impl Values {
-    /// Adds a value; a later one for the same property wins nothing.
+    /// Adds a value. If the property already has one, the earlier value is used.
     pub fn push(&mut self, property: Property, value: Secret) {
         self.0.push((property, value));
     }
 
-    /// Takes a value out; `None` if the application gave none.
+    /// Removes and returns a value; `None` if there is none.
     pub fn take(&mut self, property: Property) -> Option<Secret> {
         let at = self.0.iter().position(|(p, _)| *p == property)?;
         Some(self.0.swap_remove(at).1)
     }
 
-    /// Looks at a value.
+    /// Returns a value; `None` if there is none.
     pub fn get(&self, property: Property) -> Option<&Secret> {
         self.0.iter().find(|(p, _)| *p == property).map(|(_, v)| v)
     }
 
-    /// Takes a secret that the mechanism cannot do without.
+    /// Takes a secret that the mechanism needs.
     ///
     /// # Errors
-    /// [`Application::Missing`] if the application gave none, [`Application::Unusable`] above [`SECRET_LIMIT`].
+    /// [`Application::Missing`] if there is none, [`Application::Unusable`] above [`SECRET_LIMIT`].
     pub fn require(&mut self, property: Property) -> Result<Secret, Error> {
         let value = self.take(property).ok_or(Application::Missing(property.into()))?;
         limited(property, value.expose(), SECRET_LIMIT, "is longer than 65536 bytes")?;
@@ -84,7 +84,7 @@ impl Values {
     /// Takes a name as text, if there is one.
     ///
     /// # Errors
-    /// [`Application::Unusable`] if it is not UTF-8 (the Perl boundary always encodes), or above [`NAME_LIMIT`].
+    /// [`Application::Unusable`] if it is not UTF-8, or above [`NAME_LIMIT`].
     pub fn text(&mut self, property: Property) -> Result<Option<String>, Error> {
         let Some(value) = self.take(property) else { return Ok(None) };
         limited(property, value.expose(), NAME_LIMIT, "is longer than 4096 bytes")?;
@@ -94,7 +94,7 @@ impl Values {
         }
     }
 
-    /// Takes a value as text that the mechanism cannot do without and that must not be empty.
+    /// Takes a value as text that the mechanism needs and that must not be empty.
     ///
     /// # Errors
     /// [`Application::Missing`], [`Application::Empty`] or [`Application::Unusable`].

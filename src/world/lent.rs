@@ -1,4 +1,4 @@
-//! What a program must have to lend, as traits.
+//! What a program lends the core, as traits.
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
@@ -6,28 +6,28 @@ use base64::Engine;
 use crate::error::Error;
 use crate::secret::Secret;
 
-/// What stands outside the core and is lent to it for the time of one call.
+/// What a program lends the core for one call.
 pub struct World<'w> {
     /// Random bytes for nonces.
     pub random: &'w mut dyn Random,
-    /// A client's memory of derived keys, if the application keeps one.
+    /// A client's cache of derived keys, if the application has one.
     pub keys: Option<&'w dyn DerivedKeys>,
-    /// What a server derives the salts of users without a stored salt from, unknown ones included.
+    /// The key from which a server derives the salts of users who have none, including unknown users.
     pub salt_key: &'w [u8],
-    /// What a server has learned about the look-ups that its application answers.
+    /// What a server knows about the credentials of its users.
     pub lookups: &'w dyn Lookups,
 }
 
-/// A source of random bytes fit for nonces.
+/// A source of random bytes that is good enough for nonces.
 pub trait Random {
     /// Fills the whole of `buffer`.
     ///
     /// # Errors
-    /// [`Error::System`] if the operating system has none; never a weaker source instead.
+    /// [`Error::System`] if the operating system has none. A weaker source must not be used instead.
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Error>;
 
-    /// A nonce: printable, without comma, never empty. A source that repeats a published exchange
-    /// gives that exchange's nonces here.
+    /// A nonce: printable, without comma, never empty. A source that replays a published exchange returns the nonces of that
+    /// exchange.
     ///
     /// # Errors
     /// As [`Random::fill`].
@@ -38,11 +38,11 @@ pub trait Random {
     }
 }
 
-/// A client's memory of keys that were expensive to derive.
+/// A client's cache of keys that are expensive to derive.
 pub trait DerivedKeys {
-    /// The keys remembered for exactly these inputs, the password among them.
+    /// The keys for exactly these inputs, including the password.
     fn find(&self, id: &KeyId<'_>) -> Option<Secret>;
-    /// Remembers keys. Call it only after the server has proved that they are right.
+    /// Stores keys. Must be called only after the server has proved that they are right.
     fn remember(&self, id: &KeyId<'_>, keys: Secret);
 }
 
@@ -60,14 +60,14 @@ pub struct KeyId<'a> {
     pub iterations: u32,
 }
 
-/// What a server remembers of its application's `getsecret` answers, so that unknown users cost as much time as
-/// known ones with a wrong password.
+/// A server's memory of the kinds of its users' credentials. With it, unknown users take as long as known users with a
+/// wrong password.
 ///
-/// A verifier costs PLAIN a key derivation and SCRAM none; a plain password costs SCRAM one and PLAIN none. So every
-/// login does the work of all kinds that were seen before it, whatever its own kind is. As long as nothing was seen,
-/// both kinds are expected: a process that serves one connection cannot know better.
+/// With a verifier, PLAIN needs a key derivation and SCRAM none. With a plain password, SCRAM needs one and PLAIN none. So
+/// every login does the work of all kinds that were seen before, whatever its own kind is. While none was seen, both kinds
+/// are expected: a process that serves a single connection has no better information.
 pub trait Lookups {
-    /// A known user's credential was seen: was it a verifier?
+    /// Records the kind of a known user's credential: a verifier, or else a password.
     fn record_kind(&self, verifier: bool);
     /// True if users may have verifiers.
     fn expects_verifiers(&self) -> bool;

@@ -1,4 +1,4 @@
-//! A world for programs that need no other: random bytes of the operating system, and memories of a process.
+//! A [`World`] for most programs: random bytes of the operating system, and memories that a process shares.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::OnceLock;
@@ -18,16 +18,17 @@ impl Random for OsRandom {
     }
 }
 
-/// What salts of unknown users are derived from where no option says it: random, once per process. Threads and forks
-/// share it if it is made before them, so a library calls this when it is loaded.
+/// The key from which the salts of unknown users are derived if the option salt_key is not set: random, created once per
+/// process. Threads and forks share it if it is created before them, so a library should call this when it is loaded.
 ///
-/// It is empty as long as the system has no randomness. Nonces fail then, and with them every exchange that would need it.
+/// It is empty as long as the system has no random bytes. Nonces fail then too, and so does every exchange that needs the
+/// key.
 pub fn process_salt_key() -> &'static [u8] {
     static KEY: OnceLock<Secret> = OnceLock::new();
     if KEY.get().is_none() {
         let mut key = vec![0; 32];
         if OsRandom.fill(&mut key).is_ok() {
-            // If another thread was faster, its key is as good.
+            // If another thread was faster, its key is used.
             let _ = KEY.set(Secret::from(key));
         }
     }
@@ -35,7 +36,7 @@ pub fn process_salt_key() -> &'static [u8] {
 }
 
 impl<'w> World<'w> {
-    /// A world with what all connections of a process share: [`process_salt_key`] and [`process_lookups`].
+    /// A world with the memories that all connections of a process share: [`process_salt_key`] and [`process_lookups`].
     pub fn of_process(random: &'w mut dyn Random, keys: Option<&'w dyn DerivedKeys>) -> Self {
         World { random, keys, salt_key: process_salt_key(), lookups: process_lookups() }
     }
@@ -47,7 +48,7 @@ pub fn process_lookups() -> &'static LookupMemory {
     &LOOKUPS
 }
 
-/// A memory of [`Lookups`].
+/// The memory behind [`Lookups`].
 #[derive(Debug, Default)]
 pub struct LookupMemory(AtomicU8);
 
@@ -60,7 +61,7 @@ impl LookupMemory {
         LookupMemory(AtomicU8::new(0))
     }
 
-    /// True if such a credential was seen, or none at all.
+    /// True if a credential of this kind was seen, or none of any kind.
     fn expects(&self, kind: u8) -> bool {
         let seen = self.0.load(Ordering::Relaxed);
         seen == 0 || seen & kind != 0
@@ -69,7 +70,7 @@ impl LookupMemory {
 
 impl Lookups for LookupMemory {
     fn record_kind(&self, verifier: bool) {
-        // Written once only: for a known user this must take no longer than the look at it for an unknown one.
+        // Written only once: this must not take longer for a known user than the read does for an unknown one.
         let kind = if verifier { VERIFIER } else { PASSWORD };
         if self.0.load(Ordering::Relaxed) & kind == 0 {
             self.0.fetch_or(kind, Ordering::Relaxed);
@@ -85,7 +86,7 @@ impl Lookups for LookupMemory {
     }
 }
 
-/// A world that owns all it lends.
+/// A world that owns what it lends.
 pub struct LocalWorld {
     random: Box<dyn Random>,
     keys: Option<Box<dyn DerivedKeys>>,
@@ -100,12 +101,12 @@ impl Default for LocalWorld {
 }
 
 impl LocalWorld {
-    /// A world whose nonces come from `random`: fixed ones for a published exchange.
+    /// A world whose nonces come from `random`: fixed nonces replay a published exchange.
     pub fn with_random(random: Box<dyn Random>) -> Self {
         LocalWorld { random, keys: None, salt_key: Secret::new(b"the salts of a test"), lookups: LookupMemory::new() }
     }
 
-    /// Keeps derived keys in `keys`.
+    /// Caches derived keys in `keys`.
     pub fn remember_in(mut self, keys: Box<dyn DerivedKeys>) -> Self {
         self.keys = Some(keys);
         self

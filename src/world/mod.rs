@@ -1,5 +1,5 @@
-//! What a program lends the core for the time of one call: randomness, a memory of derived keys, and what a server has
-//! learned about its accounts.
+//! What a program lends the core for one call: random bytes, a cache of derived keys, and what a server knows about its
+//! accounts.
 
 mod lent;
 mod local;
