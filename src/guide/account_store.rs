@@ -1,14 +1,14 @@
 //! Write an account store.
 //!
-//! A store answers the questions of a server that its application has no callback for. It implements
-//! [`Accounts`](crate::accounts::Accounts): it says which kinds of questions it answers, and answers them at once, so a store
-//! that reads a file or waits for a daemon limits the time that it takes. The `kind` of a question says what the mechanism
-//! computes with: a SCRAM server wants the verifier of its own hash, CRAM-MD5 the password, and PLAIN whatever a password can be
-//! compared with.
+//! A store answers the questions of a server that its application does not answer itself. It implements
+//! [`Accounts`](crate::accounts::Accounts): it declares which kinds of questions it answers, and answers them at once. So a
+//! store that reads a file or waits for a daemon must limit the time it takes. The `kind` of a question tells which
+//! credential the mechanism needs: a SCRAM server needs a verifier with its own hash, CRAM-MD5 the password, and PLAIN
+//! any credential that a password can be compared with.
 //!
-//! An unknown user is an answer ([`Answer::Credential`](crate::contract::Answer::Credential) with `None`), and the session
-//! does the work of a wrong password then. A store that cannot be asked is an
-//! [`Error::Outside`](crate::error::Error::Outside), which is no failure of the user.
+//! "Unknown user" is an answer: [`Answer::Credential`](crate::contract::Answer::Credential) with `None`. The session then
+//! does the same work as for a wrong password. If the store cannot be asked, the answer is an
+//! [`Error::Outside`](crate::error::Error::Outside), which does not count as the user's failure.
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -39,7 +39,7 @@
 //!         }
 //!     }
 //!
-//!     // What it cannot serve is not offered: CRAM-MD5 computes with the password itself.
+//!     // Mechanisms that it cannot serve are not offered: CRAM-MD5 needs the password itself.
 //!     fn unfit_reason(&self, mechanism: &Description) -> Option<String> {
 //!         match mechanism.credential {
 //!             CredentialKind::Password => Some("there are no passwords".into()),

@@ -1,12 +1,13 @@
 //! Write a mechanism.
 //!
 //! A mechanism is a [`Description`](crate::contract::Description), which is data, and one type for each state of each side.
-//! A state is named for what it waits for, and is consumed by the event that it waits for. It answers with a
-//! [`Step`](crate::contract::Step): a message, a question to the application, or the end. It opens nothing, reads no clock
-//! and takes randomness from its [`Context`](crate::contract::Context) only.
+//! A state is named after the event that it waits for, and that event consumes it. It returns a
+//! [`Step`](crate::contract::Step): a message, a question to the application, or the end. It opens no file or socket, reads
+//! no clock, and gets random bytes only from its [`Context`](crate::contract::Context).
 //!
-//! This one stands in a crate of its own, so nothing in this crate knows its name. The server sends a nonce, and the client
-//! answers with an HMAC of it under the password, followed by its name. (It is an example: it protects no better than CRAM-MD5.)
+//! The example is in a crate of its own, so nothing in this crate knows its name. The server sends a nonce. The client
+//! answers with an HMAC of the nonce, keyed with the password, and its name. (It is only an example: it is no more secure
+//! than CRAM-MD5.)
 //!
 //! ```
 //! use authen_sasl_rust::contract::{
@@ -76,7 +77,7 @@
 //!
 //! impl State for AwaitCredential {
 //!     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
-//!         // An unknown user costs the same work as a wrong password, and hears the same.
+//!         // An unknown user takes the same work as a wrong password, and gets the same reply.
 //!         let (password, known) = password_or_mock(event.credential()?, cx.world.lookups);
 //!         let code = Hash::Sha256.hmac(password.expose(), &[&self.challenge, self.authcid.as_bytes()]);
 //!         if ct_eq(&code, &self.code) & known {
@@ -86,7 +87,7 @@
 //!     }
 //! }
 //!
-//! // A program puts it into its registry, beside the mechanisms of this crate.
+//! // A program adds it to its registry, with the mechanisms of this crate.
 //! use authen_sasl_rust::contract::{Answer, Mechanism, Values};
 //! use authen_sasl_rust::{mechanism::ALL, registry::Registry, secret::Secret, session::Session, world::LocalWorld};
 //! use std::sync::Arc;
@@ -96,7 +97,7 @@
 //! let (mut here, mut there) = (LocalWorld::default(), LocalWorld::default());
 //! client.config.abilities = X_HMAC.description.client_needs;
 //! server.config.abilities = Abilities::CREDENTIALS;
-//! // It is chosen as any other: it is stronger than PLAIN, and weaker than SCRAM.
+//! // It is chosen like any other: it is stronger than PLAIN, and weaker than SCRAM.
 //! assert_eq!(client.negotiate("PLAIN X-HMAC-SHA-256")?.name, "X-HMAC-SHA-256");
 //! server.pick("X-HMAC-SHA-256")?;
 //!
@@ -114,5 +115,5 @@
 //! # Ok::<(), Error>(())
 //! ```
 //!
-//! The session does what RFC 4422 asks of every mechanism, so a mechanism does not: empty messages where a protocol needs them,
-//! messages after the end, limits, the canonical name, authorization, and the comparison of a password with a verifier.
+//! The session does what RFC 4422 requires of every mechanism, so a mechanism need not: empty messages if a protocol needs
+//! them, messages after the end, limits, the canonical name, authorization, and the comparison of a password with a verifier.

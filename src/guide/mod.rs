@@ -1,4 +1,4 @@
-//! How to use this crate: pages of documentation, whose programs are run as tests.
+//! How to use this crate: pages of documentation. Their programs are run as tests.
 //!
 //! - [`mechanism`]: write a mechanism, in a crate of your own;
 //! - [`account_store`]: write an account store for servers;

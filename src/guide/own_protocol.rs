@@ -1,9 +1,9 @@
 //! Drive a session over a protocol of your own.
 //!
 //! A [`Session`](crate::session::Session) does no I/O: bytes go in, an [`Outcome`](crate::session::Outcome) comes out. So the
-//! same loop serves a blocking socket and an asynchronous one; only the two places that read and write differ (`.await` stands
-//! there in a program of tokio). A message may be empty, and an empty message is not the absence of one: a protocol must
-//! tell the two apart, as SMTP does by `=`.
+//! same loop serves a blocking socket and an asynchronous one. Only the two places that read and write differ: a program
+//! that uses tokio has `.await` there. A message may be empty, which differs from no message: a protocol must distinguish
+//! the two, as SMTP does with `=`.
 //!
 //! ```
 //! use std::io::{self, Read, Write};
@@ -13,7 +13,7 @@
 //! use authen_sasl_rust::session::{Outcome, Session};
 //! use authen_sasl_rust::{mechanism, world::LocalWorld};
 //!
-//! /// One message: its length in four bytes, then its bytes; the length 0xFFFFFFFF is the absence of a message.
+//! /// One message: its length in four bytes, then its bytes. The length 0xFFFFFFFF means no message.
 //! fn send(stream: &mut impl Write, message: Option<&[u8]>) -> io::Result<()> {
 //!     stream.write_all(&message.map_or(u32::MAX, |bytes| bytes.len() as u32).to_be_bytes())?;
 //!     stream.write_all(message.unwrap_or_default())

@@ -1,6 +1,6 @@
-//! The application's part in an exchange: questions of the mechanism, and those that the session
-//! asks of its own accord on a server (`canonuser`, `authorize`, `getsecret` in place of `checkpass`).
-//! What a server's application has no callback for, its accounts answer, if it has any.
+//! The application's part in an exchange: questions of the mechanism, and those that a server's session asks itself (for
+//! a canonical name, for authorization, and for a stored secret instead of a password check). The accounts answer what the
+//! application does not.
 
 use std::hint::black_box;
 
@@ -16,16 +16,16 @@ use crate::store::mock::MOCK_NAME;
 use super::questions::{ability_for, authcid_of, claimed_by, names_of, of_unknown, overlong, renamed, unknown_user};
 use super::state::{Identity, Outcome, PendingAnswer, Phase, Session};
 
-/// How an exchange goes on after a question or its answer.
+/// How an exchange continues after a question or its answer.
 pub(super) enum Progress {
-    /// The caller is told: something is to be sent or asked, or the exchange has ended.
+    /// The caller continues: something must be sent or asked, or the exchange has ended.
     Return(Outcome),
-    /// The mechanism goes on with the answer to its question.
+    /// The mechanism continues with the answer to its question.
     Resume(Next, Answer),
 }
 
 impl Session {
-    /// Puts a mechanism's question to the application.
+    /// Asks a mechanism's question.
     pub(super) fn ask(&mut self, question: Question, next: Next, world: &mut World<'_>) -> Result<Progress, Error> {
         if let Some(error) = overlong(&names_of(&question)) {
             return Err(error);
@@ -94,7 +94,7 @@ impl Session {
         Ok(Progress::Return(Outcome::Ask))
     }
 
-    /// An answer, of the application or of the accounts.
+    /// Takes an answer of the application or the accounts.
     pub(super) fn take_answer(&mut self, answer: Answer, world: &mut World<'_>) -> Result<Progress, Error> {
         match std::mem::replace(&mut self.phase, Phase::Failed) {
             Phase::Application(next) => {
@@ -112,7 +112,7 @@ impl Session {
         }
     }
 
-    /// The answer to a question that was asked while the mechanism was under way.
+    /// Takes the answer to a question that was asked during the mechanism's exchange.
     fn answered(&mut self, next: Next, answer: Answer, world: &mut World<'_>) -> Result<Progress, Error> {
         let answer = if self.declined { of_unknown(answer) } else { answer };
         match (std::mem::replace(&mut self.pending, PendingAnswer::None), answer) {
@@ -139,7 +139,7 @@ impl Session {
                 self.compare(stored, &password, next, world)
             }
             (PendingAnswer::None, Answer::Credential(stored)) if self.side == Side::Server => {
-                // Nobody has an empty password.
+                // An empty password counts as none.
                 let stored = stored.filter(|stored| !stored.is_empty());
                 let stored = match self.within_limit(stored) {
                     Some(stored) => self.fitting(stored),
@@ -181,13 +181,13 @@ impl Session {
         Ok(Progress::Resume(next, Answer::Verdict(same)))
     }
 
-    /// What is stored of a user, if the mechanism can compute with it.
+    /// The stored secret of a user, if the mechanism can use it.
     fn fitting(&mut self, stored: Secret) -> Option<Secret> {
         let fits = self.mechanism.map_or(Ok(()), |mechanism| check::fits(stored.expose(), mechanism.credential));
         self.usable(stored, fits)
     }
 
-    /// An unknown user: the same is looked at as for a known one.
+    /// For an unknown user: does the same checks as for a known one.
     fn unknown(&self, world: &World<'_>) -> Option<Secret> {
         let mechanism = self.mechanism?;
         let _ = black_box(check::fits_unknown(mechanism.credential, world.lookups));
@@ -212,7 +212,7 @@ impl Session {
         }
     }
 
-    /// A client's names are worth keeping for `answer`; its secrets are not.
+    /// Stores a client's names for [`Session::identity`]. Its secrets are not stored.
     fn remember_names(&mut self, answer: &Answer) {
         match answer {
             Answer::Values(values) => {
@@ -228,7 +228,8 @@ impl Session {
         }
     }
 
-    /// True if a client would log in as itself although the application has named whom to act as.
+    /// True if the application has named an authorization identity that the mechanism cannot send. The client would then log
+    /// in as itself.
     fn drops_authzid(&self) -> bool {
         let Some(mechanism) = self.mechanism.filter(|m| self.side == Side::Client && !m.carries_authzid) else {
             return false;
@@ -238,7 +239,7 @@ impl Session {
         !waits && authzid != authcid && authzid.as_deref().is_some_and(|name| !name.is_empty())
     }
 
-    /// A server's mechanism is satisfied: make the names canonical and authorize.
+    /// A server's mechanism is satisfied: canonicalizes the names and authorizes.
     pub(super) fn finish(&mut self, established: Established, world: &mut World<'_>) -> Result<Progress, Error> {
         if let Some(error) = overlong(&[Some(&established.authcid), established.authzid.as_ref()]) {
             return Err(error);
@@ -251,7 +252,7 @@ impl Session {
             return self.authorize(established, world);
         }
         match self.identity.authcid.take() {
-            // The name was made canonical before its secret was looked up.
+            // The name was canonicalized before its secret was looked up.
             Some(name) => self.finish_authzid(Box::new(Established { authcid: name.into(), ..*established }), world),
             None => {
                 let question = self.canonicalize(false, established.authcid.clone());
@@ -270,7 +271,7 @@ impl Session {
         }
     }
 
-    /// May the authenticated identity act as the one that it names? The default is: only as itself.
+    /// Decides if the authenticated identity may act as the authorization identity. By default only as itself.
     fn authorize(&mut self, established: Box<Established>, world: &mut World<'_>) -> Result<Progress, Error> {
         let Some(authzid) = &established.authzid else { return self.enter(*established) };
         let authcid = &established.authcid;
@@ -286,14 +287,14 @@ impl Session {
             !domain.is_empty()
                 && authzid.strip_prefix(authcid.as_str()).and_then(|r| r.strip_prefix('@')) == Some(domain)
         };
-        // The server's own domains alone: a client may name any realm where the server has none (RFC 2831 §2.1.2).
+        // Only the server's own domains count: a client may send any realm if the server has none (RFC 2831 §2.1.2).
         if at(&self.config.host) || self.config.realm().is_some_and(at) {
             return self.enter(*established);
         }
         self.refuse_authorization(&established)
     }
 
-    /// The user is in: the properties that the application wants of it are looked up.
+    /// The user is authorized: looks up the properties that the application wants.
     fn enter(&mut self, established: Established) -> Result<Progress, Error> {
         let wanted = self.config.auxprop();
         if let Some(accounts) = self.accounts.as_ref().filter(|_| !wanted.is_empty()) {
@@ -306,7 +307,7 @@ impl Session {
         self.succeed(established).map(Progress::Return)
     }
 
-    /// The answer to a question that the session asked after the mechanism's end.
+    /// Takes the answer to a question that the session asked after the mechanism's end.
     fn finishing_answered(&mut self, answer: Answer, world: &mut World<'_>) -> Result<Progress, Error> {
         match (std::mem::replace(&mut self.pending, PendingAnswer::None), answer) {
             (PendingAnswer::FinishAuthcid(mut established), Answer::Text(Some(name))) if !name.is_empty() => {
@@ -341,8 +342,8 @@ impl Session {
         self.negotiation().setup.answered().contains(ability)
     }
 
-    /// True if a password is given to somebody for a verdict. Where the application has getsecret
-    /// and no checkpass, its word counts before the accounts'.
+    /// True if the application or the accounts check passwords. If the application returns stored secrets and does not check
+    /// passwords, its secret takes precedence over a check by the accounts.
     fn checks_passwords(&self) -> bool {
         let own = self.config.abilities;
         own.contains(Abilities::CHECK_PASSWORD)
@@ -361,8 +362,8 @@ impl Session {
     }
 }
 
-/// An error of the accounts. What says nothing of the user, but that they do not work, has one code in an exchange, by which a
-/// protocol tells it from a wrong password.
+/// Converts an error of the accounts. An error that is not about the user gets the code of an unavailable service, so that
+/// a protocol can distinguish it from a wrong password.
 pub(super) fn unasked(error: Error) -> Error {
     match error {
         Error::Outside { code: Code::Fail | Code::NoMem | Code::ConfigErr, text } => {

@@ -1,4 +1,4 @@
-//! Is this the user's password? Asked outside of any exchange.
+//! Checks a user's password outside of an exchange.
 
 use crate::accounts::Accounts;
 use crate::config::Config;
@@ -8,11 +8,11 @@ use crate::secret::Secret;
 use crate::store::check::check_answer;
 use crate::store::mock::MOCK_NAME;
 
-/// Asks accounts as a server of PLAIN would, without an authorization identity. Nobody has an empty password.
+/// Asks accounts as a server of PLAIN would, without an authorization identity. An empty password is always wrong.
 ///
 /// # Errors
-/// Those of the accounts. [`Refused::Unusable`] if the stored secret of this user is unusable: the password is refused, and the
-/// reason is for the log.
+/// Those of the accounts. [`Refused::Unusable`] if the stored secret of this user is unusable: the password counts as wrong,
+/// and the reason is for the log.
 pub fn check(
     accounts: &dyn Accounts,
     name: &str,
@@ -33,7 +33,7 @@ pub fn check(
     let verdict = if accounts.abilities().contains(Abilities::CHECK_PASSWORD) {
         inquiry.verdict(authcid, password)
     } else {
-        // A user without a canonical name is unknown, which must cost the same as a wrong password.
+        // A user without a canonical name is unknown. This must take the same work as a wrong password.
         let stored = inquiry.stored(authcid).map(|stored| stored.filter(|_| refusal.is_none()));
         check_answer(stored, password, config.iterations, lookups)
     };
@@ -44,7 +44,7 @@ pub fn check(
     }
 }
 
-/// A query of the accounts.
+/// A query to the accounts.
 struct Inquiry<'a> {
     accounts: &'a dyn Accounts,
     config: &'a Config,
@@ -101,7 +101,8 @@ mod tests {
     use crate::session::Session;
     use crate::world::{LocalWorld, LookupMemory};
 
-    /// They know fred. `nobody` and `empty` have no canonical name, and the store fails for `refused`. With `daemon` they check passwords.
+    /// Accounts with the user fred. `nobody` and `empty` have no canonical name; `refused` has a fault. With `daemon` they
+    /// check passwords.
     #[derive(Debug, Default)]
     struct Known {
         daemon: bool,

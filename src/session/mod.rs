@@ -1,5 +1,5 @@
-//! One exchange of one side: feeds events to a mechanism's states, and does once for all
-//! mechanisms what RFC 4422 asks of every one (see [`crate::contract`]).
+//! One exchange of one side. The session passes events to a mechanism's states, and does for all mechanisms what
+//! RFC 4422 requires of each (see [`crate::contract`]).
 
 mod application;
 pub mod check;
@@ -37,13 +37,13 @@ impl Session {
         Ok(mechanism)
     }
 
-    /// Server: tells what clients were offered, those mechanisms of the list that may be used now. A client that
-    /// was offered no -PLUS variant rightly says so (RFC 5802 §6), whatever data this server has.
+    /// Server: records what clients are offered: the mechanisms of the list that may be used now. A client that was offered no
+    /// -PLUS variant may say so (RFC 5802 §6), even if this server has binding data.
     pub fn offer(&mut self, list: &str) {
         self.config.lists_binding = self.negotiation().binds(list);
     }
 
-    /// Picks one mechanism by name; whether it may be used shows at `start`.
+    /// Picks one mechanism by name. `start` checks that it may be used.
     ///
     /// # Errors
     /// [`crate::error::Policy::NoMechanism`] if there is none of that name.
@@ -55,13 +55,13 @@ impl Session {
         Ok(())
     }
 
-    /// Takes the choice back: a server that was given several mechanisms waits for the client's.
+    /// Undoes the choice: a server with several mechanisms waits for the client's choice.
     pub fn unpick(&mut self) {
         self.mechanism = None;
     }
 
-    /// Begins an exchange, dropping whatever was under way. A server gives the client's initial
-    /// response, `None` if there was none.
+    /// Begins an exchange and discards an earlier one. A server passes the client's initial response, or `None` if there was
+    /// none.
     pub fn start(&mut self, initial: Option<&[u8]>, world: &mut World<'_>) -> Outcome {
         self.reset();
         let Some(mechanism) = self.mechanism else {
@@ -92,8 +92,8 @@ impl Session {
         }
     }
 
-    /// Takes the peer's next message. On a client that was not started it starts first: an empty
-    /// message then is the server's invitation to a client that goes first.
+    /// Takes the peer's next message. A client that was not started is started first: an empty message then is the server's
+    /// invitation to a client that sends first.
     pub fn step(&mut self, received: &[u8], world: &mut World<'_>) -> Outcome {
         if matches!(self.phase, Phase::New) {
             if self.side == Side::Server {
@@ -141,7 +141,7 @@ impl Session {
         }
     }
 
-    /// Gives the application's answer to [`Session::question`].
+    /// Takes the application's answer to [`Session::question`].
     pub fn answer(&mut self, answer: Answer, world: &mut World<'_>) -> Outcome {
         match self.take_answer(answer, world) {
             Ok(Progress::Return(outcome)) => outcome,
@@ -150,8 +150,8 @@ impl Session {
         }
     }
 
-    /// The application's answer is what it has stored of a user, and that is unusable: to the peer the user is unknown, and
-    /// the operator is told why.
+    /// Takes as the application's answer that the stored secret of this user is unusable. The peer is answered as for an
+    /// unknown user; the operator gets the reason.
     pub fn answer_unusable(&mut self, fault: Error, world: &mut World<'_>) -> Outcome {
         let Some(question) = self.question.as_deref() else { return Outcome::Over };
         let unknown = unknown_user(question);
@@ -159,7 +159,8 @@ impl Session {
         self.answer(unknown, world)
     }
 
-    /// Server: fails and returns true if its accounts are unavailable now. An empty list of mechanisms would then mislead the client.
+    /// Server: if its accounts are unavailable now, fails and returns true. An empty list of mechanisms would mislead the
+    /// client.
     pub fn fails_without_accounts(&mut self) -> bool {
         match self.accounts.as_ref().map_or(Ok(()), |accounts| accounts.available()) {
             Ok(()) => false,
@@ -170,8 +171,7 @@ impl Session {
         }
     }
 
-    /// Ends the exchange with a failure from outside: a callback's value that could not be
-    /// encoded, an exchange that was abandoned.
+    /// Ends the exchange with an error of the caller: an answer that could not be encoded, for instance.
     pub fn abort(&mut self, error: Error) -> Outcome {
         if self.is_success() || matches!(self.phase, Phase::Failed) {
             return Outcome::Over;
@@ -179,8 +179,8 @@ impl Session {
         self.fail(error)
     }
 
-    /// The peer has ended the exchange: by its protocol's word for that, by beginning another one, or by going away. An exchange
-    /// that ends without success has failed, whatever ends it.
+    /// The peer has ended the exchange: it has cancelled it, begun another one, or disconnected. An exchange that ends without
+    /// success has failed, whatever ends it.
     pub fn abandon(&mut self) -> Outcome {
         match std::mem::replace(&mut self.phase, Phase::New) {
             Phase::New => Outcome::Over,
@@ -192,7 +192,7 @@ impl Session {
         }
     }
 
-    /// Goes on until the caller must be told: the mechanism gets each answer that is at hand.
+    /// Continues until the caller must act: the mechanism gets each answer that the accounts give at once.
     fn advance(&mut self, mut next: Next, mut event: Event<'_>, world: &mut World<'_>) -> Outcome {
         let Some(mechanism) = self.mechanism else {
             return self.fail(Error::Misuse(Misuse::SeveralMechanisms));
@@ -239,8 +239,7 @@ impl Session {
         }
     }
 
-    /// Reports a server that ended the protocol's dialogue with success although this client still
-    /// waited for its proof.
+    /// Reports that the server has announced success although this client still waits for the server's proof.
     pub fn ended_early(&mut self) -> Outcome {
         self.abort(Error::misbehaved("outcome", PeerMisbehaved::ServerProofMissing))
     }

@@ -1,4 +1,4 @@
-//! For tests: both sides of an exchange, with an application that answers from a table.
+//! For tests: both sides of an exchange, with an application that takes its answers from a table.
 
 use crate::contract::{Abilities, Answer, Property, Question, Random, Side, Values};
 use crate::error::Error;
@@ -12,11 +12,11 @@ pub struct Peer {
     pub world: LocalWorld,
     /// A client's values.
     pub values: Vec<(Property, String)>,
-    /// What it answers where realms are offered.
+    /// Its answer if realms are offered.
     pub realm: Option<String>,
-    /// What a server's getsecret returns.
+    /// The stored secret that a server's application returns.
     pub credential: Option<String>,
-    /// What was asked.
+    /// The questions so far.
     pub asked: Vec<String>,
 }
 
@@ -42,14 +42,14 @@ impl Peer {
         Peer { session, world, values: Vec::new(), realm: None, credential: None, asked: Vec::new() }
     }
 
-    /// For the service on the host.
+    /// Sets the service and the host.
     pub fn of(mut self, service: &str, host: &str) -> Self {
         self.session.config.service = service.into();
         self.session.config.host = host.into();
         self
     }
 
-    /// With this nonce, which was published.
+    /// Sets the nonce: one of a published exchange.
     pub fn with_nonce(mut self, nonce: &'static str) -> Self {
         self.world = LocalWorld::with_random(Box::new(Published(nonce)));
         self
@@ -93,7 +93,7 @@ impl Peer {
     }
 }
 
-/// Runs an exchange in which the server speaks first to its end; true if both sides are content.
+/// Runs an exchange in which the server sends first to its end; true if both sides succeed.
 pub fn run(client: &mut Peer, server: &mut Peer) -> bool {
     assert_eq!(client.start(None), Outcome::Absent);
     if server.start(None) != Outcome::Send {

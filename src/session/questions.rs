@@ -1,9 +1,9 @@
-//! What the session reads off the questions to an application.
+//! What the session derives from the questions to an application.
 
 use crate::contract::{Abilities, Answer, CredentialKind, Question, NAME_LIMIT};
 use crate::error::{Error, Malformed};
 
-/// The answer to a question about a user who is unknown.
+/// The answer to a question about an unknown user.
 pub fn unknown_user(question: &Question) -> Answer {
     match question {
         Question::CheckPassword { .. } => Answer::Verdict(false),
@@ -12,7 +12,7 @@ pub fn unknown_user(question: &Question) -> Answer {
     }
 }
 
-/// The same kind of answer for an unknown user.
+/// An answer of the same kind for an unknown user.
 pub fn of_unknown(answer: Answer) -> Answer {
     match answer {
         Answer::Verdict(_) => Answer::Verdict(false),
@@ -21,7 +21,7 @@ pub fn of_unknown(answer: Answer) -> Answer {
     }
 }
 
-/// Who can answer this question of a server; a client's application answers for itself.
+/// The ability that answers this question of a server. A client's application always answers itself.
 pub fn ability_for(question: &Question) -> Abilities {
     match question {
         Question::CheckPassword { .. } => Abilities::CHECK_PASSWORD,
@@ -46,7 +46,7 @@ pub fn names_of(question: &Question) -> [Option<&String>; 4] {
     }
 }
 
-/// What is wrong if one of the names is longer than [`NAME_LIMIT`].
+/// The error if one of the names is longer than [`NAME_LIMIT`].
 pub fn overlong(names: &[Option<&String>]) -> Option<Error> {
     let found = names.iter().flatten().any(|name| name.len() > NAME_LIMIT);
     let reason = Malformed::TooLong { field: "a name", limit: NAME_LIMIT };
@@ -60,7 +60,7 @@ pub fn authcid_of(question: &Question) -> Option<&str> {
     }
 }
 
-/// Whom the client of a server claims to be, as far as the question tells.
+/// The identity that the client of a server claims, if the question has one.
 pub fn claimed_by(question: &Question) -> Option<&str> {
     match question {
         Question::Token { user, .. } => user.as_deref(),

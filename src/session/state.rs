@@ -1,4 +1,4 @@
-//! What is known of one exchange of one side, and its end.
+//! The state of one exchange of one side, and its result.
 
 use std::sync::Arc;
 
@@ -11,23 +11,23 @@ use crate::negotiate::Negotiation;
 use crate::registry::Registry;
 use crate::secret::Secret;
 
-/// What a call has come to.
+/// The result of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub enum Outcome {
-    /// [`Session::message`] goes to the peer; it may be empty.
+    /// [`Session::message`] must be sent to the peer; it may be empty.
     Send = 0,
     /// There is no message: absent, not empty.
     Absent = 1,
     /// [`Session::question`] waits for [`Session::answer`].
     Ask = 2,
-    /// It failed: [`Session::failure`].
+    /// The exchange has failed: see [`Session::failure`].
     Failed = 3,
-    /// It failed, and [`Session::message`] must reach the peer all the same.
+    /// The exchange has failed, and [`Session::message`] must still be sent to the peer.
     FailedWithMessage = 4,
-    /// The exchange was over already; nothing has changed.
+    /// The exchange was already over; nothing has changed.
     Over = 5,
-    /// The call came while the application still owes an answer; nothing has changed.
+    /// The call came while an answer of the application is pending; nothing has changed.
     Busy = 6,
 }
 
@@ -36,45 +36,45 @@ pub(super) enum Phase {
     New,
     Peer(Next),
     Application(Next),
-    /// Session's own question, after the mechanism's end.
+    /// The answer to the session's own question, after the mechanism's end.
     Finishing,
-    /// Server: the exchange is lost, and the peer owes the answer to the message that says so.
+    /// Server: the exchange is going to fail; the peer's answer to the message that says so is pending.
     Refused(Error),
-    /// The server spoke last; one empty message may follow where the protocol has no success data.
+    /// The server sent last. One empty message may follow if the protocol cannot carry data with its success.
     ServerSpokeLast,
-    /// A client has succeeded with an empty message, which a protocol may have taken for none (SMTP's and POP3's modules
+    /// A client has succeeded with an empty message. A protocol module may treat it as no message (those of SMTP and POP3
     /// do): the server then asks for it with an empty challenge.
     SucceededSilently,
-    /// A client has succeeded, as far as it can tell: a message that still comes is a refusal.
+    /// A client has succeeded as far as it knows. If another message comes, the server refuses.
     SucceededUnlessRefused(Next),
     Succeeded,
     Failed,
 }
 
-/// What the session itself wants with the answer that is awaited.
+/// How the session uses the pending answer.
 pub(super) enum PendingAnswer {
-    /// Nothing: the answer is the mechanism's.
+    /// The answer goes to the mechanism unchanged.
     None,
-    /// The mechanism asks for the canonical name itself, which is remembered.
+    /// The mechanism has asked for the canonical name; the session stores it.
     Name,
-    /// The canonical name belongs into this question of the mechanism.
+    /// The canonical name replaces the name in this question of the mechanism.
     Canonicalize(Box<Question>),
-    /// The credential is to be compared with this password; the mechanism gets the verdict.
+    /// The credential is compared with this password, and the mechanism gets the verdict.
     Compare(Secret),
-    /// The mechanism has ended; names are made canonical, then the application authorizes.
+    /// The mechanism has ended: names are canonicalized, then the application authorizes.
     FinishAuthcid(Box<Established>),
     FinishAuthzid(Box<Established>),
     FinishAuthorize(Box<Established>),
 }
 
-/// One side of one exchange. `start` may be called again at any time and begins afresh.
+/// One side of one exchange. `start` may be called again at any time and begins a new exchange.
 pub struct Session {
     pub(super) side: Side,
     pub(super) registry: Arc<Registry>,
     pub(super) mechanism: Option<&'static dyn Mechanism>,
     /// Options and properties.
     pub config: Config,
-    /// A server's accounts: they answer the questions that its application has no callback for.
+    /// A server's accounts. They answer the questions that its application does not answer itself.
     pub accounts: Option<Arc<dyn Accounts>>,
     pub(super) phase: Phase,
     pub(super) message: Option<Vec<u8>>,
@@ -82,11 +82,11 @@ pub struct Session {
     pub(super) pending: PendingAnswer,
     pub(super) failure: Option<Box<Failure>>,
     pub(super) identity: Identity,
-    /// Server: whom the client claims to be.
+    /// Server: the identity that the client claims.
     pub(super) claimed_user: Option<Box<str>>,
-    /// Server: that name has no canonical form; look-ups use another name, and their answers are ignored.
+    /// Server: that name has no canonical form. Look-ups use another name, and their answers are ignored.
     pub(super) declined: bool,
-    /// Server: why the client cannot log in as that user, whatever it sends.
+    /// Server: why the client cannot log in as that user with any password.
     pub(super) fault: Option<Box<Error>>,
     pub(super) layer: Option<SharedLayer>,
     pub(super) properties: Option<Box<Properties>>,
@@ -94,19 +94,19 @@ pub struct Session {
     pub(super) token_index: Option<usize>,
 }
 
-/// The names of an exchange: a client's as far as they are known, a server's once they are proved.
+/// The names of an exchange. A client has them as soon as they are known, a server only once they are proved.
 #[derive(Debug, Default)]
 pub struct Identity {
-    /// Authentication identity; on a server the canonical one.
+    /// Authentication identity; on a server it is canonical.
     pub authcid: Option<Box<str>>,
-    /// Authorization identity, if one was named.
+    /// Authorization identity, if there is one.
     pub authzid: Option<Box<str>>,
     /// Realm, where the mechanism has one.
     pub realm: Option<Box<str>>,
 }
 
 impl Session {
-    /// A new side that chooses among the mechanisms of a registry; it has none yet.
+    /// A new side that chooses a mechanism of a registry. It has none yet.
     pub fn new(side: Side, registry: Arc<Registry>) -> Self {
         Session {
             side,
@@ -130,23 +130,23 @@ impl Session {
         }
     }
 
-    /// What the choice of a mechanism depends on.
+    /// Everything on which the choice of a mechanism depends.
     pub fn negotiation(&self) -> Negotiation<'_> {
         let setup = Setup { config: &self.config, accounts: self.accounts.as_ref() };
         Negotiation { side: self.side, registry: &self.registry, setup }
     }
 
-    /// Uses other mechanisms from the next choice on.
+    /// Replaces the registry, for the next choice of a mechanism.
     pub fn set_registry(&mut self, registry: Arc<Registry>) {
         self.registry = registry;
     }
 
-    /// The mechanisms to choose among.
+    /// The registry of mechanisms.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
     }
 
-    /// Forgets the exchange; options, properties and the mechanism stay.
+    /// Discards the exchange. Options, properties and the mechanism stay.
     pub fn reset(&mut self) {
         self.phase = Phase::New;
         self.message = None;
@@ -199,14 +199,14 @@ impl Session {
         Outcome::Failed
     }
 
-    /// Why nobody can log in as this user, if that is why the exchange has failed.
+    /// Why this user cannot log in at all, if this is why the exchange has failed.
     fn fault_of_accounts(&self) -> Option<Box<Error>> {
         let accounts = self.accounts.as_ref()?;
         let user = self.identity.authcid.as_deref().or(self.claimed_user())?;
         accounts.unusable(user, self.mechanism?.credential).map(Box::new)
     }
 
-    /// Which side this is.
+    /// The side.
     pub fn side(&self) -> Side {
         self.side
     }
@@ -216,7 +216,7 @@ impl Session {
         self.mechanism
     }
 
-    /// The message was copied: its bytes are given back, that there was one stays known.
+    /// Frees the message, which the caller has copied. That there was one stays known.
     pub fn message_sent(&mut self) {
         if let Some(message) = &mut self.message {
             *message = Vec::new();
@@ -228,7 +228,7 @@ impl Session {
         self.message.as_deref().unwrap_or_default()
     }
 
-    /// True if there is no message: absent is not empty.
+    /// True if there is no message, which differs from an empty one.
     pub fn message_absent(&self) -> bool {
         self.message.is_none()
     }
@@ -238,13 +238,13 @@ impl Session {
         self.question.as_deref()
     }
 
-    /// What went wrong.
+    /// Why the exchange has failed; `None` if it has not.
     pub fn failure(&self) -> Option<&Failure> {
         self.failure.as_deref()
     }
 
-    /// The names of the exchange. A server has none before the client has proved its own: a program that takes a
-    /// name for a success must not be wrong.
+    /// The names of the exchange. A server has none before the client has proved its identity, so that a program may take a
+    /// name as proof of success.
     pub fn identity(&self) -> &Identity {
         static UNPROVED: Identity = Identity { authcid: None, authzid: None, realm: None };
         match self.side {
@@ -253,19 +253,19 @@ impl Session {
         }
     }
 
-    /// Server: the authentication identity that the client claims, proved or not. It is what a log of failed logins
-    /// needs; it is the peer's text, so a log must escape it.
+    /// Server: the authentication identity that the client claims, proved or not. It is meant for logs of failed logins. It
+    /// is text of the peer, so a log must escape it.
     pub fn claimed_user(&self) -> Option<&str> {
         self.claimed_user.as_deref()
     }
 
-    /// The properties of the user that a server's application wanted to know, once it has succeeded.
+    /// After success: the user properties that a server's application has asked for.
     pub fn properties(&self) -> Option<&Properties> {
         self.properties.as_deref().filter(|_| self.is_success())
     }
 
-    /// Server: what is wrong with what is stored of the claimed user. It is for the operator; the peer sees no difference from an
-    /// unknown user.
+    /// Server: what is wrong with the stored secret of the claimed user. It is for the operator; the peer sees no difference
+    /// from an unknown user.
     pub fn fault(&self) -> Option<&Error> {
         self.fault.as_deref()
     }
@@ -290,8 +290,8 @@ impl Session {
         matches!(self.phase, Phase::New | Phase::Peer(_) | Phase::Application(_) | Phase::Finishing | Phase::Refused(_))
     }
 
-    /// Server: what this exchange will fail with, whatever the peer answers. A refused OAuth token is known before the client has
-    /// answered the error object.
+    /// Server: the failure that this exchange will have, whatever the peer answers. For instance, a refused OAuth token is
+    /// known before the client has answered the error object.
     pub fn pending_failure(&self) -> Option<Failure> {
         match &self.phase {
             Phase::Refused(error) => Some(self.failure_of(error.clone())),
@@ -303,7 +303,7 @@ impl Session {
         Failure { side: self.side, mechanism: self.mechanism.map(|m| m.name), error }
     }
 
-    /// True once this side has verified all that it can verify.
+    /// True once this side has verified everything that it can verify.
     pub fn is_success(&self) -> bool {
         matches!(
             self.phase,

@@ -1,7 +1,7 @@
 //! Directives of DIGEST-MD5 (RFC 2831 §7.1), parsed and printed.
 //!
-//! `1#( name "=" ( token | quoted-string ) )`: a list with commas, in which white space and empty
-//! elements mean nothing. Which directive must be quoted is the business of the message's parser.
+//! `1#( name "=" ( token | quoted-string ) )`: a list with commas. White space and empty elements are ignored. The parser
+//! of a message decides which directives must be quoted.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use crate::error::Malformed;
 /// One directive of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Directive<'a> {
-    /// Its name, to be compared without regard to case.
+    /// Its name, which is not case-sensitive.
     pub name: &'a str,
     /// Its value without quotes and escapes.
     pub value: Cow<'a, [u8]>,
@@ -19,7 +19,7 @@ pub struct Directive<'a> {
 }
 
 impl<'a> Directive<'a> {
-    /// The value of a directive that the grammar writes as a quoted string.
+    /// The value of a directive that must be a quoted string.
     ///
     /// # Errors
     /// If it is a token.
@@ -30,18 +30,18 @@ impl<'a> Directive<'a> {
         Ok(self.value.into_owned())
     }
 
-    /// True if the value is this word, in upper or lower case.
+    /// True if the value is this word, ignoring case.
     pub fn is(&self, word: &str) -> bool {
         self.value.eq_ignore_ascii_case(word.as_bytes())
     }
 
-    /// The elements of a value that is a list itself: `qop`, `cipher`.
+    /// The elements of a value that is a list: `qop`, `cipher`.
     pub fn words(&self) -> impl Iterator<Item = &[u8]> {
         self.value.split(|b| matches!(b, b',' | b' ' | b'\t')).filter(|word| !word.is_empty())
     }
 }
 
-/// Walks through the directives of a message; ends after the first error.
+/// Iterates over the directives of a message. Ends after the first error.
 pub struct Directives<'a> {
     rest: &'a [u8],
 }
@@ -96,7 +96,7 @@ impl<'a> Directives<'a> {
             match bytes.next() {
                 None => return Err(Malformed::Missing("a closing quotation mark")),
                 Some(b'"') => break,
-                // quoted-pair = "\" CHAR. Control characters are of no use in a name, so none is read.
+                // quoted-pair = "\" CHAR. Names need no control characters, so they are refused.
                 Some(b'\\') => match bytes.next() {
                     Some(&b) if is_text(b) && b.is_ascii() => value.push(b),
                     _ => return Err(Malformed::Escape("a quoted string")),
@@ -145,7 +145,7 @@ fn is_token(b: u8) -> bool {
     TOKEN[usize::from(b)]
 }
 
-/// A search through the separators for each byte was a tenth of a handshake.
+/// A table: searching the separators for each byte took a tenth of a handshake.
 const TOKEN: [bool; 256] = {
     let separators = b"()<>@,;:\\\"/[]?={}";
     let mut table = [false; 256];
@@ -162,12 +162,12 @@ const TOKEN: [bool; 256] = {
     table
 };
 
-/// An octet of `TEXT`: whatever is no control character, and the tab.
+/// An octet of `TEXT`: any but control characters; the tab is allowed.
 fn is_text(b: u8) -> bool {
     b == b'\t' || !b.is_ascii_control()
 }
 
-/// True if [`Printer::quoted`] can print this value so that the peer may read it.
+/// True if [`Printer::quoted`] can print this value in the grammar.
 pub fn is_quotable(value: &[u8]) -> bool {
     value.iter().all(|b| is_text(*b))
 }
@@ -176,20 +176,19 @@ pub fn is_quotable(value: &[u8]) -> bool {
 pub struct Printer(Vec<u8>);
 
 impl Printer {
-    /// A message of nothing yet, with room for `capacity` bytes.
+    /// An empty message with room for `capacity` bytes.
     pub fn with_capacity(capacity: usize) -> Self {
         Printer(Vec::with_capacity(capacity))
     }
 
-    /// `name=value`, for values that are tokens by themselves.
+    /// `name=value`, for values that are tokens.
     pub fn token(&mut self, name: &str, value: &[u8]) -> &mut Self {
         self.name(name);
         self.0.extend_from_slice(value);
         self
     }
 
-    /// `name="value"`, with escapes where a quotation mark or backslash stands in the value
-    /// (CVE-2022-24407, CVE-2026-107161).
+    /// `name="value"`. Quotation marks and backslashes in the value are escaped (CVE-2022-24407, CVE-2026-107161).
     pub fn quoted(&mut self, name: &str, value: &[u8]) -> &mut Self {
         self.name(name);
         self.0.push(b'"');
@@ -217,7 +216,7 @@ impl Printer {
     }
 }
 
-/// A name as text: UTF-8 where the message said so, else ISO 8859-1.
+/// A name as text: UTF-8 if the message says so, else ISO 8859-1.
 ///
 /// # Errors
 /// [`Malformed::Utf8`].
@@ -228,7 +227,7 @@ pub fn decode(bytes: &[u8], utf8: bool, field: &'static str) -> Result<String, M
     Ok(bytes.iter().map(|&b| char::from(b)).collect())
 }
 
-/// A name as bytes of the message; `None` if it must be ISO 8859-1 and does not fit.
+/// A name as bytes of the message; `None` if it must be ISO 8859-1 but does not fit.
 pub fn encode(text: &str, utf8: bool) -> Option<Cow<'_, [u8]>> {
     if utf8 || text.is_ascii() {
         return Some(Cow::Borrowed(text.as_bytes()));

@@ -1,8 +1,8 @@
-//! The fields of messages that name them.
+//! Fields with names, in any message.
 
 use crate::error::Malformed;
 
-/// Stores the value of a field that may occur once.
+/// Stores the value of a field that may occur only once.
 ///
 /// # Errors
 /// [`Malformed::Duplicate`].

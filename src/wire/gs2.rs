@@ -6,7 +6,7 @@
 //! cb-name        = 1*(ALPHA / DIGIT / "." / "-")
 //! authzid        = "a=" saslname
 //! ```
-//! The `F,` of RFC 5801 is for GSS mechanisms without the standard token header alone.
+//! The `F,` of RFC 5801 is only for GSS mechanisms without the standard token header.
 
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ use crate::error::Malformed;
 pub enum Flag<'a> {
     /// `n`: it does not support channel binding.
     Unsupported,
-    /// `y`: it supports channel binding and believes that the server does not.
+    /// `y`: it supports channel binding, but believes that the server does not.
     Unoffered,
     /// `p=`: it binds to a channel of this type.
     Bound(&'a str),
@@ -34,10 +34,10 @@ pub struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// Reads a header and gives back what follows it.
+    /// Parses a header. Returns it and the text that follows.
     ///
     /// # Errors
-    /// [`Malformed`], for any departure from the grammar.
+    /// [`Malformed`] for anything that the grammar does not allow.
     pub fn parse(text: &'a str) -> Result<(Self, &'a str), Malformed> {
         let (flag, rest) = text.split_once(',').ok_or(Malformed::Missing("the GS2 header"))?;
         let flag = match flag {
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(Header::parse("n,,n=user,r=x").unwrap().1, "n=user,r=x");
     }
 
-    /// The header of GS2 cut at every length is an error, never a shorter header.
+    /// A GS2 header that is cut off at any length is an error, never a shorter header.
     #[test]
     fn truncated_at_every_length() {
         let whole = "p=tls-unique,a=zo=2Ce,";

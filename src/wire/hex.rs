@@ -1,4 +1,4 @@
-//! Lower-case hexadecimal digits, as CRAM-MD5 and DIGEST-MD5 print a digest.
+//! Lower-case hexadecimal digits, in which CRAM-MD5 and DIGEST-MD5 send digests.
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 

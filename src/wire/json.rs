@@ -1,6 +1,6 @@
-//! The flat JSON objects that servers of OAuth tokens answer with (RFC 8259): printing, and reading one member.
+//! Flat JSON objects (RFC 8259), in which servers refuse OAuth tokens: printing, and reading one member.
 
-/// An object of strings, in the order given; members without a value are left out.
+/// An object of strings, in this order. Members without a value are left out.
 pub fn object(members: &[(&str, Option<&str>)]) -> String {
     let mut text = String::from("{");
     for (name, value) in members.iter().filter_map(|(name, value)| Some((name, (*value)?))) {
@@ -15,8 +15,8 @@ pub fn object(members: &[(&str, Option<&str>)]) -> String {
     text
 }
 
-/// RFC 8259 §7: quotation mark, reverse solidus and control characters must be escaped. What is
-/// not ASCII is escaped too, so that no transport has to care.
+/// RFC 8259 §7: quotation mark, reverse solidus and control characters must be escaped. Characters beyond ASCII are
+/// escaped too, so that no transport can damage them.
 fn string(text: &mut String, value: &str) {
     text.push('"');
     for c in value.chars() {
@@ -32,8 +32,8 @@ fn string(text: &mut String, value: &str) {
     text.push('"');
 }
 
-/// The string member of that name in a flat object; `None` if there is none, if it is no string, or if the
-/// text is no flat object. Of a member that occurs twice the first counts.
+/// The string member of that name in a flat object; `None` if there is none, if it is not a string, or if the text is not a
+/// flat object. If a member occurs twice, the first one is used.
 pub fn member(text: &str, name: &str) -> Option<String> {
     let mut rest = text.trim_start().strip_prefix('{')?.trim_start();
     let mut found = None;
@@ -47,7 +47,7 @@ pub fn member(text: &str, name: &str) -> Option<String> {
             }
             rest = after.trim_start();
         } else {
-            // A number or a word; lists and objects are not flat.
+            // A number or a word. Lists and objects are not flat.
             let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && !"+-.".contains(c))?;
             rest = if end > 0 { rest[end..].trim_start() } else { return None };
         }
@@ -61,7 +61,7 @@ pub fn member(text: &str, name: &str) -> Option<String> {
     rest[1..].trim().is_empty().then_some(found)?
 }
 
-/// Reads a string (RFC 8259 §7) and gives what follows it.
+/// Parses a string (RFC 8259 §7). Returns it and the text that follows.
 fn read_string(text: &str) -> Option<(String, &str)> {
     let mut chars = text.strip_prefix('"')?.char_indices();
     let mut units: Vec<u16> = Vec::new();

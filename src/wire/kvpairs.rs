@@ -1,4 +1,4 @@
-//! The `key=value` pairs of OAUTHBEARER and XOAUTH2, each ended by 0x01 and the list by one more:
+//! The `key=value` pairs of OAUTHBEARER and XOAUTH2. 0x01 ends each pair, and another 0x01 ends the list:
 //!
 //! ```text
 //! kvsep  = %x01
@@ -8,20 +8,20 @@
 //! list   = *kvpair kvsep                      (RFC 7628 §3.1)
 //! ```
 //!
-//! Values are UTF-8 here, since XOAUTH2's user name is; OAUTHBEARER narrows them to ASCII.
+//! Values are UTF-8 here, because XOAUTH2's user name is. OAUTHBEARER allows only ASCII.
 
 use crate::error::Malformed;
 
 /// The separator.
 pub const SEPARATOR: u8 = 1;
 
-/// Reads the pairs of a list one after the other; ends after an error.
+/// Iterates over the pairs of a list. Ends after an error.
 pub struct Pairs<'a> {
     rest: Option<&'a [u8]>,
 }
 
 impl<'a> Pairs<'a> {
-    /// Begins to read a list.
+    /// The pairs of a list.
     pub fn new(list: &'a [u8]) -> Self {
         Pairs { rest: Some(list) }
     }
@@ -64,7 +64,7 @@ fn parse(pair: &str) -> Result<(&str, &str), Malformed> {
     Ok((key, value))
 }
 
-/// True for a character that a value may hold.
+/// True for a character that a value may contain.
 pub fn is_value(c: char) -> bool {
     !c.is_control() || matches!(c, '\t' | '\r' | '\n')
 }

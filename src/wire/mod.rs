@@ -1,4 +1,4 @@
-//! Parsing and printing, each the other's inverse.
+//! Parsing and printing. Each is the inverse of the other.
 
 pub mod digest;
 pub mod fields;

@@ -1,37 +1,36 @@
-//! Lists of names: mechanisms (RFC 4422 §3.1), types of channel binding.
+//! Lists of names: of mechanisms (RFC 4422 §3.1) and of channel binding types.
 
-/// Mechanism names of a list that are considered, at most; the rest of a longer list is ignored.
+/// Maximum number of mechanism names in a list. The rest of a longer list is ignored.
 pub const NAMES_LIMIT: usize = 256;
-/// The names in a caller's list: whatever is no character of a mechanism's name separates
-/// (RFC 4422 §3.1).
+/// The names in a list. Every character that a mechanism's name cannot contain is a separator (RFC 4422 §3.1).
 pub fn names(list: &str) -> impl Iterator<Item = &str> {
     list.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_')
         .filter(|name| !name.is_empty())
         .take(NAMES_LIMIT)
 }
 
-/// The name as the list spells it, if the list holds it in upper or lower case.
+/// The name as the list spells it, if the list contains it in upper or lower case.
 fn listed<'a>(list: &'a str, name: &str) -> Option<&'a str> {
     names(list).find(|listed| listed.eq_ignore_ascii_case(name))
 }
 
-/// The name as the list spells it. Programs take the name of a mechanism that failed out of their list and try again, which
-/// would never end if it came back in another case.
+/// The name as the list spells it. Programs remove the name of a failed mechanism from their list and try again. This would
+/// never end if the name came back in another case.
 pub fn spelling<'a>(list: &'a str, name: &'a str) -> &'a str {
     listed(list, name).unwrap_or(name)
 }
 
-/// True if the list holds that name, in upper or lower case.
+/// True if the list contains that name, in upper or lower case.
 pub fn lists(list: &str, name: &str) -> bool {
     listed(list, name).is_some()
 }
 
-/// True if the list holds a -PLUS variant, in upper or lower case.
+/// True if the list contains a -PLUS variant, in upper or lower case.
 pub fn offers_binding(list: &str) -> bool {
     names(list).any(|name| name.len() > 5 && name[name.len() - 5..].eq_ignore_ascii_case("-PLUS"))
 }
 
-/// The words of a list, with blanks or commas between them: types of channel binding, options' values.
+/// The words of a list, separated by blanks or commas: channel binding types, values of options.
 pub fn words(list: &str) -> impl Iterator<Item = &str> {
     list.split(|c: char| c.is_ascii_whitespace() || c == ',').filter(|word| !word.is_empty())
 }

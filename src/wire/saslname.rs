@@ -19,10 +19,10 @@ pub fn escape(name: &str, out: &mut Vec<u8>) {
     }
 }
 
-/// Reads a name. Only `=2C` and `=3D`, in upper case, are escapes (RFC 5802 §5.1).
+/// Parses a name. Only `=2C` and `=3D`, in upper case, are escapes (RFC 5802 §5.1).
 ///
 /// # Errors
-/// [`Malformed`] about `field`: it is empty, has another escape, a bare comma or a NUL.
+/// [`Malformed`] with `field`, if the name is empty or contains another escape, a bare comma or a NUL.
 pub fn unescape<'a>(escaped: &'a str, field: &'static str) -> Result<Cow<'a, str>, Malformed> {
     if escaped.is_empty() {
         return Err(Malformed::Empty(field));

@@ -4,22 +4,22 @@ use std::borrow::Cow;
 
 use stringprep::tables;
 
-/// Longest string beyond printable ASCII that is prepared, in bytes. Preparation makes up to 11 bytes of one
-/// (U+FDFA is 18 characters in NFKC).
+/// Longest string with characters beyond printable ASCII that is prepared, in bytes. Preparation can make a string up to
+/// 11 times as long (U+FDFA becomes 18 characters in NFKC).
 pub const PREPARED_LIMIT: usize = 4096;
 
-/// Why a string cannot be prepared. The texts follow a noun, as in *the password …*.
+/// Why a string cannot be prepared. The texts continue *the password …*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unprepared {
     /// RFC 4013 §2.3: a control, private, surrogate or otherwise prohibited character.
     Prohibited,
     /// RFC 4013 §2.4: right-to-left characters mixed with others.
     Bidirectional,
-    /// RFC 4013 §2.5: a code point that Unicode 3.2 does not know, in a stored string.
+    /// RFC 4013 §2.5: a stored string has a code point that Unicode 3.2 does not assign.
     Unassigned,
-    /// Nothing is left, or there was nothing.
+    /// The string is empty, before or after preparation.
     Empty,
-    /// Above [`PREPARED_LIMIT`].
+    /// The string is longer than [`PREPARED_LIMIT`].
     TooLong,
 }
 
@@ -36,8 +36,8 @@ impl Unprepared {
     }
 }
 
-/// Prepares a query string: what a client sends, what a server compares with. Code points that
-/// Unicode 3.2 does not assign pass (RFC 3454 §7), and stay as they are.
+/// Prepares a query string: one that a client sends, or that a server compares with. Code points that Unicode 3.2 does not
+/// assign are allowed (RFC 3454 §7) and not changed.
 ///
 /// # Errors
 /// See [`Unprepared`].
@@ -45,7 +45,7 @@ pub fn query(text: &str) -> Result<Cow<'_, str>, Unprepared> {
     prepare(text, true)
 }
 
-/// Prepares a string to be stored, for instance the password that a verifier is made of.
+/// Prepares a stored string, for instance the password from which a verifier is computed.
 ///
 /// # Errors
 /// See [`Unprepared`].
@@ -57,7 +57,7 @@ fn prepare(text: &str, allow_unassigned: bool) -> Result<Cow<'_, str>, Unprepare
     if text.is_empty() {
         return Err(Unprepared::Empty);
     }
-    // Printable ASCII is its own preparation; this is nearly every string.
+    // Printable ASCII needs no preparation. Nearly every string is of this kind.
     if text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
         return Ok(Cow::Borrowed(text));
     }
@@ -72,7 +72,7 @@ fn prepare(text: &str, allow_unassigned: bool) -> Result<Cow<'_, str>, Unprepare
         }
     });
     let mapped: String = mapped.collect();
-    // Before normalization, which would turn some of them into other characters.
+    // This comes before normalization, which would change some of them into other characters.
     let unassigned = mapped.chars().any(tables::unassigned_code_point);
     let normalized = nfkc(&mapped);
     if normalized.is_empty() {
@@ -90,8 +90,8 @@ fn prepare(text: &str, allow_unassigned: bool) -> Result<Cow<'_, str>, Unprepare
     Ok(Cow::Owned(normalized))
 }
 
-/// Form KC of Unicode 3.2 (RFC 3454 §4), by the tables of a later version. What 3.2 does not assign has no decomposition there
-/// and combines with nothing, so the text between two such code points is normalized by itself.
+/// Form KC of Unicode 3.2 (RFC 3454 §4), computed with the tables of a later version. In 3.2, unassigned code points have
+/// no decomposition and combine with nothing, so the text between two of them is normalized separately.
 fn nfkc(text: &str) -> String {
     use unicode_normalization::UnicodeNormalization;
     text.split_inclusive(tables::unassigned_code_point).fold(String::with_capacity(text.len()), |mut done, part| {
@@ -117,8 +117,7 @@ fn prohibited(c: char) -> bool {
         || tables::tagging_character(c)
 }
 
-/// RFC 3454 §6: right-to-left text holds no left-to-right character, and begins and ends with a
-/// right-to-left one.
+/// RFC 3454 §6: right-to-left text contains no left-to-right character, and begins and ends with a right-to-left one.
 fn mixes_directions(text: &str) -> bool {
     if !text.chars().any(tables::bidi_r_or_al) {
         return false;
@@ -149,7 +148,7 @@ mod tests {
         assert_eq!(stored("a\u{221}"), Err(Unprepared::Unassigned));
     }
 
-    /// Later versions of Unicode make `A`, `0`, `v`, `q` and others of these. 3.2 does not know them.
+    /// Later versions of Unicode normalize these to `A`, `0`, `v`, `q` and others. In 3.2 they are unassigned.
     #[test]
     fn unassigned_code_points_become_no_others() {
         for unassigned in
@@ -159,15 +158,15 @@ mod tests {
                 assert_eq!(stored(&text), Err(Unprepared::Unassigned), "{text}");
                 assert_eq!(query(&text).unwrap(), text);
             }
-            // What is around them is prepared.
+            // The text around them is prepared.
             assert_eq!(query(&format!("\u{2168}\u{ad}{unassigned}e\u{301}")).unwrap(), format!("IX{unassigned}\u{e9}"));
         }
-        // A combining mark of a later version, between two of 3.2, keeps them where they are.
+        // A combining mark of a later version, between two of 3.2, prevents their reordering.
         let marks = "a\u{301}\u{1dff}\u{323}";
         assert_eq!(query(marks).unwrap(), "\u{e1}\u{1dff}\u{323}");
     }
 
-    /// No code point that 3.2 assigns becomes one that it does not.
+    /// No code point that 3.2 assigns becomes one that it does not assign.
     #[test]
     fn what_is_assigned_stays_assigned() {
         for c in ('\0'..=char::MAX).filter(|c| !tables::unassigned_code_point(*c)) {

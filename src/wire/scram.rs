@@ -1,7 +1,7 @@
 //! SCRAM's four messages (RFC 5802 §7).
 //!
-//! Attributes stand in a fixed order; what may follow them are extensions, which are well-formed
-//! attributes of other names and are ignored. `m=` announces one that must not be ignored.
+//! Attributes have a fixed order. Extensions may follow: well-formed attributes with other names, which are ignored. `m=`
+//! announces an extension that must not be ignored.
 
 use std::borrow::Cow;
 
@@ -21,12 +21,12 @@ pub const CLIENT_FINAL: &str = "client-final-message";
 /// See [`CLIENT_FIRST`].
 pub const SERVER_FINAL: &str = "server-final-message";
 
-/// Longest nonce of one side, in bytes; together they are twice as long.
+/// Longest nonce of one side, in bytes. Both together may be twice as long.
 pub const NONCE_LIMIT: usize = 1024;
-/// Longest salt, in bytes: a whole number of base64's groups.
+/// Longest salt, in bytes: a whole number of base64 groups.
 pub const SALT_LIMIT: usize = 1023;
 
-/// Attributes that RFC 5802 §5.1 names: where one of them stands as an extension, the order is wrong.
+/// The attributes of RFC 5802 §5.1. If one of them appears as an extension, the order is wrong.
 const ATTRIBUTES: &[u8] = b"anmrcsipve";
 
 /// `client-first-message = gs2-header [reserved-mext ","] username "," nonce ["," extensions]`
@@ -36,7 +36,7 @@ pub struct ClientFirst<'a> {
     pub header: Header<'a>,
     /// Length of the header as it was received, in bytes: `client-first-message-bare` follows.
     pub header_len: usize,
-    /// The user name, without escapes, not prepared.
+    /// The user name, without escapes, before SASLprep.
     pub name: Cow<'a, str>,
     /// The client's nonce.
     pub nonce: &'a str,
@@ -77,7 +77,7 @@ pub struct ServerFirst<'a> {
     pub salt: Cow<'a, [u8]>,
     /// The iteration count, 1 to 2147483647.
     pub iterations: u32,
-    /// Extensions, as `name=value` with commas between; empty if there are none.
+    /// Extensions: `name=value`, separated by commas; empty if there are none.
     pub extensions: &'a str,
 }
 
@@ -90,7 +90,7 @@ impl<'a> ServerFirst<'a> {
         let mut fields = Fields::of(text(bytes, SERVER_FIRST)?, SERVER_FIRST)?;
         let nonce = Cow::Borrowed(fields.take_nonce(2 * NONCE_LIMIT)?);
         let salt = fields.take(b's', "the salt (s=)")?;
-        // Before memory is taken for it.
+        // Checked before memory is allocated for it.
         if salt.len() > SALT_LIMIT / 3 * 4 {
             return Err(fields.malformed(Malformed::TooLong { field: "the salt (s=)", limit: SALT_LIMIT }));
         }
@@ -187,7 +187,7 @@ impl<'a> ServerFinal<'a> {
         Ok(ServerFinal::Verifier(verifier))
     }
 
-    /// The message that carries a signature.
+    /// The message with this signature.
     pub fn print_verifier(signature: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(2 + signature.len().div_ceil(3) * 4);
         out.extend_from_slice(b"v=");
@@ -196,12 +196,12 @@ impl<'a> ServerFinal<'a> {
     }
 }
 
-/// The reason in a message that begins with `e=`, whatever else is wrong with it. RFC 5802 gives `e=`
-/// to the last message alone; servers also send it in place of their first.
+/// The reason in a message that begins with `e=`, whatever else is wrong with it. RFC 5802 allows `e=` only in the last
+/// message, but some servers send it instead of their first.
 pub fn server_error(bytes: &[u8]) -> Option<&str> {
     let rest = bytes.strip_prefix(b"e=")?;
     let reason = rest.split(|&b| b == b',').next().unwrap_or_default();
-    // Shown to people only, after `error::printable`.
+    // Only shown to people, after `error::printable`.
     Some(std::str::from_utf8(reason).unwrap_or("(not UTF-8)"))
 }
 
@@ -215,7 +215,7 @@ pub fn number(digits: &str) -> Option<u32> {
     digits.parse().ok().filter(|n| canonical && *n <= i32::MAX as u32)
 }
 
-/// Canonical base64 that is not empty.
+/// Canonical, non-empty base64.
 pub fn base64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok().filter(|bytes| !bytes.is_empty())
 }
@@ -224,7 +224,7 @@ pub fn base64(text: &str) -> Option<Vec<u8>> {
 pub fn print_base64(bytes: &[u8], out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + bytes.len().div_ceil(3) * 4, b'=');
-    // The room is exactly that of the encoding, so this writes all of it.
+    // The buffer has exactly the size of the encoding, so all of it is written.
     let _ = STANDARD.encode_slice(bytes, &mut out[start..]);
 }
 
@@ -255,7 +255,7 @@ impl<'a> Fields<'a> {
         Some(field)
     }
 
-    /// The value of the attribute that must stand here.
+    /// The value of the attribute that must come next.
     fn take(&mut self, attribute: u8, what: &'static str) -> Result<&'a str, Error> {
         let field = self.next().ok_or_else(|| self.malformed(Malformed::Missing(what)))?;
         match field.as_bytes() {
