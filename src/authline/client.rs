@@ -1,4 +1,4 @@
-//! The client's end of a connection.
+//! The client's side of a connection.
 
 use std::sync::Arc;
 
@@ -15,16 +15,16 @@ use crate::registry::Registry;
 use crate::secret::Secret;
 use crate::session::{Outcome, Session};
 
-/// What a client's caller has to do next. [`Client::output`] is to be sent whatever it is.
+/// What the caller of a client must do next. It must always send [`Client::output`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
-    /// All input was taken, more is needed.
+    /// All input was consumed; more is needed.
     Read,
     /// [`Client::question`] waits for [`Client::answer`].
     Ask,
-    /// The client is authenticated: what else comes is no part of the dialogue.
+    /// The client is authenticated. Further input does not belong to the dialogue.
     Done,
-    /// It is not, and the connection is of no use any more.
+    /// The client is not authenticated, and the connection cannot be used any more.
     Failed(LoginError),
 }
 
@@ -32,19 +32,19 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Eq, ThisError)]
 #[non_exhaustive]
 pub enum LoginError {
-    /// The server knows no authentication.
+    /// The server does not support authentication.
     #[error("the server does not know AUTH (UNKNOWN_COMMAND): it is probably a plain beanstalkd")]
     NoAuth,
-    /// The exchange has failed, or no mechanism of the server's will do.
+    /// The exchange has failed, or none of the server's mechanisms can be used.
     #[error("{0}")]
     Sasl(Failure),
-    /// The server answers something that has no place there.
+    /// The server has sent an unexpected reply.
     #[error("the server answered {0} where that has no meaning")]
     Unexpected(String),
     /// The server cannot do it now.
     #[error("the server cannot do it now ({0})")]
     Unavailable(&'static str),
-    /// The server's bytes are no dialogue of this protocol.
+    /// The server's bytes do not belong to this protocol.
     #[error("the server's reply: {0}")]
     Fault(Fault),
 }
@@ -56,7 +56,7 @@ enum Phase {
         started: bool,
     },
     Reply,
-    /// The exchange has failed, and the server has yet to answer to the last message.
+    /// The exchange has failed; the server's answer to the last message is pending.
     Doomed,
     Done,
     Failed(LoginError),
@@ -65,7 +65,7 @@ enum Phase {
 /// One connection's dialogue, from its first byte until the client is authenticated.
 pub struct Client {
     decoder: Decoder<Reply>,
-    /// The exchange: set its options before [`Client::begin`].
+    /// The exchange. Set its options before [`Client::begin`].
     pub session: Session,
     wanted: Box<str>,
     output: Vec<u8>,
@@ -73,8 +73,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Accepts these mechanisms of the registry (names separated by spaces); of those that the server offers the
-    /// strongest is taken.
+    /// Accepts these mechanisms of the registry (names separated by spaces). The strongest one that the server offers is used.
     pub fn new(wanted: &str, registry: Arc<Registry>) -> Self {
         Client {
             decoder: Decoder::new(TOKEN_LIMIT),
@@ -85,8 +84,8 @@ impl Client {
         }
     }
 
-    /// Asks the server for its mechanisms. Nothing else is sent before it has answered: a server that
-    /// knows no AUTH would take the data for commands.
+    /// Asks the server for its mechanisms. Nothing else is sent before its reply: a server without AUTH would read the data as
+    /// commands.
     pub fn begin(&mut self) {
         if matches!(self.phase, Phase::New) {
             self.output = Request::List.to_bytes();
@@ -94,8 +93,8 @@ impl Client {
         }
     }
 
-    /// Takes bytes from the front of `input` until there is something to do. Bytes that are left there
-    /// after [`Event::Done`] are the first ones of what follows.
+    /// Consumes bytes from the front of `input` until there is something to do. Bytes that are left after [`Event::Done`] come
+    /// after the dialogue.
     pub fn receive(&mut self, input: &mut &[u8], world: &mut World<'_>) -> Event {
         loop {
             match &self.phase {
@@ -129,7 +128,7 @@ impl Client {
             (Phase::Reply, Reply::Word(Word::Unauthorized)) => {
                 let refused = Error::Refused(Refused::PeerSaid("UNAUTHORIZED".into()));
                 if self.session.abort(refused.clone()) == Outcome::Over {
-                    // The client had nothing left to verify, and so has succeeded as far as it could tell.
+                    // The client had nothing left to verify, so it has succeeded as far as it knows.
                     let mechanism = self.session.mechanism().map(|mechanism| mechanism.name);
                     return Some(self.failed(LoginError::Sasl(Failure {
                         side: Side::Client,
@@ -152,7 +151,7 @@ impl Client {
             self.session.abort(error);
             return Some(self.sasl_failed());
         }
-        // What the server offers counts, and not what this client wants of it (RFC 5802 §6).
+        // The server's whole list counts, not only the mechanisms that this client accepts (RFC 5802 §6).
         self.session.config.peer_offers_binding = negotiate::offers_binding(offered);
         without_layer(&mut self.session.config);
         let outcome = self.session.start(None, world);
@@ -164,7 +163,7 @@ impl Client {
         self.session.question()
     }
 
-    /// Gives the application's answer. `Read` here means that [`Client::receive`] goes on.
+    /// Takes the application's answer. `Read` means that [`Client::receive`] must be called again.
     pub fn answer(&mut self, answer: Answer, world: &mut World<'_>) -> Event {
         let started = match &self.phase {
             Phase::Application { started } => *started,
@@ -186,8 +185,8 @@ impl Client {
                 self.send(started, true);
                 self.phase = Phase::Reply;
             }
-            // A server that has no data with its success has sent its last message before: empty is the
-            // answer. In the beginning: there is no initial response.
+            // A server that cannot send data with its success has sent its last message before: the answer is empty. At the start:
+            // there is no initial response.
             Outcome::Absent if !started || self.session.is_success() => {
                 self.send(started, started);
                 self.phase = Phase::Reply;
@@ -214,7 +213,7 @@ impl Client {
         self.output = request.to_bytes();
     }
 
-    /// The server says that this client is in; does this client agree?
+    /// The server has announced success. This checks that the exchange of this client has succeeded too.
     fn ended(&mut self, last: Option<&Secret>, world: &mut World<'_>) -> Event {
         let outcome = match last {
             None => match self.session.is_success() {
@@ -234,7 +233,7 @@ impl Client {
         }
     }
 
-    /// Takes the bytes to be sent. They may hold a password.
+    /// Returns the bytes to be sent. They may contain a password.
     pub fn output(&mut self) -> Secret {
         Secret::from(std::mem::take(&mut self.output))
     }

@@ -1,16 +1,16 @@
-//! Cuts messages out of a stream of bytes: a line, and the data that the line announces.
+//! Divides a stream of bytes into messages: a line, and the data that the line announces.
 
 use zeroize::Zeroize;
 
 use super::{Fault, LINE_LIMIT, TOKEN_LIMIT};
 use crate::secret::Secret;
 
-/// What a line says, and the length of the data that follows it, if any does.
+/// The contents of a line, and the length of the data that follows it, if any.
 pub type Line<H> = (H, Option<usize>);
 
-/// A kind of message: what its line says, and what it is together with its data.
+/// A kind of message: the contents of its line, and the whole message with its data.
 pub trait Message: Sized {
-    /// What the line says.
+    /// The contents of the line.
     type Head;
 
     /// Parses a line without its CRLF.
@@ -19,17 +19,16 @@ pub trait Message: Sized {
     /// [`Fault::Syntax`] for a line of this protocol with wrong arguments.
     fn head(line: &[u8]) -> Result<Line<Self::Head>, Fault>;
 
-    /// Puts head and data together; there is data exactly if the head announced some.
+    /// Combines head and data. There is data if and only if the head has announced it.
     fn complete(head: Self::Head, data: Option<Secret>) -> Self;
 
-    /// Writes the message. It is the inverse of parsing.
+    /// Prints the message. This is the inverse of parsing.
     fn to_bytes(&self) -> Vec<u8>;
 }
 
-/// Reads messages at any split of the stream.
+/// Parses messages, however the stream is divided.
 ///
-/// It takes from its input no byte beyond the message that it gives back, so whatever follows a
-/// dialogue stays with the caller.
+/// It consumes no input beyond the message that it returns, so the caller keeps the bytes that follow a dialogue.
 #[derive(Debug)]
 pub struct Decoder<M: Message> {
     token_limit: usize,
@@ -41,14 +40,14 @@ pub struct Decoder<M: Message> {
 #[derive(Debug)]
 struct Data<H> {
     head: H,
-    /// Without the CRLF that follows.
+    /// Without the CRLF at its end.
     size: usize,
     bytes: Wiped,
-    /// Bytes of the CRLF that have been seen.
+    /// The number of bytes of the CRLF so far.
     ending: usize,
 }
 
-/// Grows without leaving copies behind, with what arrives and not with what is announced.
+/// Grows without leaving copies behind, by the bytes that arrive and not by the length that is announced.
 #[derive(Debug, Default)]
 struct Wiped(Vec<u8>);
 
@@ -78,16 +77,15 @@ impl<M: Message> Default for Decoder<M> {
 }
 
 impl<M: Message> Decoder<M> {
-    /// A decoder at the beginning of a message; a longer token than `token_limit` is a fault.
+    /// A decoder at the beginning of a message. A token longer than `token_limit` is a fault.
     pub fn new(token_limit: usize) -> Self {
         Decoder { token_limit, line: Vec::new(), data: None, fault: None }
     }
 
-    /// Takes bytes from the front of `input` until a message is complete; `None` if all of them
-    /// were taken and it is not.
+    /// Consumes bytes from the front of `input` until a message is complete; `None` if all bytes were consumed and it is not.
     ///
     /// # Errors
-    /// A [`Fault`]; it stays, whatever else is given.
+    /// A [`Fault`], which every later call returns too.
     pub fn next(&mut self, input: &mut &[u8]) -> Result<Option<M>, Fault> {
         if let Some(fault) = self.fault {
             return Err(fault);

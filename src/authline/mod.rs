@@ -1,13 +1,13 @@
-//! The AUTH line protocol: SASL for protocols of lines, beanstalkd's above all.
+//! The AUTH line protocol: SASL for line-based protocols, mainly that of beanstalkd.
 //!
-//! `docs/auth-line-protocol.md` specifies it. Both ends are here, without I/O: bytes go in at any
-//! split, bytes and events come out.
+//! `docs/auth-line-protocol.md` specifies it. Both sides are here, without I/O: bytes go in, however they are divided, and
+//! bytes and events come out.
 //!
 //! - [`request`], [`reply`]: the messages, parsed and printed;
-//! - [`decoder`]: cuts messages out of a stream, with limits that hold before anything is stored;
-//! - [`server`], [`client`]: one connection's dialogue, around a [`crate::session::Session`].
+//! - [`decoder`]: divides a stream into messages, and checks limits before anything is stored;
+//! - [`server`], [`client`]: one connection's dialogue, with a [`crate::session::Session`].
 //!
-//! Time is the caller's: how long a peer may take is not decided here.
+//! The caller must limit the time that a peer may take.
 
 pub mod client;
 pub mod decoder;
@@ -19,17 +19,17 @@ use thiserror::Error;
 
 use crate::config::Config;
 
-/// Longest line, its CRLF included. It is beanstalkd's.
+/// Longest line, including CRLF. It is the limit of beanstalkd.
 pub const LINE_LIMIT: usize = 224;
 
-/// Longest mechanism name that is read at all.
+/// Longest mechanism name that is accepted.
 pub const NAME_LIMIT: usize = 32;
 
-/// Longest token of SASL, in bytes, unless the caller says otherwise.
+/// Default of the longest SASL token, in bytes.
 pub const TOKEN_LIMIT: usize = 65_536;
 
-/// Why a stream is no dialogue of this protocol. After any of these nothing can be read any more,
-/// as nobody knows where the next message begins.
+/// Why a stream does not belong to this protocol. After any of these nothing can be read any more, since the beginning of
+/// the next message is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Fault {
@@ -42,20 +42,20 @@ pub enum Fault {
     /// A command or reply of this protocol with wrong arguments.
     #[error("{0}")]
     Syntax(&'static str),
-    /// More bytes announced than are read.
+    /// The announced data is longer than the limit.
     #[error("a token of {size} bytes is announced, the limit is {limit}")]
     TooBig {
-        /// What the peer announced.
+        /// The announced length.
         size: usize,
-        /// What is read.
+        /// The limit.
         limit: usize,
     },
-    /// The bytes announced are not followed by CRLF.
+    /// There is no CRLF after the announced data.
     #[error("the data is not followed by CRLF: it is longer than announced")]
     ExpectedCrlf,
 }
 
-/// `bytes = "0" / (%x31-39 *8DIGIT)`: no sign, no leading zero, nine digits at most.
+/// `bytes = "0" / (%x31-39 *8DIGIT)`: no sign, no leading zero, at most nine digits.
 fn number(text: &[u8]) -> Option<usize> {
     let fits = matches!(text, [b'0'] | [b'1'..=b'9', ..]) && text.len() <= 9 && text.iter().all(u8::is_ascii_digit);
     if !fits {
@@ -64,15 +64,15 @@ fn number(text: &[u8]) -> Option<usize> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// The protocol has no room for a security layer: none is offered, none accepted.
+/// The protocol cannot carry a security layer: none is offered, and none is accepted.
 fn without_layer(config: &mut Config) {
-    // The value is in the option's range, so this cannot be refused.
+    // The value is within the option's range, so this cannot fail.
     let _ = config.set("maxssf", Some("0"));
 }
 
-/// Writes `head`, then, if there is data, its length and the data.
+/// Prints `head`, then, if there is data, its length and the data.
 fn message(head: &str, data: Option<&[u8]>) -> Vec<u8> {
-    // Exactly as long as needed: a buffer that grows leaves copies of what it held.
+    // Exactly as long as needed: a buffer that grows leaves copies of its contents behind.
     let Some(data) = data else { return [head.as_bytes(), b"\r\n"].concat() };
     [head.as_bytes(), b" ", data.len().to_string().as_bytes(), b"\r\n", data, b"\r\n"].concat()
 }

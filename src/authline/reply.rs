@@ -1,4 +1,4 @@
-//! What a server says.
+//! The messages of a server.
 //!
 //! ```text
 //! reply    = ok / continue / word CRLF
@@ -16,14 +16,13 @@ use crate::secret::Secret;
 /// A server's message.
 #[derive(Debug)]
 pub enum Reply {
-    /// Success, with the data that goes with it: the mechanisms, or the server's last message.
-    /// Absent is not empty.
+    /// Success, with its data: the mechanisms, or the server's last message. No data differs from empty data.
     Ok(Option<Secret>),
     /// Another step is needed.
     Continue(Secret),
-    /// A reply of one word.
+    /// A one-word reply.
     Word(Word),
-    /// A line that no server of this protocol sends.
+    /// A line that does not belong to this protocol.
     Other(Vec<u8>),
 }
 
@@ -32,15 +31,15 @@ pub enum Reply {
 pub enum Word {
     /// Authentication or authorization has failed.
     Unauthorized,
-    /// There is no such command. To `auth-list-mechanisms`: the server knows no authentication.
+    /// There is no such command. As a reply to `auth-list-mechanisms`: the server does not support authentication.
     UnknownCommand,
-    /// The request is malformed; the server closes.
+    /// The request is malformed. The server closes the connection.
     BadFormat,
-    /// The request announces more data than the server reads; it closes.
+    /// The request announces more data than the server accepts. It closes the connection.
     TooBig,
-    /// The data was not followed by CRLF; the server closes.
+    /// There is no CRLF after the data. The server closes the connection.
     ExpectedCrlf,
-    /// The server cannot do it now; it closes.
+    /// The server cannot serve the request now. It closes the connection.
     InternalError,
 }
 
@@ -69,7 +68,7 @@ impl Word {
 }
 
 impl From<Fault> for Word {
-    /// What a server tells a client whose request is at fault.
+    /// The reply to a faulty request.
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::TooBig { .. } => Word::TooBig,
@@ -129,7 +128,7 @@ impl Message for Reply {
 }
 
 impl Reply {
-    /// The reply's first word, as far as it may be shown.
+    /// The reply's first word, safe to show.
     pub fn name(&self) -> String {
         match self {
             Reply::Ok(_) => "OK".into(),

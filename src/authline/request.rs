@@ -1,4 +1,4 @@
-//! What a client says.
+//! The messages of a client.
 //!
 //! ```text
 //! request   = list / start / step / quit / other
@@ -16,22 +16,22 @@ use crate::secret::Secret;
 /// A client's message.
 #[derive(Debug)]
 pub enum Request {
-    /// Which mechanisms are there?
+    /// Asks for the mechanisms.
     List,
     /// Begins an exchange.
     Start {
-        /// The mechanism's name; well-formed, and perhaps one that nobody knows.
+        /// The mechanism's name; well-formed, but perhaps unknown.
         mechanism: String,
-        /// The initial response. Absent is not empty.
+        /// The initial response. None differs from an empty one.
         initial: Option<Secret>,
     },
     /// The next message of the exchange.
     Step(Secret),
-    /// The end.
+    /// Ends the connection.
     Quit,
-    /// A command that begins with `auth-` and is none of this version.
+    /// A command that begins with `auth-` but is not in this version.
     Unknown(Vec<u8>),
-    /// Any other line, that is a command for whom this protocol protects.
+    /// Any other line: a command for the protocol behind this one.
     Other(Vec<u8>),
 }
 

@@ -1,4 +1,4 @@
-//! The server's end of a connection.
+//! The server's side of a connection.
 
 use std::sync::Arc;
 
@@ -13,34 +13,34 @@ use crate::registry::Registry;
 use crate::secret::Secret;
 use crate::session::{Identity, Outcome, Session};
 
-/// What a server's caller has to do next. [`Server::output`] is to be sent whatever it is.
+/// What the caller of a server must do next. It must always send [`Server::output`].
 #[derive(Debug)]
 pub enum Event {
-    /// All input was taken, more is needed.
+    /// All input was consumed; more is needed.
     Read,
     /// [`Server::question`] waits for [`Server::answer`].
     Ask,
     /// The client has authenticated itself, and waits for [`Server::accept`] or [`Server::refuse`].
     Authenticated,
-    /// An exchange has failed. The client was told, unless it has abandoned the exchange itself. It may try again unless
+    /// An exchange has failed. The client gets a reply, unless it has abandoned the exchange itself. It may try again unless
     /// [`Server::close`] is called.
     Failed(Box<Failure>),
-    /// Nobody was judged, as what decides could not be asked ([`Error::is_unavailable`]): no failure of the client's. It was
-    /// told `INTERNAL_ERROR`, and the dialogue is over.
+    /// The client was neither accepted nor refused, since the account store could not be asked ([`Error::is_unavailable`]). This
+    /// is not a failed login. The client gets `INTERNAL_ERROR`, and the dialogue is over.
     Unavailable(Box<Failure>),
-    /// A command that needs authentication, or its first bytes. The client was told, and the dialogue is
-    /// over: what belongs to the command cannot be told from what follows it.
+    /// A command that needs authentication, or its first bytes. The client gets a reply, and the dialogue is over: the end of
+    /// the command is unknown.
     Command(Vec<u8>),
-    /// The client's bytes are no dialogue of this protocol. It was told, and the dialogue is over.
+    /// The client's bytes do not belong to this protocol. It gets a reply, and the dialogue is over.
     Broken(Fault),
     /// The dialogue is over: the client has quit, or one of the above, or [`Server::close`].
     Closed,
-    /// The client is authenticated and accepted: what else it sends is no part of the dialogue.
+    /// The client is authenticated and accepted. Further input does not belong to the dialogue.
     Open,
 }
 
 enum Phase {
-    /// Waits for a request; true inside of an exchange.
+    /// Waits for a request; true during an exchange.
     Request(bool),
     Application,
     Verdict,
@@ -51,12 +51,12 @@ enum Phase {
 /// One connection's dialogue, from its first byte until the client is authenticated.
 pub struct Server {
     decoder: Decoder<Request>,
-    /// The exchange: set its options before the first byte.
+    /// The exchange. Set its options before the first byte.
     pub session: Session,
     mechanisms: Box<str>,
     output: Vec<u8>,
     phase: Phase,
-    /// What has ended an exchange that was under way: it is dealt with once the failure was told.
+    /// The request that has ended an exchange. It is handled after the failure was reported.
     ended_by: Option<Result<Request, Fault>>,
 }
 
@@ -73,16 +73,15 @@ impl Server {
         }
     }
 
-    /// Reads tokens of at most so many bytes.
+    /// Sets the longest token that is accepted, in bytes.
     pub fn with_token_limit(mut self, bytes: usize) -> Self {
         self.decoder = Decoder::new(bytes);
         self
     }
 
-    /// Takes bytes from the front of `input` until there is something to do. Bytes that are left there
-    /// come after the event: give them to the next call, or, after [`Event::Open`], to whom the
-    /// connection belongs now. Only [`Event::Read`] says that more bytes are needed: after another event call it again, even
-    /// if no bytes are left.
+    /// Consumes bytes from the front of `input` until there is something to do. Bytes that are left come after the event: pass
+    /// them to the next call or, after [`Event::Open`], to the new owner of the connection. Only [`Event::Read`] means that
+    /// more bytes are needed: after any other event, call it again, even if no bytes are left.
     pub fn receive(&mut self, input: &mut &[u8], world: &mut World<'_>) -> Event {
         loop {
             let exchanging = match self.phase {
@@ -116,7 +115,7 @@ impl Server {
             Request::List => {
                 let usable = self.session.negotiation().usable(&self.mechanisms);
                 let names: Vec<&str> = usable.iter().map(|mechanism| mechanism.name).collect();
-                // An empty list would mean that log-ins are never possible here.
+                // An empty list would mean that logins are never possible here.
                 if names.is_empty() && self.session.fails_without_accounts() {
                     return self.after(Outcome::Failed);
                 }
@@ -162,7 +161,7 @@ impl Server {
         self.session.question()
     }
 
-    /// Gives the application's answer. `Read` here means that [`Server::receive`] goes on.
+    /// Takes the application's answer. `Read` means that [`Server::receive`] must be called again.
     pub fn answer(&mut self, answer: Answer, world: &mut World<'_>) -> Event {
         if !matches!(self.phase, Phase::Application) {
             return self.now();
@@ -171,7 +170,7 @@ impl Server {
         self.after(outcome).unwrap_or(Event::Read)
     }
 
-    /// What the session's outcome means here; `None` if the dialogue goes on.
+    /// The event for the session's outcome; `None` if the dialogue continues.
     fn after(&mut self, outcome: Outcome) -> Option<Event> {
         match outcome {
             Outcome::Ask => {
@@ -188,7 +187,7 @@ impl Server {
                 self.phase = Phase::Request(true);
                 None
             }
-            // A mechanism's last word on a failure has no place in this protocol: UNAUTHORIZED says it.
+            // This protocol cannot carry a mechanism's last message after a failure. UNAUTHORIZED replaces it.
             Outcome::Failed | Outcome::FailedWithMessage => match self.session.failure() {
                 Some(failure) if failure.error.is_unavailable() => {
                     let failure = Box::new(failure.clone());
@@ -201,7 +200,7 @@ impl Server {
         }
     }
 
-    /// The client is welcome: says so, with the mechanism's last message if it has one.
+    /// Accepts the client. The reply contains the mechanism's last message, if there is one.
     pub fn accept(&mut self) {
         if matches!(self.phase, Phase::Verdict) {
             let last = (!self.session.message_absent()).then(|| Secret::new(self.session.message()));
@@ -210,9 +209,9 @@ impl Server {
         }
     }
 
-    /// The client is who it says and is not let in all the same: `Unauthorized` if it never will be. The client may
-    /// try again, as after a wrong password: else it would learn that the password was right. Any other word ends
-    /// the dialogue: `InternalError` if the client cannot be let in now.
+    /// Refuses a client that has authenticated itself: `Unauthorized` if it is not allowed in at all. The client may then try
+    /// again as after a wrong password; otherwise it would learn that the password was right. Any other word ends the
+    /// dialogue: `InternalError` if the client cannot be let in now.
     pub fn refuse(&mut self, word: Word) {
         match (&self.phase, word) {
             (Phase::Verdict, Word::Unauthorized) => {
@@ -225,7 +224,7 @@ impl Server {
         }
     }
 
-    /// The connection is gone. If an exchange was under way it has failed, and that is the failure.
+    /// The client has disconnected. If this ends an exchange, returns its failure.
     pub fn hang_up(&mut self) -> Option<Box<Failure>> {
         let under_way = matches!(self.phase, Phase::Request(true) | Phase::Application);
         let failed = under_way.then(|| self.abandoned());
@@ -241,12 +240,12 @@ impl Server {
         self.phase = Phase::Closed;
     }
 
-    /// Who was authenticated, once [`Event::Authenticated`] has come.
+    /// The authenticated identity, after [`Event::Authenticated`].
     pub fn identity(&self) -> &Identity {
         self.session.identity()
     }
 
-    /// Takes the bytes to be sent.
+    /// Returns the bytes to be sent.
     pub fn output(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.output)
     }
@@ -271,7 +270,7 @@ impl Server {
         self.told()
     }
 
-    /// The client has ended an exchange itself.
+    /// The failure of an exchange that the client has abandoned.
     fn abandoned(&mut self) -> Event {
         self.session.abandon();
         self.told()
@@ -297,7 +296,7 @@ impl Server {
     }
 }
 
-/// True for what ends an exchange that is under way: all but its next step, and requests that change nothing.
+/// True for requests that end a running exchange: all except its next step and requests that change nothing.
 fn ends_exchange(next: &Result<Option<Request>, Fault>) -> bool {
     !matches!(next, Ok(None | Some(Request::Step(_) | Request::List | Request::Unknown(_))))
 }

@@ -50,7 +50,7 @@ impl State for AwaitTrace {
         let trace =
             std::str::from_utf8(bytes).map_err(|_| Error::malformed("message", Malformed::Utf8("the trace")))?;
         check(trace).map_err(|reason| Error::malformed("message", reason))?;
-        // The trace names nobody: it is for the log, and no authorization may rest on it.
+        // The trace identifies no user. It is for the log; authorization must not depend on it.
         Ok(Step::Done(Established { authcid: "anonymous".into(), ..Established::default() }))
     }
 }

@@ -1,5 +1,5 @@
-//! What OAUTHBEARER and XOAUTH2 share: the syntax of bearer tokens, and the refusal, in which the
-//! server sends an error object and the client a dummy message before both give up.
+//! What OAUTHBEARER and XOAUTH2 share: the syntax of bearer tokens, and the refusal. In a refusal, the server sends an error
+//! object and the client a dummy message before both fail.
 
 use crate::contract::{
     Context, Established, Event, Property, Question, SecurityFlags, State, Step, TokenVerdict, Values,
@@ -8,10 +8,10 @@ use crate::error::{printable, Application, Error, Malformed, Refused, Subject};
 use crate::secret::Secret;
 use crate::wire::json;
 
-/// The token is sent readable, but it is no word of a dictionary.
+/// The token is sent in the clear.
 pub const SECURITY: SecurityFlags = SecurityFlags::NOANONYMOUS;
 
-/// A client's token, which the grammar of the header must be able to carry.
+/// A client's token, checked against the grammar of the header.
 ///
 /// # Errors
 /// [`Application::Missing`], [`Application::Empty`] or [`Application::Unusable`].
@@ -33,7 +33,7 @@ pub fn token(values: &mut Values) -> Result<Secret, Error> {
 /// (RFC 9110 §11.1).
 ///
 /// # Errors
-/// [`Malformed::Expected`] for another scheme, [`Malformed::Character`] for what is no token.
+/// [`Malformed::Expected`] for another scheme, [`Malformed::Character`] for an invalid token.
 pub fn parse(auth: &str) -> Result<&str, Malformed> {
     match auth.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => {
@@ -56,8 +56,8 @@ fn is_token68(token: &[u8]) -> bool {
     end > 0 && token[..end].iter().all(|&b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b))
 }
 
-/// Server: puts the token to the application. An empty one is a client's way to ask for the error
-/// object (RFC 7628 §4.3): the application may fill that in, but cannot accept.
+/// Server: asks the application about the token. A client sends an empty token to get the error object (RFC 7628 §4.3): the
+/// application may provide its contents, but cannot accept the token.
 pub fn ask(
     token: &str,
     user: Option<String>,
@@ -69,7 +69,7 @@ pub fn ask(
     Step::Ask(Question::Token { token: Secret::new(token.as_bytes()), user, host, port }, Box::new(verdict))
 }
 
-/// Prints a refusal: status, scope, URL of the OpenID configuration.
+/// Prints the error object of a refusal: status, scope, URL of the OpenID configuration.
 pub type ErrorObject = fn(&str, Option<&str>, Option<&str>) -> String;
 
 struct AwaitVerdict {
@@ -98,18 +98,18 @@ impl State for AwaitVerdict {
     }
 }
 
-/// Client: the message is sent, and there is nothing that the server could prove. A server that
-/// goes on talking refuses, and gets the mechanism's dummy message.
+/// Client: the message is sent, and the server has nothing to prove. If the server sends another message, it refuses, and
+/// gets the mechanism's dummy message.
 pub struct AwaitRefusal {
     /// The dummy message.
     pub dummy: &'static [u8],
-    /// The token, so that a server which repeats it does not bring it into an error text.
+    /// The token. If the server repeats it, it must not appear in an error text.
     pub token: Secret,
 }
 
 impl State for AwaitRefusal {
-    /// An empty message is a refusal too: a server that accepts the token has nothing to send
-    /// (RFC 7628 §3.2.1), and one that refuses it has the error object (§3.2.2).
+    /// An empty message is a refusal too: a server that accepts the token sends nothing (RFC 7628 §3.2.1), and one that refuses
+    /// it sends the error object (§3.2.2).
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
         let error = match event.received("error object")? {
             [] => Error::malformed("error object", Malformed::Empty("it")),
@@ -123,8 +123,8 @@ impl State for AwaitRefusal {
 const OBJECT_LIMIT: usize = 1 << 16;
 
 impl AwaitRefusal {
-    /// Status, scope and configuration of the error object, and the sentence that some servers add (`error_description`, as in
-    /// RFC 6750 §3); of a server's other words nothing is repeated.
+    /// Status, scope and configuration of the error object, and the description that some servers add (`error_description`, as
+    /// in RFC 6750 §3). Nothing else of the object is repeated.
     fn reason(&self, object: &[u8]) -> String {
         if object.len() > OBJECT_LIMIT {
             return format!("its error object is longer than {OBJECT_LIMIT} bytes");
@@ -133,7 +133,7 @@ impl AwaitRefusal {
         let Some(status) = json::member(text, "status").or_else(|| json::member(text, "error")) else {
             return "it sent no error object (RFC 7628 section 3.2.2)".into();
         };
-        // Google says 400, Microsoft 401, where the RFC has a word; both also of a token that was good an hour ago.
+        // Google sends 400 and Microsoft 401 where the RFC has a word; both also for an expired token.
         let expired = matches!(status.as_str(), "400" | "401");
         let mut words = status;
         let member = |name| json::member(text, name).filter(|value| !value.is_empty());
@@ -154,7 +154,7 @@ impl AwaitRefusal {
     }
 }
 
-/// A name must be carried whole: no separator, no NUL, no other control character.
+/// Checks that a name can be sent: it has no separator, no NUL and no other control character.
 ///
 /// # Errors
 /// [`Application::Unusable`].

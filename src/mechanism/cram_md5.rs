@@ -1,7 +1,7 @@
-//! CRAM-MD5 (RFC 2195): the password proves itself by an HMAC over the server's challenge.
+//! CRAM-MD5 (RFC 2195): the client proves the password with an HMAC over the server's challenge.
 //!
-//! Deprecated, for peers that have nothing better. Names and passwords are prepared as
-//! draft-ietf-sasl-crammd5 §2 demands.
+//! Deprecated; it is for peers that support nothing better. Names and passwords are prepared as
+//! draft-ietf-sasl-crammd5 §2 requires.
 
 use std::borrow::Cow;
 
@@ -50,7 +50,7 @@ struct AwaitCredential {
 }
 
 impl State for AwaitChallenge {
-    /// Any challenge but an empty one: there are servers whose challenge is no msg-id.
+    /// Any challenge that is not empty: some servers send challenges that are not a msg-id.
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
         let challenge = event.received("challenge")?;
         if challenge.is_empty() {
@@ -84,8 +84,8 @@ impl State for AwaitValues {
 }
 
 impl State for AwaitBegin {
-    /// The challenge has the shape of a msg-id (RFC 2195 §2). Where the RFC has process id and
-    /// time before the at sign, random bytes are: they never repeat and tell nothing of the host.
+    /// The challenge has the form of a msg-id (RFC 2195 §2). The RFC has process id and time before the at sign. Random bytes
+    /// are used instead: they never repeat and reveal nothing about the host.
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         if let Event::Received(_) = event {
             return Err(Error::malformed(
@@ -100,7 +100,7 @@ impl State for AwaitBegin {
 }
 
 impl State for AwaitResponse {
-    /// Read from the right: a name may hold spaces, a digest cannot.
+    /// Parsed from the right: a name may contain spaces, a digest cannot.
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let response = event.received("response")?;
         let malformed = |reason| Error::malformed("response", reason);
@@ -112,7 +112,7 @@ impl State for AwaitResponse {
         if name.is_empty() {
             return Err(malformed(Malformed::Empty("the name")));
         }
-        // A name that cannot be prepared is nobody's.
+        // A name that cannot be prepared belongs to no user.
         let authcid = saslprep::query(name).map_err(|_| Refused::Credentials)?.into_owned();
         Ok(Step::Ask(
             Question::Credentials {
@@ -138,9 +138,9 @@ impl State for AwaitCredential {
     }
 }
 
-/// HMAC-MD5 of the challenge, keyed by the password; one that cannot be prepared counts as it is.
+/// HMAC-MD5 of the challenge, keyed with the password. A password that cannot be prepared is used unchanged.
 fn digest(challenge: &[u8], password: &Secret) -> Result<[u8; 32], Error> {
-    // What preparation leaves alone comes back borrowed, and is not copied.
+    // If preparation changes nothing, the result is borrowed, so the password is not copied.
     let prepared = match password.expose_str().map(saslprep::query) {
         Some(Ok(Cow::Owned(text))) => Some(Secret::from(text)),
         _ => None,
@@ -222,7 +222,7 @@ mod tests {
             assert_eq!(server.step(RESPONSE), Outcome::Failed);
             assert_eq!(*server.error(), Error::Refused(Refused::Credentials));
         }
-        // Nobody gets in with the key that an unknown user is compared with.
+        // The mock password of unknown users lets no one in.
         for key in ["nobody's password", ""] {
             let mut response = b"tim ".to_vec();
             response.extend_from_slice(&digest(CHALLENGE, &Secret::new(key.as_bytes())).unwrap());
@@ -260,7 +260,7 @@ mod tests {
             assert!(matches!(server.error(), Error::Malformed { .. }), "{}", response.escape_ascii());
             assert!(server.asked.is_empty());
         }
-        // A name with a NUL is nobody's.
+        // A name with a NUL belongs to no user.
         let mut server = server(Some("tanstaaftanstaaf"));
         assert_eq!(server.step(b"ti\0m b913a602c7eda7a495b4e6e7334d3890"), Outcome::Failed);
         assert_eq!(*server.error(), Error::Refused(Refused::Credentials));

@@ -19,9 +19,9 @@ pub static MECHANISM: Stateless = Stateless {
     unavailable_reason: unproved,
 };
 
-/// A server needs the proved identity, and a client a sign that there is one: a server may offer EXTERNAL to every client
-/// under TLS, and one with a password and no certificate must get to its password. Where the caller names EXTERNAL alone,
-/// or has no password, it is asked for whatever the signs are.
+/// A server needs a proved identity, and a client a sign that it has one. A server may offer EXTERNAL to every client under
+/// TLS, and a client that has a password but no certificate must use its password. If the caller names only EXTERNAL, or
+/// has no password, no sign is needed.
 fn unproved(side: Side, setup: Setup<'_>) -> Option<Rejection> {
     let config = setup.config;
     let beside_a_password = config.lists_password && config.abilities.contains(Abilities::PASSWORD);
@@ -45,7 +45,7 @@ impl State for AwaitBegin {
 }
 
 impl State for AwaitValues {
-    /// The identity to act as; empty asks for the one that was proved.
+    /// The identity to act as. An empty one asks for the one that was proved.
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
         let identity = event.values()?.text(Property::Identity)?.unwrap_or_default();
         if identity.contains('\0') {

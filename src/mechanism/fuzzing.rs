@@ -1,5 +1,5 @@
-//! For the fuzz targets alone: the messages of mechanisms that nothing outside sees. Each function
-//! parses, prints what it has read and parses that; it panics where the two disagree.
+//! Only for the fuzz targets: messages of mechanisms that are private to this crate. Each function parses, prints the
+//! result and parses that; it panics if the two results differ.
 
 use super::digest_md5::messages::{
     parse_response_auth, print_response_auth, Challenge, Response, CHALLENGE_LIMIT, RESPONSE_LIMIT,
@@ -9,11 +9,11 @@ use super::digest_md5::messages::{
 pub fn challenge(bytes: &[u8]) {
     let Ok(challenge) = Challenge::parse(bytes) else { return };
     let printed = challenge.print();
-    // Quotes and names that may be left out can make a long message too long.
+    // Printing adds optional quotes and names, so a long message can become too long.
     if printed.len() < CHALLENGE_LIMIT {
         let again = Challenge::parse(&printed).expect("what was printed");
         assert_eq!((&again.realms, &again.nonce, again.utf8), (&challenge.realms, &challenge.nonce, challenge.utf8));
-        // What has no meaning without a layer is not printed, so the offers need not be the same.
+        // Values without meaning if there is no layer are not printed, so the offers may differ.
         assert_eq!(again.print(), printed);
     }
 }

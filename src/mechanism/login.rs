@@ -1,5 +1,5 @@
-//! LOGIN (draft-murchison-sasl-login-00): name and password in clear, one prompt each, for use
-//! below TLS. Superseded by PLAIN; many SMTP servers know nothing else.
+//! LOGIN (draft-murchison-sasl-login-00): name and password in the clear, one prompt each, for use under TLS. PLAIN
+//! supersedes it, but many SMTP servers support nothing else.
 
 use crate::contract::{
     available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags,
@@ -23,7 +23,7 @@ pub static MECHANISM: Stateless = Stateless {
     unavailable_reason: available,
 };
 
-/// The prompts that clients look for, if they look at any.
+/// The prompts that clients expect, if they read them.
 const NAME_PROMPT: &[u8] = b"Username:";
 const PASSWORD_PROMPT: &[u8] = b"Password:";
 
@@ -80,7 +80,7 @@ impl State for AwaitPasswordPrompt {
 }
 
 impl State for AwaitBegin {
-    /// Some clients, libgsasl's among them, send the name as an initial response.
+    /// Some clients, such as libgsasl's, send the name as an initial response.
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         match event {
             Event::Received(_) => Box::new(AwaitName).step(event, cx),
@@ -92,8 +92,8 @@ impl State for AwaitBegin {
 impl State for AwaitName {
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
         let authcid = text(event.received("user name")?, "user name")?;
-        // A name that cannot be prepared is nobody's, as in PLAIN; the password is awaited all the
-        // same, so that a guesser learns nothing from the dialogue.
+        // A name that cannot be prepared belongs to no user, as in PLAIN. The server still asks for the password, so that the
+        // messages reveal nothing to an attacker.
         let authcid = saslprep::query(authcid).map(|name| name.into_owned()).unwrap_or_default();
         Ok(Step::Send(PASSWORD_PROMPT.to_vec(), Box::new(AwaitPassword { authcid })))
     }
@@ -240,7 +240,7 @@ mod tests {
         for (messages, error) in [
             ([&b"fred"[..], b"wrong"], Error::from(Refused::Credentials)),
             ([b"fre", b"pencil"], Refused::Credentials.into()),
-            // U+FFFD is prohibited by SASLprep: nobody has that name.
+            // SASLprep prohibits U+FFFD: no user has that name.
             ([b"fred\xef\xbf\xbd", b"pencil"], Refused::Credentials.into()),
             ([b"fred", b""], Error::malformed("password", Malformed::Empty("it"))),
             ([b"fred", b"pencil\0"], Error::malformed("password", Malformed::Character("it"))),

@@ -23,7 +23,7 @@ use std::sync::{Arc, OnceLock};
 use crate::contract::Mechanism;
 use crate::registry::Registry;
 
-/// All mechanisms that need nothing of the system, one line each.
+/// All mechanisms that need no library of the system, one line each.
 pub static ALL: &[&dyn Mechanism] = &[
     &scram::SHA3_512_PLUS,
     &scram::SHA_512_PLUS,
@@ -63,7 +63,7 @@ pub static ALL: &[&dyn Mechanism] = &[
     &ht::HT_SHA_256_NONE,
 ];
 
-/// The registry of all of them.
+/// The registry of [`ALL`].
 pub fn registry() -> Arc<Registry> {
     static REGISTRY: OnceLock<Arc<Registry>> = OnceLock::new();
     Arc::clone(REGISTRY.get_or_init(|| Arc::new(Registry::new(ALL.iter().copied()))))

@@ -1,8 +1,7 @@
-//! OAUTHBEARER (RFC 7628): an OAuth 2.0 bearer token, for use below TLS.
+//! OAUTHBEARER (RFC 7628): an OAuth 2.0 bearer token, for use under TLS.
 //!
-//! This core fetches nothing: the URL in an error object is shown to the application, never
-//! followed (CVE-2025-27817), and without a `checktoken` callback a server does not offer the
-//! mechanism at all (CVE-2026-33557).
+//! The core fetches nothing: it passes the URL in an error object to the application and never opens it (CVE-2025-27817). A
+//! server whose application does not check tokens does not offer the mechanism at all (CVE-2026-33557).
 
 use std::borrow::Cow;
 
@@ -44,8 +43,8 @@ impl State for AwaitBegin {
 }
 
 impl State for AwaitValues {
-    /// `client-resp = (gs2-header kvsep *kvpair kvsep) / kvsep` (RFC 7628 §3.1). Without a name
-    /// there is no `a=`: an empty one is against the grammar.
+    /// `client-resp = (gs2-header kvsep *kvpair kvsep) / kvsep` (RFC 7628 §3.1). Without a name `a=` is left out, since the
+    /// grammar does not allow an empty one.
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
         let mut values = event.values()?;
         let authcid = values.text(Property::Authcid)?.filter(|name| !name.is_empty());
@@ -83,7 +82,7 @@ fn is_port(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit()) && !text.starts_with('0') && text.parse::<u16>().is_ok()
 }
 
-/// The host is of visible ASCII (RFC 7628 §3.1); an empty one is left out.
+/// The host consists of visible ASCII characters (RFC 7628 §3.1). An empty one is left out.
 fn ascii(value: Option<String>) -> Result<Option<String>, Error> {
     match value.filter(|value| !value.is_empty()) {
         Some(value) if !value.bytes().all(|b| b.is_ascii_graphic()) => Err(Application::Unusable {
@@ -132,8 +131,8 @@ impl State for AwaitMessage {
 
 const MESSAGE: &str = "initial client response";
 
-/// The GS2 header names the identity (RFC 7628 §3.1). The token binds no channel, so `p=` is refused, and
-/// `y` means the same as `n`.
+/// The GS2 header has the identity (RFC 7628 §3.1). The mechanism has no channel binding, so `p=` is refused, and `y` means
+/// the same as `n`.
 fn parse_header(text: &str) -> Result<Option<String>, Error> {
     let malformed = |reason| Error::malformed(MESSAGE, reason);
     let (header, rest) = gs2::Header::parse(text).map_err(malformed)?;

@@ -1,4 +1,4 @@
-//! PLAIN (RFC 4616): the password in clear, for use below TLS.
+//! PLAIN (RFC 4616): the password in the clear, for use under TLS.
 
 use crate::contract::{
     available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags,
@@ -76,7 +76,7 @@ impl State for AwaitMessage {
         let bytes = event.received("message")?;
         let malformed = |reason| Error::malformed("message", reason);
         let mut parts = bytes.split(|&b| b == 0);
-        // split gives at least one part, so authzid is there even for an empty message.
+        // split returns at least one part, so there is an authzid even in an empty message.
         let authzid = parts.next().unwrap_or_default();
         let authcid = parts.next().ok_or_else(|| malformed(Malformed::Missing("the authentication identity")))?;
         let password = parts.next().ok_or_else(|| malformed(Malformed::Missing("the password")))?;
@@ -92,7 +92,7 @@ impl State for AwaitMessage {
         if password.is_empty() {
             return Err(malformed(Malformed::Empty("the password")));
         }
-        // A name that cannot be prepared is nobody's (RFC 4616 §2, RFC 4013).
+        // A name that cannot be prepared belongs to no user (RFC 4616 §2, RFC 4013).
         let authcid = saslprep::query(authcid).map_err(|_| Refused::Credentials)?.into_owned();
         let authzid = (!authzid.is_empty()).then(|| authzid.to_owned());
         Ok(Step::Ask(

@@ -1,5 +1,5 @@
-//! XOAUTH2, Google's forerunner of OAUTHBEARER ("OAuth 2.0 Mechanism" in the Gmail API's
-//! documentation): a user name and a bearer token, for use below TLS.
+//! XOAUTH2, Google's predecessor of OAUTHBEARER ("OAuth 2.0 Mechanism" in the documentation of the Gmail API): a user name
+//! and a bearer token, for use under TLS.
 
 use crate::contract::{
     available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, State,
@@ -37,7 +37,7 @@ impl State for AwaitBegin {
 }
 
 impl State for AwaitValues {
-    /// `"user=" {User} "^Aauth=Bearer " {Access Token} "^A^A"`, ^A being 0x01.
+    /// `"user=" {User} "^Aauth=Bearer " {Access Token} "^A^A"`; ^A is 0x01.
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
         let mut values = event.values()?;
         let authcid = values.require_text(Property::Authcid)?;
@@ -48,7 +48,7 @@ impl State for AwaitValues {
         kvpairs::push(&mut message, "auth", &["Bearer ", token.expose_str().unwrap_or_default()]);
         message.push(kvpairs::SEPARATOR);
         let established = Established { last: Some(message), authcid, ..Established::default() };
-        // An empty message answers the error object here, not OAUTHBEARER's 0x01.
+        // The answer to the error object is an empty message here, not 0x01 as in OAUTHBEARER.
         Ok(Step::DoneUnlessRefused(established, Box::new(bearer::AwaitRefusal { dummy: b"", token })))
     }
 }
@@ -62,7 +62,7 @@ impl State for AwaitMessage {
             match pair.map_err(malformed)? {
                 ("user", value) if auth.is_none() => once(&mut user, "user", value),
                 ("auth", value) if user.is_some() => once(&mut auth, "auth", value),
-                // The documentation knows these two keys in this order alone.
+                // The documentation has only these two keys, in this order.
                 _ => Err(Malformed::Expected("user= and then auth=")),
             }
             .map_err(malformed)?;
@@ -80,7 +80,7 @@ impl State for AwaitMessage {
     }
 }
 
-/// The status is that of HTTP here, as text; the words of RFC 6750 §3.1 are translated.
+/// The status is an HTTP status here, as text. The words of RFC 6750 §3.1 are converted.
 fn error_object(status: &str, scope: Option<&str>, _: Option<&str>) -> String {
     let status = match status {
         "invalid_request" => "400",

@@ -1,4 +1,4 @@
-//! Known attacks on DIGEST-MD5, each by its number, and damage of every kind.
+//! Known attacks on DIGEST-MD5, by their numbers, and damaged messages of every kind.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use crate::world::LocalWorld;
 
 use super::tests::{answer, client, client_of, judge, server, text, CHALLENGE, RESPONSE, RSPAUTH};
 
-/// CVE-2022-24407 and CVE-2026-107161: quotation marks and backslashes in names break nothing.
+/// CVE-2022-24407 and CVE-2026-107161: quotation marks and backslashes in names do no harm.
 #[test]
 fn cve_2022_24407_and_cve_2026_107161() {
     for nasty in
@@ -35,7 +35,7 @@ fn cve_2022_24407_and_cve_2026_107161() {
     assert!(matches!(error, Error::Application(_)), "{error}");
 }
 
-/// CVE-2025-40918: the cnonce comes of the operating system, not of time, process and rand.
+/// CVE-2025-40918: the cnonce comes from the operating system, not from time, process and rand.
 #[test]
 fn cve_2025_40918() {
     let mut seen = HashSet::new();
@@ -61,8 +61,7 @@ fn cve_2025_40918() {
     assert_eq!(server.start(None), Outcome::Failed);
 }
 
-/// CVE-2026-86219: a response that was right once proves nothing to another server object, nor
-/// to the same one again.
+/// CVE-2026-86219: a response that was right once is refused by another server object, and by the same one the second time.
 #[test]
 fn cve_2026_86219() {
     let mut first = server(Some("secret"));
@@ -89,7 +88,7 @@ fn cve_2026_86219() {
     }
 }
 
-/// CVE-2006-1721: each directive missing, doubled, or all but one missing.
+/// CVE-2006-1721: each directive missing or doubled, or all but one missing.
 #[test]
 fn cve_2006_1721() {
     let mut parts: Vec<&str> = CHALLENGE.split(',').collect();
@@ -127,7 +126,7 @@ fn cve_2006_1721() {
     assert!(judge(&format!("{RESPONSE},authzid=\"chris\",authzid=\"chris\"")).is_err());
 }
 
-/// No prefix and no flipped bit passes, but for those that leave the meaning; none panics.
+/// No prefix and no flipped bit is accepted, except those that do not change the meaning. None causes a panic.
 #[test]
 fn every_mutation_and_truncation_fails() {
     let without_qop = RESPONSE.len() - "qop=auth".len();
@@ -140,7 +139,7 @@ fn every_mutation_and_truncation_fails() {
         let mut server = server(Some("secret"));
         if server.step(&message) == Outcome::Send {
             assert_eq!(text(&server), RSPAUTH);
-            // A directive's name in upper case, or an optional directive that became an unknown one.
+            // The name of a directive in upper case, or an optional directive that has become an unknown one.
             let lower = String::from_utf8(message).unwrap().to_lowercase();
             let changed = lower.split(',').zip(ours.split(',')).find(|(theirs, part)| theirs != part);
             assert!(changed.is_none_or(|(_, part)| ["charset=utf-8", "qop=auth"].contains(&part)), "{lower}");

@@ -13,11 +13,11 @@ use super::quality::Cipher;
 /// Length of a block of DES and triple DES, in bytes.
 pub const BLOCK: usize = 8;
 
-/// Encrypts or decrypts in place; a block cipher leaves bytes after the last whole block as they are. It carries its
-/// state from one message to the next: the key stream goes on, and the last block is the next initialization vector.
+/// Encrypts or decrypts in place. A block cipher does not change bytes after the last whole block. The state continues from
+/// one message to the next: the key stream goes on, and the last block is the next initialization vector.
 pub type Transform = Box<dyn FnMut(&mut [u8]) + Send>;
 
-/// The cipher of what is sent, keyed with Kcc or Kcs.
+/// The cipher for sent messages, keyed with Kcc or Kcs.
 pub fn encryption(cipher: Cipher, key: &[u8; 16]) -> Transform {
     match cipher {
         Cipher::Rc4 | Cipher::Rc4With56 | Cipher::Rc4With40 => key_stream(key),
@@ -26,7 +26,7 @@ pub fn encryption(cipher: Cipher, key: &[u8; 16]) -> Transform {
     }
 }
 
-/// The cipher of what is received.
+/// The cipher for received messages.
 pub fn decryption(cipher: Cipher, key: &[u8; 16]) -> Transform {
     match cipher {
         Cipher::Rc4 | Cipher::Rc4With56 | Cipher::Rc4With40 => key_stream(key),
@@ -35,8 +35,8 @@ pub fn decryption(cipher: Cipher, key: &[u8; 16]) -> Transform {
     }
 }
 
-/// RC4. Its type wants 32 bytes; a key is repeated until it fills the state, so a key of 16 bytes and the same key
-/// twice are one key.
+/// RC4. Its type takes keys of 32 bytes. RC4 repeats a key until it fills the state, so a key of 16 bytes is equivalent to the
+/// same key twice.
 fn key_stream(key: &[u8; 16]) -> Transform {
     let mut twice = Zeroizing::new([0; 32]);
     twice.chunks_exact_mut(16).for_each(|half| half.copy_from_slice(key));
@@ -64,7 +64,7 @@ fn des(key: &[u8; 16]) -> Des {
     Des::new((&*spread(key, 0)).into())
 }
 
-/// Triple DES with two keys, the first of which serves twice.
+/// Triple DES with two keys, the first of which is used twice.
 fn triple_des(key: &[u8; 16]) -> TdesEde2 {
     let mut both = Zeroizing::new([0; 16]);
     both[..8].copy_from_slice(&*spread(key, 0));
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(stream[240..], unhex("065902e4b620f6cc36c8589f66432f2b"));
     }
 
-    /// Cut anywhere between blocks, a message gives the same bytes, and they come back.
+    /// A message gives the same bytes wherever it is divided between blocks, and they decrypt to it.
     #[test]
     fn the_state_is_carried_over() {
         let key = *b"sixteen byte key";

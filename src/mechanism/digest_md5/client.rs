@@ -23,7 +23,7 @@ struct AwaitRealm {
     identity: Identity,
 }
 
-/// What the application answered, before the realm is known.
+/// The application's values, before the realm is known.
 struct Identity {
     authcid: String,
     authzid: Option<String>,
@@ -78,8 +78,8 @@ impl State for AwaitRealm {
         let answer = event.text()?.filter(|realm| !realm.is_empty());
         let offered = challenge.realms.iter().find(|realm| !realm.is_empty()).or(challenge.realms.first());
         let realm = match answer.as_ref().or(offered) {
-            // The application's wish counts, listed or not: RFC 2831 §2.1.2 says no more than SHOULD, and servers have
-            // realms that they do not list. Without a realm none is sent, which counts as an empty one.
+            // The application's choice is used, listed or not: RFC 2831 §2.1.2 has only a SHOULD, and servers have realms that they
+            // do not list. Without a realm none is sent, which means an empty one.
             Some(realm) => Some(encode(realm, challenge.utf8, Property::Realm)?.into_owned()),
             None => None,
         };
@@ -123,7 +123,7 @@ impl State for AwaitRealm {
 }
 
 impl State for AwaitProof {
-    /// The message after it is empty, if the protocol wants one at all.
+    /// The message after it is empty, if the protocol needs one.
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
         const MESSAGE: &str = "response-auth";
         let bytes = event.received(MESSAGE)?;
@@ -144,8 +144,8 @@ impl State for AwaitProof {
     }
 }
 
-/// `digest-uri-value = serv-type "/" host [ "/" serv-name ]`. Some programs do not tell the host;
-/// the realm is the best guess then. A server that checks will refuse a wrong one.
+/// `digest-uri-value = serv-type "/" host [ "/" serv-name ]`. If the program does not set the host, the realm is the best
+/// guess. A server that checks it will refuse a wrong one.
 fn digest_uri(config: &Config, realm: Option<&[u8]>, serv_name: Option<&str>) -> Result<Vec<u8>, Error> {
     let mut uri = config.service.as_bytes().to_vec();
     uri.push(b'/');

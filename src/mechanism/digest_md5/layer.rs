@@ -19,13 +19,13 @@ const MAC: usize = 10;
 const TAIL: usize = 6;
 const TYPE: [u8; 2] = [0, 1];
 
-/// One direction of the traffic: either all its messages are sealed, or all are opened.
+/// One direction of the traffic: all its messages are encoded, or all are decoded.
 struct Direction {
     /// Ki.
     key: Hmac<Md5>,
     /// `None` for `auth-int`.
     cipher: Option<Transform>,
-    /// Of the next message; `None` when all of them are used up.
+    /// The sequence number of the next message; `None` when all are used up.
     sequence: Option<u32>,
 }
 
@@ -38,7 +38,7 @@ pub struct Layer {
     incoming: Direction,
 }
 
-/// The longest plaintext whose frame is no longer than `frame`.
+/// The longest plaintext whose frame has at most `frame` bytes.
 pub fn max_plaintext(cipher: Option<Cipher>, frame: u32) -> usize {
     let room = (frame as usize).saturating_sub(TAIL);
     match cipher {
@@ -48,7 +48,7 @@ pub fn max_plaintext(cipher: Option<Cipher>, frame: u32) -> usize {
 }
 
 impl Layer {
-    /// `sent` and `received` are the longest frames of either way.
+    /// `sent` and `received` are the longest frames of each direction.
     pub fn new(side: Side, cipher: Option<Cipher>, key: &SessionKey, sent: u32, received: u32) -> Self {
         let (outgoing, incoming) = match side {
             Side::Client => (&TO_SERVER, &TO_CLIENT),
@@ -66,7 +66,7 @@ impl Layer {
         }
     }
 
-    /// Bytes of padding: one to eight, so that they, the message and its code fill whole blocks.
+    /// Bytes of padding: one to eight, so that the message, the padding and the code fill whole blocks.
     fn padding(&self, length: usize) -> usize {
         if self.padded {
             BLOCK - (length + MAC) % BLOCK
@@ -124,7 +124,7 @@ impl SecurityLayer for Layer {
 
 impl Direction {
     fn new(constants: &Constants, session: &SessionKey, cipher: Option<Transform>) -> Self {
-        // HMAC fills a key with zeros to a whole block, which is the type that it cannot refuse.
+        // HMAC pads a key with zeros to a whole block. The type for a whole block has no error.
         let mut key = Zeroizing::new([0; 64]);
         key[..16].copy_from_slice(&constants.signing_key(session)[..]);
         Direction { key: Hmac::new((&*key).into()), cipher, sequence: Some(0) }
@@ -138,7 +138,7 @@ impl Direction {
         code
     }
 
-    /// Turns `length` bytes of text, and room for padding and code, to what is sent.
+    /// Encodes `length` bytes of text in a buffer with room for padding and code.
     fn seal(&mut self, sequence: [u8; 4], body: &mut [u8], length: usize) {
         let (text, rest) = body.split_at_mut(length);
         let (padding, code) = rest.split_at_mut(rest.len() - MAC);
@@ -149,7 +149,7 @@ impl Direction {
         }
     }
 
-    /// The way back: the length of the text, if its padding and code are right.
+    /// Decodes: returns the length of the text if its padding and code are right.
     fn open(&mut self, sequence: [u8; 4], body: &mut [u8], padded: bool) -> Option<usize> {
         if let Some(decrypt) = &mut self.cipher {
             decrypt(body);
@@ -157,11 +157,11 @@ impl Direction {
         let (text, code) = body.split_at(body.len() - MAC);
         let (padding, padded_well) = if padded { padding(text) } else { (0, true) };
         let text = &text[..text.len() - padding];
-        // Wrong padding and a wrong code are one error, found after the same work.
+        // Wrong padding and a wrong code are the same error, after the same work.
         (ct_eq(&self.code(sequence, text), code) & padded_well).then_some(text.len())
     }
 
-    /// No number is used twice, since a frame could be repeated then.
+    /// No number is used twice, since frames could then be repeated.
     fn take_sequence(&mut self) -> Result<[u8; 4], Error> {
         let number = self.sequence.ok_or(Error::System("the sequence numbers of the security layer are used up"))?;
         self.sequence = number.checked_add(1);
@@ -169,8 +169,8 @@ impl Direction {
     }
 }
 
-/// The count of padding bytes that the text ends with, and whether they are right; the text has at
-/// least six bytes and at most six of the first block's are the message's. Wrong ones count as one byte.
+/// The number of padding bytes at the end of the text, and whether they are right. The text has at least six bytes, and at
+/// most six bytes of the first block belong to the message. Wrong padding counts as one byte.
 fn padding(text: &[u8]) -> (usize, bool) {
     let count = text.last().copied().unwrap_or(0);
     let length = usize::from(count);
@@ -180,7 +180,7 @@ fn padding(text: &[u8]) -> (usize, bool) {
     (if good { length } else { 1 }, good)
 }
 
-/// What the keys of one direction are derived with (RFC 2831 §2.3 and §2.4).
+/// The constants from which the keys of one direction are derived (RFC 2831 §2.3 and §2.4).
 struct Constants {
     signing: &'static str,
     sealing: &'static str,
@@ -215,7 +215,7 @@ fn derive(session: &[u8], magic: &str) -> Zeroizing<[u8; 16]> {
 mod tests {
     use super::*;
 
-    /// After the last number nothing is sent and nothing is read any more: a frame of the beginning would be good again.
+    /// After the last number nothing is sent or read any more: otherwise the first frame would be valid again.
     #[test]
     fn no_sequence_number_is_used_twice() {
         let key = SessionKey::from([7; 16]);

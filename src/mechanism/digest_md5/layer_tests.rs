@@ -1,4 +1,4 @@
-//! The layers: frames that others computed, damage of every kind, and what is negotiated.
+//! The layers: frames of other implementations, damaged frames of every kind, and the negotiation.
 
 use crate::contract::{SecurityLayer, Side};
 use crate::crypto::hash::unhex;
@@ -102,7 +102,7 @@ fn frames_come_once_and_in_order() {
             "{error}"
         );
         assert!(open(&mut pair(cipher, &key()).1, &second).is_err(), "the first one was lost");
-        // A frame sent back to its sender is not taken for the peer's.
+        // A frame that is sent back to its sender is refused.
         let (mut client, _) = pair(cipher, &key());
         let error = open(&mut client, &first).unwrap_err();
         assert!(matches!(error, Error::PeerMisbehaved { reason: PeerMisbehaved::Damaged, .. }), "{error}");
@@ -134,7 +134,7 @@ fn peers(service: &str, client: &[(&str, &str)], server: &[(&str, &str)]) -> (Pe
     (c, s, good)
 }
 
-/// What both sides of an exchange say of their layer: strength, longest plaintext, longest frame received.
+/// The limits of the layer on both sides of an exchange: strength, longest plaintext, longest received frame.
 fn layer(peer: &Peer) -> (u32, usize, usize) {
     peer.session.layer().map_or((0, 0, 0), |layer| {
         let limits = lock(layer).limits();
@@ -212,7 +212,7 @@ fn programs_that_know_no_layer_get_none() {
         assert_eq!(layer(&peers(service, &[], &[]).0).0, 0, "{service}");
         assert_eq!(layer(&peers(service, &[("maxssf", "56")], &[("maxssf", "999")]).0).0, 56, "{service}");
         assert_eq!(layer(&peers(service, &[("minssf", "1")], &[("minssf", "1")]).0).0, 128, "{service}");
-        // A server that insists on one is refused with the reason.
+        // A server that requires one is refused with the reason.
         let (client, _, good) = peers(service, &[], &[("minssf", "1")]);
         assert!(!good && client.error().to_string().contains("(property maxssf is 0"), "{}", client.error());
     }
@@ -239,7 +239,7 @@ fn both_sides_talk() {
     }
 }
 
-/// A client that forces its own choice, or none.
+/// A client that sends a choice that was not offered, or none.
 #[test]
 fn a_server_takes_only_what_it_offered() {
     for (response, good) in [
@@ -263,7 +263,7 @@ fn a_server_takes_only_what_it_offered() {
         let chosen = "qop=auth-conf,cipher=rc4";
         assert!(sent.contains(chosen), "{sent}");
         let outcome = server.step(sent.replace(chosen, response).as_bytes());
-        // Another qop than the digest covers fails by the digest, if not before.
+        // A qop other than the one in the digest fails when the digest is checked, if not before.
         assert_eq!(outcome == Outcome::Send, good, "{response}");
     }
 }

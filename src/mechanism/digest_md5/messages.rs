@@ -1,7 +1,7 @@
 //! The messages of DIGEST-MD5, parsed and printed.
 //!
-//! Directives that the grammar writes as quoted strings must be quoted. Those that it writes as
-//! tokens may be quoted too, since peers of all kinds do that; it changes no meaning.
+//! Directives that are quoted strings in the grammar must be quoted. Those that are tokens may be quoted too, since many
+//! peers do that; the meaning is the same.
 
 use crate::error::{Error, Malformed, PeerMisbehaved};
 use crate::wire::digest::{self, Directive, Directives, Printer};
@@ -12,9 +12,9 @@ use super::protection::{self, Offer, Protection};
 use super::quality::{Cipher, Qop};
 use super::response::NONCE_COUNT;
 
-/// A challenge must be shorter (RFC 2831 §2.1.1).
+/// A challenge must be shorter than this (RFC 2831 §2.1.1).
 pub const CHALLENGE_LIMIT: usize = 2048;
-/// A response must be shorter (RFC 2831 §2.1.2).
+/// A response must be shorter than this (RFC 2831 §2.1.2).
 pub const RESPONSE_LIMIT: usize = 4096;
 
 /// `digest-challenge` (RFC 2831 §2.1.1).
@@ -35,7 +35,7 @@ impl Challenge {
     pub fn print(&self) -> Vec<u8> {
         let mut printer = Printer::with_capacity(160);
         for realm in &self.realms {
-            // Without charset=utf-8 a realm that was read fits ISO 8859-1.
+            // A realm that was parsed without charset=utf-8 fits ISO 8859-1.
             let bytes = digest::encode(realm, self.utf8);
             printer.quoted("realm", bytes.as_deref().unwrap_or(realm.as_bytes()));
         }
@@ -69,7 +69,7 @@ fn parse_challenge(bytes: &[u8]) -> Result<Challenge, Malformed> {
             b"charset" => once(&mut utf8, "charset", charset(&directive)?)?,
             b"algorithm" if !directive.is("md5-sess") => return Err(Malformed::Expected("algorithm=md5-sess")),
             b"algorithm" => once(&mut algorithm, "algorithm", ())?,
-            // It has no meaning in initial authentication, the only one there is here.
+            // It has no meaning in initial authentication, the only kind that is supported.
             b"stale" => once(&mut stale, "stale", ())?,
             _ => {} // auth-param: extensions are ignored and may be repeated
         }
@@ -81,7 +81,7 @@ fn parse_challenge(bytes: &[u8]) -> Result<Challenge, Malformed> {
     }
     let offer = Offer::parsed(qop.as_ref().map(Directive::words), cipher.as_ref().map(Directive::words), max_buf);
     let utf8 = utf8.is_some();
-    // The charset may stand behind the realms.
+    // The charset may come after the realms.
     let realms = raw_realms.iter().map(|raw| digest::decode(raw, utf8, "realm")).collect::<Result<_, _>>()?;
     Ok(Challenge { realms, nonce, offer, utf8 })
 }
@@ -156,7 +156,7 @@ fn parse_response(bytes: &[u8]) -> Result<(Response, [u8; 8]), Malformed> {
             b"cnonce" => once(&mut cnonce, "cnonce", directive.into_quoted("cnonce")?)?,
             b"nc" => once(&mut nonce_count, "nc", count(&directive.value)?)?,
             b"qop" => {
-                // The word is hashed as it stands, so it must stand there in lower case.
+                // The word is hashed as sent, so it must be in lower case.
                 let chosen = Qop::find(&directive.value).filter(|q| q.name().as_bytes() == &*directive.value);
                 once(&mut qop, "qop", chosen.ok_or(Malformed::Expected("qop=auth, auth-int or auth-conf"))?)?;
             }
@@ -194,7 +194,7 @@ fn parse_response(bytes: &[u8]) -> Result<(Response, [u8; 8]), Malformed> {
     Ok((parsed, nonce_count.ok_or(Malformed::Missing("nc"))?))
 }
 
-/// `response-auth` (RFC 2831 §2.1.3): the server's proof; `None` if the message holds none.
+/// `response-auth` (RFC 2831 §2.1.3): the server's proof; `None` if the message has none.
 pub fn parse_response_auth(bytes: &[u8]) -> Result<Option<[u8; 32]>, Malformed> {
     let mut proof = None;
     for directive in directives(bytes, CHALLENGE_LIMIT)? {
@@ -221,7 +221,7 @@ fn directives(bytes: &[u8], limit: usize) -> Result<Directives<'_>, Malformed> {
     Ok(Directives::of(bytes))
 }
 
-/// The name in lower case; of an overlong name, which is none of ours, nothing.
+/// The name in lower case; empty for a name that is longer than all known ones.
 fn lower(directive: &Directive<'_>) -> Name {
     let mut name = Name { bytes: [0; 10], length: 0 };
     let bytes = directive.name.as_bytes();
@@ -233,7 +233,7 @@ fn lower(directive: &Directive<'_>) -> Name {
     name
 }
 
-/// A directive's name on the stack: the longest of ours is `digest-uri`.
+/// A directive's name, on the stack. The longest known one is `digest-uri`.
 struct Name {
     bytes: [u8; 10],
     length: usize,

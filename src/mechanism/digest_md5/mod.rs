@@ -1,12 +1,12 @@
-//! DIGEST-MD5 (RFC 2831): both sides prove the password by digests over both nonces.
+//! DIGEST-MD5 (RFC 2831): both sides prove the password with digests over both nonces.
 //!
-//! Deprecated (RFC 6331), for peers that have nothing better. There is no subsequent
-//! authentication (§2.2): a nonce lives as long as the server object that made it, and serves once.
+//! Deprecated (RFC 6331); it is for peers that support nothing better. Subsequent authentication (§2.2) is not supported: a
+//! nonce lives as long as the server object that created it, and is used once.
 //!
 //! - `messages`: the three messages, parsed and printed;
 //! - `quality`: the qualities of protection, and the ciphers;
-//! - `protection`: which of them are offered and chosen;
-//! - `layer`: what is done to the traffic afterwards;
+//! - `protection`: their negotiation;
+//! - `layer`: the security layer;
 //! - `ciphers`: the ciphers of that layer;
 //! - `response`: the digests;
 //! - `client`, `server`: the states.

@@ -1,4 +1,4 @@
-//! Negotiation of the protection: what a server offers, and what a client chooses of it
+//! Negotiation of the protection: what a server offers, and what a client chooses
 //! (RFC 2831 §2.1.1, `qop`, `cipher` and `maxbuf`).
 
 use crate::config::{Config, DEFAULT_MAX_BUF, FRAME_LIMIT};
@@ -9,10 +9,10 @@ use super::layer::{self, Layer};
 use super::quality::{Cipher, Qop};
 use super::response::SessionKey;
 
-/// A `maxbuf` is bigger than 16 (RFC 2831 §2.1.1): what protection adds, and one byte.
+/// A `maxbuf` must be greater than 16 (RFC 2831 §2.1.1): the overhead of protection, and one byte.
 const MIN_MAX_BUF: u32 = 17;
 
-/// What a server offers, or this side is ready for.
+/// What a server offers, or what this side accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Offer {
     qops: u8,
@@ -22,8 +22,8 @@ pub struct Offer {
 }
 
 impl Offer {
-    /// What this side can and may: minssf and maxssf less what TLS gives already, a server's
-    /// `no_integrity` and `no_confidentiality`, and room to receive the shortest frame.
+    /// What this side supports and its options allow: minssf and maxssf minus the strength of TLS, a server's `no_integrity` and
+    /// `no_confidentiality`, and a buffer that is large enough for the shortest frame.
     pub fn ours(config: &Config) -> Self {
         let least = config.min_ssf.saturating_sub(config.external_ssf);
         let most = config.max_ssf().saturating_sub(config.external_ssf);
@@ -45,11 +45,11 @@ impl Offer {
         Offer { qops, ciphers, max_buf: config.max_buf }
     }
 
-    /// A server's offer. It names a little less than it receives, since clients of Authen::SASL::Perl
-    /// cut plaintext to exactly what is named, and forget what protection adds.
+    /// A server's offer. Its `maxbuf` is a little less than what the server receives: clients of Authen::SASL::Perl divide
+    /// plaintext into pieces of exactly that size and forget the overhead.
     ///
     /// # Errors
-    /// If the policy leaves nothing to offer.
+    /// If the policy allows nothing.
     pub fn of_server(config: &Config) -> Result<Self, Error> {
         const FORGOTTEN: u32 = 32;
         let mut offer = Offer::ours(config);
@@ -65,7 +65,7 @@ impl Offer {
         Ok(offer)
     }
 
-    /// What a challenge offers. Unknown words are ignored; a missing `qop` is `auth`.
+    /// The offer of a challenge. Unknown words are ignored. A missing `qop` means `auth`.
     pub fn parsed<'a>(
         qops: Option<impl Iterator<Item = &'a [u8]>>,
         ciphers: Option<impl Iterator<Item = &'a [u8]>>,
@@ -98,12 +98,12 @@ impl Offer {
         (self.ciphers != 0).then(|| list(names))
     }
 
-    /// The value of `maxbuf`, where a layer is offered and it is not the default.
+    /// The value of `maxbuf`, if a layer is offered and the value is not the default.
     pub fn max_buf(&self) -> Option<u32> {
         (self.qops != Qop::Auth as u8 && self.max_buf != DEFAULT_MAX_BUF).then_some(self.max_buf)
     }
 
-    /// A client's choice among what the server offers: the strongest that both can and may.
+    /// A client's choice: the strongest protection that both sides support and allow.
     ///
     /// # Errors
     /// If there is none.
@@ -136,7 +136,7 @@ fn list(names: impl Iterator<Item = &'static str>) -> String {
     names.collect::<Vec<_>>().join(",")
 }
 
-/// What a client's response names.
+/// The protection in a client's response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Protection {
     pub qop: Qop,
@@ -146,18 +146,18 @@ pub struct Protection {
 }
 
 impl Protection {
-    /// A missing `qop` is `auth`.
+    /// A missing `qop` means `auth`.
     pub fn parsed(qop: Option<Qop>, cipher: Option<Cipher>, max_buf: Option<u32>) -> Self {
         Protection { qop: qop.unwrap_or(Qop::Auth), cipher, max_buf: max_buf.unwrap_or(DEFAULT_MAX_BUF) }
     }
 
-    /// The value of `maxbuf`, where there is a layer and it is not the default.
+    /// The value of `maxbuf`, if there is a layer and the value is not the default.
     pub fn max_buf(&self) -> Option<u32> {
         (self.qop != Qop::Auth && self.max_buf != DEFAULT_MAX_BUF).then_some(self.max_buf)
     }
 
-    /// The security layer, keyed by H(A1) (RFC 2831 §2.3, §2.4). `server_max_buf` is the longest frame
-    /// that the server receives.
+    /// The security layer, keyed with H(A1) (RFC 2831 §2.3, §2.4). `server_max_buf` is the longest frame that the server
+    /// receives.
     ///
     /// # Errors
     /// If the peer receives frames that are too short for any message.
@@ -183,7 +183,7 @@ impl Protection {
     }
 }
 
-/// `maxbuf-value = 1*DIGIT`, bigger than 16 and at most 16777215 (RFC 2831 §2.1.1).
+/// `maxbuf-value = 1*DIGIT`, greater than 16 and at most 16777215 (RFC 2831 §2.1.1).
 pub fn max_buf(value: &[u8]) -> Result<u32, Malformed> {
     let wrong = Malformed::Number("maxbuf");
     if value.len() > 16 || !value.iter().all(u8::is_ascii_digit) {

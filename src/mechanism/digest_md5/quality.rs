@@ -61,7 +61,7 @@ impl Cipher {
         }
     }
 
-    /// Bytes of H(A1) that its key is derived from (RFC 2831 §2.4).
+    /// The number of bytes of H(A1) from which its key is derived (RFC 2831 §2.4).
     pub fn key_bytes(self) -> usize {
         match self {
             Cipher::Rc4With40 => 5,
@@ -70,7 +70,7 @@ impl Cipher {
         }
     }
 
-    /// True for DES and triple DES, which pad.
+    /// True for DES and triple DES, which need padding.
     pub fn is_block(self) -> bool {
         matches!(self, Cipher::Des | Cipher::TripleDes)
     }

@@ -7,13 +7,13 @@ use crate::wire::hex;
 
 use super::quality::Qop;
 
-/// The only nonce count there is, without subsequent authentication.
+/// The only nonce count, since there is no subsequent authentication.
 pub const NONCE_COUNT: &str = "00000001";
 
-/// H(A1): what both sides know after the exchange and the keys of a security layer come from.
+/// H(A1), which both sides know after the exchange. The keys of a security layer are derived from it.
 pub type SessionKey = Zeroizing<[u8; 16]>;
 
-/// Whose proof a digest is.
+/// The side whose proof a digest is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
     /// The client's `response`.
@@ -22,12 +22,12 @@ pub enum Proof {
     Server,
 }
 
-/// What the digests are computed of, besides the password.
+/// The inputs of the digests, besides the password.
 #[derive(Debug, Clone)]
 pub struct Exchange {
     pub authcid: String,
     pub authzid: Option<String>,
-    /// The realm as it stands in the response; empty if it stands there not at all.
+    /// The realm as in the response; empty if the response has none.
     pub realm: Vec<u8>,
     pub nonce: Vec<u8>,
     pub cnonce: Vec<u8>,
@@ -35,12 +35,12 @@ pub struct Exchange {
     pub qop: Qop,
 }
 
-/// How the name and the password are hashed. They differ beyond ASCII only.
+/// The character encoding in which the name and the password are hashed. It matters only beyond ASCII.
 #[derive(Debug, Clone, Copy)]
 pub enum NameEncoding {
-    /// What fits ISO 8859-1 as that, even where the message carries UTF-8 (RFC 2831 §2.1.2.1).
+    /// Both in ISO 8859-1 if they fit, even if the message is UTF-8 (RFC 2831 §2.1.2.1).
     Standard,
-    /// The password so, the name in UTF-8: libgsasl.
+    /// The password as in the standard, the name in UTF-8: libgsasl.
     NameInUtf8,
     /// Both in UTF-8: Authen::SASL::Perl, Dovecot.
     InUtf8,
@@ -75,7 +75,7 @@ impl Exchange {
         Zeroizing::new(a1.finalize().into())
     }
 
-    /// True if another encoding than this one would give another key.
+    /// True if another encoding would give another key.
     pub fn encodings_differ(&self, password: &[u8], encoding: NameEncoding) -> bool {
         let latin = |name: &[u8]| !name.is_ascii() && std::str::from_utf8(name).is_ok_and(fits_latin1);
         matches!(encoding, NameEncoding::Standard) && (latin(self.authcid.as_bytes()) || latin(password))
@@ -108,12 +108,12 @@ fn fits_latin1(text: &str) -> bool {
     text.chars().all(|c| u32::from(c) < 0x100)
 }
 
-/// Hashes a user name or password: unless it is wanted in UTF-8, as ISO 8859-1 if all its characters are in it.
-/// Without `charset=utf-8` the name is ISO 8859-1 anyway, so one rule does for both.
+/// Hashes a user name or password: in UTF-8 if requested, else in ISO 8859-1 if all its characters fit. Without
+/// `charset=utf-8` the name is ISO 8859-1 anyway, so one rule serves both cases.
 fn update_name(hash: &mut Md5, name: &[u8], in_utf8: bool) {
     match std::str::from_utf8(name) {
         Ok(text) if !in_utf8 && !name.is_ascii() && fits_latin1(text) => {
-            // Character by character, so that no second copy of a password comes to be.
+            // Character by character, so that no second copy of a password is made.
             for c in text.chars() {
                 hash.update([c as u8]);
             }

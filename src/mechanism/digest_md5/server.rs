@@ -29,9 +29,8 @@ struct AwaitCredential {
 }
 
 impl State for AwaitBegin {
-    /// An initial response would ask for subsequent authentication by a nonce of another exchange.
-    /// A server that knows the nonce no more sends a new challenge (RFC 2831 §2.2.2), and this one
-    /// knows none but its own.
+    /// An initial response asks for subsequent authentication with a nonce of another exchange. A server that no longer knows
+    /// the nonce sends a new challenge (RFC 2831 §2.2.2). This server stores no nonces of other exchanges.
     fn step(self: Box<Self>, _: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let named = [cx.config.realm().unwrap_or_default(), &cx.config.host];
         let realm = named.into_iter().find(|name| !name.is_empty()).map(str::to_owned);
@@ -82,7 +81,7 @@ impl State for AwaitResponse {
             }
             Some(offered) => {
                 let given = response.realm.ok_or_else(|| malformed(Malformed::Missing("realm")))?;
-                // Without charset=utf-8 some clients turn the realm to ISO 8859-1, some repeat it.
+                // Without charset=utf-8, some clients convert the realm to ISO 8859-1, others repeat it unchanged.
                 if given != offered.as_bytes() && digest::decode(&given, response.utf8, "realm") != Ok(offered.clone())
                 {
                     return Err(misbehaved(PeerMisbehaved::NotOffered("realm")));
@@ -114,15 +113,14 @@ impl State for AwaitResponse {
     }
 }
 
-/// A name as text: UTF-8 where the response says so, else ISO 8859-1 (RFC 2831 §2.1.2). libsasl2's
-/// client never says so and sends UTF-8 all the same, so what is valid UTF-8 is taken as that. A
-/// misread name fails: what is hashed depends on it.
+/// A name as text: UTF-8 if the response says so, else ISO 8859-1 (RFC 2831 §2.1.2). libsasl2's client never says so, but
+/// sends UTF-8, so valid UTF-8 is read as UTF-8. If this is wrong, authentication fails, because the name is hashed.
 fn name(bytes: &[u8], utf8: bool, field: &'static str) -> Result<String, Malformed> {
     digest::decode(bytes, utf8 || std::str::from_utf8(bytes).is_ok(), field)
 }
 
-/// `digest-uri-value = serv-type "/" host [ "/" serv-name ]`: a response to another service is not
-/// for us. A service or host that the program did not tell is not compared.
+/// `digest-uri-value = serv-type "/" host [ "/" serv-name ]`: a response for another service is refused. A service or host
+/// that the program has not set is not compared.
 fn check_digest_uri(uri: &[u8], config: &Config) -> Result<(), Error> {
     let mut parts = uri.splitn(3, |&b| b == b'/');
     let service = parts.next().unwrap_or_default();
@@ -152,8 +150,8 @@ impl State for AwaitCredential {
     }
 }
 
-/// The key, if the client has proved to know the password, in whichever encoding it hashes. Who is unknown proves nothing,
-/// and as slowly as who is known and wrong.
+/// The key, if the client has proved that it knows the password, in any of the encodings. Unknown users fail after the same
+/// work as wrong passwords.
 fn proved(exchange: &Exchange, password: &[u8], response: &[u8; 32], known: bool) -> Option<SessionKey> {
     [NameEncoding::Standard, NameEncoding::NameInUtf8, NameEncoding::InUtf8].into_iter().find_map(|encoding| {
         let key = exchange.session_key(password, encoding);

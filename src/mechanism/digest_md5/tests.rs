@@ -38,7 +38,7 @@ pub fn text(peer: &Peer) -> String {
     String::from_utf8_lossy(peer.session.message()).into_owned()
 }
 
-/// What the client answers to that challenge.
+/// The client's response to that challenge.
 pub fn answer(mut client: Peer, challenge: &[u8]) -> Result<String, Error> {
     match client.step(challenge) {
         Outcome::Send => Ok(client.session.message().iter().map(|&b| char::from(b)).collect()),
@@ -46,7 +46,7 @@ pub fn answer(mut client: Peer, challenge: &[u8]) -> Result<String, Error> {
     }
 }
 
-/// What the server says to that response.
+/// The server's reply to that response.
 pub fn judge(response: &str) -> Result<String, Error> {
     let mut server = server(Some("secret"));
     match server.step(response.as_bytes()) {
@@ -55,7 +55,7 @@ pub fn judge(response: &str) -> Result<String, Error> {
     }
 }
 
-/// libsasl2's client sends UTF-8 and never says so.
+/// libsasl2's client sends UTF-8 without saying so.
 #[test]
 fn a_server_takes_utf_8_that_is_not_announced() {
     for (authcid, password) in [("ren\u{e9}", "p\u{e4}ss"), ("\u{17e}ofie", "\u{43f}"), ("ren\u{e9}", "\u{43f}")] {
@@ -95,17 +95,17 @@ fn published_exchanges() {
         assert!(server.session.is_success());
         assert_eq!(client.step(server.session.message()), Outcome::Absent);
         assert!(client.session.is_success());
-        // The empty message that some protocols want after a success with data.
+        // The empty message that some protocols need after a success with data.
         assert_eq!(server.step(b""), Outcome::Absent);
     }
 }
 
-/// Responses that Python's hashlib computed by RFC 2831 §2.1.2.1.
+/// Responses computed with Python's hashlib as in RFC 2831 §2.1.2.1.
 #[test]
 fn charsets_authzid_and_escapes() {
     let challenge = |realm: &str| format!("realm=\"{realm}\",nonce=\"{NONCE}\",algorithm=md5-sess,charset=utf-8");
     for (authcid, realm, password, response) in [
-        // All in ISO 8859-1: hashed as that, though sent as UTF-8. The realm is hashed as sent.
+        // All fit ISO 8859-1: hashed in it, although sent in UTF-8. The realm is hashed as sent.
         ("ren\u{e9}", "m\u{fc}ller", "p\u{e4}ss", "3e427a9278b2f52266f83e7aba9b0142"),
         ("\u{20ac}", "m\u{fc}ller", "p\u{17e}ss\u{e9}", "c12141368c6b8c104fa548d745986734"),
     ] {
@@ -154,7 +154,7 @@ fn a_server_takes_iso_8859_1() {
     assert!(server.asked[0].contains("realm: Some(\"m\u{fc}ller\")"), "{}", server.asked[0]);
 }
 
-/// Responses to the challenge of RFC 2831 §4, computed by Python's hashlib.
+/// Responses to the challenge of RFC 2831 §4, computed with Python's hashlib.
 #[test]
 fn a_server_takes_the_spellings_of_other_clients() {
     for (response, taken) in [
@@ -220,7 +220,7 @@ fn the_realm_is_the_applications_choice() {
         assert!(text(&client).contains(&format!("realm=\"{sent}\"")));
         assert!(client.asked[1].contains("[\"first\", \"elwood.innosoft.com\"]"), "{}", client.asked[1]);
     }
-    // A realm that is not listed (RFC 2831 §2.1.2: SHOULD), or where none is, or an empty one, as Dovecot lists.
+    // A realm that is not listed (RFC 2831 §2.1.2: SHOULD), also if none is, or an empty one, as Dovecot lists it.
     let none = CHALLENGE.replace("realm=\"elwood.innosoft.com\",", "");
     let empty = CHALLENGE.replace("elwood.innosoft.com", "");
     for challenge in [&two, &none, &empty] {
@@ -235,7 +235,7 @@ fn the_realm_is_the_applications_choice() {
     assert_eq!(nobody.step(empty.as_bytes()), Outcome::Send);
     assert!(nobody.asked[1].contains("offered: []"), "{}", nobody.asked[1]);
     assert!(!text(&nobody).contains("realm=\"o"));
-    // A client that was not told its host.
+    // A client whose host is not set.
     let mut lost = client();
     lost.session.config.host = "".into();
     assert!(answer(lost, CHALLENGE.as_bytes()).unwrap().contains("digest-uri=\"imap/elwood.innosoft.com\""));
@@ -301,7 +301,7 @@ fn broken_responses() {
     let long = format!("{RESPONSE},x={}", "y".repeat(4095 - RESPONSE.len() - 3));
     assert_eq!(judge(&long).as_deref(), Ok(RSPAUTH));
     assert!(judge(&format!("{long}y")).is_err());
-    // The host is compared without regard to case; the digest is over what was sent.
+    // The host is compared ignoring case. The digest covers the host as sent.
     let error = judge(&RESPONSE.replace("imap/elwood", "imap/ELWOOD")).unwrap_err();
     assert_eq!(error, Error::Refused(Refused::Credentials));
 }
@@ -313,7 +313,7 @@ fn wrong_passwords_and_unknown_users_hear_the_same() {
         assert_eq!(server.step(RESPONSE.as_bytes()), Outcome::Failed);
         assert_eq!(*server.error(), Error::Refused(Refused::Credentials));
     }
-    // Nobody gets in with the password that an unknown user is compared with.
+    // The mock password of unknown users does not log anybody in.
     for credential in [None, Some("")] {
         let mut client = Peer::client("DIGEST-MD5", "chris", std::str::from_utf8(MOCK_PASSWORD).unwrap());
         let mut server = Peer::server("DIGEST-MD5", credential);

@@ -19,7 +19,7 @@ pub(super) struct AwaitBegin;
 struct AwaitValues;
 
 struct AwaitServerFirst {
-    /// `client-first-message`: names and nonce are read out of it again.
+    /// `client-first-message`; names and nonce are parsed from it again.
     sent: Box<[u8]>,
     /// Prepared.
     password: Secret,
@@ -32,7 +32,7 @@ struct AwaitServerFinal {
     fresh: Option<Box<Fresh>>,
 }
 
-/// Keys that were derived in this exchange, to be remembered once the server has proved them right.
+/// Keys that were derived in this exchange. They are cached once the server has proved that they are right.
 struct Fresh {
     password: Secret,
     salt: Box<[u8]>,
@@ -71,12 +71,12 @@ impl State for AwaitValues {
     }
 }
 
-/// What the client says about channel binding (RFC 5802 §6).
+/// The client's channel binding flag (RFC 5802 §6).
 ///
-/// `y` claims that the client could bind and the server offered no -PLUS; a server that did offer one
-/// then knows that the list was changed on the way. So `y` is for exactly that case. Where the server
-/// offered a -PLUS and the caller took another mechanism all the same, `y` would be a lie that every
-/// honest server must punish; that caller declines channel binding, and `n` says so.
+/// `y` means that the client supports channel binding but the server offered no -PLUS. A server that did offer one then
+/// knows that the list was changed on the way. If the server offered a -PLUS and the caller chose another mechanism
+/// anyway, `y` would be false, and every correct server must refuse it. That caller declines channel binding, which is
+/// `n`.
 fn flag(config: &Config, plus: bool) -> Result<Flag<'_>, Error> {
     match config.bindings().next() {
         Some(binding) if plus => Ok(Flag::Bound(&binding.kind)),
@@ -101,8 +101,8 @@ fn unusable(what: Subject, reason: &'static str) -> Error {
     Application::Unusable { what, reason }.into()
 }
 
-/// The server's `e=` (RFC 5802 §7). What its words for wrong credentials mean is said in the words that all mechanisms use, and
-/// for a channel binding what can be set.
+/// The error of the server's `e=` (RFC 5802 §7). For wrong credentials it adds the words that all mechanisms use, and for a
+/// channel binding the options that help.
 fn refused(reason: &str, cx: &Context<'_, '_>) -> Error {
     let said = printable(reason.as_bytes());
     match (reason, cx.mechanism.binds) {
@@ -153,7 +153,7 @@ impl State for AwaitServerFirst {
     }
 }
 
-/// All that must hold before any work is done for the server.
+/// The checks before any work is done for the server.
 fn check_server_first(ours: &ClientFirst<'_>, theirs: &ServerFirst<'_>, config: &Config) -> Result<(), Error> {
     let misbehaved = |reason| Err(Error::misbehaved(SERVER_FIRST, reason));
     match theirs.nonce.strip_prefix(ours.nonce) {
@@ -171,8 +171,8 @@ fn check_server_first(ours: &ClientFirst<'_>, theirs: &ServerFirst<'_>, config: 
     Ok(())
 }
 
-/// The keys out of the application's memory, or derived. All three are remembered, so that the next
-/// exchange costs no derivation and one HMAC a key.
+/// The keys, from the application's cache or derived. All three are cached, so that the next exchange needs no derivation
+/// and only one HMAC per key.
 fn keys(
     hash: Hash,
     authcid: &str,

@@ -1,10 +1,10 @@
 //! SASL SCRAM Downgrade Protection (XEP-0474, version 0.5.0 of 2025-10-25): `h=` among the extensions
-//! of server-first-message is a hash of all that the server has offered. Both proofs cover that
-//! message, so a man in the middle who shortens the list of offers cannot make up for it.
+//! of server-first-message is a hash of everything that the server has offered. Both proofs cover that message, so a man in
+//! the middle who shortens the list of offers is detected.
 //!
-//! Where offers come from only the application knows. A server that was told its offers
-//! (`offered_mechanisms`, and `offered_bindings` if it names types as XEP-0440 does) sends `h=`; a client that was
-//! told what it has received checks it, and takes its absence for a server without this extension.
+//! Only the application knows the offers. If they are set on a server (`offered_mechanisms`, and `offered_bindings` if it
+//! announces types as in XEP-0440), it sends `h=`. If they are set on a client, it checks `h=`; without `h=`, the server
+//! does not support this extension.
 
 use crate::config::Config;
 use crate::crypto::hash::Hash;
@@ -16,7 +16,7 @@ use crate::wire::scram::{print_base64, SERVER_FIRST};
 ///
 /// ```text
 /// S = sorted mechanisms, 0x1E between [ 0x1F sorted binding types, 0x1E between ]     XEP-0474 §"hash"
-/// h = base64(H(S)), H being that of the SCRAM mechanism in use
+/// h = base64(H(S)); H is the hash of the SCRAM mechanism in use
 /// ```
 pub(super) fn attribute(hash: Hash, config: &Config) -> Option<String> {
     let mut offers = sorted(config.offered_mechanisms()?);
@@ -29,15 +29,15 @@ pub(super) fn attribute(hash: Hash, config: &Config) -> Option<String> {
     String::from_utf8(out).ok()
 }
 
-/// In the order of their bytes (i;octet, RFC 4790 §9.3).
+/// Sorted by their bytes (i;octet, RFC 4790 §9.3).
 fn sorted(list: &str) -> String {
     let mut all: Vec<&str> = words(list).collect();
     all.sort_unstable();
     all.join("\x1e")
 }
 
-/// Compares each `h=` of the extensions with what was received. Where -PLUS is offered and no type is in
-/// common, the client has said `n`, and goes on only if the server confirms its lists (business rule 6).
+/// Compares each `h=` of the extensions with the received offers. If -PLUS is offered but there is no common type, the client
+/// has sent `n`, and continues only if the server confirms its lists (business rule 6).
 pub(super) fn check(extensions: &str, hash: Hash, config: &Config) -> Result<(), Error> {
     let misbehaved = |reason| Err(Error::misbehaved(SERVER_FIRST, reason));
     let mut theirs = extensions.split(',').filter(|extension| extension.starts_with("h=")).peekable();

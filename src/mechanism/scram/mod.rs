@@ -1,6 +1,6 @@
-//! SCRAM (RFC 5802, RFC 7677): a salted password is proved by both sides without being sent.
+//! SCRAM (RFC 5802, RFC 7677): both sides prove that they know a salted password, without sending it.
 //!
-//! One implementation serves all hashes: the states read the hash, and whether to bind, off the mechanism's description.
+//! One implementation serves all hashes. The states read the hash and the channel binding from the mechanism's description.
 //!
 //! ```text
 //! SaltedPassword  = Hi(Normalize(password), salt, i)           RFC 5802 §3

@@ -1,7 +1,7 @@
 //! SCRAM, the server's side.
 //!
-//! An unknown user walks the same way as a known one with a wrong password, and costs as much. All
-//! checks of the client's last message that cost nothing come before the key derivation.
+//! An unknown user gets the same messages as a known one with a wrong password, after the same work. All cheap checks of the
+//! client's last message come before the key derivation.
 
 use std::borrow::Cow;
 use std::hint::black_box;
@@ -22,8 +22,8 @@ use crate::wire::scram::{ClientFinal, ClientFirst, ServerFinal, ServerFirst, CLI
 
 pub(super) struct AwaitClientFirst;
 
-/// Both states keep messages instead of what was read from them: this is the least memory, and
-/// reading them again costs less than a microsecond.
+/// Both states store messages instead of parsed values. This takes the least memory, and parsing them again takes less than
+/// a microsecond.
 struct AwaitCredential {
     /// `client-first-message`.
     first: Box<[u8]>,
@@ -33,9 +33,9 @@ struct AwaitClientFinal {
     /// `client-first-message "," server-first-message`.
     said: Box<[u8]>,
     first_len: u32,
-    /// False where the credential is nobody's.
+    /// False for a mock credential.
     known: bool,
-    /// Keys are derived although the credential has them: from some users' passwords they must be.
+    /// Keys are derived although the credential has them: other users have passwords, for which they must be derived.
     derives: bool,
     credential: Credential,
 }
@@ -43,7 +43,7 @@ struct AwaitClientFinal {
 enum Credential {
     /// StoredKey, then ServerKey.
     Keys(Secret),
-    /// The prepared password, from which the keys are derived when they are needed.
+    /// The prepared password. The keys are derived when they are needed.
     Password(Secret),
 }
 
@@ -69,8 +69,8 @@ impl State for AwaitClientFirst {
     }
 }
 
-/// RFC 5802 §6: `p=` belongs to the -PLUS mechanisms and they to it; `y` where this server offers
-/// -PLUS means that somebody hid the offer.
+/// RFC 5802 §6: `p=` is for the -PLUS mechanisms only, and they require it. `y` although this server offers -PLUS means that
+/// somebody removed the offer.
 fn check_flag(header: &Header<'_>, plus: bool, config: &Config) -> Result<(), Error> {
     let misbehaved = |reason| Err(Error::misbehaved(CLIENT_FIRST, reason));
     match header.flag {
@@ -92,7 +92,7 @@ impl State for AwaitCredential {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let hash = cx.mechanism.require_hash()?;
         let first = ClientFirst::parse(&self.first)?;
-        // Nobody has an empty password, here as with PLAIN.
+        // An empty password counts as none, as in PLAIN.
         let stored = event.credential()?.filter(|text| !text.is_empty());
         let known = stored.is_some();
         let derives = cx.world.lookups.expects_passwords();
@@ -102,7 +102,7 @@ impl State for AwaitCredential {
             cx.world.lookups.record_kind(verifier.is_some());
         }
         let name = saslprep::query(&first.name).unwrap_or(Cow::Borrowed(&first.name));
-        // Derived for those too who have a stored one: else time would tell who has.
+        // Derived also for users who have a stored salt: otherwise timing would reveal who has one.
         let derived = derived_salt(hash, &name, cx.config, cx.world);
         let (credential, salt, iterations) = match verifier {
             Some(Verifier { salt, iterations, keys, .. }) => {
@@ -120,13 +120,13 @@ impl State for AwaitCredential {
         let mut message = Vec::with_capacity(theirs.nonce.len() + theirs.salt.len() * 2 + extension.len() + 24);
         theirs.print(&mut message);
         let said = [&self.first[..], b",", &message].concat().into_boxed_slice();
-        // A message of the peer is at most MESSAGE_LIMIT long, so its length fits.
+        // A message of the peer has at most MESSAGE_LIMIT bytes, so its length fits.
         let first_len = self.first.len() as u32;
         Ok(Step::Send(message, Box::new(AwaitClientFinal { said, first_len, known, derives, credential })))
     }
 }
 
-/// The salt of a user without a stored one, known or not: always the same for the same name.
+/// The salt of a user without a stored one, known or unknown. It is always the same for the same name.
 fn derived_salt(hash: Hash, authcid: &str, config: &Config, world: &World<'_>) -> Vec<u8> {
     let key = config.salt_key().map_or(world.salt_key, Secret::expose);
     Hash::Sha256.hmac(key, &[hash.name().as_bytes(), b"\0", authcid.as_bytes()])[..16].to_vec()
@@ -153,7 +153,7 @@ impl State for AwaitClientFinal {
         }
 
         let auth_message: &[&[u8]] = &[&said[first.header_len..], b",", message.without_proof];
-        // The client's key follows from its proof, and its hash is what we know (RFC 5802 §3).
+        // The proof reveals the client's key, whose hash is the StoredKey (RFC 5802 §3).
         let client = hash.hmac(&stored, auth_message).xor(&message.proof);
         if !(ct_eq(&hash.digest(&client), &stored) & known) {
             return Ok(Step::Fail(b"e=invalid-proof".to_vec(), Refused::Credentials.into()));
@@ -165,7 +165,7 @@ impl State for AwaitClientFinal {
     }
 }
 
-/// All that is checked before any work is done for the client.
+/// The checks before any work is done for the client.
 fn check_client_final(
     message: &ClientFinal<'_>,
     first: &ClientFirst<'_>,
@@ -206,7 +206,7 @@ fn keys(hash: Hash, credential: &Credential, ours: &ServerFirst<'_>) -> (Digest,
     }
 }
 
-/// The failure with the words that RFC 5802 §7 has for it.
+/// The failure, with the words of RFC 5802 §7 for the client.
 fn refuse(error: Error) -> Step {
     let value: &[u8] = match &error {
         Error::PeerMisbehaved { reason, .. } => match reason {
