@@ -41,7 +41,7 @@ pub enum LoginError {
     /// The server has sent an unexpected reply.
     #[error("the server answered {0} where that has no meaning")]
     Unexpected(String),
-    /// The server cannot do it now.
+    /// The server cannot authenticate anybody now.
     #[error("the server cannot do it now ({0})")]
     Unavailable(&'static str),
     /// The server's bytes do not belong to this protocol.
