@@ -6,7 +6,7 @@ use crate::secret::Secret;
 use crate::limits::{NAME_LIMIT, SECRET_LIMIT};
 
 /// Values that a client's application may be asked for. Their numbers are those of the bits of
-/// [`Abilities`] and of the C header.
+/// [`super::Abilities`] and of the C header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Property {

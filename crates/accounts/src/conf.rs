@@ -1,13 +1,13 @@
-//! Cyrus' configuration files: `SERVICE.conf`, a line for each option.
+//! Configuration files of Cyrus SASL: `SERVICE.conf`, one line per option.
 //!
 //! ```text
 //! # a comment
 //! pwcheck_method: auxprop saslauthd
 //! ```
-//! A name is of letters, which are all taken for small ones, digits, `-` and `_`; a colon follows at once. The value goes to the end
-//! of the line, without the space around it, and is not empty. Of two lines with one name the first counts. All
-//! this is what libsasl2 does (xt/accounts/conf.t compares). It differs where a mistake would go unseen: libsasl2 cuts a value
-//! at a NUL, a long line into several, and passes over a file that it may not read.
+//! A name consists of letters (which are converted to lower case), digits, `-` and `_`. A colon follows immediately. The
+//! value ends with the line, without white space around it, and is not empty. If a name occurs twice, the first line is
+//! used. libsasl2 does the same (xt/accounts/conf.t compares), except where a mistake would not be noticed: libsasl2 cuts a
+//! value at a NUL, divides a long line into several, and ignores a file that it may not read.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -30,7 +30,7 @@ impl Conf {
     /// Parses a file's text. A comment may be in any encoding, the rest is UTF-8.
     ///
     /// # Errors
-    /// The first line that is wrong, by its number, and what is wrong with it; no value.
+    /// The number of the first wrong line, and what is wrong with it. The error does not contain the value.
     pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, String> {
         let mut conf = Conf::default();
         let mut names = HashSet::new();
@@ -65,25 +65,25 @@ impl Conf {
         Ok(conf)
     }
 
-    /// Prints what [`Conf::parse`] reads.
+    /// Prints the text that [`Conf::parse`] parses.
     pub fn print(&self) -> String {
         self.options().map(|(name, value)| format!("{name}: {value}\n")).collect()
     }
 
-    /// The value of an option; its name is in small letters.
+    /// The value of an option. Its name is in lower case.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.options().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
-    /// All options, each once.
+    /// All options, each one once.
     pub fn options(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (&**name, &**value))
     }
 
-    /// Reads the configuration of a service: the first file of that name in the folders. None if there is none.
+    /// Reads the configuration of a service: the first file of that name in the folders; `None` if there is none.
     ///
     /// # Errors
-    /// [`Error::Outside`] for a service that could not be the name of a file in them, and for a file that cannot be read, or is wrong.
+    /// [`Error::Outside`] for a service that cannot be a file name, and for a file that cannot be read or is malformed.
     pub fn find(service: &str, folders: &[PathBuf]) -> Result<Option<(PathBuf, Self)>, Error> {
         if service.is_empty() || service.starts_with('.') || service.contains(['/', '\0']) {
             return Err(Error::outside(Code::BadParam, "the service's name cannot be that of a configuration file"));
@@ -124,7 +124,7 @@ fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\x0b' | '\x0c' | '\r')
 }
 
-/// Where Debian has libsasl2's plugins, on this kind of machine.
+/// The folder of libsasl2's plugins on Debian, for this architecture.
 pub fn machine_folder() -> PathBuf {
     let machine = match std::env::consts::ARCH {
         "x86" => "i386-linux-gnu".to_owned(),
@@ -135,8 +135,8 @@ pub fn machine_folder() -> PathBuf {
     PathBuf::from(format!("/usr/lib/{machine}/sasl2"))
 }
 
-/// Where configurations are looked for: in the folders of `SASL_CONF_PATH`, unless this program has more rights than
-/// who called it (CVE-2004-0884), else where Debian's libsasl2 looks.
+/// The folders that are searched for configurations: those of `SASL_CONF_PATH`, unless this program has more rights than its
+/// caller (CVE-2004-0884); else those of Debian's libsasl2.
 pub fn folders(privileged: bool) -> Vec<PathBuf> {
     match std::env::var_os("SASL_CONF_PATH").filter(|_| !privileged) {
         Some(list) => std::env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect(),

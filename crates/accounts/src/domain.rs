@@ -1,11 +1,11 @@
-//! Names with a domain, as stores take them that cut a name at its `@`.
+//! User names with a domain, for stores that divide a name at its `@`.
 
 use authen_sasl_rust::config::Config;
 
-/// True if the name has another domain than this server's realm, where that is set, or an empty one.
+/// True if the realm of this server is set and the name has another domain or an empty one.
 ///
-/// A store may know no realms: it would let `fred@victim.org` in with fred's password, under that name. Stores cut at the
-/// first `@` or at the last one, so a name with two has a foreign domain too.
+/// A store may not support realms: it would accept `fred@victim.org` with fred's password, under that name. Some stores
+/// divide at the first `@`, others at the last one, so a name with two counts as foreign too.
 pub fn is_foreign(name: &str, config: &Config) -> bool {
     let ours = config.realm().filter(|realm| !realm.is_empty());
     name.split_once('@').is_some_and(|(_, domain)| domain.is_empty() || ours.is_some_and(|ours| ours != domain))

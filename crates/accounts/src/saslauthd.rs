@@ -1,7 +1,8 @@
-//! A client of Cyrus' saslauthd, the daemon that checks passwords on behalf of programs that may not (shadow, PAM).
+//! A client of Cyrus SASL's saslauthd, the daemon that checks passwords for programs that may not do so themselves (shadow,
+//! PAM).
 //!
-//! Its socket takes four counted strings and answers with one: a length of two octets, the most significant
-//! first, then that many. The answer begins with `OK` or `NO`; words may follow.
+//! It reads four counted strings from its socket and replies with one. A counted string is a length of two octets, the most
+//! significant first, and that many bytes. The reply begins with `OK` or `NO`; text may follow.
 //!
 //! ```text
 //! count user  count password  count service  count realm       ->       count "OK"
@@ -24,27 +25,27 @@ use authen_sasl_rust::error::{printable, Application, Code, Error};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::vocabulary::{Abilities, Answer, Question};
 
-/// Longest string that the daemon takes, in bytes: its MAX_REQ_LEN.
+/// Longest string that the daemon accepts, in bytes: its MAX_REQ_LEN.
 const STRING_LIMIT: usize = 256;
 
-/// Accounts behind a saslauthd.
+/// The accounts of a saslauthd.
 #[derive(Debug)]
 pub struct Saslauthd {
     path: PathBuf,
     limit: Duration,
 }
 
-/// The daemon's word.
+/// The daemon's verdict.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// The password is the user's.
+    /// The password is right.
     Yes,
-    /// It is not, or they cannot be handed over; with the reason, which is not for the peer.
+    /// The password is wrong, or the strings cannot be sent. The reason is not for the peer.
     No(String),
 }
 
 impl Reply {
-    /// Reads the daemon's string; `None` for one that is no reply.
+    /// Parses the daemon's string; `None` if it is not a valid reply.
     pub fn parse(text: &[u8]) -> Option<Self> {
         match (text.get(..2), text.get(2)) {
             (Some(b"OK"), None | Some(b' ')) => Some(Reply::Yes),
@@ -54,24 +55,24 @@ impl Reply {
     }
 }
 
-/// A question that the daemon can be asked.
+/// A question to the daemon.
 #[derive(Debug)]
 pub struct Login<'a> {
-    /// User name; what follows its last `@` is the realm.
+    /// User name. The part after its last `@` is the realm.
     pub user: &'a str,
     /// Password.
     pub password: &'a Secret,
     /// Service, for PAM.
     pub service: &'a str,
-    /// Realm of a name without one.
+    /// Realm for names without one.
     pub realm: &'a str,
 }
 
 impl Saslauthd {
-    /// The daemon behind that socket. `limit` is for the whole of a check.
+    /// The daemon with that socket. `limit` is the time limit of a whole check.
     ///
     /// # Errors
-    /// [`Application::Option`] for a limit of nothing, or of more than a day.
+    /// [`Application::Option`] for a limit of zero, or of more than a day.
     pub fn new(path: &Path, limit: Duration) -> Result<Self, Error> {
         if limit.is_zero() || limit > Duration::from_secs(86400) {
             return Err(Application::Option { name: "timeout", range: "seconds, above 0 and at most 86400" }.into());
@@ -82,8 +83,8 @@ impl Saslauthd {
     /// Asks whether a password is right.
     ///
     /// # Errors
-    /// [`Error::Outside`] with [`Code::Unavail`] if the daemon cannot be reached, ends early or is too slow,
-    /// with [`Code::Fail`] if it answers neither `OK` nor `NO`.
+    /// [`Error::Outside`]: with [`Code::Unavail`] if the daemon cannot be reached, closes the connection early or is too slow;
+    /// with [`Code::Fail`] if its reply is neither `OK` nor `NO`.
     pub fn check(&self, login: &Login<'_>) -> Result<Reply, Error> {
         let request = match request(login) {
             Ok(request) => request,
@@ -100,7 +101,7 @@ impl Saslauthd {
             .ok_or_else(|| self.failed(Code::Fail, &format!("it answered neither OK nor NO: {}", printable(&reply))))
     }
 
-    /// A full queue of the daemon makes us wait too.
+    /// If the daemon's queue is full, connecting waits too.
     fn connected(&self, end: Instant) -> Result<UnixStream, Error> {
         let opened = socket(AddressFamily::UNIX, SocketType::STREAM, None)
             .and_then(|socket| fcntl_setfd(&socket, FdFlags::CLOEXEC).map(|()| UnixStream::from(socket)));
@@ -162,7 +163,7 @@ impl Saslauthd {
     }
 }
 
-/// A daemon that goes away must not end this program by a signal.
+/// A daemon that closes the connection must not end this program with a signal.
 #[cfg(not(target_vendor = "apple"))]
 const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
 #[cfg(target_vendor = "apple")]
@@ -178,7 +179,7 @@ fn silence(stream: &impl AsFd) -> Result<(), Errno> {
     rustix::net::sockopt::set_socket_nosigpipe(stream, true)
 }
 
-/// The four counted strings. What the daemon could not take, or would take for something else, is nobody's name and password.
+/// The four counted strings. Strings that the daemon cannot accept, or would misread, are refused.
 fn request(login: &Login<'_>) -> Result<Secret, String> {
     let (user, realm) = login.user.rsplit_once('@').unwrap_or((login.user, login.realm));
     let fields = [

@@ -1,4 +1,4 @@
-//! Where there is no saslauthd: it listens on a Unix socket.
+//! For systems without Unix sockets, and so without saslauthd.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use authen_sasl_rust::config::Config;
 use authen_sasl_rust::error::{Code, Error};
 use authen_sasl_rust::vocabulary::{Abilities, Answer, Question};
 
-/// Accounts behind a saslauthd: there are none, and no value of this type.
+/// The accounts of a saslauthd: no value of this type exists.
 #[derive(Debug)]
 pub enum Saslauthd {}
 

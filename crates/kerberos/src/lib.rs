@@ -1,5 +1,5 @@
-//! Kerberos: GSSAPI (RFC 4752), GSS-SPNEGO, GS2-KRB5 and GS2-KRB5-PLUS (RFC 5801), by the system's GSS-API library, which is
-//! opened at run time. Each file imports only files of lower floors:
+//! Kerberos: GSSAPI (RFC 4752), GSS-SPNEGO, GS2-KRB5 and GS2-KRB5-PLUS (RFC 5801). They use the system's GSS-API library,
+//! which is opened at run time. Each file imports only files of lower floors:
 //!
 //! | floor | files | what |
 //! |---|---|---|
@@ -20,11 +20,11 @@ use authen_sasl_rust::contract::Mechanism;
 use authen_sasl_rust::mechanism::ALL;
 use authen_sasl_rust::registry::Registry;
 
-/// All of them; [`Mechanism::unavailable_reason`] tells whether this machine has the library.
+/// All of these mechanisms. [`Mechanism::unavailable_reason`] checks that this machine has the library.
 pub static MECHANISMS: &[&dyn Mechanism] =
     &[&mechanism::GS2_KRB5_PLUS, &mechanism::GSSAPI, &mechanism::GSS_SPNEGO, &mechanism::GS2_KRB5];
 
-/// The registry of the core's mechanisms and these.
+/// The registry of the core's mechanisms and of these.
 pub fn registry() -> Arc<Registry> {
     static REGISTRY: OnceLock<Arc<Registry>> = OnceLock::new();
     Arc::clone(REGISTRY.get_or_init(|| Arc::new(Registry::new(ALL.iter().chain(MECHANISMS).copied()))))

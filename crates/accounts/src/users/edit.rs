@@ -1,6 +1,6 @@
-//! Changes of a users' file, in memory; comments and the order of the lines stay.
+//! Changes to a users' file, in memory. Comments and the order of the lines stay.
 //!
-//! Each gives the whole file anew, read back and checked.
+//! Each change returns the whole new file, parsed again and checked.
 
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
@@ -10,10 +10,10 @@ use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::verifier::{Verifier, VerifierFormat};
 
 impl Users {
-    /// Puts verifiers in place of all that a user has, or adds the user at the end. Who is disabled stays so.
+    /// Replaces the verifiers of a user, or adds the user at the end. A disabled user stays disabled.
     ///
     /// # Errors
-    /// If two of them have the same hash.
+    /// If two verifiers have the same hash.
     pub fn with_keys(mut self, name: &str, keys: &[Verifier]) -> Result<Self, String> {
         let disabled = self.find(name).is_some_and(|user| user.disabled);
         let first = self.of_name.get(name).and_then(|of_user| of_user.first().copied());
@@ -26,10 +26,10 @@ impl Users {
         Users::of(self.lines)
     }
 
-    /// Takes a user away.
+    /// Removes a user.
     ///
     /// # Errors
-    /// None that these lines can cause.
+    /// None in practice: removing lines cannot make a valid file invalid.
     pub fn without(mut self, name: &str) -> Result<Self, String> {
         self.lines.retain(|line| !line.is_of(name));
         Users::of(self.lines)
@@ -49,7 +49,7 @@ impl Users {
         Users::of(self.lines)
     }
 
-    /// Gives the file a key of its own for the salts of unknown users, unless it has one.
+    /// Adds a key for the salts of unknown users, unless the file has one.
     ///
     /// # Errors
     /// As [`Users::without`].

@@ -1,4 +1,4 @@
-//! Where a file has no Unix owner and mode: it cannot be told who may read its secrets, so it is refused.
+//! For systems without Unix owners and modes: it is unknown who may read the secrets of a file, so every file is refused.
 
 use std::path::Path;
 

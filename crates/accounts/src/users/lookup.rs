@@ -1,4 +1,4 @@
-//! Look-ups, which do not show who is unknown.
+//! Look-ups. They do not reveal which users are unknown.
 
 use super::table::{Entry, Users, NAME_LIMIT};
 use super::usual::Shape;
@@ -20,12 +20,12 @@ impl Users {
         }
     }
 
-    /// The verifier of a user: of the hash that is asked for, else the user's first.
+    /// The verifier of a user: with the hash that is asked for, else the user's first.
     ///
-    /// Who is unknown or disabled, or has no key of that hash, gets a made-up one: it is of no password, looks as
-    /// most users' do, costs the same, and is always the same for the same name.
+    /// A user who is unknown or disabled, or has no verifier with that hash, gets a mock verifier. No password matches it. It
+    /// looks like those of most users, takes the same work, and is always the same for the same name.
     ///
-    /// `salt_key` wins over the file's own; `iterations` count where there is no user to be like.
+    /// `salt_key` takes precedence over the key in the file. `iterations` are used if there is no user to imitate.
     pub fn credential(&self, name: &str, kind: CredentialKind, salt_key: Option<&Secret>, iterations: u32) -> Secret {
         let hash = kind.hash();
         let name = canonical_name(name);
@@ -36,7 +36,7 @@ impl Users {
         found.map_or(made_up, |entry| entry.key.clone())
     }
 
-    /// Why a known user cannot log in by a mechanism; that [`Users::credential`] does not tell.
+    /// Why a known user cannot log in with a mechanism. [`Users::credential`] does not reveal this.
     pub fn unusable(&self, name: &str, kind: CredentialKind) -> Option<&'static str> {
         let user = self.find(&canonical_name(name))?;
         let hash = kind.hash();
@@ -60,14 +60,14 @@ impl Users {
         verifier.print(VerifierFormat::Rfc5803).into()
     }
 
-    /// What made-up keys are derived from: the file's own key for that, or else its first verifier.
+    /// The key from which mock verifiers are derived: the salt key of the file, or else its first verifier.
     fn salt_key(&self) -> Option<&Secret> {
         let first = || self.lines.iter().find_map(|line| line.entry()).map(|entry| &entry.key);
         self.salt_key.as_ref().or_else(first)
     }
 }
 
-/// A name as the file has it; unchanged if no user can have it.
+/// A name as stored in the file; unchanged if no user can have it.
 pub(super) fn canonical_name(name: &str) -> String {
     let prepared = (name.len() <= NAME_LIMIT).then(|| saslprep::query(name).ok()).flatten();
     prepared.map_or_else(|| name.to_owned(), |name| name.into_owned())
@@ -121,7 +121,7 @@ mod tests {
         let first = key(&users, "nobody", "SCRAM-SHA-256");
         assert!(key(&users, "no\u{ad}body", "SCRAM-SHA-256").ct_eq(first.expose()));
         assert!(!key(&users, "nobodx", "SCRAM-SHA-256").ct_eq(first.expose()));
-        // Names that cannot be stored are unknown like others.
+        // Names that cannot be stored count as unknown.
         for name in ["", "\u{7}", &"x".repeat(NAME_LIMIT + 1)] {
             assert_eq!(shape(&key(&users, name, "SCRAM-SHA-256")), (Hash::Sha256, 5000, 19));
         }

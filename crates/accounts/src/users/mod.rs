@@ -1,4 +1,4 @@
-//! Accounts in a file of verifiers: the store that needs nothing else.
+//! Accounts in a file of verifiers: a store without other software.
 
 mod edit;
 #[cfg(unix)]
@@ -27,49 +27,49 @@ use authen_sasl_rust::wire;
 use authen_sasl_rust::world::OsRandom;
 use file::{Locked, Opened, Stamp};
 
-/// A users' file. Each look-up sees what is in it now.
+/// A users' file. Each look-up uses its current contents.
 #[derive(Debug)]
 pub struct UsersFile {
     path: PathBuf,
     last: Mutex<Option<Reading>>,
 }
 
-/// What was read last.
+/// The contents as last read.
 #[derive(Debug)]
 struct Reading {
     stamp: Stamp,
     users: Arc<Users>,
-    /// Its inode number stays taken while it is open.
+    /// While it is open, no other file gets its inode number.
     _file: Opened,
 }
 
-/// A password to be stored.
+/// A new password.
 #[derive(Debug)]
 pub struct NewPassword<'a> {
-    /// As it was typed.
+    /// The password, not prepared.
     pub password: &'a Secret,
-    /// Names of SCRAM mechanisms: one verifier each. None: as the user has them, SCRAM-SHA-256 for a new one.
+    /// Names of SCRAM mechanisms, for one verifier each. `None`: those that the user has; SCRAM-SHA-256 for a new user.
     pub mechanisms: Option<&'a str>,
-    /// None: as the user has them, 4096 for a new one.
+    /// `None`: as many as the user's verifiers have; 4096 for a new user.
     pub iterations: Option<u32>,
 }
 
-/// Whether the user of a new password must be there before.
+/// Whether the user of a new password must exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
-    /// It must not.
+    /// The user must not exist.
     New,
-    /// It must.
+    /// The user must exist.
     Known,
-    /// As it may be.
+    /// Both are allowed.
     Either,
 }
 
 impl Expected {
-    /// Is it so?
+    /// Checks the expectation.
     ///
     /// # Errors
-    /// If not: the code and the words for it.
+    /// If it is not met: the code and the text.
     pub fn check(self, known: bool) -> Result<(), (Code, &'static str)> {
         match (known, self) {
             (true, Expected::New) => Err((Code::NoChange, "this user is there already")),
@@ -80,16 +80,16 @@ impl Expected {
 }
 
 impl UsersFile {
-    /// The file of that name, which need not be there yet.
+    /// The file of that name. It need not exist yet.
     ///
     /// # Errors
-    /// If a relative name cannot be made absolute: it is kept from now on, wherever the process goes.
+    /// If a relative name cannot be made absolute. (The process may change its working directory later.)
     pub fn new(path: &Path) -> Result<Self, Error> {
         let path = std::path::absolute(path).map_err(|error| file::refused(path, &error.to_string()))?;
         Ok(UsersFile { path, last: Mutex::default() })
     }
 
-    /// The users of this moment. The file is read again if it has changed.
+    /// The current users. The file is read again if it has changed.
     ///
     /// # Errors
     /// [`Error::Outside`] if it cannot be read, may be read by others, or is malformed.
@@ -110,19 +110,19 @@ impl UsersFile {
         Users::parse(text).map_err(|what| file::refused(&self.path, &what))
     }
 
-    /// Sets a user's password. The file is made if a new user may be added.
+    /// Sets a user's password. The file is created if a new user may be added.
     ///
     /// # Errors
-    /// [`Error::Application`] for a name, password, mechanism or count that cannot be; [`Error::Outside`] with
-    /// [`Code::NoUser`] or [`Code::NoChange`] where the user is not as expected, else as [`UsersFile::users`].
+    /// [`Error::Application`] for an invalid name, password, mechanism or count; [`Error::Outside`] with
+    /// [`Code::NoUser`] or [`Code::NoChange`] if the user is not as expected; else as [`UsersFile::users`].
     pub fn set_password(&self, name: &str, new: &NewPassword<'_>, expected: Expected) -> Result<(), Error> {
         let name = stored_name(name)?;
-        // Asked before it is read: another writer may make it at any moment, and once it is there it stays.
+        // Checked before the file is read: another writer may create it at any time, and then it stays.
         let known = match self.path.exists() {
             true => self.users()?.find(&name).map_or_else(Vec::new, |user| user.keys),
             false => Vec::new(),
         };
-        // Before the file is locked: it takes its time.
+        // Before the file is locked, since this takes time.
         let keys = new.keys(&known)?;
         let mut salt_key = vec![0; 32];
         OsRandom.fill(&mut salt_key)?;
@@ -133,7 +133,7 @@ impl UsersFile {
         })
     }
 
-    /// Takes a user away.
+    /// Removes a user.
     ///
     /// # Errors
     /// As [`UsersFile::set_password`].
@@ -145,7 +145,7 @@ impl UsersFile {
         })
     }
 
-    /// Disables or enables a user: a disabled one is answered as an unknown one.
+    /// Disables or enables a user. A disabled user is treated as unknown.
     ///
     /// # Errors
     /// As [`UsersFile::set_password`].
@@ -175,7 +175,7 @@ impl UsersFile {
 
 impl NewPassword<'_> {
     fn keys(&self, known: &[(Hash, u32)]) -> Result<Vec<Verifier>, Error> {
-        // A file that was made elsewhere may have counts that are no longer taken for new keys.
+        // A file from elsewhere may have counts that are not allowed for new verifiers.
         let kept = || known.iter().map(|key| key.1).max().map(|most| most.clamp(MIN_ITERATIONS, ITERATIONS_LIMIT));
         let iterations = self.iterations.or_else(kept).unwrap_or(MIN_ITERATIONS);
         if !(MIN_ITERATIONS..=ITERATIONS_LIMIT).contains(&iterations) {
@@ -199,7 +199,7 @@ impl NewPassword<'_> {
     }
 }
 
-/// The hashes of these mechanisms, each once.
+/// The hashes of these mechanisms, each one once.
 fn hashes(names: &str) -> Result<Vec<Hash>, Error> {
     let mut hashes = Vec::new();
     for name in wire::names::names(names) {
@@ -252,7 +252,7 @@ mod tests {
     /// The keys of RFC 7677 §3.
     pub(super) const KEY: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$\
         WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
-    /// Of no password, with a salt of 6 bytes.
+    /// A verifier that no password matches, with a salt of 6 bytes.
     pub(super) const SHA_1: &str =
         "SCRAM-SHA-1$4096:c2FsdHNh$AAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 

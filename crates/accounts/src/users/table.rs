@@ -1,4 +1,4 @@
-//! The text of a users' file, read and checked.
+//! The text of a users' file: parsing and checks.
 //!
 //! ```text
 //! # a comment
@@ -7,7 +7,7 @@
 //! fred:SCRAM-SHA-1$4096:salt$StoredKey:ServerKey
 //! anna:!SCRAM-SHA-256$4096:salt$StoredKey:ServerKey       disabled
 //! ```
-//! Names are prepared with SASLprep. A verifier has either spelling of [`authen_sasl_rust::store::verifier`].
+//! Names are prepared with SASLprep. Verifiers have either format of [`authen_sasl_rust::store::verifier`].
 
 use std::collections::HashMap;
 
@@ -22,14 +22,14 @@ use authen_sasl_rust::wire::scram::base64;
 /// Longest name, in bytes.
 pub const NAME_LIMIT: usize = 1024;
 
-/// What begins the line of the key for the salts of unknown users.
+/// The beginning of the line with the key for the salts of unknown users.
 pub(super) const SALT_KEY: &str = "#salt-key:";
 
 /// All users of a file.
 #[derive(Debug, Default)]
 pub struct Users {
     pub(super) lines: Vec<Line>,
-    /// The lines of each user.
+    /// The indices of each user's lines.
     pub(super) of_name: HashMap<Box<str>, Vec<usize>>,
     pub(super) salt_key: Option<Secret>,
     pub(super) usual: Usual,
@@ -47,26 +47,26 @@ pub(super) struct Entry {
     pub name: Box<str>,
     pub disabled: bool,
     pub shape: Shape,
-    /// The verifier as it is written.
+    /// The text of the verifier.
     pub key: Secret,
 }
 
-/// What a list of users shows of one.
+/// An entry in a list of users.
 #[derive(Debug, PartialEq, Eq)]
 pub struct User<'a> {
     /// The name.
     pub name: &'a str,
-    /// True if it cannot log in.
+    /// True if the user is disabled.
     pub disabled: bool,
     /// Hash and iterations of each verifier.
     pub keys: Vec<(Hash, u32)>,
 }
 
-/// The name of a user as it is stored.
+/// The name of a user as stored in the file.
 ///
 /// # Errors
-/// [`Application::Unusable`] for what SASLprep refuses (control characters among it) and for what would not
-/// be one name at the start of a line.
+/// [`Application::Unusable`] for names that SASLprep refuses (those with control characters, for instance) and names that
+/// cannot be at the start of a line.
 pub fn stored_name(name: &str) -> Result<String, Error> {
     let unusable = |reason| Error::from(Application::Unusable { what: Subject::UserName, reason });
     if name.len() > NAME_LIMIT {
@@ -86,7 +86,7 @@ impl Users {
     /// Parses a file's text.
     ///
     /// # Errors
-    /// The first line that is wrong, by its number, and what is wrong with it; no secret.
+    /// The number of the first wrong line, and what is wrong with it. The error contains no secret.
     pub fn parse(text: &Secret) -> Result<Self, String> {
         let text = text.expose_str().ok_or("it is not UTF-8")?;
         let parsed = text.lines().map(Line::parse);
@@ -124,18 +124,18 @@ impl Users {
         self.lines[at].entry().filter(|entry| !entry.disabled).map(|entry| entry.shape)
     }
 
-    /// Prints what [`Users::parse`] reads.
+    /// Prints the text that [`Users::parse`] parses.
     pub fn print(&self) -> Secret {
         let lines: Vec<&[u8]> = self.lines.iter().flat_map(Line::print).collect();
         lines.concat().into()
     }
 
-    /// How many there are.
+    /// The number of users.
     pub fn count(&self) -> usize {
         self.of_name.len()
     }
 
-    /// All of them, in the file's order.
+    /// All users, in the order of the file.
     pub fn list(&self) -> Vec<User<'_>> {
         let mut found: Vec<&Vec<usize>> = self.of_name.values().collect();
         found.sort_unstable();
@@ -160,7 +160,7 @@ fn wrong_line(at: usize, what: &str) -> String {
 
 impl Line {
     fn parse(line: &str) -> Result<Self, String> {
-        // Of a file that ends in the middle of a line end: printed, it would be gone when read again.
+        // A carriage return at the end of a file without a line feed would be lost if the file is printed and parsed again.
         let line = line.trim_end_matches('\r');
         if line.trim().is_empty() || line.starts_with('#') {
             return Ok(Line::Other(Secret::new(line.as_bytes())));

@@ -1,4 +1,4 @@
-//! Security contexts: how they come about, and what goes through them.
+//! Security contexts: how they are established, and the messages that they protect.
 
 use std::ffi::c_int;
 use std::ptr;
@@ -13,9 +13,9 @@ use super::raw::{self, Buffer, BufferSet, ChannelBindings, Functions, Handle, Wo
 
 /// The state after a token.
 pub enum Progress {
-    /// Send this and wait for the peer's token.
+    /// Send this token and wait for the peer's.
     Continue(Vec<u8>),
-    /// The context is there; what is not empty must still be sent.
+    /// The context is established. The token must still be sent if it is not empty.
     Complete(Vec<u8>),
 }
 
@@ -27,12 +27,12 @@ pub struct SecurityContext {
     flags: Word,
 }
 
-// SAFETY: neither MIT's nor Heimdal's contexts have ties to the thread that made them; they must not be used
-// by two at a time, which a single owner and `&mut self` see to. The texts of errors, which MIT keeps for each
-// thread, are read within the call that failed.
+// SAFETY: neither MIT's nor Heimdal's contexts are tied to the thread that created them. Two threads must not use one at
+// the same time, which a single owner and `&mut self` prevent. The texts of errors, which MIT stores per thread, are read
+// within the failed call.
 unsafe impl Send for SecurityContext {}
 
-/// The initiator's part, until the context is there.
+/// The initiator, until the context is established.
 pub struct Initiator {
     context: SecurityContext,
     target: Name,
@@ -43,7 +43,7 @@ pub struct Initiator {
     binding: Option<Vec<u8>>,
 }
 
-/// The acceptor's part, until the context is there.
+/// The acceptor, until the context is established.
 pub struct Acceptor {
     context: SecurityContext,
     about: String,
@@ -53,18 +53,18 @@ pub struct Acceptor {
     client: Client,
 }
 
-/// Who was authenticated.
+/// The authenticated client.
 #[derive(Default)]
 pub struct Client {
-    /// The local name if the library's rules give one, else the principal.
+    /// The local name if the library's rules have one, else the principal.
     pub authcid: String,
-    /// True if that is nobody: MIT sets no flag for the anonymous principal of RFC 8062 §3.
+    /// True if the client is anonymous. (MIT sets no flag for the anonymous principal of RFC 8062 §3.)
     pub anonymous: bool,
-    /// What was delegated, if that was wanted.
+    /// The delegated credentials, if they were wanted.
     pub delegated: Option<Credentials>,
 }
 
-/// Only `application_data` is set, as all bindings to TLS have it (RFC 5801 §5.1, RFC 5929).
+/// Only `application_data` is set, as in all bindings to TLS (RFC 5801 §5.1, RFC 5929).
 fn bindings(data: &[u8]) -> ChannelBindings {
     ChannelBindings {
         initiator_addrtype: 0,
@@ -92,10 +92,10 @@ impl Initiator {
         Ok(Initiator { context, target, about, credentials, speaking, wanted, binding })
     }
 
-    /// Takes the acceptor's token; none at the beginning.
+    /// Takes the acceptor's token. There is none at the beginning.
     ///
     /// # Errors
-    /// If the library refuses it, or finds no ticket.
+    /// If the library refuses the token, or finds no ticket.
     pub fn step(&mut self, token: Option<&[u8]>) -> Result<Progress, Error> {
         let gss = self.context.gss;
         let mut input = token.map(Buffer::of);
@@ -125,10 +125,10 @@ impl Initiator {
         Ok(if major & CONTINUE_NEEDED != 0 { Progress::Continue(token) } else { Progress::Complete(token) })
     }
 
-    /// The context, and the name of who was authenticated.
+    /// The context, and the name of the authenticated client.
     ///
     /// # Errors
-    /// If the library does not know.
+    /// If the library does not know it.
     pub fn finish(self) -> Result<(SecurityContext, String), Error> {
         let context = self.context;
         let mut source = Name { gss: context.gss, handle: ptr::null_mut() };
@@ -158,7 +158,7 @@ impl Acceptor {
     /// `about` is the service in words.
     ///
     /// # Errors
-    /// If there is no library, or it cannot store the credentials that are wanted.
+    /// If there is no library, or it cannot store the delegated credentials that are wanted.
     pub fn new(
         about: String,
         credentials: Credentials,
@@ -176,7 +176,7 @@ impl Acceptor {
     /// Takes the initiator's token.
     ///
     /// # Errors
-    /// If the library refuses it.
+    /// If the library refuses the token.
     pub fn step(&mut self, token: &[u8]) -> Result<Progress, Error> {
         let gss = self.context.gss;
         let mut input = Buffer::of(token);
@@ -225,7 +225,7 @@ impl Acceptor {
         self.context.flags
     }
 
-    /// The context, and who was authenticated.
+    /// The context, and the authenticated client.
     pub fn finish(self) -> (SecurityContext, Client) {
         (self.context, self.client)
     }
@@ -249,7 +249,7 @@ impl SecurityContext {
     /// Protects a message.
     ///
     /// # Errors
-    /// If the library cannot, or does not encrypt where that was asked for.
+    /// If the library fails, or does not encrypt although encryption was requested.
     pub fn wrap(&mut self, confidential: bool, message: &[u8]) -> Result<Vec<u8>, Error> {
         let (mut minor, mut encrypted) = (0, 0);
         let (mut input, mut out) = (Buffer::of(message), Owned::new(self.gss));
@@ -265,12 +265,12 @@ impl SecurityContext {
         Ok(out.bytes().to_vec())
     }
 
-    /// Verifies and opens a message; tells whether it was encrypted.
+    /// Verifies and decodes a message. Also returns whether it was encrypted.
     ///
     /// # Errors
     /// If it is damaged, repeated, or out of order.
     pub fn unwrap(&mut self, frame: &[u8]) -> Result<(Vec<u8>, bool), Error> {
-        // Shorter than any token: not handed to a library at all.
+        // Shorter than any token: it is not passed to the library.
         if frame.len() < 4 {
             let reason = Malformed::Unexpected("it is shorter than any token of GSS-API");
             return Err(Error::malformed("wrapped message", reason));
@@ -290,14 +290,14 @@ impl SecurityContext {
         Ok((out.bytes().to_vec(), encrypted != 0))
     }
 
-    /// The longest message whose wrapped form is no longer than that.
+    /// The longest message whose wrapped form has at most that length.
     pub fn room_for(&self, confidential: bool, wrapped: u32) -> u32 {
         let (mut minor, mut longest) = (0, 0);
         let wanted = c_int::from(confidential);
         // SAFETY: the context is alive, the other pointers are to live variables.
         let major =
             unsafe { (self.gss.gss_wrap_size_limit)(&mut minor, self.handle, wanted, 0, wrapped, &mut longest) };
-        // Heimdal and MIT round up in places: never more than fits.
+        // Heimdal and MIT round up in some cases, so the result is limited to what fits.
         if major & ERROR == 0 && longest < wrapped {
             longest
         } else {
@@ -305,8 +305,8 @@ impl SecurityContext {
         }
     }
 
-    /// Strength of its encryption in bits: what the library reports, else the length of the session key, else the
-    /// minimum of all enctypes.
+    /// Strength of its encryption in bits: as the library reports it, else the length of the session key, else the minimum of
+    /// all enctypes.
     pub fn strength(&self) -> u32 {
         const MIN_STRENGTH: u32 = 56;
         if let Some([a, b, c, d]) = self.inquire(&raw::SASL_SSF, |value| <[u8; 4]>::try_from(value).ok()).flatten() {

@@ -1,4 +1,4 @@
-//! Credentials: where they are found, and where those are stored that a client has delegated.
+//! Credentials: where they are found, and where delegated credentials are stored.
 
 use std::ffi::{c_int, CStr, CString};
 use std::ptr;
@@ -14,21 +14,21 @@ const INITIATE: c_int = 1;
 const ACCEPT: c_int = 2;
 const CCACHE: &CStr = c"ccache";
 
-/// Said before a client is let in, too.
+/// This error also appears before a client is accepted.
 pub const CANNOT_STORE: Error = Error::System("this GSS-API library stores no credentials in a cache by its name");
 
-/// Where credentials are looked for; what is `None` is the library's own choice, the environment's included.
+/// Where credentials are looked for. If a field is `None`, the library chooses, for instance by the environment.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Store<'a> {
     /// Credentials cache of a client, `FILE:/tmp/krb5cc_1000` for instance.
     pub ccache: Option<&'a str>,
-    /// Key table: of a server its keys, of a client those that it gets tickets with.
+    /// Keytab: a server's keys, or the keys with which a client gets tickets.
     pub keytab: Option<&'a str>,
 }
 
-/// A credential store's keys and values, as the library wants them.
+/// A credential store's keys and values, in the library's format.
 struct Places {
-    /// What the elements point to.
+    /// The texts to which the elements point.
     _values: Vec<CString>,
     elements: Vec<KeyValue>,
 }
@@ -39,7 +39,7 @@ impl Places {
         for (key, value) in named.iter().filter_map(|(key, value)| Some((key, (*value)?))) {
             let value = CString::new(value)
                 .map_err(|_| Application::Option { name: "ccache or keytab", range: "a name without NUL" })?;
-            // The text stays where it is when its owner is moved into the list.
+            // The text keeps its address when its owner is moved into the list.
             elements.push(KeyValue { key: key.as_ptr(), value: value.as_ptr() });
             values.push(value);
         }
@@ -57,14 +57,14 @@ pub struct Credentials {
     pub(super) handle: Handle,
 }
 
-// SAFETY: credentials have no ties to a thread; MIT and Heimdal lock those that are shared, and here they have one owner.
+// SAFETY: credentials are not tied to a thread. MIT and Heimdal lock shared ones; here they have a single owner.
 unsafe impl Send for Credentials {}
 
 impl Credentials {
-    /// Those of the name, or the default ones.
+    /// The credentials of that name, or the default ones.
     ///
     /// # Errors
-    /// If there are none, or the library cannot look elsewhere than in the default place.
+    /// If there are none, or the library can only look in the default place.
     pub fn acquire(
         side: Side,
         speaking: Speaking,
@@ -100,10 +100,10 @@ impl Credentials {
         Ok(found)
     }
 
-    /// Whose they are, as a principal.
+    /// Their principal.
     ///
     /// # Errors
-    /// If the library does not know.
+    /// If the library does not know it.
     pub fn owner(&self) -> Result<String, Error> {
         let call = Call { gss: self.gss, side: Side::Server, doing: "asking whose the credentials are", about: "" };
         let mut owner = Name { gss: self.gss, handle: ptr::null_mut() };
@@ -117,7 +117,7 @@ impl Credentials {
         owner.display(call)
     }
 
-    /// Asks that contexts get no layer unless one is asked for; a library that cannot is left alone.
+    /// Requests that contexts get no layer unless one is asked for. Libraries that do not support this ignore it.
     pub fn without_layers(&mut self) {
         let (mut minor, mut empty) = (0, Buffer::EMPTY);
         if let Some(set) = self.gss.gss_set_cred_option {

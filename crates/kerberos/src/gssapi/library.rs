@@ -1,4 +1,4 @@
-//! The library once it is open, calls to it and the texts of its errors.
+//! The opened library, calls to it, and the texts of its errors.
 
 use std::ffi::c_int;
 use std::ptr;
@@ -11,30 +11,30 @@ use super::raw::{self, Buffer, Functions, Oid, Word};
 
 /// Flags of a context (RFC 2744 §5.19, RFC 4121; the last one of MIT and RFC draft kitten).
 pub mod flag {
-    /// The acceptor may act for the initiator.
+    /// The initiator delegates its credentials to the acceptor.
     pub const DELEGATE: u32 = 1;
-    /// The acceptor proves itself too.
+    /// The acceptor is authenticated too.
     pub const MUTUAL: u32 = 2;
-    /// Repeated messages are noticed.
+    /// Repeated messages are detected.
     pub const REPLAY: u32 = 4;
-    /// Messages out of order are noticed.
+    /// Messages out of order are detected.
     pub const SEQUENCE: u32 = 8;
     /// Confidentiality.
     pub const CONFIDENTIALITY: u32 = 16;
     /// Integrity.
     pub const INTEGRITY: u32 = 32;
-    /// Nobody was authenticated.
+    /// The initiator is anonymous.
     pub const ANONYMOUS: u32 = 64;
-    /// Both sides gave the same channel binding.
+    /// Both sides have passed the same channel binding.
     pub const CHANNEL_BOUND: u32 = 2048;
 }
 
-/// The GSS-API mechanism that is spoken.
+/// The GSS-API mechanism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speaking {
     /// Kerberos 5 itself.
     Kerberos,
-    /// SPNEGO, which negotiates.
+    /// SPNEGO, which negotiates a mechanism.
     Spnego,
 }
 
@@ -70,7 +70,7 @@ pub(super) fn required() -> Result<&'static Functions, Error> {
     functions().ok_or(Error::System("the system has no GSS-API library"))
 }
 
-/// A call under way: who makes it and about what, for the error text.
+/// A running call: its side and subject, for the error text.
 #[derive(Clone, Copy)]
 pub(super) struct Call<'a> {
     pub(super) gss: &'static Functions,
@@ -90,7 +90,7 @@ impl Call<'_> {
     pub(super) fn failed(&self, major: Word, minor: Word) -> Error {
         let mut text = self.words(major, GSS_CODE);
         let detail = if minor == 0 { String::new() } else { self.words(minor, MECHANISM_CODE) };
-        // MIT's text for "see the minor status" says nothing beside the minor status itself.
+        // MIT's text for "see the minor status" adds nothing to the minor status itself.
         if !detail.is_empty() && (text.starts_with("Unspecified GSS failure") || text.is_empty()) {
             text = detail;
         } else if !detail.is_empty() {
@@ -102,7 +102,7 @@ impl Call<'_> {
 
     fn words(&self, code: Word, kind: c_int) -> String {
         let (mut more, mut words) = (0, Vec::new());
-        // A library that always has more to say is cut short.
+        // A library that never stops returning texts is cut off.
         for _ in 0..8 {
             let mut out = Owned::new(self.gss);
             let mut minor = 0;
@@ -137,7 +137,7 @@ impl Owned {
         if self.buffer.value.is_null() || self.buffer.length == 0 {
             return &[];
         }
-        // SAFETY: the library says that so many bytes are there, and they are until this is dropped.
+        // SAFETY: the library has set this length, and the bytes stay until this is dropped.
         unsafe { std::slice::from_raw_parts(self.buffer.value.cast(), self.buffer.length) }
     }
 

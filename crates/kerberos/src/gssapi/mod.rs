@@ -1,7 +1,7 @@
 //! The system's GSS-API library (RFC 2744), opened at run time: MIT Kerberos or Heimdal.
 //!
-//! Only the files of this module call it; what they give is safe. Names, credentials and contexts belong to whoever holds
-//! them and are released with them.
+//! Only the files of this module call it; their interface is safe. Names, credentials and contexts have one owner each, and
+//! are released when dropped.
 #![allow(unsafe_code)]
 
 mod context;

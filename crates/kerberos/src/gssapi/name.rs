@@ -14,22 +14,22 @@ pub struct Name {
     pub(super) handle: Handle,
 }
 
-// SAFETY: a name is memory without ties to a thread; all its uses here take it by reference from one owner.
+// SAFETY: a name is memory that is not tied to a thread. Here it has one owner, and is used by reference.
 unsafe impl Send for Name {}
 
 impl Name {
-    /// The service on that host, `service@host`; no name service is asked here.
+    /// The service on that host, `service@host`. No name service is asked here.
     ///
     /// # Errors
-    /// If the library cannot make a name of it.
+    /// If the library cannot import the name.
     pub fn of_service(side: Side, service: &str, host: &str) -> Result<Name, Error> {
         Name::import(side, &format!("{service}@{host}"), &raw::HOSTBASED_SERVICE)
     }
 
-    /// A principal as it is written in Kerberos: `fred@EXAMPLE.ORG`, `ldap/host.example.org`.
+    /// A principal in Kerberos' notation: `fred@EXAMPLE.ORG`, `ldap/host.example.org`.
     ///
     /// # Errors
-    /// If the library cannot make a name of it.
+    /// If the library cannot import the name.
     pub fn of_principal(side: Side, text: &str) -> Result<Name, Error> {
         Name::import(side, text, &raw::PRINCIPAL_NAME)
     }
@@ -56,7 +56,7 @@ impl Name {
         Ok(out.text())
     }
 
-    /// The local name that the library's own rules (auth_to_local) give it, if they do.
+    /// The local name by the library's rules (auth_to_local), if there is one.
     pub(super) fn local(&self) -> Option<String> {
         let (mut minor, mut out) = (0, Owned::new(self.gss));
         let localname = self.gss.gss_localname?;

@@ -1,6 +1,6 @@
-//! The C bindings of RFC 2744: types, layouts, and the functions as they were found in the library.
+//! The C bindings of RFC 2744: types, layouts, and the functions of the library.
 //!
-//! The library is opened when it is first asked for, so nothing of it is needed to build or to install.
+//! The library is opened when it is first needed, so neither building nor installing needs it.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
@@ -9,7 +9,7 @@ use libloading::Library;
 
 /// `OM_uint32`.
 pub type Word = u32;
-/// `gss_name_t`, `gss_cred_id_t`, `gss_ctx_id_t`: pointers that only the library looks behind.
+/// `gss_name_t`, `gss_cred_id_t`, `gss_ctx_id_t`: opaque pointers.
 pub type Handle = *mut c_void;
 
 /// `gss_buffer_desc`.
@@ -35,7 +35,7 @@ pub struct Oid {
     pub elements: *const c_void,
 }
 
-// SAFETY: an Oid here points to static bytes that nobody writes to.
+// SAFETY: an Oid here points to static bytes that are never written.
 unsafe impl Sync for Oid {}
 
 impl Oid {
@@ -43,7 +43,7 @@ impl Oid {
         Oid { length: bytes.len() as Word, elements: bytes.as_ptr().cast() }
     }
 
-    /// As the functions want it; they do not write to it.
+    /// The pointer for the functions, which do not write to it.
     pub fn pointer(&'static self) -> *mut Oid {
         ptr::from_ref(self).cast_mut()
     }
@@ -61,7 +61,7 @@ pub static PRINCIPAL_NAME: Oid = Oid::of(b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\
 pub static SASL_SSF: Oid = Oid::of(b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x05\x0f");
 /// 1.2.840.113554.1.2.2.5.5, GSS_C_INQ_SSPI_SESSION_KEY.
 pub static SESSION_KEY: Oid = Oid::of(b"\x2a\x86\x48\x86\xf7\x12\x01\x02\x02\x05\x05");
-/// 1.2.752.43.13.29, GSS_KRB5_CRED_NO_CI_FLAGS_X: ask for no layer where none is wanted.
+/// 1.2.752.43.13.29, GSS_KRB5_CRED_NO_CI_FLAGS_X: request no layer unless one is wanted.
 pub static NO_CI_FLAGS: Oid = Oid::of(b"\x2a\x85\x70\x2b\x0d\x1d");
 
 /// `gss_OID_set_desc`.
@@ -167,11 +167,11 @@ functions! {
     }
 }
 
-/// Opens the first of these libraries that there is. It stays open as long as the process lives, since
-/// the functions point into it.
+/// Opens the first of these libraries that exists. It stays open until the process ends, since the functions point into
+/// it.
 pub fn open(names: &[&str]) -> Option<Functions> {
     names.iter().find_map(|name| {
-        // SAFETY: these libraries have no initializers that need anything of the program.
+        // SAFETY: the initializers of these libraries need nothing of the program.
         let library = unsafe { Library::new(name) }.ok()?;
         let functions = Functions::found_in(&library).ok()?;
         std::mem::forget(library);
@@ -185,7 +185,7 @@ mod tests {
 
     use super::*;
 
-    /// The layouts of MIT's and Heimdal's headers, in the words of the platform.
+    /// The layouts of MIT's and Heimdal's headers, in machine words.
     #[test]
     fn layouts() {
         let word = size_of::<usize>();
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn no_library_is_no_functions() {
         assert!(open(&["libgssapi-that-nobody-has.so.99"]).is_none());
-        // A library that there is, and that has none of the functions.
+        // A library that exists but has none of the functions.
         assert!(open(&["libc.so.6"]).is_none());
     }
 }

@@ -35,11 +35,11 @@ impl State for AwaitBegin {
     }
 }
 
-/// A password is of no use here and is dropped. It is asked for since Authen::SASL::Perl takes a credential in
-/// its place: the boundary refuses an object, where ignoring it would log in as somebody else.
+/// A password is not used here, and is dropped. It is asked for because Authen::SASL::Perl takes a credential object in its
+/// place: the binding refuses an object. Ignoring it would log in as another user.
 pub const WANTED: &[Property] = &[Property::Authzid, Property::Password];
 
-/// The authorization identity that the application names.
+/// The application's authorization identity.
 pub fn authzid(event: Event<'_>) -> Result<Option<String>, Error> {
     let authzid = event.values()?.text(Property::Authzid)?.filter(|name| !name.is_empty());
     if authzid.as_deref().is_some_and(|name| name.contains('\0')) {
@@ -77,7 +77,7 @@ impl State for AwaitValues {
     }
 }
 
-/// The server did not prove itself, or there is nothing to protect the negotiation with.
+/// The server is not authenticated, or the negotiation cannot be protected.
 fn unproved() -> Error {
     Error::misbehaved("token", PeerMisbehaved::ServerProofMissing)
 }
@@ -105,10 +105,10 @@ impl State for AwaitToken {
     }
 }
 
-/// GSS-SPNEGO: the strongest that both sides' flags and this side's limits allow is the layer. MIT's initiators
-/// set the flag of confidentiality beside that of integrity unless told otherwise. No length of frames is negotiated: this
-/// side sends none that is longer than all peers are known to accept, and receives whatever a layer may send (libsasl2 puts 65536 bytes of
-/// plaintext into a frame, Active Directory a whole entry).
+/// GSS-SPNEGO: the layer is the strongest one that both sides' flags and this side's limits allow. MIT's initiators set the
+/// flag of confidentiality together with that of integrity by default. The length of frames is not negotiated: this side
+/// sends no frames that are longer than all known peers accept, and receives the longest frames of a layer (libsasl2 puts
+/// 65536 bytes of plaintext into a frame, Active Directory a whole entry).
 pub fn spnego_layer(context: SecurityContext, cx: &Context<'_, '_>) -> Result<Option<Box<dyn SecurityLayer>>, Error> {
     let bits = match context.flags() {
         flags if flags & flag::CONFIDENTIALITY != 0 => layer::CONFIDENTIALITY | layer::INTEGRITY,
@@ -122,7 +122,7 @@ pub fn spnego_layer(context: SecurityContext, cx: &Context<'_, '_>) -> Result<Op
 impl State for AwaitOffer {
     fn step(mut self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let wrapped = event.received("layer offer")?;
-        // A server that sends its last, empty token on its own.
+        // A server that sends its last, empty token in a message of its own.
         if wrapped.is_empty() {
             return Ok(Step::Send(Vec::new(), self));
         }

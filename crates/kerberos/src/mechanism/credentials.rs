@@ -11,7 +11,7 @@ pub fn service(side: Side, config: &Config) -> Result<(String, Name), Error> {
     Ok((format!("{}@{}", config.service, config.host), name))
 }
 
-/// This side's credentials: of the `principal`, else a client's default ones, or a server's for the service.
+/// This side's credentials: those of `principal`, else a client's default ones, or a server's for the service.
 pub fn credentials(side: Side, speaking: Speaking, config: &Config) -> Result<Credentials, Error> {
     let (about, name) = match (config.principal(), side) {
         (Some(principal), _) => (format!("of {principal}"), Some(Name::of_principal(side, principal)?)),
@@ -27,7 +27,7 @@ pub fn credentials(side: Side, speaking: Speaking, config: &Config) -> Result<Cr
     };
     let acquire = |speaking| Credentials::acquire(side, speaking, name.as_ref(), &about, store);
     match acquire(speaking) {
-        // SPNEGO only says that it has found nothing; Kerberos says what is missing.
+        // SPNEGO's error only says that nothing was found; that of Kerberos says what is missing.
         Err(error) if speaking == Speaking::Spnego => Err(acquire(Speaking::Kerberos).err().unwrap_or(error)),
         result => result,
     }

@@ -6,14 +6,14 @@ use authen_sasl_rust::config::Config;
 /// Token framing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// RFC 4752: the layer is negotiated by messages of its own.
+    /// RFC 4752: the layer is negotiated in separate messages.
     Gssapi,
     /// The layer follows from the context's flags.
     Spnego,
 }
 
 impl Dialect {
-    /// What the tokens are made by.
+    /// The GSS-API mechanism of the tokens.
     pub fn speaking(self) -> Speaking {
         match self {
             Dialect::Gssapi => Speaking::Kerberos,
@@ -22,7 +22,7 @@ impl Dialect {
     }
 }
 
-/// The channel binding of contexts that have no header to bind: the one that Active Directory asks for.
+/// The channel binding of contexts without a GS2 header: the type that Active Directory requires.
 pub fn end_point(config: &Config) -> Option<Vec<u8>> {
     const KIND: &str = "tls-server-end-point";
     let data = config.binding(KIND)?;

@@ -1,4 +1,4 @@
-//! GS2-KRB5 and GS2-KRB5-PLUS (RFC 5801): Kerberos' tokens behind a GS2 header, which the context is bound to.
+//! GS2-KRB5 and GS2-KRB5-PLUS (RFC 5801): Kerberos' tokens after a GS2 header, to which the context is bound.
 
 use std::borrow::Cow;
 
@@ -41,7 +41,7 @@ fn with_binding(cx: &Context<'_, '_>) -> bool {
     cx.mechanism.binds
 }
 
-/// What the context is bound to: the header, and the data of the channel (RFC 5801 §5.1).
+/// The data to which the context is bound: the header, and the channel binding data (RFC 5801 §5.1).
 fn bound(header: &[u8], kind: Option<&str>, config: &Config) -> Option<Vec<u8>> {
     let data = match kind {
         None => &[],
@@ -50,7 +50,7 @@ fn bound(header: &[u8], kind: Option<&str>, config: &Config) -> Option<Vec<u8>> 
     Some([header, data].concat())
 }
 
-/// Takes the header of an initial token away (RFC 5801 §4); `None` for a token without one.
+/// Removes the header of an initial token (RFC 5801 §4); `None` for a token without one.
 fn without_header(token: &[u8]) -> Option<&[u8]> {
     let rest = token.strip_prefix(b"\x60")?;
     let (&first, rest) = rest.split_first()?;
@@ -61,7 +61,7 @@ fn without_header(token: &[u8]) -> Option<&[u8]> {
     rest[octets..].strip_prefix(OID)
 }
 
-/// Puts it back.
+/// Adds the header again.
 fn with_header(token: &[u8]) -> Vec<u8> {
     let length = OID.len() + token.len();
     let mut whole = vec![0x60];
@@ -132,7 +132,7 @@ impl State for AwaitMessage {
         let bytes = event.received(MESSAGE)?;
         let malformed = |reason| Error::malformed(MESSAGE, reason);
         let misbehaved = |reason| Error::misbehaved(MESSAGE, reason);
-        // The header is text and what follows is not: it ends with the second comma.
+        // The header is text and the rest is not. The header ends with the second comma.
         let mut commas = bytes.iter().enumerate().filter(|(_, &b)| b == b',').map(|(at, _)| at + 1);
         let end = commas.nth(1).ok_or_else(|| malformed(Malformed::Missing("the GS2 header")))?;
         let (header, token) = bytes.split_at(end);
@@ -164,7 +164,7 @@ impl AwaitNext {
             Progress::Continue(reply) => return Ok(Step::Send(reply, self)),
             Progress::Complete(reply) => reply,
         };
-        // Libraries let a client without any binding pass; the header must be bound all the same.
+        // Libraries accept a client without any binding. But the header must be bound.
         if self.acceptor.flags() & flag::CHANNEL_BOUND == 0 {
             return Err(Error::misbehaved("token", PeerMisbehaved::BindingUnconfirmed));
         }

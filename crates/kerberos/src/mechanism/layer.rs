@@ -1,4 +1,4 @@
-//! Which layer is used, and the layer itself.
+//! The choice of the layer, and the layer itself.
 
 use crate::gssapi::SecurityContext;
 use authen_sasl_rust::config::Config;
@@ -11,16 +11,16 @@ pub const NONE: u8 = 1;
 pub const INTEGRITY: u8 = 2;
 pub const CONFIDENTIALITY: u8 = 4;
 
-/// The longest frame whose length RFC 4752 could name, in three octets.
+/// The longest frame that RFC 4752 can express, in three octets.
 pub const LONGEST: u32 = 0xFF_FFFF;
-/// The longest frame that is sent to a peer that has named no length.
+/// The longest frame for a peer that has sent no limit.
 pub const MODEST: u32 = 65536;
 
-/// The most that a wrapped message is longer than its plaintext, in any enctype: two headers of 16 bytes,
-/// a confounder of 16 and a checksum of 24 (RFC 4121 §4.2.4, RFC 8009 §5), less in the old ones.
+/// The maximum overhead of a wrapped message, for all enctypes: two headers of 16 bytes, a confounder of 16 and a checksum
+/// of 24 (RFC 4121 §4.2.4, RFC 8009 §5). The old enctypes have less.
 const OVERHEAD: usize = 128;
 
-/// The strengths that may be reached, less what TLS gives already.
+/// The allowed strengths, minus the strength of TLS.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     min: u32,
@@ -30,7 +30,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Over TLS there is no layer unless the configuration asks for one: Active Directory refuses both at once.
+    /// Over TLS there is no layer unless the options ask for one: Active Directory refuses both at once.
     pub fn of(config: &Config) -> Self {
         let min = config.min_ssf.saturating_sub(config.external_ssf);
         let tls_is_enough = config.max_ssf.is_none() && config.external_ssf > 0 && min == 0;
@@ -49,12 +49,12 @@ impl Limits {
         self.max == 0 || !self.integrity
     }
 
-    /// True if confidentiality may be asked for, before its strength is known.
+    /// True if confidentiality may be requested, before its strength is known.
     pub fn may_encrypt(&self) -> bool {
         self.confidentiality && self.max > 1
     }
 
-    /// The layers that this context can have and these limits allow, as bits.
+    /// The layers that this context supports and these limits allow, as bits.
     pub fn allowed(&self, strength: u32) -> u8 {
         let fits = |ssf: u32| (self.min..=self.max).contains(&ssf);
         let mut bits = 0;
@@ -72,7 +72,7 @@ impl Limits {
 /// The strongest of these layers.
 ///
 /// # Errors
-/// If there is none: both sides' limits do not meet.
+/// If there is none: the limits of the two sides do not overlap.
 pub fn strongest(bits: u8) -> Result<u8, Error> {
     [CONFIDENTIALITY, INTEGRITY, NONE].into_iter().find(|bit| bits & bit != 0).ok_or_else(|| {
         Policy::Strength(
@@ -82,7 +82,7 @@ pub fn strongest(bits: u8) -> Result<u8, Error> {
     })
 }
 
-/// Messages through a context.
+/// A layer that protects messages with a context.
 pub struct Layer {
     context: SecurityContext,
     confidential: bool,
@@ -90,10 +90,10 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// The layer of that bit; `None` for no layer. `sent` and `received` are the longest frames of either way.
+    /// The layer of that bit; `None` for no layer. `sent` and `received` are the longest frames of each direction.
     ///
     /// # Errors
-    /// If the peer's frames have no room for a single byte.
+    /// If the peer's frames are too short for a single byte.
     pub fn boxed(
         context: SecurityContext,
         bit: u8,
@@ -136,7 +136,7 @@ impl SecurityLayer for Layer {
         if self.confidential && !encrypted {
             return Err(misbehaved(PeerMisbehaved::NotEncrypted));
         }
-        // A frame is never shorter than what is in it.
+        // A frame is never shorter than its plaintext.
         let place = frame.get_mut(..plaintext.len()).ok_or_else(|| misbehaved(PeerMisbehaved::Inflated))?;
         place.copy_from_slice(&plaintext);
         Ok(plaintext.len())

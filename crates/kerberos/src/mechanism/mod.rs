@@ -1,5 +1,5 @@
-//! Kerberos: GSSAPI (RFC 4752), GSS-SPNEGO (as Active Directory speaks it), GS2-KRB5 and GS2-KRB5-PLUS
-//! (RFC 5801). The work is the system's GSS-API library's, see [`crate::gssapi`].
+//! Kerberos: GSSAPI (RFC 4752), GSS-SPNEGO (as in Active Directory), GS2-KRB5 and GS2-KRB5-PLUS (RFC 5801). The system's
+//! GSS-API library does the work, see [`crate::gssapi`].
 
 mod client;
 mod credentials;
@@ -39,7 +39,7 @@ pub static GSSAPI: Stateless = Stateless {
     server: || server::begin(Dialect::Gssapi),
     unavailable_reason: |side, setup| unavailable_reason(Speaking::Kerberos, side, setup.config),
 };
-/// GSS-SPNEGO, as Active Directory speaks it.
+/// GSS-SPNEGO, as in Active Directory.
 pub static GSS_SPNEGO: Stateless = Stateless {
     description: Description { max_ssf: 256, carries_authzid: false, ..described("GSS-SPNEGO", 82) },
     client: || client::begin(Dialect::Spnego),
@@ -54,8 +54,8 @@ pub static GS2_KRB5: Stateless = Stateless {
     unavailable_reason: |side, setup| unavailable_reason(Speaking::Kerberos, side, setup.config),
 };
 
-/// What is missing on this machine or connection. A client without a ticket and a server without keys are found here, so that
-/// the next mechanism of the list is tried.
+/// What is missing on this machine or connection. A client without a ticket and a server without keys are detected here, so
+/// that the next mechanism of the list is tried.
 fn unavailable_reason(speaking: Speaking, side: Side, config: &Config) -> Option<Rejection> {
     if !gssapi::is_present() {
         return Some(
@@ -75,7 +75,7 @@ mod tests {
     use authen_sasl_rust::contract::Abilities;
     use authen_sasl_rust::session::Session;
 
-    /// Where the library or the credentials are missing, the negotiation says so, and the next one is taken.
+    /// If the library or the credentials are missing, the negotiation has this reason, and takes the next mechanism.
     #[test]
     fn without_a_ticket_the_next_mechanism_is_taken() {
         for side in [Side::Client, Side::Server] {

@@ -34,14 +34,15 @@ pub fn begin(dialect: Dialect) -> Next {
     Box::new(AwaitFirst(dialect))
 }
 
-/// A server's context, to begin with.
+/// A server's context before the first token.
 pub fn acceptor(speaking: Speaking, binding: Option<Vec<u8>>, config: &Config) -> Result<Acceptor, Error> {
     let credentials = credentials(Side::Server, speaking, config)?;
     let about = format!("{}@{}", config.service, config.host);
     Acceptor::new(about, credentials, binding, config.delegated_ccache().is_some())
 }
 
-/// The context once it is complete, and the client, who must be somebody and must delegate where the server insists on it.
+/// The complete context, and the client. The client must not be anonymous, and must delegate its credentials if the server
+/// requires it.
 pub fn accepted(acceptor: Acceptor, config: &Config) -> Result<(SecurityContext, Client), Error> {
     let (context, client) = acceptor.finish();
     if client.anonymous {
@@ -54,7 +55,7 @@ pub fn accepted(acceptor: Acceptor, config: &Config) -> Result<(SecurityContext,
     Ok((context, client))
 }
 
-/// A server's result.
+/// The result of a server.
 pub fn established(
     client: Client,
     last: Option<Vec<u8>>,
@@ -128,7 +129,7 @@ impl State for AwaitSelection {
         let misbehaved = |reason| Error::misbehaved("layer selection", reason);
         let Accepted { mut context, client } = self.accepted;
         let (selection, _) = context.unwrap(event.received("layer selection")?)?;
-        // Fewer than four bytes were read beyond their end elsewhere (CVE-2022-2469).
+        // Another implementation read beyond the end of fewer than four bytes (CVE-2022-2469).
         let [bit, a, b, c, authzid @ ..] = &selection[..] else {
             return Err(malformed(Malformed::Expected("a message of at least four bytes")));
         };
@@ -138,7 +139,7 @@ impl State for AwaitSelection {
         if bit & self.offered == 0 {
             return Err(misbehaved(PeerMisbehaved::NotOffered("the security layer")));
         }
-        // Without a layer it should be 0 (RFC 4752 §3.1). libgsasl's clients name one, and it has no meaning.
+        // Without a layer it should be 0 (RFC 4752 §3.1). libgsasl's clients send another value, which is ignored.
         let peer_max = u32::from_be_bytes([0, *a, *b, *c]);
         let authzid =
             std::str::from_utf8(authzid).map_err(|_| malformed(Malformed::Utf8("the authorization identity")))?;
