@@ -1,5 +1,5 @@
-//! A build that hosts no plugins: without the feature `plugins`, or for a system or a processor that the host does not
-//! know (build.rs). Whoever asks for plugins gets an error; without them everything else works.
+//! A build without plugins: the feature `plugins` is off, or the host does not support the system or processor (build.rs).
+//! Loading plugins is an error; everything else works.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ fn absent() -> Error {
     Error::outside(Code::NoMech, "this build cannot load the plugins of Cyrus SASL (docs/platforms.md)")
 }
 
-/// A plugin's file; there is none.
+/// A plugin's file. There is none.
 #[derive(Debug)]
 pub struct File {
     /// The plugin's name.
@@ -27,7 +27,7 @@ pub struct File {
     pub path: PathBuf,
 }
 
-/// A plugin's mechanism; there is none.
+/// A plugin's mechanism. There is none.
 pub enum Hosted {}
 
 impl Hosted {
@@ -42,7 +42,7 @@ impl Hosted {
     }
 }
 
-/// What a connection may use of plugins: there are none, and no value of this type.
+/// The plugins of a connection: no value of this type exists.
 #[derive(Debug)]
 pub enum Plugins {}
 
@@ -76,7 +76,7 @@ impl Plugins {
     }
 }
 
-/// Accounts behind plugins: there are none, and no value of this type.
+/// The accounts of plugins: no value of this type exists.
 pub enum CyrusAccounts {}
 
 impl CyrusAccounts {

@@ -27,10 +27,10 @@ use saslplug::flag;
 
 /// Where saslauthd listens, if the configuration does not say.
 const SASLAUTHD: &str = "/run/saslauthd/mux";
-/// How long saslauthd may take.
+/// The time limit of a check by saslauthd.
 const SASLAUTHD_LIMIT: Duration = Duration::from_secs(30);
 
-/// How the text of an unusable secret begins.
+/// The beginning of the error text for an unusable secret.
 const STORED_PASSWORD: &str = "the property userPassword of the user is";
 
 /// A way to verify a password that a client has sent (the option `pwcheck_method`).
@@ -38,13 +38,13 @@ const STORED_PASSWORD: &str = "the property userPassword of the user is";
 enum Method {
     /// Compare it with the property userPassword.
     Auxprop,
-    /// Compare it with a SCRAM verifier; any other value of the property is never taken for a password.
+    /// Compare it with a SCRAM verifier. Other values of the property are never used as passwords.
     AuxpropHashed,
     /// Ask a daemon.
     Saslauthd(Saslauthd),
 }
 
-/// Accounts behind plugins and saslauthd.
+/// The accounts of plugins and saslauthd.
 pub struct CyrusAccounts {
     options: Arc<Options>,
     log: Option<Log>,
@@ -58,7 +58,7 @@ pub struct CyrusAccounts {
 
 impl CyrusAccounts {
     /// Accounts of a configuration: `pwcheck_method`, `auxprop_plugin`, `canon_user_plugin`, `mech_list`, `log_level`,
-    /// `saslauthd_path`, and what the plugins themselves ask for (`sasldb_path`, `sql_select`, `ldapdb_uri`, ...). The plugins
+    /// `saslauthd_path`, and the options of the plugins themselves (`sasldb_path`, `sql_select`, `ldapdb_uri`, ...). The plugins
     /// are loaded from the folders.
     ///
     /// # Errors
@@ -154,7 +154,7 @@ impl CyrusAccounts {
         Ok(Some(stored))
     }
 
-    /// True if one of the methods accepts the password; those after it are not asked.
+    /// True if one of the methods accepts the password. The methods after it are not asked.
     fn check(&self, authcid: &str, password: &Secret, config: &Config) -> Result<bool, Error> {
         let mut failure = None;
         for method in &self.methods {
@@ -213,7 +213,7 @@ impl Accounts for CyrusAccounts {
         }
     }
 
-    /// As for libsasl2, a name stands for a mechanism with and without channel binding; one with -PLUS for that alone.
+    /// As in libsasl2, a name means a mechanism with and without channel binding; a name with -PLUS means only that variant.
     fn excluded_reason(&self, mechanism: &Description) -> Option<String> {
         let base = mechanism.name.strip_suffix("-PLUS").unwrap_or(mechanism.name);
         let stands = |name: &str| name.eq_ignore_ascii_case(base) || name.eq_ignore_ascii_case(mechanism.name);
@@ -228,8 +228,8 @@ impl Accounts for CyrusAccounts {
         None
     }
 
-    /// A name with a star before it is a property of the authentication identity; one without, of the authorization identity, if
-    /// there is another.
+    /// A name with a star before it means a property of the authentication identity. A name without a star means a property of
+    /// the authorization identity, if that differs.
     fn properties(&self, wanted: &[Box<str>], of: Account<'_>, config: &Config) -> Result<Properties, Error> {
         let mut found = Properties::default();
         let who = [(true, of.authcid, 0), (false, of.authzid.unwrap_or(of.authcid), flag::AUXPROP_AUTHZID)];
@@ -275,7 +275,7 @@ fn words(list: &str) -> impl Iterator<Item = &str> {
     list.split([' ', '\t', ',']).filter(|word| !word.is_empty())
 }
 
-/// The values that libsasl2 takes as true; `noplain` is one more, and stores passwords too.
+/// The values that libsasl2 treats as true; `noplain` is another one, and stores passwords too.
 fn is_on(value: &str) -> bool {
     let value = value.to_ascii_lowercase();
     value.starts_with(['1', 'y', 't']) || value.starts_with("on") || value == "noplain"
@@ -307,15 +307,15 @@ fn unusable(refused: &[Refused]) -> Error {
     Error::outside(Code::ConfigErr, format!("auxprop plugins that cannot be used: {reasons}"))
 }
 
-/// The peer cannot tell such a user from an unknown one.
+/// The peer cannot distinguish such a user from an unknown one.
 fn unusable_secret(what: &str) -> Error {
     error::Refused::Unusable(Box::new(Error::outside(Code::NoVerify, what))).into()
 }
 
-/// The scheme of a hash, as directories (`{SSHA}...`) or crypt(3) (`$6$...`) write it. If it were taken as a password, anyone who knows
-/// the hash could log in.
+/// The scheme of a hash, as in directories (`{SSHA}...`) or crypt(3) (`$6$...`). If the text were used as a password, anyone
+/// who knows the hash could log in.
 fn hash_scheme(stored: &[u8]) -> Option<&str> {
-    /// What the names of such schemes have in them, and what others begin with.
+    /// Parts of the names of such schemes, and beginnings of others.
     const PARTS: [&str; 6] = ["ARGON2", "CRYPT", "MD4", "MD5", "PBKDF2", "SHA"];
     const STARTS: [&str; 8] = ["KERBEROS", "LANMAN", "LM", "NT", "OTP", "RPA", "SASL", "SKEY"];
     const CRYPT: [&str; 14] = ["1", "2", "2a", "2b", "2x", "2y", "5", "6", "7", "y", "gy", "apr1", "P", "H"];

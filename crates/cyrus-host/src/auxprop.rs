@@ -28,13 +28,13 @@ struct Auxprop {
     guard: Option<Guard>,
 }
 
-// SAFETY: the tables' pointers lead into plugins, which stay where they are and serve all threads.
+// SAFETY: the tables point into plugins, which are never unloaded and serve all threads.
 unsafe impl Send for Auxprops {}
 // SAFETY: as above; the tables are only read.
 unsafe impl Sync for Auxprops {}
 
 impl Auxprop {
-    /// What to call, and with which texts.
+    /// A function to call, and its texts.
     fn asked(&self, inquiry: &Inquiry, name: &CStr, values: Vec<Option<Secret>>) -> Result<Asked, Error> {
         match &self.guard {
             Some(guard) => guard.asked(&self.plug, name, inquiry.effective_realm(), values),
@@ -75,17 +75,17 @@ impl Auxprops {
         (Auxprops(plugins), refused)
     }
 
-    /// True if there is none.
+    /// True if there are no plugins.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Looks up the properties that the inquiry asks for: with [`saslplug::flag::AUXPROP_AUTHZID`] those of an authorization
-    /// identity, else those with a star before their name. All plugins are asked, and later ones fill in
-    /// what earlier ones did not find. False if nobody knows the user.
+    /// identity, else those with a star before their name. All plugins are asked, and later ones add
+    /// what earlier ones did not find. False if no plugin knows the user.
     ///
     /// # Errors
-    /// [`Error::Outside`] if nobody knows the user and a plugin has failed: it might have known.
+    /// [`Error::Outside`] if no plugin knows the user and one has failed: that one might know the user.
     pub fn look_up(&self, inquiry: &mut Inquiry, flags: c_uint, user: &str) -> Result<bool, Error> {
         let given = text("user name", user)?;
         let (mut known, mut failure) = (false, None);
@@ -114,10 +114,10 @@ impl Auxprops {
         }
     }
 
-    /// Stores properties of a user with each plugin that can; a name without a value is taken away.
+    /// Stores properties of a user with each plugin that can do so. A name without a value is removed.
     ///
     /// # Errors
-    /// [`Error::Outside`] if a plugin fails, or none of them stores anything.
+    /// [`Error::Outside`] if a plugin fails, or if no plugin stores anything.
     pub fn store(&self, inquiry: &mut Inquiry, values: &[(&str, Option<&Secret>)], user: &str) -> Result<(), Error> {
         let given = text("user name", user)?;
         let names = values.iter().map(|(name, _)| text("property", name)).collect::<Result<Vec<_>, _>>()?;
@@ -139,7 +139,7 @@ impl Auxprops {
                 store(plug.glob_context, params, context, user.as_ptr(), user.as_bytes().len() as c_uint)
             });
             if result != code::OK {
-                // A line of the log may have a piece of the statement, with the password.
+                // A log line may contain a part of the statement, with the password.
                 inquiry.forget_log();
                 return Err(inquiry.failed("auxprop", name, result));
             }

@@ -1,5 +1,5 @@
-//! What a server's plugin asks for during its step: canonical names, passwords, and properties of users, to read and to
-//! store. Each becomes a question to the session, or goes to the accounts.
+//! The functions that a server's plugin calls during its step: for canonical names, passwords, and properties of users.
+//! Each call becomes a question to the session, or goes to the accounts.
 
 use std::cell::RefCell;
 use std::ffi::{c_int, c_uint, CStr, CString};
@@ -18,17 +18,17 @@ use super::names::{self, Names};
 use super::propctx::{prop_dispose, prop_get, prop_new, prop_set, PASSWORD, VERIFIER};
 use saslplug::{code, flag, OutParams, Propctx};
 
-/// What the plugin's callbacks share with the exchange.
+/// The data that the plugin's callbacks share with the exchange.
 pub struct Shared {
     /// The link over which the session is asked.
     pub link: SessionLink,
-    /// The kind of credential that the plugin computes with when it looks up a password.
+    /// The kind of credential that the plugin needs when it looks up a password.
     kind: CredentialKind,
     names: Names,
     propctx: *mut Propctx,
-    /// The name that was last made canonical, and its canonical form.
+    /// The name that was last canonicalized, and its canonical form.
     canonical: RefCell<Option<(String, String)>>,
-    /// Why a callback had to refuse, if a SASL code cannot tell.
+    /// Why a callback failed, if a SASL code cannot express it.
     error: RefCell<Option<Error>>,
 }
 
@@ -45,7 +45,7 @@ impl Drop for Shared {
 }
 
 impl Shared {
-    /// For one exchange of a mechanism that computes with this kind of credential.
+    /// For one exchange of a mechanism that needs this kind of credential.
     pub fn new(kind: CredentialKind) -> Arc<Self> {
         // SAFETY: it makes a context of ours.
         let propctx = unsafe { prop_new(0) };
@@ -53,12 +53,12 @@ impl Shared {
         Arc::new(Shared { link, kind, names, propctx, canonical, error })
     }
 
-    /// The properties that the plugin asks for and finds.
+    /// The properties that the plugin has asked for, and their values.
     pub fn propctx(&self) -> *mut Propctx {
         self.propctx
     }
 
-    /// Why a callback had to refuse.
+    /// Why a callback failed.
     pub fn take_error(&self) -> Option<Error> {
         self.error.take()
     }
@@ -77,7 +77,7 @@ impl Shared {
         self.link.with_setup(|setup| setup.answered()).unwrap_or(Abilities::NONE)
     }
 
-    /// The canonical form of a name, by the application or the accounts, if one of them has it.
+    /// The canonical form of a name, from the application or the accounts, if one of them provides it.
     fn canonical(&self, name: &str) -> Result<String, c_int> {
         if let Some((_, canonical)) = self.canonical.borrow().as_ref().filter(|(given, _)| given == name) {
             return Ok(canonical.clone());
@@ -111,7 +111,7 @@ impl Shared {
                         wanted.iter().any(|name| **name == *VERIFIER) && secret.expose().starts_with(b"SCRAM-");
                     let name = if verifier { VERIFIER } else { PASSWORD };
                     found = self.set(name, &secret);
-                    // The application knows both, and has given the one that fits the mechanism.
+                    // The application knows both kinds, and has returned the one that fits the mechanism.
                     wanted.retain(|name| **name != *VERIFIER);
                 }
                 Some(Answer::Credential(None)) => {}
@@ -148,7 +148,7 @@ impl Shared {
         code::OK
     }
 
-    /// The names without a value yet, of one of the identities.
+    /// The names of one identity that have no value yet.
     fn wanted(&self, of_authcid: bool, again: bool) -> Vec<Box<str>> {
         let mut names = Vec::new();
         // SAFETY: the context is ours; the list ends with a null name, and names end in a NUL.
@@ -177,7 +177,7 @@ impl Shared {
     }
 }
 
-/// The account of a name: a plugin that keeps secrets of its own may write this server's realm, or else its host, behind the name.
+/// The account of a name. A plugin with secrets of its own may append this server's realm, or else its host, to the name.
 fn account<'a>(name: &'a str, config: &'a Config) -> Account<'a> {
     let home = config.realm().filter(|realm| !realm.is_empty()).unwrap_or(&config.host);
     let authcid =

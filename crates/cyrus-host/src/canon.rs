@@ -1,4 +1,4 @@
-//! Canonical names of users: libsasl2's own way of making them, and canon_user plugins.
+//! Canonical names of users: libsasl2's built-in rule, and canon_user plugins.
 
 use std::ffi::{c_char, c_uint};
 use std::path::PathBuf;
@@ -20,14 +20,14 @@ const UNAVAIL: i32 = Code::Unavail as i32;
 /// Longest canonical name, in bytes; libsasl2's limit.
 const LIMIT: usize = 1023;
 
-/// The name of the way that needs no plugin.
+/// The name of the built-in rule.
 const INTERNAL: &str = "INTERNAL";
 
-/// How names become canonical.
+/// How names are canonicalized.
 pub enum Canon {
-    /// Blanks go, and a name without a realm gets the server's, if there is one.
+    /// Blanks are removed, and a name without a realm gets the server's, if there is one.
     Internal,
-    /// As a plugin says.
+    /// By a plugin.
     Plugin(Box<str>, CanonuserPlug),
 }
 
@@ -37,7 +37,7 @@ unsafe impl Send for Canon {}
 unsafe impl Sync for Canon {}
 
 impl Canon {
-    /// The way of that name (the option `canon_user_plugin`).
+    /// The rule of that name (the option `canon_user_plugin`).
     ///
     /// # Errors
     /// [`Error::Outside`] if there is no such plugin, or it cannot be used.
@@ -54,15 +54,15 @@ impl Canon {
         Ok(Canon::Plugin(file.name.clone(), plug))
     }
 
-    /// The canonical form of a name on a server; `flags` say of which identity (`SASL_CU_*`), of one or of both. `None` for a user
-    /// whom the plugin does not know.
+    /// The canonical form of a name on a server. `flags` has one identity or both (`SASL_CU_*`). `None` for a user that the
+    /// plugin does not know.
     ///
     /// # Errors
-    /// [`Error::Outside`] for a name of blanks and one that is too long; [`Refused::Unusable`] where the plugin refuses or fails: ldapdb says
-    /// no more of an unknown user.
+    /// [`Error::Outside`] for a name that is blank or too long; [`Refused::Unusable`] if the plugin refuses or fails: ldapdb
+    /// reports unknown users in this way.
     pub fn name(&self, inquiry: &mut Inquiry, name: &str, flags: c_uint) -> Result<Option<String>, Error> {
         let wrong = |reason: &str| Error::outside(Code::BadProt, format!("the user name {reason}"));
-        // A plugin may look for the end of blanks beyond the name's beginning.
+        // A plugin that skips blanks may read before the beginning of the name.
         let name = trimmed(name.as_bytes()).ok_or_else(|| wrong("is empty, or holds a NUL character"))?;
         if name.len() > LIMIT {
             return Err(wrong("is too long to be made canonical"));
@@ -76,11 +76,11 @@ impl Canon {
                 let canonicalize = plug.canon_user_server.ok_or_else(|| {
                     Error::outside(Code::ConfigErr, format!("canon_user plugin {plugin} has nothing for servers"))
                 })?;
-                // A NUL may be written behind the longest name.
+                // A NUL may be written after the longest name.
                 let mut out = [0u8; LIMIT + 1];
                 out[..name.len()].copy_from_slice(name.as_bytes());
                 let mut length = 0;
-                // In place, as saslplug.h allows it: the name stands in the buffer that takes the result.
+                // In place, as saslplug.h allows: the name is in the buffer for the result.
                 let result = inquiry.call(|params: *mut ServerParams| {
                     let buffer = out.as_mut_ptr().cast::<c_char>();
                     // SAFETY: the function has this type in saslplug.h; the buffer has the length that is named.
@@ -100,7 +100,7 @@ impl Canon {
                 match result {
                     code::OK => {}
                     code::NOUSER => return Ok(None),
-                    // Not the user's fault, and the same for all.
+                    // This does not depend on the user.
                     code::NOMEM | code::BADPARAM | UNAVAIL => {
                         return Err(inquiry.failed("canon_user", plugin, result));
                     }

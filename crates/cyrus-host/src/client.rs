@@ -28,10 +28,10 @@ pub fn begin(hosted: &'static Hosted) -> Next {
     Box::new(AwaitBegin(hosted))
 }
 
-/// How often a plugin may prompt in one exchange.
+/// Maximum number of prompts of a plugin in one exchange.
 const PROMPTS: u32 = 8;
 
-/// What this host can prompt for.
+/// The prompts that this host supports.
 const PROMPTED: [c_ulong; 6] = [
     callback::USER,
     callback::AUTHNAME,
@@ -53,8 +53,8 @@ const BATCHES: [&[Property]; 8] = [
     &[Property::Authcid, Property::Authzid, Property::Password],
 ];
 
-/// The property that a prompt is about, and its bit in [`BATCHES`]. A mechanism that authenticates nobody uses the
-/// authentication name as its trace.
+/// The property that a prompt asks for, and its bit in [`BATCHES`]. An anonymous mechanism uses the authentication name as
+/// its trace.
 fn property(id: c_ulong, mechanism: &Description) -> Option<(Property, usize)> {
     let anonymous = !mechanism.security.contains(SecurityFlags::NOANONYMOUS);
     match id {
@@ -69,7 +69,7 @@ fn is_challenge(id: c_ulong) -> bool {
     matches!(id, callback::ECHOPROMPT | callback::NOECHOPROMPT)
 }
 
-/// True for a prompt that is a question of its own.
+/// True for a prompt that needs a separate question.
 fn is_alone(id: c_ulong) -> bool {
     id == callback::GETREALM || is_challenge(id)
 }
@@ -99,7 +99,7 @@ impl Hooks for ClientHooks {
     }
 }
 
-/// One exchange of a client with all that the plugin points to.
+/// One exchange of a client, with all data to which the plugin has pointers.
 struct Client {
     plug: ClientPlug,
     context: *mut c_void,
@@ -260,13 +260,13 @@ struct AwaitServer {
     client: Box<Client>,
 }
 
-/// The plugin has prompted, and the application is asked.
+/// The plugin has prompted. The application is asked.
 struct Prompted {
     client: Box<Client>,
     /// The input with which the step is repeated.
     input: Option<Vec<u8>>,
     values: Values,
-    /// The answers to prompts that are questions of their own, in the prompts' order.
+    /// The answers to prompts with separate questions, in the order of the prompts.
     answers: Vec<Option<Secret>>,
 }
 
@@ -302,7 +302,7 @@ impl Prompted {
         Ok(Step::Ask(Question::Values(BATCHES[wanted]), Box::new(AwaitValues(Some(self)))))
     }
 
-    /// Asks what is a question of its own: a realm, or the answer to a challenge.
+    /// Asks a separate question: for a realm, or the answer to a challenge.
     fn ask_next(self) -> Result<Step, Error> {
         // SAFETY: as in `Client::prompts`.
         let alone = |prompt: &*mut Interact| unsafe { is_alone((**prompt).id) };
@@ -353,7 +353,7 @@ impl Prompted {
         client.step(input)
     }
 
-    /// There is no answer: the step is repeated with empty ones, since a plugin frees its prompts only there.
+    /// There is no answer. The step is repeated with empty answers, since a plugin frees its prompts only there.
     fn give_up(mut self) {
         let prompts: Vec<*mut Interact> = self.client.prompts().collect();
         for prompt in prompts {

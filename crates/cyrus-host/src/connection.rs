@@ -1,7 +1,7 @@
-//! What a plugin's `sasl_conn_t *` points to: the data that the functions of its utils work on.
+//! The data behind a plugin's `sasl_conn_t *`, on which the functions of its utils work.
 //!
-//! A plugin calls them from within its own functions, so everything here is read through a shared reference, and
-//! no lock or borrow is held while foreign code runs. A connection is used by one thread at a time.
+//! A plugin calls these from within its own functions. So everything here is accessed through a shared reference, and no
+//! lock or borrow is held while foreign code runs. A connection is used by one thread at a time.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -15,16 +15,16 @@ use super::journal::Log;
 use super::options::Options;
 use saslplug::{code, property, Conn, OutParams, Proc, Propctx, SecurityProperties, Utils};
 
-/// The level of the lines that are logged where the option `log_level` says nothing: unusual errors.
+/// The default of the option `log_level`: unusual errors.
 const LOG_LEVEL: c_int = 1;
-/// The level of what a plugin says by `seterror`.
+/// The level of texts that a plugin passes to `seterror`.
 const LOG_FAIL: c_int = 2;
-/// The level of the last kind of lines that tell a reason: warnings.
+/// The last level whose lines count as reasons: warnings.
 const LOG_WARN: c_int = 3;
-/// How many texts of `seterror` are kept: the first ones, which come from the deepest functions, and the last.
+/// Maximum number of texts of `seterror` that are kept: the first ones, which come from the deepest functions, and the last.
 const ERRORS: usize = 4;
 
-/// What a connection does for its plugin beyond the options and the log: it depends on who owns it.
+/// The functions of a connection for its plugin besides options and log. They depend on the owner of the connection.
 pub trait Hooks: Send {
     /// The function for a `SASL_CB_*` number, other than GETOPT, LOG and VERIFYFILE.
     fn callback(&self, _id: c_ulong) -> CallbackReply {
@@ -47,7 +47,7 @@ pub trait Hooks: Send {
     }
 }
 
-/// Nothing beyond the options and the log.
+/// No functions besides options and log.
 pub struct NoHooks;
 
 impl Hooks for NoHooks {}
@@ -56,13 +56,13 @@ impl Hooks for NoHooks {}
 pub enum CallbackReply {
     /// There is no such callback.
     Absent,
-    /// The plugin shall ask by a prompt (`SASL_INTERACT`).
+    /// The plugin must prompt (`SASL_INTERACT`).
     Interact,
     /// This function, with this context.
     Call(Proc, *mut c_void),
 }
 
-/// A property of `getprop`. What is given out lives until it is set anew.
+/// A property of `getprop`. A value that was given out lives until the property is set again.
 enum Value {
     Text(CString),
     Number(Box<c_uint>),
@@ -78,23 +78,23 @@ pub struct Connection {
     log_level: c_int,
     hooks: Box<dyn Hooks>,
     errors: RefCell<Vec<String>>,
-    /// What was logged of errors, whether or not the log has it: some plugins say nothing else.
+    /// Errors that were logged, whether or not the log shows them. Some plugins report errors in no other way.
     logged: RefCell<Vec<String>>,
     properties: RefCell<BTreeMap<c_int, Value>>,
 }
 
 thread_local! {
-    /// The connection that is meant by a plugin that passes none.
+    /// The connection for a plugin that passes none.
     static CURRENT: Cell<*const Connection> = const { Cell::new(ptr::null()) };
 }
 
-/// While it lives, plugins are called on behalf of a connection by this thread.
+/// While this exists, this thread calls plugins on behalf of a connection.
 pub struct Entered {
     before: *const Connection,
 }
 
 impl Entered {
-    /// The connection lives at least as long as what is called.
+    /// The connection lives at least as long as the call.
     pub fn new(connection: *const Connection) -> Self {
         Entered { before: CURRENT.replace(connection) }
     }
@@ -114,11 +114,11 @@ impl Connection {
         Connection { utils, options, log, log_level, hooks, errors, logged, properties }
     }
 
-    /// The connection that a plugin passes: the one on whose behalf this thread has called it, and no other. A plugin
-    /// that kept the pointer until the connection was gone, or hands it to a thread of its own, gets nothing.
+    /// The connection that a plugin passes. It must be the one on whose behalf this thread has called the plugin. A plugin gets
+    /// nothing if it keeps the pointer after the end of the connection, or passes it to a thread of its own.
     ///
     /// # Safety
-    /// What is used of the result is used before the plugin's function returns.
+    /// The result must not be used after the plugin's function has returned.
     pub unsafe fn of<'a>(conn: *mut Conn) -> Option<&'a Connection> {
         let current = CURRENT.get();
         let meant = conn.is_null() || ptr::eq(current, conn.cast_const().cast());
@@ -129,7 +129,7 @@ impl Connection {
     /// The connection that the context of `getopt` or of the log points to; without a context, as [`Connection::of`].
     ///
     /// # Safety
-    /// The pointer is null or that of a living connection: what our utils gave to the plugin.
+    /// The pointer is null or that of a living connection: our utils have passed it to the plugin.
     pub unsafe fn behind<'a>(context: *mut c_void) -> Option<&'a Connection> {
         let connection = if context.is_null() { CURRENT.get() } else { context.cast_const().cast() };
         // SAFETY: the caller's promise; what is current lives as long as the call that it is current for.
@@ -166,7 +166,7 @@ impl Connection {
         self.log_level
     }
 
-    /// Logs a line, if its level is wanted.
+    /// Logs a line, if its level is enabled.
     pub fn log(&self, level: c_int, text: &[u8]) {
         if (LOG_LEVEL..=LOG_WARN).contains(&level) {
             let mut logged = self.logged.borrow_mut();
@@ -191,36 +191,36 @@ impl Connection {
         }
     }
 
-    /// The errors that plugins have reported since the last call of this, the deepest cause at the end.
+    /// The errors that plugins have reported since the last call, with the deepest cause at the end.
     pub fn take_error(&self) -> Option<String> {
         let mut errors = self.errors.take();
         errors.reverse();
         (!errors.is_empty()).then(|| errors.join(": "))
     }
 
-    /// As [`Connection::take_error`]; if plugins have reported none, the errors that they have logged.
+    /// As [`Connection::take_error`]. If plugins have reported none: the errors that they have logged.
     pub fn take_reason(&self) -> Option<String> {
         let mut logged = self.logged.take();
         logged.dedup();
         self.take_error().or_else(|| (!logged.is_empty()).then(|| logged.join(": ")))
     }
 
-    /// Forgets what was logged.
+    /// Discards the logged errors.
     pub fn forget_log(&self) {
         self.logged.take();
     }
 
-    /// Sets a property that is text; `None` takes it away.
+    /// Sets a text property; `None` removes it.
     pub fn set_text(&self, number: c_int, text: Option<&CStr>) {
         self.set(number, text.map(|text| Value::Text(text.to_owned())));
     }
 
-    /// Sets a property that is a number.
+    /// Sets a numeric property.
     pub fn set_number(&self, number: c_int, value: c_uint) {
         self.set(number, Some(Value::Number(Box::new(value))));
     }
 
-    /// Sets a property that is a pointer to what lives as long as the connection.
+    /// Sets a property that is a pointer. It must be valid as long as the connection.
     pub fn set_pointer(&self, number: c_int, pointer: *const c_void) {
         self.set(number, Some(Value::Pointer(pointer)));
     }
@@ -238,7 +238,7 @@ impl Connection {
         };
     }
 
-    /// A property that is text.
+    /// A text property.
     pub fn text(&self, number: c_int) -> Option<CString> {
         match self.properties.borrow().get(&number) {
             Some(Value::Text(text)) => Some(text.clone()),
@@ -264,7 +264,7 @@ impl Connection {
     }
 }
 
-/// A plugin's text without what would disturb a terminal or a log file.
+/// A plugin's text, safe for a terminal or a log file.
 fn legible(text: &[u8]) -> String {
     escaped(String::from_utf8_lossy(text).trim_end())
 }

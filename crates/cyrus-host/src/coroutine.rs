@@ -1,6 +1,6 @@
-//! A server plugin calls back while it is inside its step: for a password, a verdict, a canonical name.
-//! The application answers between steps only, perhaps much later. So the step runs on a stack of its own,
-//! and the callback leaves that stack as it is until there is an answer.
+//! A server plugin calls callbacks within its step: for a password, a verdict, a canonical name. The application answers
+//! only between steps, perhaps much later. So the step runs on a stack of its own, and a callback suspends that stack until
+//! there is an answer.
 
 use std::cell::Cell;
 use std::ptr::NonNull;
@@ -16,24 +16,24 @@ use authen_sasl_rust::error::{Error, Misuse};
 
 use super::connection::{Connection, Entered};
 
-/// Virtual memory of a stack, in bytes; the pages that nobody touches cost nothing. Kerberos and name
-/// services below a plugin need more than a plugin itself.
+/// Virtual memory of a stack, in bytes. Pages that are not used take no memory. Kerberos and name services, which plugins
+/// call, need more than a plugin itself.
 const STACK: usize = 1 << 20;
 
-/// Stacks that are kept for the next exchange, at most.
+/// Maximum number of stacks that are kept for later exchanges.
 const SPARE: usize = 16;
 
 static SPARES: Mutex<Vec<DefaultStack>> = Mutex::new(Vec::new());
 
-/// What a step is started or resumed with.
+/// The value with which a step is started or resumed.
 struct Resume {
-    /// `None` at the beginning, and where the exchange was dropped.
+    /// `None` at the beginning, and if the exchange was dropped.
     answer: Option<Answer>,
-    /// `None` where the exchange was dropped.
+    /// `None` if the exchange was dropped.
     setup: Option<Lent>,
 }
 
-/// How the connection is set up, lent for the time of a step.
+/// The setup of the connection, lent for one step.
 #[derive(Clone, Copy)]
 struct Lent {
     config: NonNull<Config>,
@@ -46,19 +46,19 @@ impl From<Setup<'_>> for Lent {
     }
 }
 
-/// A callback's link to the session: the connection's options, and the application to ask. There is nothing at its other end
-/// unless a step runs.
+/// A callback's link to the session: the connection's options, and a way to ask the application. It is connected only while
+/// a step runs.
 #[derive(Default)]
 pub struct SessionLink {
     yielder: Cell<Option<NonNull<Yielder<Resume, Question>>>>,
     setup: Cell<Option<Lent>>,
 }
 
-// SAFETY: the pointers are there while a step runs only, and a step runs in one thread.
+// SAFETY: the pointers are set only while a step runs, and a step runs in one thread.
 unsafe impl Send for SessionLink {}
 
 impl SessionLink {
-    /// Looks at how the connection is set up. It may be set up otherwise after the next question.
+    /// Reads the setup of the connection. It may have changed after the next question.
     pub fn with_setup<T>(&self, look: impl FnOnce(Setup<'_>) -> T) -> Option<T> {
         self.setup.get().map(|lent| {
             // SAFETY: whoever runs the step lends them until it returns or asks.
@@ -66,16 +66,16 @@ impl SessionLink {
         })
     }
 
-    /// Lends the setup to what runs without a stack of its own, and so cannot ask.
+    /// Lends the setup to code that runs without a stack of its own, and so cannot ask.
     pub fn lend<T>(&self, setup: Setup<'_>, work: impl FnOnce() -> T) -> T {
         self.connected(None, Some(setup.into()), work)
     }
 
-    /// Leaves the plugin's step until the application has answered. `None` if nobody will: the plugin
-    /// then hears SASL_FAIL.
+    /// Suspends the plugin's step until the application has answered. `None` if there will be no answer: the plugin then gets
+    /// SASL_FAIL.
     pub fn ask(&self, question: Question) -> Option<Answer> {
         let yielder = self.yielder.get()?;
-        // SAFETY: `connected` takes the pointer away before the yielder goes, and a callback runs on the
+        // SAFETY: `connected` removes the pointer before the yielder is dropped, and a callback runs on the
         // yielder's own stack.
         let reply = unsafe { yielder.as_ref() }.suspend(question);
         self.setup.set(reply.setup);
@@ -105,15 +105,15 @@ impl SessionLink {
     }
 }
 
-/// The state of a step when it leaves its stack.
+/// The state of a step that has left its stack.
 pub enum Progress<T: Work> {
-    /// It asks.
+    /// It asks a question.
     Asks(Question, Suspended<T>),
     /// It has returned.
     Done(T),
 }
 
-/// All that a step works on, its result included: owned by the step while it runs, and given back.
+/// Everything that a step works on, including its result. The step owns it while it runs, and then returns it.
 pub trait Work: 'static {
     /// Its callbacks' link to the session.
     fn link(&self) -> &SessionLink;
@@ -123,18 +123,18 @@ pub trait Work: 'static {
 
 type Running<T> = Coroutine<Resume, Question, T, DefaultStack>;
 
-/// A step that waits for an answer. When it is dropped, it gets no answer and runs until it returns: a plugin's frames
-/// cannot be unwound.
+/// A step that waits for an answer. If it is dropped, it gets no answer and runs until it returns: the stack frames of a
+/// plugin cannot be unwound.
 pub struct Suspended<T: Work> {
     running: Option<Running<T>>,
     connection: *const Connection,
 }
 
-// SAFETY: a plugin's step may go on in another thread than it began in: it is left within calls of its own into the
-// host only, holds none of the host's locks there, and libsasl2 promises plugins no thread either.
+// SAFETY: a plugin's step may continue in another thread than the one that began it: it is suspended only within its calls
+// into the host, holds no lock of the host there, and libsasl2 does not guarantee plugins a thread either.
 unsafe impl<T: Work + Send> Send for Suspended<T> {}
 
-/// Runs `step` on what it works on, until it returns or asks.
+/// Runs `step` until it returns or asks.
 ///
 /// # Errors
 /// [`Error::System`] if there is no memory for a stack.
@@ -148,7 +148,7 @@ pub fn start<T: Work>(work: T, setup: Setup<'_>, step: impl FnOnce(&T) + 'static
 }
 
 fn go_on<T: Work>(mut running: Running<T>, connection: *const Connection, reply: Resume) -> Progress<T> {
-    // Here, and not on the coroutine's stack: what is current must not stay so while the step is left.
+    // Here, and not on the coroutine's stack: the current connection must not stay set while the step is suspended.
     let entered = Entered::new(connection);
     let result = running.resume(reply);
     drop(entered);
@@ -162,10 +162,10 @@ fn go_on<T: Work>(mut running: Running<T>, connection: *const Connection, reply:
 }
 
 impl<T: Work> Suspended<T> {
-    /// Goes on with the answer.
+    /// Continues with the answer.
     ///
     /// # Errors
-    /// [`Misuse::Busy`] never comes, since a step that was answered is gone.
+    /// [`Misuse::Busy`] in theory only: a step that was answered no longer exists.
     pub fn answer(mut self, answer: Answer, setup: Setup<'_>) -> Result<Progress<T>, Error> {
         let running = self.running.take().ok_or(Error::Misuse(Misuse::Busy))?;
         Ok(go_on(running, self.connection, Resume { answer: Some(answer), setup: Some(setup.into()) }))
@@ -186,7 +186,7 @@ impl<T: Work> Drop for Suspended<T> {
 }
 
 fn stack() -> Result<DefaultStack, Error> {
-    // Another thread may have been in here when this process was forked: never wait.
+    // Another thread may have held the lock when this process was forked, so never wait for it.
     if let Some(stack) = SPARES.try_lock().ok().and_then(|mut spares| spares.pop()) {
         return Ok(stack);
     }

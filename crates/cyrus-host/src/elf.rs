@@ -4,9 +4,9 @@
 /// The names in a file's dynamic symbol table.
 #[derive(Debug)]
 pub struct Symbols<'a> {
-    /// Those that it defines.
+    /// The symbols that it defines.
     pub defined: Vec<&'a [u8]>,
-    /// Those that another object must define.
+    /// The symbols that it needs from other objects.
     pub imported: Vec<&'a [u8]>,
 }
 
@@ -56,7 +56,7 @@ fn read(file: &[u8]) -> Option<Symbols<'_>> {
         if word32(header, 4)? != DYNAMIC_SYMBOLS {
             continue;
         }
-        // There is one such section at most: many that share their content would take memory without end.
+        // There is at most one such section. Many sections with the same content could use unlimited memory.
         let names = content(section(word32(header, SECTION_LINK)? as usize)?)?;
         for symbol in content(header)?.chunks_exact(SYMBOL_SIZE) {
             let name = names.get(word32(symbol, 0)? as usize..)?.split(|b| *b == 0).next()?;
@@ -100,7 +100,7 @@ mod tests {
         assert!(!symbols.imported.contains(&&b"getaddrinfo"[..]));
     }
 
-    /// All sections at one place: each of them is the table of symbols.
+    /// All sections at the same place: each is the symbol table.
     #[test]
     fn a_table_that_is_named_many_times_is_read_once() {
         let mut file = object();

@@ -1,4 +1,4 @@
-//! Bytes and results that pass between the host and a plugin.
+//! Bytes and results that the host and a plugin exchange.
 
 use std::ffi::{c_char, c_int, c_uint};
 use std::slice;
@@ -9,7 +9,7 @@ use authen_sasl_rust::error::{Code, Error};
 use super::connection::Connection;
 use saslplug::code;
 
-/// Bytes as plugins want them, followed by a NUL.
+/// Bytes for a plugin, followed by a NUL.
 pub fn with_nul(bytes: &[u8]) -> Vec<u8> {
     let mut text = Vec::with_capacity(bytes.len() + 1);
     text.extend_from_slice(bytes);
@@ -17,7 +17,7 @@ pub fn with_nul(bytes: &[u8]) -> Vec<u8> {
     text
 }
 
-/// What a plugin gave; `None` for a null pointer.
+/// Bytes from a plugin; `None` for a null pointer.
 ///
 /// # Safety
 /// The pointer is null or valid for that length, as long as the result is used.
@@ -46,7 +46,7 @@ pub unsafe fn step_output(connection: &Connection, result: c_int, start: *const 
 /// The result of a step: its code, and the message to send.
 pub type StepOutput = (c_int, Option<Vec<u8>>);
 
-/// The failure of a plugin's function: its code, and the reason that the plugin gave.
+/// The failure of a plugin's function: its code, and the plugin's reason.
 pub fn failed(result: c_int, connection: &Connection) -> Error {
     let text = connection.take_error().unwrap_or_else(|| "the plugin gave no reason".into());
     Error::outside(Code::of(result), text)

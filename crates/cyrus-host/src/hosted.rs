@@ -1,4 +1,4 @@
-//! A mechanism that a plugin has, and the tables of the plugin's file.
+//! A mechanism of a plugin, and the tables of the plugin's file.
 
 use std::ffi::{c_char, c_int, CStr};
 use std::ptr;
@@ -14,15 +14,15 @@ use super::options::Options;
 use super::owned::Owned;
 use saslplug::{code, version, ClientPlug, MechanismInit, ServerPlug};
 
-/// No plugin has more mechanisms than this; a greater count is an error.
+/// Maximum number of mechanisms of a plugin. A greater count is an error.
 const MECHANISMS: c_int = 64;
 
-/// One mechanism of one side that a plugin has.
+/// One mechanism of a plugin, for one side.
 pub struct Hosted {
     pub(super) description: Description,
-    /// Its name without `-PLUS`, as the plugin has it.
+    /// Its name in the plugin, without `-PLUS`.
     pub(super) base: &'static str,
-    /// A client needs a password or an answer to a challenge; which, the plugin does not say.
+    /// A client needs a password or an answer to a challenge. The plugin does not say which.
     pub(super) either: bool,
     pub(super) source: &'static Source,
     /// What the plugin may ask for.
@@ -45,7 +45,8 @@ impl Hosted {
         self.description.binds
     }
 
-    /// What the plugin computes with, where it looks up a password. It knows no verifier but SCRAM's own.
+    /// The kind of credential that the plugin needs when it looks up a password. The only verifiers it supports are those of
+    /// SCRAM.
     pub(super) fn computes_with(&self) -> CredentialKind {
         match self.description.credential {
             scram @ CredentialKind::Scram(_) => scram,
@@ -53,7 +54,7 @@ impl Hosted {
         }
     }
 
-    /// The plugin's table for a client, as it is in this process.
+    /// The plugin's table for a client, in this process.
     ///
     /// # Errors
     /// [`Error::Outside`] if the plugin no longer has the mechanism after a fork.
@@ -79,29 +80,29 @@ impl Hosted {
     }
 }
 
-/// One file, with what its functions gave.
+/// One file, with the tables from its functions.
 pub(super) struct Source {
     pub file: &'static File,
-    /// For the functions that have no connection.
+    /// For functions without a connection.
     global: Owned,
-    /// As they are in this process. Those of a process before a fork stay where they are.
+    /// The tables in this process. Those of the process before a fork are not freed.
     tables: AtomicPtr<Tables>,
     /// The process that calls the functions again, or has done so.
     beginning: AtomicU32,
 }
 
-// SAFETY: `global` is given out to plugins for the time of a call, which one thread alone makes in a process, and its address
-// is all that they keep of it.
+// SAFETY: `global` is lent to plugins for a call that only one thread makes in a process, and plugins keep only its
+// address.
 unsafe impl Sync for Source {}
 
-/// Copies of what the plugin has in its statics, which it may write to when its functions are called again.
+/// Copies of the plugin's static tables, which it may overwrite when its functions are called again.
 #[derive(Default)]
 pub(super) struct Tables {
-    /// The process that they were made in: after a fork the plugin's functions are called again.
+    /// The process in which they were made: after a fork, the plugin's functions are called again.
     process: u32,
     pub client: Vec<ClientPlug>,
     pub server: Vec<ServerPlug>,
-    /// What cannot be used of the file, and why.
+    /// Parts of the file that cannot be used, and why.
     pub errors: Vec<String>,
 }
 
@@ -120,12 +121,12 @@ impl Source {
     pub fn tables(&self) -> &'static Tables {
         let process = std::process::id();
         loop {
-            // SAFETY: tables are made to stay for ever.
+            // SAFETY: tables are never freed.
             let tables: &'static Tables = unsafe { &*self.tables.load(Ordering::Acquire) };
             if tables.process == process {
                 return tables;
             }
-            // One thread begins. No lock: the one that held it may be a thread of the process before the fork.
+            // Only one thread does this. No lock is used: a thread of the process before the fork might hold it.
             let before = self.beginning.load(Ordering::Relaxed);
             let mine = before != process
                 && self.beginning.compare_exchange(before, process, Ordering::AcqRel, Ordering::Relaxed).is_ok();
@@ -138,7 +139,7 @@ impl Source {
     }
 }
 
-/// Calls the functions that a plugin's file begins with.
+/// Calls the entry functions of a plugin's file.
 fn begin(file: &File, global: &Connection) -> Tables {
     let mut tables = Tables { process: std::process::id(), ..Tables::default() };
     let mut errors = Vec::new();
@@ -188,11 +189,11 @@ fn plugs<Plug>(init: MechanismInit<Plug>, ours: c_int, side: &str, global: &Conn
     if count > MECHANISMS {
         return Err(format!("its function for the {side} gave {count} mechanisms"));
     }
-    // SAFETY: the plugin says that there are so many.
+    // SAFETY: the plugin has set this count.
     Ok((0..count as usize).map(|index| unsafe { list.add(index).read() }).collect())
 }
 
-/// A mechanism's name (RFC 4422 §3.1), if it is one.
+/// A mechanism's name, if it is valid (RFC 4422 §3.1).
 pub(super) fn name_of(name: *const c_char) -> Option<&'static str> {
     if name.is_null() {
         return None;

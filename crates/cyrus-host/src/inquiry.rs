@@ -1,4 +1,4 @@
-//! What plugins of accounts are called with for one question: a connection, parameters, and properties.
+//! One question to account plugins: a connection, parameters, and properties.
 
 use std::ffi::{c_uint, CString};
 use std::ptr;
@@ -17,10 +17,10 @@ use super::propctx::Context;
 use super::utils;
 use saslplug::{callback, Callback, ServerParams};
 
-/// One question. It belongs to one thread, so nothing of it is shared or locked.
+/// One question. It belongs to one thread, so nothing is shared or locked.
 pub struct Inquiry {
     params: ServerParams,
-    /// The properties that are asked for, and those that were found.
+    /// The properties that are asked for, and their values.
     pub properties: Box<Context>,
     connection: Owned,
     // What the parameters point to.
@@ -47,7 +47,7 @@ impl Inquiry {
         Ok(Inquiry { params, properties, connection, facts, realm, _callbacks: callbacks })
     }
 
-    /// Calls a plugin with the parameters. What another has said before is forgotten.
+    /// Calls a plugin with the parameters. Earlier errors of other plugins are discarded.
     pub fn call<T>(&mut self, plugin: impl FnOnce(*mut ServerParams) -> T) -> T {
         let params = &raw mut self.params;
         self.connection.take_reason();
@@ -59,17 +59,17 @@ impl Inquiry {
         self.realm.as_ref()?.to_str().ok()
     }
 
-    /// The realm that plugins take for a user without one of its own: theirs is the server's host where none is set.
+    /// The realm that plugins use for a user without one: if none is set, it is the server's host.
     pub fn effective_realm(&self) -> &[u8] {
         self.realm.as_deref().unwrap_or(self.facts.host()).to_bytes()
     }
 
-    /// Forgets what the plugin has logged.
+    /// Discards the errors that the plugin has logged.
     pub fn forget_log(&self) {
         self.connection.forget_log();
     }
 
-    /// The failure of a plugin: who it was, the code, and what it has said or logged.
+    /// The failure of a plugin: its name, the code, and the errors that it has reported or logged.
     pub fn failed(&self, kind: &str, plugin: &str, result: i32) -> Error {
         let code = Code::of(result);
         let said = self.connection.take_reason().map(|text| format!(": {text}")).unwrap_or_default();
@@ -77,7 +77,7 @@ impl Inquiry {
     }
 }
 
-/// A text as plugins want it.
+/// A text for a plugin.
 ///
 /// # Errors
 /// [`Error::Outside`] if there is a NUL in it.

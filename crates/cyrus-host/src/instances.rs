@@ -1,8 +1,8 @@
-//! Instances of account plugins: one for each configuration that a process has, never ended.
+//! Instances of account plugins: one per configuration, which lives as long as the process.
 //!
-//! Such a plugin reads its settings in its init function. Some keep them in statics (ldapdb), some in what the statics
-//! point to (sql), and some keep pointers to the texts of the options (ldapdb again). So each configuration gets a copy of the file
-//! for itself, and its options stay as long as the process.
+//! Such a plugin reads its settings in its init function. It keeps them in statics (ldapdb), or behind pointers in statics
+//! (sql), or keeps pointers to the texts of the options (ldapdb again). So each configuration gets its own copy of the file,
+//! and its options live as long as the process.
 
 use std::ffi::{c_int, CString};
 use std::ptr;
@@ -17,14 +17,14 @@ use super::options::Options;
 use super::owned::Owned;
 use saslplug::{code, version, AuxpropPlug, CanonuserPlug, Init};
 
-/// A file as one configuration has it.
+/// A file in one configuration.
 struct Instance {
-    /// As it was first opened.
+    /// The file as it was first opened.
     file: &'static File,
     /// The copy that this configuration uses.
     copy: &'static File,
     options: Arc<Options>,
-    /// Its utils are the plugin's for ever.
+    /// Its utils belong to the plugin as long as the process lives.
     global: Owned,
     auxprop: Option<AuxpropPlug>,
     canonuser: Option<CanonuserPlug>,
@@ -92,7 +92,7 @@ fn with<T>(
     work(all[index])
 }
 
-/// Calls the function that a plugin begins with, and copies the table that it gives.
+/// Calls the entry function of a plugin, and copies its table.
 fn begin<Plug: Copy>(
     instance: &Instance,
     init: Init<Plug>,
@@ -116,6 +116,6 @@ fn begin<Plug: Copy>(
     if plug.is_null() {
         return Err(format!("its {kind} function gave no plugin"));
     }
-    // SAFETY: the plugin says that its table is there.
+    // SAFETY: the plugin has set its table.
     Ok(unsafe { plug.read() })
 }

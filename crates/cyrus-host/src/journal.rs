@@ -1,5 +1,5 @@
-//! Log lines of plugins, kept for the program of this thread until it asks for them: a plugin logs in the midst of a
-//! call, when the program cannot be called.
+//! Log lines of plugins. They are kept for each thread until the program asks for them, since a plugin logs within a call,
+//! where the program cannot be called.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 /// Where log lines go: a level (`SASL_LOG_*`, 1 to 6) and a line.
 pub type Log = Arc<dyn Fn(c_int, &str) + Send + Sync>;
 
-/// Lines that are kept; the oldest goes first.
+/// Maximum number of lines. The oldest one is removed first.
 const LINES: usize = 64;
 
 thread_local! {
@@ -28,12 +28,12 @@ pub fn log() -> Log {
     })
 }
 
-/// The oldest line that this thread's calls have left, with its level (`SASL_LOG_*`, 1 to 6).
+/// Removes and returns the oldest line of this thread, with its level (`SASL_LOG_*`, 1 to 6).
 pub fn take() -> Option<(c_int, String)> {
     KEPT.with_borrow_mut(VecDeque::pop_front)
 }
 
-/// Forgets all lines.
+/// Removes all lines.
 pub fn forget() {
     KEPT.with_borrow_mut(VecDeque::clear);
 }

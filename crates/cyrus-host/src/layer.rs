@@ -1,4 +1,4 @@
-//! A plugin's `encode` and `decode` as a security layer of ours.
+//! A plugin's `encode` and `decode` as a security layer of the core.
 
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::ptr;
@@ -13,10 +13,10 @@ use saslplug::{code, Decode, Encode, Iovec, OutParams};
 /// The length before each frame (RFC 4422 §3.7). Plugins write and read it themselves.
 const PREFIX: usize = 4;
 
-/// The most bytes that a frame of any mechanism has besides its plaintext: headers, padding and a code, about a hundred with Kerberos.
+/// The maximum overhead of a frame, for any mechanism: headers, padding and a code. Kerberos needs about a hundred bytes.
 const OVERHEAD: usize = 1024;
 
-/// What lives as long as the layer: the plugin's context, and all that it points to.
+/// The data that lives as long as the layer: the plugin's context, and everything to which it has pointers.
 pub trait Owner: Send {
     /// The mechanism's context, which encode and decode get.
     fn context(&self) -> *mut c_void;
@@ -31,11 +31,11 @@ struct Layer<T> {
     decode: Decode,
 }
 
-/// The layer that a mechanism has agreed on, if it has.
+/// The layer that a mechanism has negotiated, if any.
 ///
 /// # Errors
-/// [`Policy::Strength`] if it is weaker or stronger than this side wants, whatever the plugin thinks; [`Error::Outside`] if
-/// there is a strength and no function for it.
+/// [`Policy::Strength`] if it is weaker or stronger than this side allows, even if the plugin accepts it; [`Error::Outside`]
+/// if there is a strength but no function.
 pub fn agreed<T: Owner + 'static>(
     owner: T,
     out: &OutParams,
@@ -66,7 +66,7 @@ pub fn agreed<T: Owner + 'static>(
 }
 
 impl<T: Owner> Layer<T> {
-    /// Calls one of the two functions, and copies what it gives to `to`; the plugin keeps its own.
+    /// Calls one of the two functions, and copies its result to `to`. The plugin keeps its own buffer.
     fn pass(
         &self,
         call: impl FnOnce(*mut c_void, *mut *const c_char, *mut c_uint) -> c_int,
@@ -79,7 +79,7 @@ impl<T: Owner> Layer<T> {
         let result = connection.during(|| call(self.owner.context(), &mut out, &mut length));
         if result != code::OK {
             let text = connection.take_error().unwrap_or_else(|| "the plugin's security layer has failed".into());
-            // Most plugins have one code for all failures.
+            // Most plugins use one code for all failures.
             let code = if result == code::FAIL { refusal } else { Code::of(result) };
             return Err(Error::outside(code, text));
         }
@@ -89,7 +89,7 @@ impl<T: Owner> Layer<T> {
         }
         let start: *const u8 = out.cast();
         if skipped > 0 {
-            // SAFETY: the plugin gives that many bytes, which stay until it is called again.
+            // SAFETY: the plugin returns that many bytes, which stay until it is called again.
             let prefix = || u32::from_be_bytes(unsafe { start.cast::<[u8; PREFIX]>().read() });
             if length < PREFIX || prefix() as usize != length - PREFIX {
                 return Err(Error::outside(

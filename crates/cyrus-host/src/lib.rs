@@ -1,6 +1,6 @@
-//! A host for Cyrus SASL's plugins (saslplug.h), in the place of libsasl2: their mechanisms are used like any other.
+//! A host for Cyrus SASL's plugins (saslplug.h). It replaces libsasl2, so that their mechanisms can be used like any other.
 //!
-//! Where the host is not built (`build.rs` says where it is), `absent` takes its place.
+//! On systems where the host is not built (see `build.rs`), `absent` replaces it.
 //!
 //! [`Plugins::load`] opens files and finds their mechanisms; a session whose registry has these plugins
 //! ([`Plugins::registry`]) may then use them by name. `docs/decisions/0007-plugins.md` has the reasons. Each file imports

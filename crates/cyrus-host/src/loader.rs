@@ -1,5 +1,5 @@
-//! Finds the files of plugins and opens them, each once in a process. They are never closed: there are pointers to their code
-//! and their statics everywhere.
+//! Finds the files of plugins and opens them, each once per process. They are never closed, since there may be pointers to
+//! their code and statics anywhere.
 
 use std::collections::HashMap;
 use std::ffi::{c_int, OsStr};
@@ -22,7 +22,7 @@ use saslplug::{AuxpropPlug, CanonuserPlug, ClientPlug, Init, MechanismInit, Serv
 /// The size limit of a plugin's file, in bytes.
 const LIMIT: u64 = 64 << 20;
 
-/// The functions of libsasl2 that a plugin may call: they use no connection, so it does not matter that the connection is ours.
+/// The functions of libsasl2 that a plugin may call. They use no connection, so they work although the connection is ours.
 const HARMLESS: [&[u8]; 7] = [
     b"sasl_errstring",
     b"sasl_encode64",
@@ -33,7 +33,7 @@ const HARMLESS: [&[u8]; 7] = [
     b"sasl_version_info",
 ];
 
-/// A kind of plugin that a file may have in it.
+/// A kind of plugin in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A client's or a server's mechanisms.
@@ -45,7 +45,7 @@ pub enum Kind {
 /// A file that was opened, with its entry points.
 #[derive(Debug)]
 pub struct File {
-    /// The plugin's name: of `libotp.so.2` it is `otp`.
+    /// The plugin's name: `otp` for `libotp.so.2`.
     pub name: Box<str>,
     /// Where it was found.
     pub path: PathBuf,
@@ -63,7 +63,7 @@ pub struct File {
 struct Candidate {
     name: Box<str>,
     path: PathBuf,
-    /// Libtool's description, which names the file itself.
+    /// Libtool's description, which contains the name of the file.
     described: bool,
 }
 
@@ -73,7 +73,7 @@ fn plugin_name(file: &str) -> &str {
     name.split('.').next().unwrap_or(name)
 }
 
-/// The candidates of a folder, by name. A `.la` file stands for the `.so` beside it.
+/// The candidates in a folder, by name. A `.la` file means the `.so` beside it.
 fn candidates(folder: &Path) -> std::io::Result<Vec<Candidate>> {
     let mut files: Vec<String> = std::fs::read_dir(folder)?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
@@ -91,8 +91,8 @@ fn candidates(folder: &Path) -> std::io::Result<Vec<Candidate>> {
         .collect())
 }
 
-/// Opens the plugins of these folders that have something of `kind`: those named, upper or lower case, or all. Of two files with one name the
-/// first folder's counts. Unusable ones are listed in the result, and the others are opened all the same.
+/// Opens the plugins of this kind in these folders: those named, in upper or lower case, or all. If two files have the same
+/// name, that of the first folder is used. Unusable plugins are listed in the result.
 pub fn open(folders: &[PathBuf], names: Option<&[&str]>, kind: Kind) -> (Vec<&'static File>, Vec<Refused>) {
     let (mut opened, mut refused) = (Vec::new(), Vec::new());
     let mut seen: Vec<Box<str>> = Vec::new();
@@ -163,7 +163,7 @@ fn open_one(candidate: &Candidate, kind: Kind) -> Result<Option<&'static File>, 
 const CLIENT: &str = "sasl_client_plug_init";
 const SERVER: &str = "sasl_server_plug_init";
 const CANONUSER: &str = "sasl_canonuser_init";
-/// The name of an entry point as plugins have it, and as the guide has it.
+/// The name of an entry point, as in plugins and as in the guide.
 const AUXPROP: [&str; 2] = ["sasl_auxprop_plug_init", "sasl_auxprop_init"];
 
 impl File {
@@ -215,8 +215,8 @@ fn described(path: &Path) -> Result<PathBuf, String> {
     }
 }
 
-/// Why a file or folder of that mode, user and group is not to be loaded from: whoever can change a plugin, or put another one in its
-/// place, runs code in this process. For root that may be root alone.
+/// Why a plugin must not be loaded from a file or folder with this mode, user and group. Whoever can change or replace a
+/// plugin can run code in this process. If the process runs as root, only root may be able to do so.
 fn distrust(mode: u32, user: u32, group: u32, root: bool) -> Option<&'static str> {
     match () {
         () if mode & 0o002 != 0 => Some("anybody may write to it"),
@@ -232,7 +232,7 @@ fn trusted(about: &Metadata) -> Result<(), String> {
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let failed = |error: std::io::Error| error.to_string();
-    // What is looked at is what is read; a pipe without a writer would be waited for.
+    // The file that is checked is the one that is read. Opening a pipe without a writer would block.
     let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as c_int;
     let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(failed)?;
     let about = file.metadata().map_err(failed)?;
@@ -252,15 +252,15 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Loads what was read, as a copy in memory: libsasl2 may have loaded the same file into this process or do it later, and
-/// the loader would give both one set of statics (docs/decisions/0007-plugins.md). Where the system forbids the copy, the file itself is
-/// loaded, unless somebody else has it already.
+/// Loads the contents of the file from a copy in memory. libsasl2 may load the same file into this process, and the loader
+/// would give both the same statics (docs/decisions/0007-plugins.md). If the system forbids the copy, the file itself is
+/// loaded, unless it is already in use.
 fn load(path: &Path, bytes: &[u8]) -> Result<Library, String> {
     let copied = copy(bytes);
     // SAFETY: to load a plugin is to run its code: the caller has asked for it.
     let open = |path: &Path, flags: c_int| unsafe { Library::open(Some(path), flags) };
     if let Ok(copy) = &copied {
-        // The loader takes an equal name for the same object; numbers of files are given out again.
+        // The loader treats equal names as the same object, and numbers of files are reused.
         static LOADED: AtomicUsize = AtomicUsize::new(1);
         let slashes = "/".repeat(LOADED.fetch_add(1, Ordering::Relaxed));
         let name = PathBuf::from(format!("/proc/self/fd{slashes}{}", copy.as_raw_fd()));
@@ -274,7 +274,7 @@ fn load(path: &Path, bytes: &[u8]) -> Result<Library, String> {
     open(path, RTLD_NOW | RTLD_LOCAL).map_err(|error| error.to_string())
 }
 
-/// `RTLD_NOLOAD` of dlfcn.h: open what is open already, and nothing else.
+/// `RTLD_NOLOAD` of dlfcn.h: open the file only if it is already open.
 const NOLOAD: c_int = if cfg!(target_os = "linux") { 0x4 } else { 0x2000 };
 
 #[cfg(target_os = "linux")]

@@ -1,12 +1,12 @@
 //! MD5 (RFC 1321) and HMAC-MD5 (RFC 2104) over contexts that a plugin has allocated.
 //!
-//! A context contains what saslplug.h shows: the state, the number of bits, the bytes of a block that is
-//! not full yet. So a prepared key (`HMAC_MD5_STATE`) is what every other implementation has stored.
+//! A context has the fields of saslplug.h: the state, the number of bits, and the bytes of an incomplete block. So prepared
+//! keys (`HMAC_MD5_STATE`) are compatible with those that other implementations have stored.
 //!
-//! There are two generations of that header, and plugins of both are served. Since Debian 13 a context is OpenSSL's: the
-//! same fields, and one number more behind them that stays as it is. The three functions give an int there, 1 for success,
-//! which a plugin of the older generation does not read. The length of a text is a `size_t` there: 32 bits of it are read,
-//! since only those are defined when an older plugin passes its `unsigned`.
+//! There are two generations of that header, and plugins of both are supported. Since Debian 13 a context is that of
+//! OpenSSL: it has the same fields and another number after them, which is not changed. The three functions return an int
+//! there, 1 for success; a plugin of the older generation does not read it. The length of a text is a `size_t` there. Only
+//! 32 bits of it are read, since an older plugin passes an `unsigned`, which does not define the others.
 
 use std::ffi::{c_int, c_uint};
 use std::slice;
@@ -19,15 +19,15 @@ use saslplug::{HmacMd5Context, HmacMd5State, Md5Context};
 /// The state before the first block (RFC 1321 §3.3).
 const START: [u32; 4] = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476];
 
-/// MD5 in a context of the plugin's.
+/// MD5 in a context of the plugin.
 trait Md5 {
-    /// A context after so many bytes, a multiple of 64.
+    /// A context after this number of bytes, a multiple of 64.
     fn after(state: [u32; 4], bytes: u32) -> Self;
     /// The number of bits so far.
     fn bits(&self) -> u64;
     /// Hashes more text.
     fn update(&mut self, text: &[u8]);
-    /// The hash; the context is wiped.
+    /// The hash. The context is zeroized.
     fn finish(&mut self) -> [u8; 16];
     /// Wipes the context.
     fn wipe(&mut self);
@@ -83,7 +83,7 @@ impl Md5 for Md5Context {
     }
 }
 
-/// A key of HMAC-MD5, prepared.
+/// A prepared key of HMAC-MD5.
 trait Prepared {
     /// Both hashes after the block of the key, in network byte order as libsasl2 stores them.
     fn of(key: &[u8]) -> Self;
@@ -119,7 +119,7 @@ impl Prepared for HmacMd5State {
     }
 }
 
-/// HMAC-MD5 in a context of the plugin's.
+/// HMAC-MD5 in a context of the plugin.
 trait HmacMd5 {
     /// The code.
     fn code(&mut self) -> [u8; 16];

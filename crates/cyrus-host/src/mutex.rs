@@ -1,20 +1,20 @@
 //! The mutexes that plugins ask for.
 //!
-//! A plugin gets the address of a slot in a table of ours, so an address that is none of ours is refused
-//! without being looked at: a file that libsasl2 has loaded before keeps libsasl2's mutexes in its statics. A
-//! slot holds the process that has locked it; a lock that a fork has left behind in the child is nobody's.
+//! A plugin gets the address of a slot in our table. So other addresses can be refused without reading them: a file that
+//! libsasl2 has loaded before has libsasl2's mutexes in its statics. A slot contains the id of the process that has locked
+//! it. In the child of a fork, locks of the parent count as free.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::time::Duration;
 
-/// The limit; a plugin asks for one or two in its life.
+/// The maximum number of mutexes. A plugin needs one or two.
 const SLOTS: usize = 1024;
 const FREE: u32 = u32::MAX;
 const UNLOCKED: u32 = 0;
 
-/// What a plugin's pointer points to.
+/// The target of a plugin's pointer.
 struct Slot(AtomicU32);
 
 static TABLE: [Slot; SLOTS] = [const { Slot(AtomicU32::new(FREE)) }; SLOTS];
@@ -34,7 +34,7 @@ pub extern "C" fn mutex_alloc() -> *mut c_void {
     taken.map_or(ptr::null_mut(), |slot| ptr::from_ref(slot).cast_mut().cast())
 }
 
-/// Locks a mutex; -1 if it is none of ours.
+/// Locks a mutex; -1 if it is not ours.
 pub extern "C" fn mutex_lock(mutex: *mut c_void) -> c_int {
     let Some(state) = slot(mutex) else { return -1 };
     let process = std::process::id();
@@ -56,7 +56,7 @@ pub extern "C" fn mutex_lock(mutex: *mut c_void) -> c_int {
     }
 }
 
-/// Unlocks a mutex; -1 if it is none of ours, or not locked.
+/// Unlocks a mutex; -1 if it is not ours, or not locked.
 pub extern "C" fn mutex_unlock(mutex: *mut c_void) -> c_int {
     let locked = slot(mutex).is_some_and(|state| state.swap(UNLOCKED, Release) != UNLOCKED);
     if locked {
@@ -66,7 +66,7 @@ pub extern "C" fn mutex_unlock(mutex: *mut c_void) -> c_int {
     }
 }
 
-/// Frees a mutex; does nothing if it is none of ours.
+/// Frees a mutex; does nothing if it is not ours.
 pub extern "C" fn mutex_free(mutex: *mut c_void) {
     if let Some(state) = slot(mutex) {
         state.store(FREE, Release);
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn what_another_process_has_locked_is_free() {
         let mutex = mutex_alloc();
-        // As a fork leaves it in the child: locked under the number of the parent.
+        // As in the child after a fork: locked by the parent's process id.
         slot(mutex).unwrap().store(std::process::id() + 1, Relaxed);
         assert_eq!((mutex_lock(mutex), mutex_unlock(mutex)), (0, 0));
         mutex_free(mutex);

@@ -13,7 +13,7 @@ use saslplug::{code, flag, OutParams};
 pub struct Names(RefCell<Vec<CString>>);
 
 impl Names {
-    /// Sets a name in the out-parameters, as one identity or as both.
+    /// Sets a name in the out-parameters, for one identity or for both.
     pub fn leave(&self, name: &str, flags: c_uint, out: &mut OutParams) -> c_int {
         let Ok(text) = CString::new(name) else { return code::BADPROT };
         let (start, length) = (text.as_ptr(), name.len() as c_uint);
@@ -28,7 +28,7 @@ impl Names {
     }
 }
 
-/// A name as it came from the wire, without the blanks around it; `None` if no user can have it.
+/// A received name, without the blanks around it; `None` if no user can have it.
 pub fn trimmed(name: &[u8]) -> Option<&str> {
     let name = std::str::from_utf8(name).ok()?.trim_matches(|c: char| c.is_ascii_whitespace());
     (!name.is_empty() && !name.contains('\0')).then_some(name)
@@ -41,7 +41,7 @@ pub fn trimmed(name: &[u8]) -> Option<&str> {
 pub unsafe fn identity(out: &OutParams) -> Option<(String, Option<String>)> {
     let text = |start, length| {
         let there = length as usize <= NAME_LIMIT;
-        // SAFETY: the caller's promise; what is longer is no name, and is not looked at.
+        // SAFETY: the caller's promise. Longer values are not names, and are not read.
         trimmed(there.then(|| unsafe { given(start, length) })??).map(str::to_owned)
     };
     let (authcid, authzid) = (text(out.authid, out.alen)?, text(out.user, out.ulen)?);

@@ -1,4 +1,4 @@
-//! Which plugins to load, and the options that plugins ask for by name, as a Cyrus configuration has them.
+//! The plugins to load, and the options for plugins, by their names in a Cyrus configuration.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
@@ -6,7 +6,7 @@ use std::fmt;
 
 use authen_sasl_rust::error::{Code, Error};
 
-/// Which plugins are wanted, and where they are.
+/// The plugins to load, and their folders.
 #[derive(Debug, Default, Clone)]
 pub struct LoadOptions {
     /// The folders, separated by colons; else those of `SASL_PATH` or the system's.
@@ -27,7 +27,7 @@ impl Options {
     /// Sets an option; a later one wins.
     ///
     /// # Errors
-    /// [`Error::Outside`] for a value with a NUL, which no plugin could see the end of.
+    /// [`Error::Outside`] for a value with a NUL, which ends a text for a plugin.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), Error> {
         let value = CString::new(value)
             .map_err(|_| Error::outside(Code::ConfigErr, format!("the option {name} has a NUL byte in its value")))?;
@@ -35,7 +35,7 @@ impl Options {
         Ok(())
     }
 
-    /// The same options once more.
+    /// A copy of the options.
     #[cfg(hosts_plugins)]
     pub(super) fn copy(&self) -> Self {
         Options(self.0.clone())
@@ -46,7 +46,7 @@ impl Options {
         self.find(name.as_bytes()).and_then(|value| value.to_str().ok())
     }
 
-    /// The value as a plugin reads it.
+    /// The value for a plugin.
     pub(super) fn find(&self, name: &[u8]) -> Option<&CStr> {
         self.0.get(name).map(CString::as_c_str)
     }

@@ -1,4 +1,4 @@
-//! A connection together with the functions that its plugin calls, which need its address.
+//! A connection and the functions for its plugin, which need its address.
 
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
@@ -9,7 +9,7 @@ use super::journal::Log;
 use super::options::Options;
 use super::utils;
 
-/// The owner of a connection, whose address plugins keep.
+/// The owner of a connection. Plugins keep its address.
 pub struct Owned(NonNull<Connection>);
 
 // SAFETY: neither we nor a plugin ties a connection to a thread, and `Connection` is not `Sync`, so only one at a
@@ -31,7 +31,7 @@ impl Owned {
         let utils = utils::table(ptr::null_mut(), ptr::null_mut());
         let pointer = NonNull::from(Box::leak(Box::new(Connection::new(utils, options, log, hooks))));
         let conn = if with_conn { pointer.as_ptr().cast() } else { ptr::null_mut() };
-        // SAFETY: it has just been allocated, and nobody else knows of it yet.
+        // SAFETY: it was just allocated, and there is no other pointer to it yet.
         unsafe { (*pointer.as_ptr()).utils = utils::table(conn, pointer.as_ptr().cast()) };
         Owned(pointer)
     }
@@ -41,7 +41,7 @@ impl Deref for Owned {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        // SAFETY: it lives until this owner goes, and is never borrowed mutably.
+        // SAFETY: it lives until this owner is dropped, and is never borrowed mutably.
         unsafe { self.0.as_ref() }
     }
 }

@@ -1,4 +1,4 @@
-//! What a plugin learns about a connection: the texts, limits and bindings that its parameters point to.
+//! The data of a connection for a plugin: the texts, limits and bindings behind its parameters.
 
 use std::ffi::{c_int, c_uint, c_ulong, c_void, CStr, CString};
 use std::ptr;
@@ -13,10 +13,10 @@ use saslplug::{
     ServerParams,
 };
 
-/// `SASL_SUCCESS_DATA`: a server's last message may go with its success; the session sees to protocols without that.
+/// `SASL_SUCCESS_DATA`: a server's last message may be sent with its success. The session handles protocols that cannot.
 const SUCCESS_DATA: c_uint = 4;
 
-/// The smallest frame that a layer can be used with (RFC 2831 §2.1.1 has 16 bytes of overhead).
+/// The smallest frame of a usable layer (RFC 2831 §2.1.1 has 16 bytes of overhead).
 const MIN_FRAME: u32 = 17;
 
 /// The facts of a connection. They must not move while the plugin may read them.
@@ -31,10 +31,10 @@ pub struct ConnectionFacts {
     external_ssf: c_uint,
 }
 
-/// The limits of a security layer, whatever the plugin thinks.
+/// The limits of a security layer, which the host enforces.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Minimum strength, less the external strength.
+    /// Minimum strength, minus the external strength.
     pub least: u32,
     /// Maximum strength, likewise.
     pub most: u32,
@@ -102,7 +102,7 @@ impl ConnectionFacts {
         self.binding.as_ref().map_or(ptr::null(), |bound| &raw const bound.described)
     }
 
-    /// Does not give the plugin the binding.
+    /// Hides the binding from the plugin.
     pub fn forget_binding(&mut self) {
         self.binding = None;
     }
@@ -225,7 +225,7 @@ impl ConnectionFacts {
     }
 }
 
-/// Maximum strength, external strength included; a server may have excluded one kind of layer.
+/// Maximum strength, external strength included. A server may have disabled one kind of layer.
 fn most(config: &Config, side: Side) -> u32 {
     let beyond = match side {
         Side::Server if config.no_confidentiality && config.no_integrity => 0,
@@ -243,7 +243,7 @@ fn length(text: Option<&CString>) -> c_uint {
     text.map_or(0, |text| text.as_bytes().len() as c_uint)
 }
 
-/// Out-parameters that are not set yet.
+/// Empty out-parameters.
 pub fn nothing_out() -> OutParams {
     let none: *const c_void = ptr::null();
     OutParams {

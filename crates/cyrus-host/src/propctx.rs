@@ -1,8 +1,7 @@
 //! Property contexts (prop.h): the names that are asked for, and the values that were found.
 //!
-//! A plugin holds pointers into a context, so the array that `prop_get` lends moves only when names are added, and
-//! what values it has pointed to stay until they are cleared. Names are the caller's own, as prop.h says. Values,
-//! passwords among them, are wiped when they go.
+//! A plugin keeps pointers into a context. So the array from `prop_get` moves only if names are added, and values stay until
+//! they are cleared. Names belong to the caller, as prop.h says. Values, which include passwords, are zeroized when freed.
 
 use std::ffi::{c_char, c_int, c_uint, CStr, CString};
 use std::{ptr, slice};
@@ -11,14 +10,14 @@ use zeroize::Zeroize;
 
 use saslplug::{code, Propctx, Propval};
 
-/// The property of the authentication identity that holds its password.
+/// The property of the authentication identity with its password.
 pub const PASSWORD: &str = "*userPassword";
-/// The property that holds its verifiers.
+/// The property with its verifiers.
 pub const VERIFIER: &str = "*authPassword";
 
 const END: Propval = Propval { name: ptr::null(), values: ptr::null_mut(), nvalues: 0, valsize: 0 };
 
-/// What a `struct propctx *` points to.
+/// The target of a `struct propctx *`.
 pub struct Context {
     /// One for each name, and one without.
     list: Vec<Propval>,
@@ -36,12 +35,12 @@ struct Stored {
     texts: Vec<Box<[u8]>>,
     /// Arrays of pointers to them that end with a null pointer; the last array is in use.
     arrays: Vec<Vec<*const c_char>>,
-    /// Erased texts, wiped: a plugin may still read them.
+    /// Erased texts, zeroized: a plugin may still read them.
     erased: Vec<Box<[u8]>>,
 }
 
 impl Stored {
-    /// Adds a value, and gives the array of all.
+    /// Adds a value, and returns the array of all.
     fn add(&mut self, value: &[u8]) -> *mut *const c_char {
         let mut text = Vec::with_capacity(value.len() + 1);
         text.extend_from_slice(value);
@@ -108,7 +107,7 @@ impl Context {
         self.clear();
     }
 
-    /// Sets the values of a name that was asked for.
+    /// Sets the values of a requested name.
     pub fn set(&mut self, name: &CStr, value: &[u8]) {
         if let Some(at) = self.find(name) {
             self.add(at, Some(value));
@@ -174,7 +173,7 @@ unsafe fn context<'a>(pointer: *mut Propctx) -> Option<&'a mut Context> {
     unsafe { pointer.cast::<Context>().as_mut() }
 }
 
-/// The pointers of a list, up to the null one.
+/// The pointers of a list, up to the null pointer.
 unsafe fn pointers(list: *const *const c_char) -> impl Iterator<Item = *const c_char> {
     // SAFETY: as above; the iterator stops at the null pointer.
     (0..).map(move |at| unsafe { *list.add(at) }).take_while(|pointer| !pointer.is_null())

@@ -1,4 +1,4 @@
-//! The mechanisms of the opened files, and which of them a connection may use.
+//! The mechanisms of the opened files, and the registry of a connection.
 
 use std::ffi::{c_uint, c_ulong};
 use std::fmt;
@@ -19,7 +19,7 @@ use super::search::{folders, Refused};
 use super::{client, server};
 use saslplug::{callback, feature, security};
 
-/// Its servers have a defect (CVE-2026-129483), so it is loaded only on purpose.
+/// Its servers have a defect (CVE-2026-129483), so it is loaded only if it is named.
 const SRP: &str = "SRP";
 
 impl Mechanism for Hosted {
@@ -61,7 +61,7 @@ impl Mechanism for Hosted {
     }
 }
 
-/// What each file has for each set of options, once its functions have been called.
+/// The mechanisms of each file for each set of options, after its functions were called.
 struct Known {
     source: &'static Source,
     of_options: Vec<(Arc<Options>, Vec<&'static Hosted>)>,
@@ -69,7 +69,7 @@ struct Known {
 
 static SOURCES: Mutex<Vec<Known>> = Mutex::new(Vec::new());
 
-/// The mechanisms of a file, and what is wrong with it. They stay as long as the process, once for each set of options.
+/// The mechanisms of a file, and what is wrong with it. They are created once for each set of options, and are never freed.
 fn hosted(
     file: &'static File,
     options: &Arc<Options>,
@@ -103,13 +103,13 @@ fn hosted(
     (hosted, tables.errors.clone())
 }
 
-/// What a file's mechanisms are, each with its name in the plugin and whether a client needs one of two things.
+/// The descriptions of a file's mechanisms, each with its name in the plugin, and whether a client needs one of two answers.
 fn descriptions(tables: &Tables, own: &Registry) -> Vec<(Description, &'static str, bool)> {
     let mut all = Vec::new();
     for plug in &tables.client {
         let Some(base) = name_of(plug.mech_name) else { continue };
-        // Some find out for themselves whether they speak first: DIGEST-MD5 does when it has logged in there before. A program that sends its
-        // initial response as the answer to a challenge would fail then, so what the standard says goes.
+        // Some plugins decide themselves which side sends first: DIGEST-MD5 sends first if it has logged in there before. A program
+        // that sends its initial response as the answer to a challenge would then fail, so the standard's rule is used.
         let undecided = plug.features & (feature::SERVER_FIRST | feature::WANT_CLIENT_FIRST) == 0;
         let known = own.find(base, Side::Client);
         let first = match known.filter(|_| undecided) {
@@ -120,7 +120,7 @@ fn descriptions(tables: &Tables, own: &Registry) -> Vec<(Description, &'static s
         let (client_needs, either) = match known {
             _ if !plug.required_prompts.is_null() => (client_needs(plug.required_prompts), false),
             Some(own) => (own.client_needs, false),
-            // Those that only plugins have may ask for a password or show a challenge.
+            // Mechanisms that only plugins have may ask for a password or show a challenge.
             None => (Abilities::AUTHCID, true),
         };
         let features = (plug.max_ssf, plug.security_flags, plug.features);
@@ -130,7 +130,7 @@ fn descriptions(tables: &Tables, own: &Registry) -> Vec<(Description, &'static s
     for plug in &tables.server {
         let Some(base) = name_of(plug.mech_name) else { continue };
         let first = if plug.features & feature::WANT_CLIENT_FIRST == 0 { Side::Server } else { Side::Client };
-        // What it computes with, the plugin does not say.
+        // The plugin does not say which credential it needs.
         let credential = own.find(base, Side::Server).map_or(CredentialKind::None, |own| own.credential);
         let features = (plug.max_ssf, plug.security_flags, plug.features);
         let described = Description { first, credential, ..described(Side::Server, base, features) };
@@ -139,16 +139,17 @@ fn descriptions(tables: &Tables, own: &Registry) -> Vec<(Description, &'static s
     all
 }
 
-/// What a plugin says of a mechanism.
+/// A plugin's data about a mechanism.
 fn described(side: Side, base: &'static str, (max_ssf, flags, features): (c_uint, c_uint, c_uint)) -> Description {
     let security = security::ours(flags);
-    // Where nobody is authenticated, the name that is sent is the trace of ANONYMOUS.
+    // An anonymous mechanism sends the name as its trace.
     let traces = !security.contains(SecurityFlags::NOANONYMOUS);
     let carries_authzid = features & feature::ALLOWS_PROXY != 0 || traces;
     Description { side: Some(side), max_ssf, security, carries_authzid, ..Description::new(base) }
 }
 
-/// The mechanism, and the variant that binds to a channel if the plugin has it. The registry knows the rank of its own ones.
+/// The mechanism, and its variant with channel binding if the plugin has it. The rank of known mechanisms is that of the
+/// program's own registry.
 fn variants(base: Description, features: c_uint, own: &Registry) -> impl Iterator<Item = Description> + '_ {
     let plus = (features & feature::CHANNEL_BINDING != 0 && base.name.len() <= 15).then(|| {
         let name: &'static str = Box::leak(format!("{}-PLUS", base.name).into_boxed_str());
@@ -160,8 +161,8 @@ fn variants(base: Description, features: c_uint, own: &Registry) -> impl Iterato
     })
 }
 
-/// The preference of a mechanism that only a plugin has, by what it says of itself: always below what protects better
-/// on the scale of [`authen_sasl_rust::mechanism`].
+/// The rank of a mechanism that only a plugin has, by its security flags. On the scale of [`authen_sasl_rust::mechanism`] it
+/// is always below mechanisms that protect better.
 fn rank(described: &Description) -> u8 {
     let has = |flag| described.security.contains(flag);
     match described.max_ssf {
@@ -173,7 +174,7 @@ fn rank(described: &Description) -> u8 {
     }
 }
 
-/// What a client must be able to answer: the prompts that the plugin cannot do without.
+/// What a client must provide: the prompts that the plugin requires.
 fn client_needs(prompts: *const c_ulong) -> Abilities {
     let mut needs = Abilities::NONE;
     for index in 0..32 {
@@ -188,7 +189,7 @@ fn client_needs(prompts: *const c_ulong) -> Abilities {
     needs
 }
 
-/// What a connection may use of plugins.
+/// The plugins of a connection.
 pub struct Plugins {
     hosted: Vec<&'static Hosted>,
     refused: Vec<Refused>,
@@ -196,11 +197,11 @@ pub struct Plugins {
 }
 
 impl Plugins {
-    /// Opens plugins. A file that cannot be used is listed in [`Plugins::refused`]. What a plugin does not say about a
-    /// mechanism is taken from the program's own mechanism of the same name.
+    /// Opens plugins. Files that cannot be used are listed in [`Plugins::refused`]. Data about a mechanism that the plugin does
+    /// not have is taken from the program's own mechanism of the same name.
     ///
     /// # Errors
-    /// [`Error::Outside`] for an option that cannot be given to a plugin.
+    /// [`Error::Outside`] for an option that cannot be passed to a plugin.
     pub fn load(wanted: &LoadOptions, own: &Registry) -> Result<Plugins, Error> {
         let mut options = Options::default();
         for (name, value) in &wanted.options {
@@ -232,7 +233,7 @@ impl Plugins {
         self.registry(&Registry::default()).find(name, side)
     }
 
-    /// The program's own mechanisms together with these, the preferred ones first.
+    /// The program's own mechanisms and these, the preferred ones first.
     pub fn registry(&self, own: &Registry) -> Registry {
         let hosted = self.hosted.iter().map(|hosted| *hosted as &'static dyn Mechanism);
         if self.prefer {
@@ -247,7 +248,7 @@ impl Plugins {
         self.hosted.iter().map(|hosted| (*hosted, hosted.source.file))
     }
 
-    /// The files that are not used, or not in full, and why.
+    /// The files that are not used, or only in part, and why.
     pub fn refused(&self) -> &[Refused] {
         &self.refused
     }

@@ -1,4 +1,4 @@
-//! Where plugins are looked for, and what is not used of the files there.
+//! The folders of plugins, and the files in them that are not used.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -16,8 +16,8 @@ pub struct Refused {
     pub reason: String,
 }
 
-/// The folders to search: those that were asked for, else those of `SASL_PATH`, else the system's.
-/// The environment of a program that runs with more rights than its user's says nothing (CVE-2004-0884).
+/// The folders to search: those that were requested, else those of `SASL_PATH`, else the system's. The environment is ignored
+/// if the program has more rights than its user (CVE-2004-0884).
 pub fn folders(asked: Option<&str>) -> Vec<PathBuf> {
     let split = |list: &OsStr| {
         let folders = std::env::split_paths(list);
@@ -32,7 +32,7 @@ pub fn folders(asked: Option<&str>) -> Vec<PathBuf> {
     }
 }
 
-/// True if this program has been given rights that its user lacks.
+/// True if this program has rights that its user does not have.
 #[cfg(unix)]
 pub fn privileged() -> bool {
     #[cfg(target_os = "linux")]
@@ -50,13 +50,13 @@ pub fn privileged() -> bool {
     rustix::process::getuid() != rustix::process::geteuid() || rustix::process::getgid() != rustix::process::getegid()
 }
 
-/// Other systems have no such programs.
+/// This is not supported on other systems.
 #[cfg(not(unix))]
 pub fn privileged() -> bool {
     false
 }
 
-/// Where Debian, other systems and Cyrus' own build put plugins; those that there are.
+/// The plugin folders of Debian, of other systems and of Cyrus SASL's own build that exist.
 fn system_folders() -> Vec<PathBuf> {
     let folders = [machine_folder(), "/usr/lib64/sasl2".into(), "/usr/lib/sasl2".into()];
     folders.into_iter().filter(|folder| folder.is_dir()).collect()

@@ -29,7 +29,7 @@ pub fn begin(hosted: &'static Hosted) -> Next {
     Box::new(AwaitStart(hosted))
 }
 
-/// Why the plugin does not offer its mechanism on this connection (`mech_avail` of saslplug.h).
+/// Why the plugin does not offer its mechanism on this connection (`mech_avail` of saslplug.h), if so.
 pub fn unavailable_reason(hosted: &Hosted, setup: Setup<'_>) -> Option<Rejection> {
     let asked = hosted.server().and_then(|plug| match plug.mech_avail {
         None => Ok(code::OK),
@@ -45,15 +45,15 @@ pub fn unavailable_reason(hosted: &Hosted, setup: Setup<'_>) -> Option<Rejection
     asked.err().map(|error| format!("the plugin does not offer it here: {error}").into())
 }
 
-/// True if the plugin keeps secrets of its own.
+/// True if the plugin stores secrets of its own.
 pub fn keeps_secrets(hosted: &Hosted) -> bool {
     hosted.server().is_ok_and(|plug| plug.setpass.is_some())
 }
 
-/// Sets the secret that a plugin keeps of a user, as `setpass` of saslplug.h.
+/// Sets the secret that a plugin stores for a user, as `setpass` of saslplug.h.
 ///
 /// # Errors
-/// [`Error::Outside`] if it keeps none, or it cannot be stored.
+/// [`Error::Outside`] if it stores none, or storing fails.
 pub fn set_secret(
     hosted: &'static Hosted,
     setup: Setup<'_>,
@@ -69,7 +69,7 @@ pub fn set_secret(
     Server::new(hosted, setup)?.set_secret(&name, password, flags, setup)
 }
 
-/// One exchange of a server with all that the plugin points to.
+/// One exchange of a server, with all data to which the plugin has pointers.
 struct Server {
     plug: ServerPlug,
     context: Cell<*mut c_void>,
@@ -131,7 +131,7 @@ impl Server {
         let config = setup.config;
         let mut facts = ConnectionFacts::of(config, Side::Server)?;
         if !hosted.binds() && !config.offers_binding() {
-            // With the data the plugin would refuse clients that rightly say that no -PLUS was offered (RFC 5802 §6).
+            // If the plugin had the data, it would refuse clients that correctly say that no -PLUS was offered (RFC 5802 §6).
             facts.forget_binding();
         }
         let plug = hosted.server()?;
@@ -157,7 +157,7 @@ impl Server {
         })
     }
 
-    /// The plugin's own setting of passwords.
+    /// Calls the plugin's `setpass`.
     fn set_secret(&self, user: &CStr, password: Option<&Secret>, flags: c_uint, setup: Setup<'_>) -> Result<(), Error> {
         let Some(set) = self.plug.setpass else {
             return Err(Error::outside(Code::NoMech, "the plugin keeps no secrets of this mechanism"));
@@ -202,8 +202,8 @@ impl Server {
         }
     }
 
-    /// A client's first message that asks for channel binding (GS2 header, RFC 5801 §4) where there is no data for it. Such a message never
-    /// reaches the plugin: Cyrus' SCRAM before 2.1.28 looks at the data all the same (CVE-2026-132138).
+    /// True for a client's first message that asks for channel binding (GS2 header, RFC 5801 §4) although there is no data. The
+    /// plugin never gets such a message: Cyrus SASL's SCRAM before 2.1.28 reads the data anyway (CVE-2026-132138).
     fn refuse_binding(&self, message: &[u8]) -> Result<(), Error> {
         let first = !self.begun.get() && self.plug.features & feature::CHANNEL_BINDING != 0;
         let header = message.strip_prefix(b"F,").unwrap_or(message);
@@ -274,7 +274,7 @@ impl Server {
         Ok(Step::Done(Established { last, authcid, authzid, layer, ..Established::default() }))
     }
 
-    /// What the client made of channel binding must fit what this server has and offers (RFC 5802 §6).
+    /// Checks that the client's use of channel binding fits what this server has and offers (RFC 5802 §6).
     fn check_binding(&self, out: &OutParams) -> Result<(), Error> {
         let refused = |reason| Err(Error::misbehaved("channel binding", reason));
         let Some(kind) = self.facts.binding_kind() else { return Ok(()) };

@@ -1,11 +1,10 @@
-//! The C surface that `Rust.xs` links; `ffi.h` beside this file is its other half.
+//! The C surface, which `Rust.xs` links; `ffi.h` beside this file declares it.
 //!
-//! Rules, the same for every function: the handle is not null and not in use by another thread;
-//! slices that come in are valid for the call; slices that go out belong to the handle and are valid
-//! until the next call that changes it, so C copies at once. No call runs Perl code, and no panic
-//! leaves (xt/surface.t reads each function): it becomes a failure of the exchange, or a value that
-//! does no harm. Here is the exchange itself; the other parts of the surface are in the modules below. Each file imports only
-//! files of lower floors:
+//! Rules for every function: the handle is not null and not in use by another thread. Slices that are passed in are valid
+//! for the call. Slices that are returned belong to the handle and are valid until the next call that changes it, so C
+//! copies them immediately. No call runs Perl code. No panic reaches C (xt/surface.t checks each function): it becomes a
+//! failure of the exchange, or a harmless value. The exchange is in this file, the other parts of the surface in the modules
+//! below. Each file imports only files of lower floors:
 //!
 //! | floor | files | what |
 //! |---|---|---|
@@ -45,7 +44,7 @@ use numbers::abort_reason;
 use shielded::{shielded, DEFECT};
 use slice::{Slice, NONE};
 
-/// The module was loaded: makes what its threads and forks must share.
+/// The module was loaded: creates the data that threads and forks must share.
 #[no_mangle]
 pub extern "C" fn asr_loaded() {
     shielded((), || {
@@ -53,7 +52,7 @@ pub extern "C" fn asr_loaded() {
     });
 }
 
-/// Makes a handle; `side` 0 is a client.
+/// Creates a handle. `side` 0 is a client.
 ///
 /// # Safety
 /// The module's rules.
@@ -97,7 +96,7 @@ pub unsafe extern "C" fn asr_start(handle: *mut Handle, initial: Slice) -> i32 {
     }
     let list = &handle.list;
     if handle.session.side() == Side::Server {
-        // A property may have changed what the list comes to.
+        // A changed property may have changed the choice.
         shielded((), || handle.session.offer(list));
     }
     handle.run(|session, world| session.start(initial, world))
@@ -114,7 +113,7 @@ pub unsafe extern "C" fn asr_step(handle: *mut Handle, received: Slice) -> i32 {
     handle.run(|session, world| session.step(received, world))
 }
 
-/// Reports a start or step that came while a callback owes an answer; nothing else changes.
+/// Reports a start or step that came while the answer of a callback is pending. Nothing else changes.
 ///
 /// # Safety
 /// The module's rules.
@@ -126,7 +125,8 @@ pub unsafe extern "C" fn asr_busy(handle: *mut Handle) {
     });
 }
 
-/// Ends the exchange because the callback `name` could not answer. `kind` says what it is, or what it returned: `a string`, `an array reference`.
+/// Ends the exchange because the callback `name` did not answer. `kind` describes the callback or its result: `a string`,
+/// `an array reference`.
 ///
 /// # Safety
 /// The module's rules.
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn asr_abort(handle: *mut Handle, why: i32, name: Slice, k
     handle.run(|session, _| session.abort(Error::outside(Code::BadParam, text)))
 }
 
-/// The peer has ended the exchange, or is gone.
+/// The peer has ended the exchange or disconnected.
 ///
 /// # Safety
 /// The module's rules.
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn asr_message(handle: *const Handle) -> Slice {
     })
 }
 
-/// The message was copied and is not needed again.
+/// The message was copied and is no longer needed.
 ///
 /// # Safety
 /// The module's rules.
@@ -188,7 +188,7 @@ pub unsafe extern "C" fn asr_sent(handle: *mut Handle) {
     });
 }
 
-/// What went wrong; absent while all is well.
+/// The error text; absent if there is no error.
 ///
 /// # Safety
 /// The module's rules.
@@ -220,7 +220,7 @@ pub unsafe extern "C" fn asr_code(handle: *const Handle) -> i32 {
     })
 }
 
-/// 1 if the peer was not judged ([`Error::is_unavailable`]), so that the failure is not the peer's.
+/// 1 if the peer was neither accepted nor refused ([`Error::is_unavailable`]).
 ///
 /// # Safety
 /// The module's rules.

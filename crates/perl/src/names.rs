@@ -1,4 +1,4 @@
-//! What Perl programs call the subjects of errors: names of callbacks, properties and methods, as the manual has them.
+//! Perl's names for the subjects of errors: callbacks, properties and methods, as in the manual.
 
 use authen_sasl_rust::error::{Name, Subject};
 

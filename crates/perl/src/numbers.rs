@@ -70,7 +70,7 @@ pub mod abort_reason {
     pub const DROPPED: i32 = 3;
     /// The callback returned a reference.
     pub const REFERENCE: i32 = 4;
-    /// The callback kept a continuation that nobody can wait for.
+    /// The callback kept a continuation, but the caller cannot wait for it.
     pub const KEPT: i32 = 5;
 }
 

@@ -12,7 +12,7 @@ use super::handle::Handle;
 use super::shielded::{shielded, DEFECT};
 use super::slice::Slice;
 
-/// What connections may use: our mechanisms, and those of plugins.
+/// The mechanisms of connections: our own, and those of plugins.
 #[derive(Clone)]
 pub(super) struct Usable {
     pub plugins: Option<Arc<Plugins>>,
@@ -27,10 +27,10 @@ impl Usable {
     }
 }
 
-/// What new connections may use: `None` until the first connection is made.
+/// The mechanisms of new connections; `None` until the first connection is created.
 static DEFAULT: RwLock<Option<Usable>> = RwLock::new(None);
 
-/// What a new connection may use: the plugins that the program has asked for, else those of the environment.
+/// The mechanisms of a new connection: those of the plugins that the program has loaded, else of those in the environment.
 pub(super) fn default() -> Usable {
     if let Some(known) = &*DEFAULT.read().unwrap_or_else(PoisonError::into_inner) {
         return known.clone();
@@ -44,9 +44,9 @@ pub(super) fn registry() -> Arc<Registry> {
     default().registry
 }
 
-/// Opens plugins, for a connection or, without a handle, for all new ones. `load` has names separated by blanks and is absent for all; `options`
-/// has names and values in turn, each followed by a NUL. Gives 1 and the report of [`asr_plugins_report`], or 0 and the reason. If one of the names
-/// has no mechanisms, what was loaded before stays.
+/// Opens plugins, for a connection or, without a handle, for all new ones. `load` has names separated by blanks; it is absent
+/// for all plugins. `options` has alternating names and values, each followed by a NUL. Returns 1 and the report of
+/// [`asr_plugins_report`], or 0 and the reason. If one of the names has no mechanisms, the earlier plugins stay.
 ///
 /// # Safety
 /// The module's rules; `handle` may be null. The text is lent through `out` and freed by
@@ -80,7 +80,7 @@ pub unsafe extern "C" fn asr_plugins_load(
     let (ok, text) = match loaded {
         Ok(plugins) => {
             let text = report(&plugins);
-            // If one that was named cannot be had, that is the caller's to tell, and all stays as it was.
+            // If a named plugin cannot be used, nothing changes, and the caller reports it.
             if names.iter().all(|name| plugins.mechanisms().any(|(_, file)| *file.name == **name)) {
                 set(handle, Some(plugins));
             }
@@ -108,7 +108,7 @@ fn set(handle: Option<&mut Handle>, plugins: Option<Plugins>) {
     }
 }
 
-/// Lets a connection, or without a handle all new ones, use no plugins.
+/// Disables plugins for a connection or, without a handle, for all new ones.
 ///
 /// # Safety
 /// The module's rules; `handle` may be null.
@@ -120,8 +120,8 @@ pub unsafe extern "C" fn asr_plugins_none(handle: *mut Handle) {
     });
 }
 
-/// What new connections may use, and what could not be loaded: four texts for each, every one followed by a NUL: the plugin's name, its file, `client`,
-/// `server` or `refused`, and the mechanism or the reason.
+/// The mechanisms of new connections, and the plugins that could not be loaded. Each entry has four texts, each followed by a
+/// NUL: the plugin's name, its file, `client`, `server` or `refused`, and the mechanism or the reason.
 ///
 /// # Safety
 /// The module's rules. The text is lent through `out` and freed by [`super::slice::asr_text_free`].
@@ -152,8 +152,8 @@ fn report(plugins: &Plugins) -> String {
     text
 }
 
-/// Sets the secret that the connection's mechanism keeps of a user; an absent password removes it. Gives 1 if it is done, 0 if it cannot be, with the
-/// reason in [`super::asr_error`], and -1 if the mechanism keeps none.
+/// Sets the secret that the connection's mechanism stores for a user; an absent password removes it. Returns 1 on success, 0
+/// on failure, with the reason in [`super::asr_error`], and -1 if the mechanism stores none.
 ///
 /// # Safety
 /// The module's rules.

@@ -11,7 +11,7 @@ use super::names;
 use super::shielded::{shielded, DEFECT};
 use super::slice::{Slice, NONE};
 
-/// What the application can answer has changed.
+/// Sets the abilities of the application.
 ///
 /// # Safety
 /// The module's rules.
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn asr_bind(handle: *mut Handle, kind: Slice, data: Slice)
     })
 }
 
-/// Forgets all channel binding data.
+/// Removes all channel binding data.
 ///
 /// # Safety
 /// The module's rules.

@@ -1,4 +1,4 @@
-//! Bytes and texts that cross the border; the rules are those of the crate.
+//! Bytes and texts that are passed between Rust and C; the rules are those of the crate.
 
 use std::path::PathBuf;
 use std::ptr;
@@ -7,7 +7,7 @@ use authen_sasl_rust::error::{Application, Error, Subject};
 
 use super::shielded::shielded;
 
-/// Bytes lent across the border; a null pointer is *absent*.
+/// Lent bytes. A null pointer means *absent*.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Slice {
@@ -35,7 +35,7 @@ impl Slice {
         (!self.ptr.is_null()).then(|| unsafe { std::slice::from_raw_parts(self.ptr, self.len) })
     }
 
-    /// The bytes as text; what is not UTF-8 is replaced, since the boundary always encodes.
+    /// The bytes as text. Invalid UTF-8 is replaced (the XS side always encodes).
     ///
     /// # Safety
     /// As for [`Slice::bytes`].
@@ -61,8 +61,8 @@ impl Slice {
         }
     }
 
-    /// The bytes as a name of that kind: Perl's strings can contain what Unicode does not allow (surrogates), and a replacement
-    /// would make two names equal.
+    /// The bytes as a name of that kind. Perl's strings can contain code points that UTF-8 does not allow (surrogates). They are
+    /// an error, since a replacement could make two names equal.
     ///
     /// # Safety
     /// As for [`Slice::bytes`].
@@ -75,7 +75,7 @@ impl Slice {
     }
 }
 
-/// Frees a text that was lent with its ownership; does nothing for null.
+/// Frees a text that was passed with its ownership; does nothing for null.
 ///
 /// # Safety
 /// The text came from there, and is not used again.

@@ -1,10 +1,11 @@
-//! A file that holds secrets: who may have it, how it is read, and how it is replaced as a whole.
+//! A file with secrets: who may own it, how it is read, and how it is replaced as a whole.
 //!
-//! It is a regular file of this process' user or of root, which others neither read nor write. A reader follows symbolic links,
-//! a writer, which puts another file in the place of that name, does not.
-//! A writer locks the file `.NAME.lock` beside it, which nobody else can open: a group that may read the users could otherwise
-//! hold the lock and keep all writers out. It writes `.NAME.new` and renames that: readers need no lock, and see the old file
-//! or the new one. As the name `.NAME.new` belongs to who has the lock, a killed writer's leaving is taken away by the next.
+//! It is a regular file of this process's user or of root, which others can neither read nor write. A reader follows
+//! symbolic links. A writer, which replaces the file of that name, does not.
+//! A writer locks the file `.NAME.lock` beside it, which others cannot open: otherwise a group that may read the users could
+//! hold the lock and block all writers. The writer creates `.NAME.new` and renames it. So readers need no lock, and see
+//! either the old file or the new one. `.NAME.new` belongs to the owner of the lock, so the next writer removes one that a
+//! killed writer has left.
 
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
@@ -24,8 +25,7 @@ use authen_sasl_rust::secret::Secret;
 /// How long a writer waits for others.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
-/// Tells one content of a file from another: who replaces a file gives it another inode, who
-/// writes into it another time.
+/// Detects changes of a file: a replaced file has another inode, and a modified file another time.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Stamp([i128; 5]);
 
@@ -42,7 +42,7 @@ impl Stamp {
     }
 }
 
-/// A file as it was read. It stays open, so that no other file gets its inode number meanwhile.
+/// A file as it was read. It stays open, so that no other file gets its inode number.
 #[derive(Debug)]
 pub(super) struct Opened {
     file: File,
@@ -50,7 +50,7 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// Opens a file for reading, if it is one to be trusted.
+    /// Opens a file for reading, if it can be trusted.
     pub fn read_only(path: &Path) -> Result<Self, Error> {
         Opened::with(path, OpenOptions::new().read(true), OFlags::empty())
     }
@@ -67,7 +67,7 @@ impl Opened {
         Ok(Opened { file, meta })
     }
 
-    /// All that is in it.
+    /// Its contents.
     pub fn content(&self, path: &Path) -> Result<Secret, Error> {
         content(&self.file, &self.meta).map_err(|error| failed(path, &error))
     }
@@ -77,12 +77,12 @@ impl Opened {
     }
 }
 
-/// The stamp of what stands under that name now.
+/// The stamp of the current file of that name.
 pub(super) fn stamp(path: &Path) -> Result<Stamp, Error> {
     fs::metadata(path).map(|meta| Stamp::of(&meta)).map_err(|error| failed(path, &error))
 }
 
-/// A file that nobody else changes until this is dropped.
+/// A locked file: no other writer changes it until this is dropped.
 pub(super) struct Locked<'a> {
     path: &'a Path,
     opened: Opened,
@@ -90,7 +90,7 @@ pub(super) struct Locked<'a> {
 }
 
 impl<'a> Locked<'a> {
-    /// Locks a file; makes an empty one if there is none and `create` says so.
+    /// Locks a file. Creates an empty one if there is none and `create` is true.
     pub fn new(path: &'a Path, create: bool) -> Result<Self, Error> {
         if !create {
             Opened::read_only(path)?;
@@ -111,7 +111,7 @@ impl<'a> Locked<'a> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(create).mode(0o600);
         let opened = Opened::with(path, &mut options, OFlags::NOFOLLOW)?;
-        // The file's user must be able to lock it, too, if root was the first to do so.
+        // If root has created the lock file, the user of the users' file must be able to lock it too.
         if is_new && opened.meta.uid() != geteuid().as_raw() {
             fchown(&lock, Some(opened.meta.uid()), None).map_err(|error| failed(path, &error))?;
         }
@@ -122,14 +122,14 @@ impl<'a> Locked<'a> {
         self.opened.content(self.path)
     }
 
-    /// Puts a new content in place of the old one, as a whole and for good.
+    /// Replaces the contents as a whole, and writes them to the disk.
     pub fn replace(&self, content: &Secret) -> Result<(), Error> {
         let beside = beside(self.path, "new");
         let written = self.write(&beside, content).and_then(|()| fs::rename(&beside, self.path));
         if written.is_err() {
             let _ = fs::remove_file(&beside);
         }
-        // The folder too is written out: else the old file may be back after a power cut.
+        // The folder is written to the disk too: otherwise the old file may be back after a power failure.
         let kept = written.and_then(|()| File::open(self.path.parent().unwrap_or(Path::new("/")))?.sync_all());
         kept.map_err(|error| failed(self.path, &error))
     }
@@ -150,7 +150,7 @@ impl<'a> Locked<'a> {
     }
 }
 
-/// The file whose lock stands for that of the users' file, and whether it was made just now. It stays behind.
+/// The lock file of the users' file, and whether it was just created. It is not removed.
 fn open_lock(path: &Path) -> Result<(File, bool), Error> {
     let lock = beside(path, "lock");
     let mut options = OpenOptions::new();
@@ -162,7 +162,7 @@ fn open_lock(path: &Path) -> Result<(File, bool), Error> {
     let file = options.open(&lock).map_err(|error| failed(&lock, &error))?;
     let meta = file.metadata().map_err(|error| failed(&lock, &error))?;
     let user = geteuid();
-    // Root may change the file of a user, whose lock this is then.
+    // Root may change the file of a user, who must then own the lock file.
     let of_users = || fs::symlink_metadata(path).is_ok_and(|users| users.uid() == meta.uid());
     let owned = meta.uid() == 0 || meta.uid() == user.as_raw() || (user.is_root() && of_users());
     if !meta.is_file() || meta.mode() & 0o077 != 0 || !owned {
@@ -179,12 +179,12 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// What the system refuses.
+/// The error if the system refuses.
 fn failed(path: &Path, error: &io::Error) -> Error {
     Error::outside(Code::Fail, format!("users file {}: {error}", path.display()))
 }
 
-/// What is refused here.
+/// The error if the file cannot be trusted.
 pub(super) fn refused(path: &Path, why: &str) -> Error {
     Error::outside(Code::ConfigErr, format!("users file {}: {why}", path.display()))
 }
