@@ -203,7 +203,8 @@ pub struct Established {
     pub layer: Option<Box<dyn SecurityLayer>>,
     /// Server: which of the user's tokens the client has proved, counted from 0 ([`crate::store::tokens`]).
     pub token_index: Option<usize>,
-    /// Server: what the client has delegated, if the server wants it. The session stores it once the client is authorized.
+    /// Server: the client's delegated credentials, if the server wants them. The session stores them once the client is
+    /// authorized.
     pub delegated: Option<Box<dyn Delegated>>,
 }
 

@@ -68,8 +68,8 @@ pub enum Refused {
     Credentials,
     /// No token of the user fits the client's proof, or the user is unknown: one and the same, on purpose.
     HtToken,
-    /// What is stored of this user cannot serve this mechanism. To the peer it is [`Refused::Credentials`]: the same
-    /// dialogue, after the same work, with the same code.
+    /// This mechanism cannot use the stored secret of this user. The peer sees [`Refused::Credentials`]: the same messages
+    /// after the same work, and the same code.
     Unusable(Box<Error>),
     /// The authentication succeeded, but this authorization identity is not allowed.
     Authorization {
@@ -187,7 +187,7 @@ pub enum Rejection {
     NoBindingData,
     /// It binds to the channel by one type, of which there is no data.
     NoBindingOfType(&'static str),
-    /// It does not bind to the channel, which the policy demands.
+    /// It does not bind to the channel, which the policy requires.
     BindingRequired,
     /// It carries no authorization identity, and the client wants to act as another user.
     NoAuthzid,

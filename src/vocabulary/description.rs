@@ -25,7 +25,7 @@ pub struct Description {
     /// The only type of channel binding that it uses, if its name says so (HT-SHA-256-EXPR). Elsewhere the client's message names
     /// the type.
     pub binding_type: Option<&'static str>,
-    /// What a server computes with.
+    /// The kind of credential that a server needs.
     pub credential: CredentialKind,
     /// What a client's application must provide: all of these.
     pub client_needs: Abilities,
