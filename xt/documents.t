@@ -62,6 +62,13 @@ for my $page (@pages) {
   is(system("podchecker -warnings $page >/dev/null 2>&1"), 0, "$page: podchecker has no warnings");
 }
 
+# Tables are readable in a terminal of 80 columns. A table is a block of at least three lines with columns, and no code.
+for my $page (sort values %module, @pages, 'bin/sasl-rust-passwd') {
+  my ($pod) = slurp($page) =~ /^(=encoding .*|=head1 NAME.*)/ms;
+  my @wide = grep { length > 78 } map { split /\n/ } grep { !/[;{]|->/ && 3 <= (() = /\S {2,}\S/g) } $pod =~ /^((?: {4}.*\n)+)/mg;
+  is(join("\n", @wide), '', "$page: tables have at most 78 columns");
+}
+
 # A link points to an existing page and to one of its headings.
 for my $from (sort values %module, @pages) {
   my $text = slurp($from);

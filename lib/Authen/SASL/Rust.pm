@@ -166,7 +166,9 @@ A program loads the plugin in one of three ways:
 
     use Authen::SASL qw(Rust);
     use Authen::SASL::Rust;
-    PERL5OPT=-MAuthen::SASL::Rust       in the environment; the program need not be edited
+    PERL5OPT=-MAuthen::SASL::Rust program arguments
+
+The last sets a variable in the environment, and the program need not be edited.
 
 Each way makes it the B<only> plugin. Authen::SASL tries the next plugin when C<client_new> of one dies, so another
 plugin would send the password that this one refused to send. A program that wants a second plugin names it:
@@ -174,48 +176,91 @@ C<use Authen::SASL qw(Rust Perl)>. For programs that name another backend, see L
 
 This page covers what all parts have in common. The other pages:
 
-    Authen::SASL::Rust::Cookbook         short answers: Net::SMTP, Net::LDAP, Mail::IMAPClient, XMPP, writing a server
-    Authen::SASL::Rust::Migration        moving from Authen::SASL::Perl, ::XS and ::Cyrus
-    Authen::SASL::Rust::Connection       the methods and properties of a connection
-    Authen::SASL::Rust::Callbacks        what a connection asks its program; verifiers; answers that come later
-    Authen::SASL::Rust::Accounts         account stores for servers: a file, saslauthd, or Cyrus SASL's databases
-    Authen::SASL::Rust::Error            error codes, what to do about them, and the exception
-    Authen::SASL::Rust::Troubleshooting  error texts: what each means, and what to do
-    Authen::SASL::Rust::ChannelBinding   the -PLUS mechanisms
-    Authen::SASL::Rust::Kerberos         Kerberos and Active Directory
-    Authen::SASL::Rust::Layer            a handle with a security layer
-    Authen::SASL::Rust::Plugins          mechanisms from Cyrus SASL plugins
-    Authen::SASL::Rust::AuthLine         the AUTH line protocol, for beanstalkd and the like
+=over
+
+=item L<Authen::SASL::Rust::Cookbook>
+
+Complete clients and servers.
+
+=item L<Authen::SASL::Rust::Migration>
+
+Moving from Authen::SASL::Perl, ::XS and ::Cyrus.
+
+=item L<Authen::SASL::Rust::Troubleshooting>
+
+Error texts: what each means, and what to do.
+
+=item L<Authen::SASL::Rust::Connection>
+
+The methods and properties of a connection.
+
+=item L<Authen::SASL::Rust::Callbacks>
+
+What a connection asks its program; verifiers.
+
+=item L<Authen::SASL::Rust::Accounts>
+
+Account stores: a file, saslauthd, Cyrus SASL.
+
+=item L<Authen::SASL::Rust::Error>
+
+Error codes, and the exception.
+
+=item L<Authen::SASL::Rust::ChannelBinding>
+
+The -PLUS mechanisms.
+
+=item L<Authen::SASL::Rust::Kerberos>
+
+Kerberos and Active Directory.
+
+=item L<Authen::SASL::Rust::Layer>
+
+A handle with a security layer.
+
+=item L<Authen::SASL::Rust::Plugins>
+
+Mechanisms from Cyrus SASL plugins.
+
+=item L<Authen::SASL::Rust::AuthLine>
+
+The AUTH line protocol, for beanstalkd.
+
+=back
 
 =head1 MECHANISMS
 
 All of them work on both sides.
 
-    name              rank  first to send standard    flags     callbacks of a client  callbacks of a server
-    GSSAPI              83  client        RFC 4752    p a m n c none (Kerberos)        none (property keytab)
-    GSS-SPNEGO          82  client        -           p a m n c none (Kerberos)        none (property keytab)
-    GS2-KRB5            81  client        RFC 5801    p a m n c none (Kerberos)        none (property keytab)
-    HT2-SHA-512-NONE    58  client        draft       d m n     user ht_token          ht_tokens
-    HT2-SHA-256-NONE    58  client        draft       d m n     user ht_token          ht_tokens
-    HT-SHA-512-NONE     58  client        draft       d m n     user ht_token          ht_tokens
-    HT-SHA-256-NONE     58  client        draft       d m n     user ht_token          ht_tokens
-    SCRAM-SHA3-512      57  client        draft       p a m n   user pass              getsecret
-    SCRAM-SHA-512       56  client        draft       p a m n   user pass              getsecret
-    SCRAM-SHA-384       55  client        -           p a m n   user pass              getsecret
-    SCRAM-SHA-256       54  client        RFC 7677    p a m n   user pass              getsecret
-    SCRAM-SHA-224       53  client        -           p a m n   user pass              getsecret
-    SCRAM-SHA-1         52  client        RFC 5802    p a m n   user pass              getsecret
-    DIGEST-MD5          30  server        RFC 2831    p m n     user pass              getsecret
-    CRAM-MD5            20  server        RFC 2195    p n       user pass              getsecret
-    EXTERNAL            20  client        RFC 4422    p d n     none                   none (property external_id)
-    OAUTHBEARER         13  client        RFC 7628    n         token                  checktoken
-    XOAUTH2             12  client        -           n         user token             checktoken
-    PLAIN               10  client        RFC 4616    n         user pass              checkpass or getsecret
-    LOGIN               10  server        -           n         user pass              checkpass or getsecret
-    ANONYMOUS            0  client        RFC 4505    p         none                   none
+    name             rank  first   standard flags     client        server
+    GSSAPI             83  client  RFC 4752 p a m n c none          keytab
+    GSS-SPNEGO         82  client  -        p a m n c none          keytab
+    GS2-KRB5           81  client  RFC 5801 p a m n c none          keytab
+    HT2-SHA-512-NONE   58  client  draft    d m n     user ht_token ht_tokens
+    HT2-SHA-256-NONE   58  client  draft    d m n     user ht_token ht_tokens
+    HT-SHA-512-NONE    58  client  draft    d m n     user ht_token ht_tokens
+    HT-SHA-256-NONE    58  client  draft    d m n     user ht_token ht_tokens
+    SCRAM-SHA3-512     57  client  draft    p a m n   user pass     getsecret
+    SCRAM-SHA-512      56  client  draft    p a m n   user pass     getsecret
+    SCRAM-SHA-384      55  client  -        p a m n   user pass     getsecret
+    SCRAM-SHA-256      54  client  RFC 7677 p a m n   user pass     getsecret
+    SCRAM-SHA-224      53  client  -        p a m n   user pass     getsecret
+    SCRAM-SHA-1        52  client  RFC 5802 p a m n   user pass     getsecret
+    DIGEST-MD5         30  server  RFC 2831 p m n     user pass     getsecret
+    CRAM-MD5           20  server  RFC 2195 p n       user pass     getsecret
+    EXTERNAL           20  client  RFC 4422 p d n     none          external_id
+    OAUTHBEARER        13  client  RFC 7628 n         token         checktoken
+    XOAUTH2            12  client  -        n         user token    checktoken
+    PLAIN              10  client  RFC 4616 n         user pass     checkpass
+    LOGIN              10  server  -        n         user pass     checkpass
+    ANONYMOUS           0  client  RFC 4505 p         none          none
 
 The forms with channel binding have a rank that is 20 higher: C<-PLUS> of the SCRAM mechanisms; C<-EXPR>, C<-UNIQ> and C<-ENDP> in place of
 C<-NONE> of the HT mechanisms, which then satisfy C<p> and C<a> too.
+
+"First" is the side that sends first. The last two columns are the callbacks that each side needs. A server with PLAIN or LOGIN may have
+C<getsecret> instead of C<checkpass>. C<keytab> and C<external_id> are not callbacks but properties
+(L<Authen::SASL::Rust::Connection/keytab>, L<Authen::SASL::Rust::Connection/external_id>).
 
 The flags are the security flags that a mechanism satisfies: C<p> noplaintext, C<a> noactive, C<d> nodictionary, C<m>
 mutual_auth, C<n> noanonymous, C<c> pass_credentials. No mechanism of this module satisfies forward_secrecy.
@@ -341,11 +386,29 @@ L<Authen::SASL::Rust::Plugins>.
 
 Makes a SCRAM verifier of a password. Dies if an argument is missing, unknown or out of range. The arguments:
 
-    password     required; characters, see CHARACTERS
-    mechanism    any SCRAM mechanism of the table; default SCRAM-SHA-256
-    iterations   4096 to 100000000; default 4096
-    salt         a string of bytes, not empty; default 16 random bytes
-    spelling     the format: rfc5803 (the default), which PostgreSQL stores and libsasl2 reads, or dovecot
+=over
+
+=item password
+
+Required; characters, see L</CHARACTERS>.
+
+=item mechanism
+
+Any SCRAM mechanism of the table; default SCRAM-SHA-256.
+
+=item iterations
+
+4096 to 100000000; default 4096.
+
+=item salt
+
+A string of bytes, not empty; default 16 random bytes.
+
+=item spelling
+
+The format: C<rfc5803> (the default), which PostgreSQL stores and libsasl2 reads, or C<dovecot>.
+
+=back
 
 =for program
 

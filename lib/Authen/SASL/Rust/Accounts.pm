@@ -231,13 +231,34 @@ The accounts of a server that uses Cyrus SASL's libsasl2, through the same optio
 With passwords from F<sasldb>, a database or a directory, a server can offer SCRAM, DIGEST-MD5, CRAM-MD5, PLAIN and LOGIN. The options are
 those of L<https://www.cyrusimap.org/sasl/sasl/options.html>:
 
-    pwcheck_method      auxprop, saslauthd, auxprop-hashed: one, or several that are tried in turn; default auxprop
-    auxprop_plugin      names of plugins: sasldb, sql, ldapdb; default all installed plugins
-    canon_user_plugin   the plugin that canonicalizes names; default none
-    mech_list           mechanisms that may be offered, each with and without -PLUS; default all. It applies to all mechanisms of
-                        the server, including those that need no password or that use a callback
-    saslauthd_path      the socket; default /run/saslauthd/mux
-    sasldb_path, sql_select, ldapdb_uri, ...       options of the plugins
+=over
+
+=item pwcheck_method
+
+C<auxprop>, C<saslauthd>, C<auxprop-hashed>: one, or several that are tried in turn; default C<auxprop>.
+
+=item auxprop_plugin
+
+Names of plugins: C<sasldb>, C<sql>, C<ldapdb>; default all installed plugins.
+
+=item canon_user_plugin
+
+The plugin that canonicalizes names; default none.
+
+=item mech_list
+
+The mechanisms that may be offered, each with and without C<-PLUS>; default all. It applies to all mechanisms of the server, including
+those that need no password or that use a callback.
+
+=item saslauthd_path
+
+The socket; default F</run/saslauthd/mux>.
+
+=item sasldb_path, sql_select, ldapdb_uri, ...
+
+Options of the plugins.
+
+=back
 
 A hash contains options. A string is the name of a service: its file F<SERVICE.conf> is looked for in the directories of C<SASL_CONF_PATH>
 (which is ignored if the program has more rights than its caller), or else in F</etc/sasl2>, F</etc/sasl>,

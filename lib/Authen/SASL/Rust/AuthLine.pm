@@ -534,10 +534,25 @@ An object can be used for one connection.
 C<sasl> is an Authen::SASL object. If it names mechanisms, one of these is used, else any that the server offers. The
 other arguments are optional:
 
-    service        the service name; default beanstalkd
-    host           the server's name; default localhost
-    options        a hash for client_new, for instance { externalssf => 256 } under TLS
-    token_limit    maximum length of a received token, in bytes; default 65536
+=over
+
+=item service
+
+The service name; default beanstalkd.
+
+=item host
+
+The server's name; default localhost.
+
+=item options
+
+A hash for C<client_new>, for instance C<< { externalssf => 256 } >> under TLS.
+
+=item token_limit
+
+The maximum length of a received token, in bytes; default 65536.
+
+=back
 
 C<maxssf> and C<die_on_failure> are always 0, whatever C<options> contains.
 

@@ -211,9 +211,21 @@ means that there is no data of that type.
 
 =head2 Types
 
-    tls-exporter            RFC 9266. Always with TLS 1.3; with TLS 1.2 if both sides support the extended master secret
-    tls-server-end-point    RFC 5929: the hash of the server's certificate. Not for Ed25519, whose signatures specify no hash
-    tls-unique              RFC 5929: up to TLS 1.2
+=over
+
+=item tls-exporter
+
+RFC 9266. Always with TLS 1.3; with TLS 1.2 if both sides support the extended master secret.
+
+=item tls-server-end-point
+
+RFC 5929: the hash of the server's certificate. Not for Ed25519, whose signatures specify no hash.
+
+=item tls-unique
+
+RFC 5929: up to TLS 1.2.
+
+=back
 
 A client with data of several types prefers the types that servers support. With TLS 1.2 and older, if C<tls-unique> data is available, the
 order is C<tls-unique>, C<tls-server-end-point>, C<tls-exporter> (RFC 5802 section 6.1, RFC 9266 section 2): Prosody 0.12, Dovecot 2.4,
@@ -238,9 +250,21 @@ OpenLDAP 2.5 and 2.6 use their own type, C<ldap>. With C<sasl-cbinding tls-endpo
 
 The property C<channel_binding_policy> is C<disable>, C<allow> or C<require>:
 
-    disable     no -PLUS mechanism; the client says that it does not support channel binding
-    allow       channel binding if both sides support it; the default
-    require     only channel binding: every other mechanism, and every message without it, is refused
+=over
+
+=item disable
+
+No -PLUS mechanism. The client says that it does not support channel binding.
+
+=item allow
+
+Channel binding if both sides support it; the default.
+
+=item require
+
+Only channel binding: every other mechanism, and every message without it, is refused.
+
+=back
 
 With C<allow> a login uses channel binding only if the client's list names a C<-PLUS> mechanism. To detect an attacker
 who shortens the list, a client that has data but saw no C<-PLUS> says so in its first message, and a server that offers
@@ -258,9 +282,18 @@ else was offered: set C<offered_mechanisms>, which is used instead of C<listmech
 Two properties hold the lists that the server offers, as a string with names separated by spaces or as a reference to an
 array. A server sets its own lists; a client sets the lists that it received, complete and unchanged.
 
-    offered_mechanisms    all mechanisms that the server offers
-    offered_bindings      all channel binding types that it offers, if the protocol lists them (XMPP: XEP-0440). Only these
-                          are used. Undef (no such list) is not the same as an empty list
+=over
+
+=item offered_mechanisms
+
+All mechanisms that the server offers.
+
+=item offered_bindings
+
+All channel binding types that it offers, if the protocol lists them (XMPP: XEP-0440). Only these are used. Undef (no such list) is not
+the same as an empty list.
+
+=back
 
 A SCRAM server with C<offered_mechanisms> adds a hash of both lists to its first message (C<h=>, XEP-0474, SASL SCRAM Downgrade Protection,
 version 0.5.0); a client with C<offered_mechanisms> compares the hash with the lists that it received and refuses a difference. A server

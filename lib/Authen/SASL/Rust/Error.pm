@@ -59,27 +59,30 @@ C<< $conn->error >> is undef if there is no error. Otherwise it is one string: t
 name of an error code. It never contains a secret. C<< $conn->code >> is the number of that code, as in F<sasl.h>. When
 C<client_new> or C<server_new> dies, the text has the same form.
 
-    name             number  means, typically                                what to do
-    SASL_OK               0  no error
-    SASL_FAIL            -1  no random bytes; a defect of this library       report it
-    SASL_NOMECH          -4  no mechanism is usable; a reason for each       name others, or add the callback it names
-    SASL_BADPROT         -5  the peer's message is malformed, or violates    check the peer: the text names the
-                             the protocol                                    message and the field
-    SASL_BADPARAM        -7  a callback is missing or returned an            fix the callback or option that it names
-                             unusable value; a verifier is malformed; a
-                             step while an answer is pending
-    SASL_BADMAC          -9  a frame of the security layer was changed       close the connection
-    SASL_BADSERV        -10  the server could not prove that it knows        do not go on: it may be an impostor
-                             the password
-    SASL_NOTINIT        -12  server_step before server_start                 fix the program
-    SASL_BADAUTH        -13  wrong password or unknown user; a token was     ask the user again
-                             refused; the server refused, in its words
-    SASL_NOAUTHZ        -14  right password, but authcid may not act as      the authorize callback decides
-                             authzid
-    SASL_TOOWEAK        -15  the server names fewer iterations than          lower min_iterations, if you trust that
-                             min_iterations                                  server
-    SASL_BADBINDING     -32  channel binding is required and missing, or     see Authen::SASL::Rust::ChannelBinding
-                             does not match
+    name           number  means, typically, and what to do
+    SASL_OK             0  no error
+    SASL_FAIL          -1  no random bytes, or a defect of this library:
+                           report it
+    SASL_NOMECH        -4  no mechanism is usable: name others, or add the
+                           callback that the text names
+    SASL_BADPROT       -5  the peer's message is malformed, or violates the
+                           protocol: the text names the message and the field
+    SASL_BADPARAM      -7  a callback is missing or returned an unusable value;
+                           a verifier is malformed; a step was taken while an
+                           answer is pending: fix what the text names
+    SASL_BADMAC        -9  a frame of the security layer was changed: close the
+                           connection
+    SASL_BADSERV      -10  the server could not prove that it knows the
+                           password: do not go on, it may be an impostor
+    SASL_NOTINIT      -12  server_step before server_start: fix the program
+    SASL_BADAUTH      -13  wrong password or unknown user; a token was refused;
+                           the server refused, in its words: ask the user again
+    SASL_NOAUTHZ      -14  right password, but authcid may not act as authzid:
+                           the callback authorize decides
+    SASL_TOOWEAK      -15  the server names fewer iterations than
+                           min_iterations: lower it, if you trust the server
+    SASL_BADBINDING   -32  channel binding is required and missing, or does not
+                           match: see Authen::SASL::Rust::ChannelBinding
 
 Account stores and plugins that a server uses may also return these codes; the text says which of them failed,
 and at what:
@@ -90,7 +93,7 @@ and at what:
     SASL_TRYAGAIN            -8  a temporary failure
     SASL_WRONGMECH          -11  the mechanism does not support the request
     SASL_ENCRYPT            -16  encryption is needed for this mechanism
-    SASL_TRANS              -17  log in once with a plain text mechanism; then this mechanism knows the user
+    SASL_TRANS              -17  log in once with a plain text mechanism
     SASL_EXPIRED            -18  the password has expired
     SASL_DISABLED           -19  the account is disabled
     SASL_NOUSER             -20  there is no such user

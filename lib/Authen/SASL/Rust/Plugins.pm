@@ -100,19 +100,46 @@ C<libsasl2-modules-gssapi-mit> contain plugins.
 
 Nothing is loaded unless it is requested, in one of three ways. Loading a plugin runs its code.
 
-    Authen::SASL::Rust->plugins(...)                  all connections that are made from now on
-    client_new($service, $host, { plugins => ... })   this connection; also the property plugins
-    AUTHEN_SASL_RUST_PLUGINS=otp,ntlm                 environment, for programs that request none themselves; 1 for all
+=over
+
+=item Authen::SASL::Rust->plugins(...)
+
+All connections that are made from now on.
+
+=item client_new($service, $host, { plugins => ... })
+
+This connection; also the property C<plugins>.
+
+=item AUTHEN_SASL_RUST_PLUGINS=otp,ntlm
+
+In the environment, for programs that request none themselves; 1 for all.
+
+=back
 
 The value is one of: 0, no plugins; 1, all installed plugins; names, as one string with blanks or as an array; or the
 following arguments, which the option takes as a hash:
 
-    load     names, as a string or an array. The name of a plugin is its file name without "lib", up to the first dot:
-             libotp.so is otp. Default: all
-    path     directories, as an array or a string with colons. Default: those of SASL_PATH in the environment, or else the
-             system's (/usr/lib/x86_64-linux-gnu/sasl2 or the like)
-    prefer   "plugins": a plugin mechanism takes precedence over our own of the same name. "own", the default: our own does
-    options  a hash of plugin options, such as otp_mda; the manual of Cyrus SASL (options.html) lists them
+=over
+
+=item load
+
+Names, as a string or an array. The name of a plugin is its file name without "lib", up to the first dot: F<libotp.so> is otp.
+Default: all.
+
+=item path
+
+Directories, as an array or a string with colons. Default: those of C<SASL_PATH> in the environment, or else the system's
+(F</usr/lib/x86_64-linux-gnu/sasl2> or the like).
+
+=item prefer
+
+C<plugins>: a plugin mechanism takes precedence over our own of the same name. C<own>, the default: our own does.
+
+=item options
+
+A hash of plugin options, such as C<otp_mda>; the manual of Cyrus SASL (F<options.html>) lists them.
+
+=back
 
 If a named plugin cannot be used, the call dies with the reason, and the plugins that were loaded before stay loaded. When all plugins are
 requested, unusable ones are skipped and listed in the result.
@@ -122,8 +149,10 @@ C<AUTHEN_SASL_RUST_PLUGINS> are ignored.
 
 =head2 What is returned
 
-    @plugins = Authen::SASL::Rust->plugins(...)       loads plugins and returns the list
-    @plugins = Authen::SASL::Rust->plugins            returns the plugins that new connections may use
+    @plugins = Authen::SASL::Rust->plugins(...)
+    @plugins = Authen::SASL::Rust->plugins
+
+The first form loads plugins and returns the list, the second returns the plugins that new connections may use.
 
 The list has one hash per plugin: C<plugin>, its name; C<file>; C<client> and C<server>, arrays of mechanisms; C<error>, the
 reason why it cannot be used, or undef. A directory that cannot be read is reported as such a hash with an empty name.
