@@ -232,28 +232,28 @@ The AUTH line protocol, for beanstalkd.
 
 All of them work on both sides.
 
-    name             rank  first   standard flags     client        server
-    GSSAPI             83  client  RFC 4752 p a m n c none          keytab
-    GSS-SPNEGO         82  client  -        p a m n c none          keytab
-    GS2-KRB5           81  client  RFC 5801 p a m n c none          keytab
-    HT2-SHA-512-NONE   58  client  draft    d m n     user ht_token ht_tokens
-    HT2-SHA-256-NONE   58  client  draft    d m n     user ht_token ht_tokens
-    HT-SHA-512-NONE    58  client  draft    d m n     user ht_token ht_tokens
-    HT-SHA-256-NONE    58  client  draft    d m n     user ht_token ht_tokens
-    SCRAM-SHA3-512     57  client  draft    p a m n   user pass     getsecret
-    SCRAM-SHA-512      56  client  draft    p a m n   user pass     getsecret
-    SCRAM-SHA-384      55  client  -        p a m n   user pass     getsecret
-    SCRAM-SHA-256      54  client  RFC 7677 p a m n   user pass     getsecret
-    SCRAM-SHA-224      53  client  -        p a m n   user pass     getsecret
-    SCRAM-SHA-1        52  client  RFC 5802 p a m n   user pass     getsecret
-    DIGEST-MD5         30  server  RFC 2831 p m n     user pass     getsecret
-    CRAM-MD5           20  server  RFC 2195 p n       user pass     getsecret
-    EXTERNAL           20  client  RFC 4422 p d n     none          external_id
-    OAUTHBEARER        13  client  RFC 7628 n         token         checktoken
-    XOAUTH2            12  client  -        n         user token    checktoken
-    PLAIN              10  client  RFC 4616 n         user pass     checkpass
-    LOGIN              10  server  -        n         user pass     checkpass
-    ANONYMOUS           0  client  RFC 4505 p         none          none
+    name            rank  first   standard flags     client        server
+    GSSAPI            83  client  RFC 4752 p a m n c none          keytab
+    GSS-SPNEGO        82  client  -        p a m n c none          keytab
+    GS2-KRB5          81  client  RFC 5801 p a m n c none          keytab
+    HT2-SHA-512-NONE  58  client  draft    d m n     user ht_token ht_tokens
+    HT2-SHA-256-NONE  58  client  draft    d m n     user ht_token ht_tokens
+    HT-SHA-512-NONE   58  client  draft    d m n     user ht_token ht_tokens
+    HT-SHA-256-NONE   58  client  draft    d m n     user ht_token ht_tokens
+    SCRAM-SHA3-512    57  client  draft    p a m n   user pass     getsecret
+    SCRAM-SHA-512     56  client  draft    p a m n   user pass     getsecret
+    SCRAM-SHA-384     55  client  -        p a m n   user pass     getsecret
+    SCRAM-SHA-256     54  client  RFC 7677 p a m n   user pass     getsecret
+    SCRAM-SHA-224     53  client  -        p a m n   user pass     getsecret
+    SCRAM-SHA-1       52  client  RFC 5802 p a m n   user pass     getsecret
+    DIGEST-MD5        30  server  RFC 2831 p m n     user pass     getsecret
+    CRAM-MD5          20  server  RFC 2195 p n       user pass     getsecret
+    EXTERNAL          20  client  RFC 4422 p d n     none          external_id
+    OAUTHBEARER       13  client  RFC 7628 n         token         checktoken
+    XOAUTH2           12  client  -        n         user token    checktoken
+    PLAIN             10  client  RFC 4616 n         user pass     checkpass
+    LOGIN             10  server  -        n         user pass     checkpass
+    ANONYMOUS          0  client  RFC 4505 p         none          none
 
 The forms with channel binding have a rank that is 20 higher: C<-PLUS> of the SCRAM mechanisms; C<-EXPR>, C<-UNIQ> and C<-ENDP> in place of
 C<-NONE> of the HT mechanisms, which then satisfy C<p> and C<a> too.
