@@ -70,6 +70,7 @@ pub(super) struct Rare {
     pub ccache: Option<String>,
     pub keytab: Option<String>,
     pub principal: Option<String>,
+    pub kerberos_password: bool,
     pub delegate: bool,
     pub delegated_ccache: Option<String>,
 }
@@ -285,6 +286,11 @@ impl Config {
     /// Kerberos: this side's principal, if not the default one.
     pub fn principal(&self) -> Option<&str> {
         self.rare.as_ref()?.principal.as_deref()
+    }
+
+    /// Kerberos: a client without a ticket may get one with its password.
+    pub fn kerberos_password(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.kerberos_password)
     }
 
     /// Kerberos: the client delegates its credentials to the server.

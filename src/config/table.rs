@@ -117,6 +117,10 @@ static ROWS: &[Row] = &[
         },
     },
     Row {
+        names: &["kerberos_password"],
+        value: Truth { get: Config::kerberos_password, set: |config, value| config.rare().kerberos_password = value },
+    },
+    Row {
         names: &["keytab"],
         value: Text { get: Config::keytab, set: |config, value| config.rare().keytab = value.map(Into::into) },
     },

@@ -23,6 +23,8 @@ pub struct GssFailure {
     pub side: Side,
     /// What the call does, in words.
     pub doing: &'static str,
+    /// A client asked the KDC for a ticket with a password.
+    pub by_password: bool,
     /// The service or principal that it was about; may be empty.
     pub about: String,
     /// The major status.
@@ -37,7 +39,7 @@ pub struct GssFailure {
 /// they are recognized if SPNEGO has changed the number; and a hint.
 const HINTS: &[(i32, &str, &str)] = &[
     (230, "keytab is likely out of date", "the keytab has another version of the service's key: export the keytab anew, and let the client run kinit anew"),
-    (6, "Client not found", "the KDC does not know the client: check the principal's spelling and realm"),
+    (6, "Client '", "the KDC does not know the client: check the principal's spelling and realm"),
     (7, "not found in Kerberos database", "the KDC does not know the service: check the host name, which must be the one of the service principal, and its realm"),
     (31, "Decrypt integrity check failed", "the key in the keytab is not the service's key of today: export the keytab anew"),
     (32, "Ticket expired", "the ticket has expired: run kinit"),
@@ -56,6 +58,19 @@ const HINTS: &[(i32, &str, &str)] = &[
     (195, "No credentials cache", "there is no ticket: run kinit, or name the credentials cache (property ccache, variable KRB5CCNAME)"),
     (220, "Cannot resolve network address for KDC", "the name of the realm's KDC cannot be resolved: check krb5.conf"),
 ];
+
+/// The same where a password is the reason, with the code that it means.
+const BY_PASSWORD: &[(i32, &str, &str, Code)] = &[
+    (1, "entry in database has expired", "the account has expired", Code::Disabled),
+    (18, "have been revoked", "the account is disabled or locked", Code::Disabled),
+    (23, "Password has expired", "the password has expired, or must be changed: run kpasswd", Code::Expired),
+    (24, "Preauthentication failed", "the password is wrong", Code::BadAuth),
+    // The answer of a KDC that asks for no preauthentication.
+    (31, "Decrypt integrity check failed", "the password is wrong", Code::BadAuth),
+];
+/// Where the KDC said nothing about the client.
+const UNREACHABLE: [i32; 2] = [156, 220];
+const UNKNOWN_CLIENT: i32 = 6;
 const KRB5_BASE: i32 = -1_765_328_384;
 
 impl GssFailure {
@@ -63,14 +78,30 @@ impl GssFailure {
         (self.major >> 16) & 0xff
     }
 
+    /// The row of a table that is about this failure.
+    fn row<T>(&self, table: &'static [T], key: fn(&T) -> (i32, &'static str)) -> Option<&'static T> {
+        let at = (self.minor as i32).wrapping_sub(KRB5_BASE);
+        table.iter().find(|row| key(row).0 == at).or_else(|| table.iter().find(|row| self.text.contains(key(row).1)))
+    }
+
+    fn of_password(&self) -> Option<&'static (i32, &'static str, &'static str, Code)> {
+        self.row(BY_PASSWORD, |row| (row.0, row.1)).filter(|_| self.by_password)
+    }
+
+    fn known(&self) -> Option<&'static (i32, &'static str, &'static str)> {
+        self.row(HINTS, |row| (row.0, row.1))
+    }
+
     /// A hint for the user; empty if there is none.
     pub fn hint(&self) -> &'static str {
-        let at = (self.minor as i32).wrapping_sub(KRB5_BASE);
-        let by_number = HINTS.iter().find(|(code, _, _)| *code == at);
-        if let Some((_, _, hint)) = by_number.or_else(|| HINTS.iter().find(|(_, part, _)| self.text.contains(part))) {
+        if let Some((_, _, hint, _)) = self.of_password() {
+            return hint;
+        }
+        if let Some((_, _, hint)) = self.known() {
             return hint;
         }
         match (self.routine(), self.side) {
+            _ if self.by_password => "",
             (NO_CRED, Side::Client) => {
                 "there is no ticket: run kinit, or name the credentials cache (property ccache, variable KRB5CCNAME)"
             }
@@ -86,6 +117,14 @@ impl GssFailure {
 
     /// The code that a C program would see.
     pub fn code(&self) -> Code {
+        if self.by_password {
+            return match (self.of_password(), self.known()) {
+                (Some((.., code)), _) => *code,
+                (None, Some((UNKNOWN_CLIENT, ..))) => Code::BadAuth,
+                (None, Some((number, ..))) if UNREACHABLE.contains(number) => Code::Unavail,
+                _ => Code::Fail,
+            };
+        }
         match self.routine() {
             BAD_BINDINGS => Code::BadBinding,
             BAD_SIG => Code::BadMac,
@@ -118,7 +157,38 @@ mod tests {
 
     fn failure(side: Side, routine: u32, code: i32) -> GssFailure {
         let minor = (KRB5_BASE + code) as u32;
-        GssFailure { side, doing: "d", about: "a".into(), major: routine << 16, minor, text: "t".into() }
+        let (doing, about, text) = ("d", "a".into(), "t".into());
+        GssFailure { side, doing, by_password: false, about, major: routine << 16, minor, text }
+    }
+
+    #[test]
+    fn a_password_has_its_own_reasons() {
+        let refused = |code, text: &str| GssFailure {
+            by_password: true,
+            text: text.into(),
+            ..failure(Side::Client, NO_CRED, code)
+        };
+        for (code, text, advice, number) in [
+            (1, "Client's entry in database has expired", "account has expired", Code::Disabled),
+            (6, "Client 'fred@R' not found in Kerberos database", "does not know the client", Code::BadAuth),
+            (18, "Client's credentials have been revoked", "disabled or locked", Code::Disabled),
+            (23, "Password has expired", "kpasswd", Code::Expired),
+            (24, "Preauthentication failed", "password is wrong", Code::BadAuth),
+            (31, "Decrypt integrity check failed", "password is wrong", Code::BadAuth),
+            (37, "Clock skew too great", "NTP", Code::Fail),
+            (154, "Cannot find KDC for realm \"R\"", "krb5.conf", Code::Fail),
+            (156, "Cannot contact any KDC for realm 'R'", "no KDC", Code::Unavail),
+            (9999, "of another kind", "", Code::Fail),
+        ] {
+            // SPNEGO numbers anew what Kerberos has said.
+            for failure in [refused(code, text), GssFailure { minor: 100_006, ..refused(code, text) }] {
+                assert!(failure.hint().contains(advice), "{failure}");
+                assert_eq!(failure.code(), number, "{failure}");
+                assert!(!failure.to_string().contains("kinit"), "{failure}");
+            }
+        }
+        let keytab = failure(Side::Server, 13, 31);
+        assert!(keytab.hint().contains("keytab"), "{keytab}");
     }
 
     #[test]

@@ -55,6 +55,15 @@ subtest 'another user, from the environment, by default properties' => sub {
   is $ldap->who_am_i->response, 'dn:' . $slapd->dn('wilma'), 'who am I';
 };
 
+subtest 'a password in place of a ticket' => sub {
+  $kdc->admin('addprinc -pw Kuchen barney');
+  my $ldap = Net::LDAP->new($uri, timeout => 20) or die $@;
+  my $sasl = Authen::SASL->new(mechanism => 'GSSAPI', callback => {user => 'barney', pass => 'Kuchen'});
+  my $bind = $ldap->bind('', sasl => $sasl->client_new('ldap', 'localhost', {kerberos_password => 1}));
+  is $bind->code, LDAP_SUCCESS, 'bind succeeds' or diag $bind->error;
+  is $ldap->who_am_i->response, 'dn:' . $slapd->dn('barney'), 'who am I';
+};
+
 # eg/directory-search: its exit status and output.
 sub search_with {
   my (@arg) = @_;
@@ -82,7 +91,7 @@ subtest 'eg/directory-search' => sub {
   is scalar(() = $crowd =~ /^  cn: member \d+$/mg), ENTRIES, 'all entries, on several pages';
   my %once = map { $_ => 1 } $crowd =~ /^  cn: (member \d+)$/mg;
   is scalar(keys %once), ENTRIES, 'each once';
-  local $ENV{KRB5CCNAME} = 'FILE:/nonexistent';
+  local $ENV{KRB5CCNAME} = 'FILE:/nonexistent/none';
   my ($status, $said) = search_with(@search);
   isnt $status, 0, 'without a ticket';
   is scalar(() = $said =~ /\bGSSAPI: /g), 1, 'and says it once';

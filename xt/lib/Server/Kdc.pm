@@ -89,6 +89,24 @@ sub ccache {
   return $cache;
 }
 
+# The same by password.
+sub ccache_by_password {
+  my ($self, $principal, $password, @option) = @_;
+  my $cache = 'FILE:' . $self->dir . '/ccache-' . ++$self->{ccaches};
+  my $file = $self->write_file("password-$self->{ccaches}", "$password\n");
+  $self->run('sh', '-c', 'exec "$0" -c "$1" "$2" "$3" "$4" < "$5"', $self->program('kinit'), $cache, @option ? @option : ('-l', '1h'), $principal, $file);
+  return $cache;
+}
+
+# The configuration with a port where no KDC listens.
+sub config_without_kdc {
+  my ($self) = @_;
+  open my $from, '<', $ENV{KRB5_CONFIG} or die "$ENV{KRB5_CONFIG}: $!";
+  my $text = join '', <$from>;
+  $text =~ s/127\.0\.0\.1:\K\d+/$self->free_port/e;
+  return $self->write_file('nobody.conf', $text);
+}
+
 # The same with an anonymous ticket (RFC 8062).
 sub anonymous_ccache {
   my ($self) = @_;

@@ -120,7 +120,7 @@ impl Initiator {
                 ptr::null_mut(),
             )
         };
-        Call { gss, side: Side::Client, doing: "authenticating to", about: &self.about }.check(major, minor)?;
+        Call::new(gss, Side::Client, "authenticating to", &self.about).check(major, minor)?;
         let token = out.bytes().to_vec();
         Ok(if major & CONTINUE_NEEDED != 0 { Progress::Continue(token) } else { Progress::Complete(token) })
     }
@@ -133,7 +133,7 @@ impl Initiator {
         let context = self.context;
         let mut source = Name { gss: context.gss, handle: ptr::null_mut() };
         let (mut minor, none) = (0, ptr::null_mut());
-        let call = Call { gss: context.gss, side: Side::Client, doing: "asking for the own name", about: "" };
+        let call = Call::new(context.gss, Side::Client, "asking for the own name", "");
         // SAFETY: the context is alive; null pointers ask for nothing.
         let major = unsafe {
             (context.gss.gss_inquire_context)(
@@ -201,7 +201,7 @@ impl Acceptor {
                 if self.wants_delegated { &mut delegated.handle } else { ptr::null_mut() },
             )
         };
-        let call = Call { gss, side: Side::Server, doing: "accepting a client for", about: &self.about };
+        let call = Call::new(gss, Side::Server, "accepting a client for", &self.about);
         call.check(major, minor)?;
         let token = out.bytes().to_vec();
         if major & CONTINUE_NEEDED != 0 {
@@ -243,7 +243,7 @@ impl SecurityContext {
     }
 
     fn call(&self, doing: &'static str) -> Call<'static> {
-        Call { gss: self.gss, side: self.side, doing, about: "" }
+        Call::new(self.gss, self.side, doing, "")
     }
 
     /// Protects a message.

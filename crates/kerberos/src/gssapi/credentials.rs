@@ -5,6 +5,7 @@ use std::ptr;
 
 use authen_sasl_rust::contract::{Delegated, Side};
 use authen_sasl_rust::error::{Application, Error};
+use authen_sasl_rust::secret::Secret;
 
 use super::library::{required, Call, Speaking};
 use super::name::Name;
@@ -96,8 +97,51 @@ impl Credentials {
                 acquire(&mut minor, desired, 0, &mut mechanisms, usage, &places.set(), found, none, ptr::null_mut())
             }
         };
-        Call { gss, side, doing: "looking for credentials", about }.check(major, minor)?;
+        Call::new(gss, side, "looking for credentials", about).check(major, minor)?;
         Ok(found)
+    }
+
+    /// Gets a ticket with a password, into memory that goes with the credentials. `about` is the principal in words.
+    ///
+    /// # Errors
+    /// If the KDC refuses or cannot be asked, or the library has no such function.
+    pub fn by_password(speaking: Speaking, name: &Name, about: &str, password: &Secret) -> Result<Credentials, Error> {
+        let gss = required()?;
+        let acquire = gss
+            .gss_acquire_cred_with_password
+            .ok_or(Error::System("this GSS-API library gets no tickets with a password"))?;
+        let mut mechanisms = OidSet { count: 1, elements: speaking.oid().pointer() };
+        let mut got = Credentials { gss, handle: ptr::null_mut() };
+        let mut bytes = Buffer::of(password.expose());
+        let (mut minor, none) = (0, ptr::null_mut());
+        let call = Call { by_password: true, ..Call::new(gss, Side::Client, "getting a ticket by password", about) };
+        // SAFETY: the name and the password are alive, the other pointers are to live variables; null asks for nothing.
+        let major = unsafe {
+            let found = &mut got.handle;
+            acquire(&mut minor, name.handle, &mut bytes, 0, &mut mechanisms, INITIATE, found, none, ptr::null_mut())
+        };
+        call.check(major, minor)?;
+        // MIT asks the KDC when the credentials are first used: here, where an error is about the password.
+        got.lifetime(call)?;
+        Ok(got)
+    }
+
+    /// How long they are good for, in seconds; 0 once they have expired.
+    fn lifetime(&self, call: Call<'_>) -> Result<u32, Error> {
+        let (mut minor, mut left) = (0, 0);
+        // SAFETY: the credentials are alive, `left` is a live variable; null pointers ask for nothing.
+        let major = unsafe {
+            let inquire = self.gss.gss_inquire_cred;
+            inquire(&mut minor, self.handle, ptr::null_mut(), &mut left, ptr::null_mut(), ptr::null_mut())
+        };
+        call.check(major, minor)?;
+        Ok(left)
+    }
+
+    /// True if they are there and have not expired.
+    pub fn are_usable(&self) -> bool {
+        let call = Call::new(self.gss, Side::Client, "asking for the lifetime", "");
+        self.lifetime(call).is_ok_and(|left| left > 0)
     }
 
     /// Their principal.
@@ -105,7 +149,7 @@ impl Credentials {
     /// # Errors
     /// If the library does not know it.
     pub fn owner(&self) -> Result<String, Error> {
-        let call = Call { gss: self.gss, side: Side::Server, doing: "asking whose the credentials are", about: "" };
+        let call = Call::new(self.gss, Side::Server, "asking whose the credentials are", "");
         let mut owner = Name { gss: self.gss, handle: ptr::null_mut() };
         let (mut minor, none) = (0, ptr::null_mut());
         // SAFETY: the credentials are alive, the name is a live variable; null pointers ask for nothing.
@@ -137,7 +181,7 @@ impl Delegated for Credentials {
             let (stored, usage) = (ptr::null_mut(), ptr::null_mut());
             store(&mut minor, self.handle, INITIATE, any, anew, not_by_default, &places.set(), stored, usage)
         };
-        let call = Call { gss: self.gss, side: Side::Server, doing: "storing credentials in", about: ccache };
+        let call = Call::new(self.gss, Side::Server, "storing credentials in", ccache);
         call.check(major, minor).map_err(|failed| Application::Cache(failed.to_string()).into())
     }
 }

@@ -73,13 +73,18 @@ pub(super) fn required() -> Result<&'static Functions, Error> {
 /// A running call: its side and subject, for the error text.
 #[derive(Clone, Copy)]
 pub(super) struct Call<'a> {
+    pub(super) by_password: bool,
     pub(super) gss: &'static Functions,
     pub(super) side: Side,
     pub(super) doing: &'static str,
     pub(super) about: &'a str,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    pub(super) fn new(gss: &'static Functions, side: Side, doing: &'static str, about: &'a str) -> Self {
+        Call { gss, side, doing, by_password: false, about }
+    }
+
     pub(super) fn check(&self, major: Word, minor: Word) -> Result<(), Error> {
         if major & ERROR == 0 {
             return Ok(());
@@ -90,14 +95,17 @@ impl Call<'_> {
     pub(super) fn failed(&self, major: Word, minor: Word) -> Error {
         let mut text = self.words(major, GSS_CODE);
         let detail = if minor == 0 { String::new() } else { self.words(minor, MECHANISM_CODE) };
-        // MIT's text for "see the minor status" adds nothing to the minor status itself.
-        if !detail.is_empty() && (text.starts_with("Unspecified GSS failure") || text.is_empty()) {
+        // MIT's text for "see the minor status" adds nothing to the minor status itself. Nor does its text for missing
+        // credentials if a password was refused.
+        let adds_nothing = text.starts_with("Unspecified GSS failure") || text.is_empty() || self.by_password;
+        if !detail.is_empty() && adds_nothing {
             text = detail;
         } else if !detail.is_empty() {
             text = format!("{}: {detail}", text.trim_end_matches('.'));
         }
-        let (side, doing, about) = (self.side, self.doing, self.about.to_owned());
-        Error::Gss(Box::new(GssFailure { side, doing, about, major, minor, text }))
+        let Call { side, doing, by_password, .. } = *self;
+        let about = self.about.to_owned();
+        Error::Gss(Box::new(GssFailure { side, doing, by_password, about, major, minor, text }))
     }
 
     fn words(&self, code: Word, kind: c_int) -> String {

@@ -44,7 +44,7 @@ impl Name {
         let (mut minor, mut buffer) = (0, Buffer::of(text.as_bytes()));
         // SAFETY: the buffer and the out pointers live for the call, the type is static.
         let major = unsafe { (gss.gss_import_name)(&mut minor, &mut buffer, kind.pointer(), &mut name.handle) };
-        Call { gss, side, doing: "reading the name", about: text }.check(major, minor)?;
+        Call::new(gss, side, "reading the name", text).check(major, minor)?;
         Ok(name)
     }
 

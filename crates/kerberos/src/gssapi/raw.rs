@@ -157,6 +157,9 @@ functions! {
         fn gss_acquire_cred_from(
             *mut Word, Handle, Word, *mut OidSet, c_int, *const KeyValueSet, *mut Handle, *mut *mut OidSet, *mut Word,
         );
+        fn gss_acquire_cred_with_password(
+            *mut Word, Handle, *mut Buffer, Word, *mut OidSet, c_int, *mut Handle, *mut *mut OidSet, *mut Word,
+        );
         fn gss_store_cred_into(
             *mut Word, Handle, c_int, *mut Oid, Word, Word, *const KeyValueSet, *mut *mut OidSet, *mut c_int,
         );

@@ -1,12 +1,13 @@
 //! The client of GSSAPI (RFC 4752 §3.1) and GSS-SPNEGO.
 
 use crate::gssapi::{flag, Initiator, Progress, SecurityContext};
+use authen_sasl_rust::config::Config;
 use authen_sasl_rust::contract::{
     Context, Established, Event, Next, Property, Question, SecurityLayer, Side, State, Step,
 };
 use authen_sasl_rust::error::{Application, Error, Malformed, PeerMisbehaved, Policy, Subject};
 
-use super::credentials::{credentials, service};
+use super::credentials::{client_credentials, service, Login};
 use super::dialect::{end_point, Dialect};
 use super::layer::{self, Layer, Limits, LONGEST, MODEST};
 
@@ -30,31 +31,39 @@ pub fn begin(dialect: Dialect) -> Next {
 }
 
 impl State for AwaitBegin {
-    fn step(self: Box<Self>, _: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
-        Ok(Step::Ask(Question::Values(WANTED), Box::new(AwaitValues(self.0))))
+    fn step(self: Box<Self>, _: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
+        Ok(Step::Ask(wanted(cx.config), Box::new(AwaitValues(self.0))))
     }
 }
 
-/// A password is not used here, and is dropped. It is asked for because Authen::SASL::Perl takes a credential object in its
-/// place: the binding refuses an object. Ignoring it would log in as another user.
-pub const WANTED: &[Property] = &[Property::Authzid, Property::Password];
+/// What a client asks its application. Without `kerberos_password` a password is not used, and is dropped. It is asked for
+/// because Authen::SASL::Perl takes a credential object in its place: the binding refuses an object. Ignoring it would log in
+/// as another user.
+pub fn wanted(config: &Config) -> Question {
+    Question::Values(if config.kerberos_password() {
+        &[Property::Authzid, Property::Authcid, Property::Password]
+    } else {
+        &[Property::Authzid, Property::Password]
+    })
+}
 
-/// The application's authorization identity.
-pub fn authzid(event: Event<'_>) -> Result<Option<String>, Error> {
-    let authzid = event.values()?.text(Property::Authzid)?.filter(|name| !name.is_empty());
+/// The application's authorization identity, and what it gives to get a ticket with.
+pub fn given(event: Event<'_>, config: &Config) -> Result<(Option<String>, Option<Login>), Error> {
+    let mut values = event.values()?;
+    let authzid = values.text(Property::Authzid)?.filter(|name| !name.is_empty());
     if authzid.as_deref().is_some_and(|name| name.contains('\0')) {
         return Err(Application::Unusable { what: Subject::Authzid, reason: "holds a NUL character" }.into());
     }
-    Ok(authzid)
+    Ok((authzid, Login::of(&mut values, config)?))
 }
 
 impl State for AwaitValues {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let (dialect, config) = (self.0, cx.config);
-        let authzid = authzid(event)?;
+        let (authzid, login) = given(event, config)?;
         let limits = Limits::of(config);
         let mut wanted = flag::MUTUAL | flag::REPLAY | flag::SEQUENCE;
-        let mut credentials = credentials(Side::Client, dialect.speaking(), config)?;
+        let mut credentials = client_credentials(dialect.speaking(), config, login.as_ref())?;
         if dialect == Dialect::Gssapi || !limits.forbid_layers() {
             wanted |= flag::INTEGRITY;
         }

@@ -3,12 +3,59 @@
 use crate::gssapi::{Credentials, Name, Speaking, Store};
 use authen_sasl_rust::config::Config;
 use authen_sasl_rust::contract::Side;
-use authen_sasl_rust::error::Error;
+use authen_sasl_rust::contract::{Abilities, Property, Values};
+use authen_sasl_rust::error::{Application, Error, Subject};
+use authen_sasl_rust::secret::Secret;
 
 /// The service's name in words and for the library.
 pub fn service(side: Side, config: &Config) -> Result<(String, Name), Error> {
     let name = Name::of_service(side, &config.service, &config.host)?;
     Ok((format!("{}@{}", config.service, config.host), name))
+}
+
+/// What a client without a ticket gets one with (property `kerberos_password`).
+pub struct Login {
+    principal: String,
+    password: Secret,
+}
+
+impl Login {
+    /// True if the application can say who logs in and with which password.
+    pub fn is_possible(config: &Config) -> bool {
+        let named = config.principal().is_some() || config.abilities.contains(Abilities::AUTHCID);
+        config.kerberos_password() && named && config.abilities.contains(Abilities::PASSWORD)
+    }
+
+    /// Takes it from the application's values; `None` if the application gives no password, or none shall be used.
+    pub fn of(values: &mut Values, config: &Config) -> Result<Option<Login>, Error> {
+        if !config.kerberos_password() || values.get(Property::Password).is_none() {
+            return Ok(None);
+        }
+        let password = values.require(Property::Password)?;
+        if password.is_empty() {
+            return Err(Application::Empty(Subject::Password).into());
+        }
+        // The library takes the password as a text of C.
+        if password.expose().contains(&0) {
+            return Err(Application::Unusable { what: Subject::Password, reason: "holds a NUL character" }.into());
+        }
+        let principal = match config.principal() {
+            Some(principal) => principal.to_owned(),
+            None => values.require_text(Property::Authcid)?,
+        };
+        Ok(Some(Login { principal, password }))
+    }
+}
+
+/// A client's credentials: those that are there, else what the KDC gives for the password.
+pub fn client_credentials(speaking: Speaking, config: &Config, login: Option<&Login>) -> Result<Credentials, Error> {
+    let Some(Login { principal, password }) = login else { return credentials(Side::Client, speaking, config) };
+    let name = Name::of_principal(Side::Client, principal)?;
+    let store = Store { ccache: config.ccache(), keytab: config.keytab() };
+    match Credentials::acquire(Side::Client, speaking, Some(&name), "", store) {
+        Ok(found) if found.are_usable() => Ok(found),
+        _ => Credentials::by_password(speaking, &name, &format!("for {principal}"), password),
+    }
 }
 
 /// This side's credentials: those of `principal`, else a client's default ones, or a server's for the service.

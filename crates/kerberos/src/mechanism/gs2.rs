@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use crate::gssapi::{flag, Acceptor, Initiator, Progress, Speaking};
 use authen_sasl_rust::config::Config;
-use authen_sasl_rust::contract::{Context, Established, Event, Next, Question, Side, State, Step};
+use authen_sasl_rust::contract::{Context, Established, Event, Next, Side, State, Step};
 use authen_sasl_rust::error::{Error, Malformed, PeerMisbehaved, Policy};
 use authen_sasl_rust::wire::gs2::{Flag, Header};
 
-use super::client::{authzid, WANTED};
-use super::credentials::{credentials, service};
+use super::client::{given, wanted};
+use super::credentials::{client_credentials, service};
 use super::server::{accepted, acceptor, established};
 
 /// The DER of Kerberos' object identifier, which begins its initial token (RFC 2743 §3.1).
@@ -78,15 +78,15 @@ fn with_header(token: &[u8]) -> Vec<u8> {
 }
 
 impl State for AwaitBegin {
-    fn step(self: Box<Self>, _: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
-        Ok(Step::Ask(Question::Values(WANTED), Box::new(AwaitValues)))
+    fn step(self: Box<Self>, _: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
+        Ok(Step::Ask(wanted(cx.config), Box::new(AwaitValues)))
     }
 }
 
 impl State for AwaitValues {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let config = cx.config;
-        let authzid = authzid(event)?;
+        let (authzid, login) = given(event, config)?;
         let kind = match config.bindings().next() {
             Some(binding) if with_binding(cx) => Some(binding.kind.as_str()),
             _ => None,
@@ -99,7 +99,7 @@ impl State for AwaitValues {
         let mut message = Vec::new();
         Header { flag, authzid: authzid.as_deref().map(Cow::Borrowed) }.print(&mut message);
         let binding = bound(&message, kind, config);
-        let credentials = credentials(Side::Client, Speaking::Kerberos, config)?;
+        let credentials = client_credentials(Speaking::Kerberos, config, login.as_ref())?;
         let (about, target) = service(Side::Client, config)?;
         let wanted = flag::MUTUAL | flag::SEQUENCE | if config.delegate() { flag::DELEGATE } else { 0 };
         let mut initiator = Initiator::new(Speaking::Kerberos, target, about, Some(credentials), wanted, binding)?;

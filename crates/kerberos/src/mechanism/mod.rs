@@ -66,6 +66,10 @@ fn unavailable_reason(speaking: Speaking, side: Side, config: &Config) -> Option
     if side == Side::Client && config.host.is_empty() {
         return Some(Rejection::NoHost);
     }
+    // What the password is worth only the KDC can tell.
+    if side == Side::Client && credentials::Login::is_possible(config) {
+        return None;
+    }
     credentials::credentials(side, speaking, config).err().map(Rejection::from)
 }
 

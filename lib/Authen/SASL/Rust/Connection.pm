@@ -722,6 +722,11 @@ Server: the keytab. The default is C<KRB5_KTNAME>, or else the system's. Client:
 
 The principal whose credentials are used. By default a client uses the default credentials, and a server those for service and host.
 
+=item kerberos_password
+
+Client: 1 gets a ticket with the password from the callback C<pass> if there is no ticket; default 0. See
+L<Authen::SASL::Rust::Kerberos/A password in place of kinit>.
+
 =item delegate
 
 Client: 1 lets the server act in the client's name, with a forwardable ticket; default 0.
