@@ -20,7 +20,7 @@ my @MECHANISMS = qw(SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 DIGEST-MD5 CRAM-MD5 
 # libsasl2 does not have this mechanism, so the list is that of our guest.
 my $OURS = 'SCRAM-SHA3-512';
 
-my $postfix = Server::Postfix->start(
+our $postfix = Server::Postfix->start(
   users => \%PASSWORD, plugins => Peer::Guest::folder('sasldb'),
   mechanisms => "@MECHANISMS $OURS"
 );
@@ -57,5 +57,17 @@ for my $mechanism (@MECHANISMS, $OURS) {
     is $refused[1], $refused[0], 'an unknown user gets the same reply';
   };
 }
+
+# Debian's default. smtpd opens the plugin before it enters the directory, and the file of users after it.
+trial 'smtpd in a chroot' => sub {
+  my $jailed = Server::Postfix->start(
+    users => \%PASSWORD, plugins => Peer::Guest::folder('sasldb'), mechanisms => "@MECHANISMS $OURS", chroot => 1,
+  );
+  local $postfix = $jailed;
+  for my $mechanism ($OURS, 'SCRAM-SHA-256', 'PLAIN') {
+    like submit($mechanism, 'fred', 'pencil'), qr/\A235 /, "$mechanism: fred is in" or diag $jailed->log_text;
+    like submit($mechanism, 'fred', 'crayon'), qr/\A535 /, "$mechanism: a wrong password";
+  }
+};
 
 done_testing;

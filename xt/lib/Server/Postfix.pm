@@ -3,6 +3,7 @@ package Server::Postfix;
 # Debian's Postfix as a submission server with libsasl2. Mail is discarded.
 # start(users => { name => password }, plugins => $directory, mechanisms => 'PLAIN ...'); tls => [the files of a certificate and its
 # key] adds STARTTLS.
+# chroot => 1 lets smtpd run in the queue directory, as Debian's Postfix does. Then the file of users has to be in there.
 # Only root can start Postfix. Its smtpd opens the plugins before it switches to the user postfix.
 
 use strict;
@@ -22,11 +23,17 @@ sub prepare {
   chown $owner, -1, "$dir/data" or die "$dir/data: $!";
   my $sasldb = sasldb($self, 'localhost');
   chown $owner, -1, $sasldb or die "$sasldb: $!";
+  my $seen = $sasldb;
+  if ($self->{chroot}) {
+    mkdir "$dir/queue/etc" or die "$dir/queue/etc: $!";
+    rename $sasldb, "$dir/queue/etc/sasldb2" or die "$sasldb: $!";
+    $seen = '/etc/sasldb2';
+  }
   # Debian's Postfix reads it from this subdirectory.
   $self->write_file('sasl/smtpd.conf', <<"CONF");
 pwcheck_method: auxprop
 auxprop_plugin: sasldb
-sasldb_path: $sasldb
+sasldb_path: $seen
 mech_list: $self->{mechanisms}
 CONF
   $self->write_file('main.cf', <<"MAIN");
@@ -48,7 +55,7 @@ default_transport = discard:
 @{[$self->{tls} ? tls(@{ $self->{tls} }) : '']}
 MAIN
   $self->write_file('master.cf', <<"MASTER");
-127.0.0.1:$self->{port} inet n - n - - smtpd
+127.0.0.1:$self->{port} inet n - @{[$self->{chroot} ? 'y' : 'n']} - - smtpd
 postlog unix-dgram n - n - 1 postlogd
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
