@@ -2,12 +2,27 @@
 
 enum { START, STEP };
 enum { QUIET, CALLING, OWED };        /* conn->asking */
+enum { BADAUTH = -13 };               /* SASL_BADAUTH of sasl.h */
 enum { DEFERRED = 100 };              /* in addition to the outcomes of ffi.h: the answer will come later */
+
+/* A code reference, or an object that overloads &{}. overload.pm keeps the method under the name "(&{}". */
+static bool is_code(pTHX_ SV *sv) {
+  if (!SvROK(sv)) return FALSE;
+  if (SvTYPE(SvRV(sv)) == SVt_PVCV) return TRUE;
+  return SvAMAGIC(sv) && gv_fetchmeth(SvSTASH(SvRV(sv)), "(&{}", 4, -1);
+}
+
+static bool is_callable(pTHX_ SV *callback) {
+  SV **first;
+  if (is_code(aTHX_ callback)) return TRUE;
+  return SvROK(callback) && SvTYPE(SvRV(callback)) == SVt_PVAV && (first = av_fetch((AV *)SvRV(callback), 0, 0))
+      && is_code(aTHX_ *first);
+}
 
 /* Calls a callback with the connection, then its own values, then the question's arguments. */
 static SV *call(pTHX_ conn_t *conn, SV *callback, SV **args, int count) {
   SV *code = SvRV(callback), *result;
-  AV *av = SvTYPE(code) == SVt_PVAV ? (AV *)code : NULL;
+  AV *av = SvTYPE(code) == SVt_PVAV && !is_code(aTHX_ callback) ? (AV *)code : NULL;
   I32 own = 0, i;
   dSP;
   ENTER;
@@ -19,7 +34,8 @@ static SV *call(pTHX_ conn_t *conn, SV *callback, SV **args, int count) {
     code = SvRV(*av_fetch(av, 0, 0));
     own = av_len(av);
   }
-  SAVEFREESV(SvREFCNT_inc(code));     /* a mortal's flag would be copied into a thread made by the callback */
+  code = newRV_inc(code);             /* the reference, so that perl finds an overloaded &{} */
+  SAVEFREESV(code);                   /* a mortal's flag would be copied into a thread made by the callback */
   EXTEND(SP, own + count + 1);
   PUSHs(sv_2mortal(newRV_inc((SV *)conn->self)));
   for (i = 1; i <= own; i++) {
@@ -36,15 +52,6 @@ static SV *call(pTHX_ conn_t *conn, SV *callback, SV **args, int count) {
   FREETMPS;
   LEAVE;
   return sv_2mortal(result);
-}
-
-static bool is_callable(pTHX_ SV *callback) {
-  SV **first, *code;
-  if (!SvROK(callback)) return FALSE;
-  code = SvRV(callback);
-  if (SvTYPE(code) == SVt_PVCV) return TRUE;
-  return SvTYPE(code) == SVt_PVAV && (first = av_fetch((AV *)code, 0, 0))
-      && SvROK(*first) && SvTYPE(SvRV(*first)) == SVt_PVCV;
 }
 
 /* From now on the existing continuations have no effect. */
@@ -103,6 +110,7 @@ static int ask_values(pTHX_ conn_t *conn, U32 wanted) {
     found[p] = wanted & (1u << p) ? value_callback(aTHX_ conn, callbacks, p, &names[p]) : NULL;
     if (found[p] && (SvROK(found[p]) || SvGMAGICAL(found[p]))) calls = TRUE;
   }
+  if (found[ASR_TOKEN]) conn->gave_token = TRUE;
   if (calls) {
     BEGIN_CALLING(conn);
     /* These are copies, because a callback may change or delete the others. */
@@ -386,6 +394,29 @@ static void call_continuation(pTHX_ SV *continuation, SV *message) {
   LEAVE;
 }
 
+/* Where the server has refused a token, tells the object that supplied it, which may then supply another one the next time. */
+static void tell_refused(pTHX_ conn_t *conn) {
+  SV *source = CALLBACK(conn->callbacks, "token");
+  dSP;
+  if (!conn->gave_token || asr_code(conn->rust) != BADAUTH) return;
+  if (!source || !SvROK(source) || !SvOBJECT(SvRV(source))) return;
+  if (!gv_fetchmethod_autoload(SvSTASH(SvRV(source)), "refused", FALSE)) return;
+  ENTER;
+  SAVETMPS;
+  PUSHSTACKi(PERLSI_UNKNOWN);
+  PUSHMARK(SP);
+  EXTEND(SP, 2);
+  PUSHs(sv_mortalcopy(source));
+  PUSHs(sv_2mortal(newRV_inc((SV *)conn->self)));
+  PUTBACK;
+  call_method("refused", G_VOID | G_DISCARD);
+  SPAGAIN;
+  PUTBACK;
+  POPSTACK;
+  FREETMPS;
+  LEAVE;
+}
+
 /* The end of a call: the message goes to the program's continuation, or onto the stack. */
 static void deliver(pTHX_ conn_t *conn, int outcome) {
   SV *message = NULL, *continuation = conn->continuation;
@@ -400,6 +431,7 @@ static void deliver(pTHX_ conn_t *conn, int outcome) {
   }
   trace_outcome(aTHX_ conn, message, failed);
   conn->continuation = NULL;
+  if (failed) tell_refused(aTHX_ conn);
   if (failed && conn->flags & DIES) {
     if (continuation) sv_2mortal(continuation);
     require_pv("Authen/SASL/Rust/Error.pm");       /* overload is slow to load, and failures are rare */
@@ -438,6 +470,7 @@ static void run(pTHX_ conn_t *conn, int what, SV *input, SV *continuation) {
   if (bytes.ptr) conn->flags |= HAS_HEARD;
   if (what == STEP && !bytes.ptr) bytes.ptr = "";
   conn->continuation = SvREFCNT_inc(continuation);
+  if (what == START) conn->gave_token = FALSE;
   trace_received(aTHX_ conn, what == START, bytes);
   asr_log_forget();                    /* left by a connection that was destroyed */
   outcome = what == START ? asr_start(conn->rust, bytes) : asr_step(conn->rust, bytes);

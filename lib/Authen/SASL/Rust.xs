@@ -17,6 +17,7 @@ typedef struct {
   const char *called; /* the callback that was called last */
   U8 asking;          /* a callback runs, or its answer is pending */
   U8 flags;
+  bool gave_token;    /* in this exchange, the callback `token` was asked */
 } conn_t;
 
 #define IS_SERVER 1

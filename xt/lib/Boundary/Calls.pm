@@ -22,7 +22,14 @@ my @NAMES = (user => 'fred', pass => 'pencil');
 
   package Boundary::Calls::Overloaded;
   use overload '""' => sub { $_[0][0]->() }, fallback => 1;
+
+  # A callback, and as the source of a token it is told of a refusal.
+  package Boundary::Calls::Callable;
+  use overload '&{}' => sub { my ($self) = @_; return sub { $self->{answer}->(@_) } }, fallback => 1;
+  sub refused { my ($self, $conn) = @_; return $self->{refused}->($conn) }
 }
+
+sub callable { my (%code) = @_; return bless {%code}, 'Boundary::Calls::Callable' }
 
 sub client {
   my ($mechanism, @callback) = @_;
@@ -106,7 +113,8 @@ sub callbacks {
     places('a tied value that dies', sub :lvalue { tie my $v, 'Boundary::Calls::Tied', sub { die "fetch\n" }; $v }),
     places('an overloaded value', sub { bless [sub { 'x' }], 'Boundary::Calls::Overloaded' }),
     places('an overloaded value that dies', sub { bless [sub { die "string\n" }], 'Boundary::Calls::Overloaded' }),
-    (map { places("is $_->[0]", $_->[1]) } ['a string', 'x'], ['a hash', {}], ['an empty array', []], ['an object', $object]),
+    places('is an object', callable(answer => sub { 'fred' })), places('is an object that dies', callable(answer => sub { die "answer\n" })),
+    (map { places("is $_->[0]", $_->[1]) } ['a string', 'x'], ['a hash', {}], ['an empty array', []], ['another object', $object]),
   );
 }
 
@@ -165,7 +173,17 @@ sub continuations {
 sub others {
   my $conn = client('PLAIN', @NAMES);
   my $class = 'Authen::SASL::Rust::Connection';
+  my $refused = sub {
+    my (%code) = @_;
+    my $client = client('OAUTHBEARER', user => 'fred', token => callable(answer => sub { 'abc' }, %code));
+    $client->client_start;
+    quietly(sub { $client->client_step('{"status":"invalid_token"}') });
+    return $client->error;
+  };
   return (
+    ['a refused token of an object', sub { $refused->(refused => sub { $_[0]->error }) }],
+    ['a refused token of an object that dies', sub { $refused->(refused => sub { die "refused\n" }) }],
+    ['a refused token of an object that starts again', sub { $refused->(refused => sub { $_[0]->client_start }) }],
     ['a connection that is not used', sub { client('PLAIN', @NAMES) }],
     ['the same connection again', sub { $conn->client_start; $conn->client_start; $conn->client_step('x'); $conn->error }],
     ['no mechanism', sub { quietly(sub { client('NOSUCH PLAIN', user => 'fred') }) }],

@@ -10,14 +10,15 @@ use B ();
 # here.
 my %not_called = map { $_ => 1 } qw(bootstrap import CLONE CLONE_SKIP AUTOLOAD);
 
-# Starts counting calls. Some modules are only loaded when needed, so all of them are loaded here.
+# Starts counting calls, except in classes below the one named second. Some modules are only loaded when needed, so all of them are
+# loaded here.
 sub watch {
-  my ($class, $root) = @_;
+  my ($class, $root, $except) = @_;
   (my $folder = $root) =~ s{::}{/}g;
   my ($library) = map { s{/\Q$folder\E\.pm\z}{}r } $INC{"$folder.pm"};
   require substr $_, 1 + length $library for glob "$library/$folder/*.pm";
   my %called;
-  for my $package (_below($root)) {
+  for my $package (grep { !defined $except || !/\A\Q$except\E(?:::|\z)/ } _below($root)) {
     no strict 'refs';
     for my $name (keys %{"${package}::"}) {
       next if $name =~ /\A[_(]|::\z/ || $not_called{$name} || !defined &{"${package}::$name"};

@@ -36,7 +36,7 @@ sub from_tls {
 sub _own_data {
   my ($conn, $source, $what) = @_;
   my ($code, @own) = ref $source eq 'ARRAY' ? @$source : $source;
-  if (ref $code eq 'CODE') {
+  if (Authen::SASL::Rust::Connection::_is_code($code)) {
     my $offered = $conn->_get('offered_bindings');
     my @types = defined $offered ? grep { length } split /[\s,]+/, $offered : keys %from_tls;
     $source = { map { ($_ => scalar $code->($conn, @own, $_)) } @types };

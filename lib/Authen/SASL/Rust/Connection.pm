@@ -60,12 +60,23 @@ sub callback {
   return $callbacks;
 }
 
+# A callback that is called: code, or an object that overloads &{}.
+sub _is_code {
+  my ($callback) = @_;
+  return 0 if !ref $callback;
+  return 1 if ref $callback eq 'CODE';
+  require Scalar::Util;
+  return 1 if Scalar::Util::reftype($callback) eq 'CODE';
+  require overload;
+  return defined Scalar::Util::blessed($callback) && overload::Method($callback, '&{}') ? 1 : 0;
+}
+
 # The callback realm of a server returns the default realm.
 sub _default_realm {
   my ($self) = @_;
   my $realm = $self->_callbacks->{realm};
   ($realm, my @own) = @$realm if ref $realm eq 'ARRAY';
-  $realm = $realm->($self, @own) if ref $realm eq 'CODE';
+  $realm = $realm->($self, @own) if _is_code($realm);
   $self->_set(realm => $realm) if defined $realm;
   return;
 }
@@ -264,7 +275,7 @@ sub checkpass {
   for my $name (qw(checkpass getsecret canonuser log)) {
     my $given = $self->_callbacks->{$name};
     my ($code, @own) = ref $given eq 'ARRAY' ? @$given : $given;
-    $callback{$name} = ref $code eq 'CODE' ? sub { shift; $code->($self, @own, @_) } : $code if defined $code;
+    $callback{$name} = _is_code($code) ? sub { shift; $code->($self, @own, @_) } : $code if defined $code;
   }
   my $has_checkpass = defined $callback{checkpass};
   if (!$has_checkpass && !defined $callback{getsecret}) {
@@ -293,7 +304,7 @@ sub _ask_accounts {
     $query->{user}, $query->{pass}, service => scalar $self->service,
     realm => scalar $self->_get('realm')
   );
-  $log->($self, 1, 'checkpass: ' . $accounts->error) if !$yes && ref $log eq 'CODE' && defined $accounts->error;
+  $log->($self, 1, 'checkpass: ' . $accounts->error) if !$yes && _is_code($log) && defined $accounts->error;
   return $yes;
 }
 
