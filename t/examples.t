@@ -76,7 +76,7 @@ sub mail_server {
 
 # A page may have no program.
 my %programs;
-for my $file (glob('lib/Authen/SASL/*.pm'), glob('lib/Authen/SASL/Rust/*')) {
+for my $file (glob('lib/Authen/SASL/*.pm'), glob('lib/Authen/SASL/Rust/*.p* lib/Authen/SASL/Rust/*/*.pm')) {
   (my $page = $file) =~ s{.*/SASL/}{};
   is(join("\n", unmarked_in($file)), '', "$page: every program is marked as one");
   my @programs = programs_in($file);
@@ -85,7 +85,7 @@ for my $file (glob('lib/Authen/SASL/*.pm'), glob('lib/Authen/SASL/Rust/*')) {
 }
 ok($programs{$_}, "$_ has programs")
   for 'Rust.pm',
-  map { "Rust/$_" } qw(Accounts.pm Callbacks.pod Connection.pm Cookbook.pod Error.pm Migration.pod Troubleshooting.pod);
+  map { "Rust/$_" } qw(Accounts.pm Callbacks.pod Connection.pm Cookbook.pod Error.pm Migration.pod OAuth.pm OAuth/Error.pm Troubleshooting.pod);
 
 my $alone = Loopback::missing();
 my ($pid, $log, $port) = $alone ? () : mail_server();

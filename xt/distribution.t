@@ -41,7 +41,7 @@ subtest 'META.json' => sub {
   is_deeply([$meta->licenses], ['perl_5'], 'the license');
   my $provides = $meta->provides;
   my @modules =
-    map { s{\Alib/}{}r =~ s{/}{::}gr =~ s{\.pm\z}{}r } glob 'lib/Authen/SASL/Rust.pm lib/Authen/SASL/Rust/*.pm';
+    map { s{\Alib/}{}r =~ s{/}{::}gr =~ s{\.pm\z}{}r } glob 'lib/Authen/SASL/Rust.pm lib/Authen/SASL/Rust/*.pm lib/Authen/SASL/Rust/*/*.pm';
   is_deeply([sort keys %$provides], [sort @modules], 'it provides each module');
   is($provides->{$_}{version}, $version, "$_ has the version") for sort keys %$provides;
   my @other = grep { !/\A(?:bin|lib)\z/ } map { s{.*/}{}r } grep { -d } glob "$top/*";
@@ -65,7 +65,7 @@ subtest 'prerequisites' => sub {
   my %has = map { $_ => $meta->requirements_for($_, 'requires')->as_string_hash } qw(configure runtime test);
   my %named = (
     configure => named_in('Makefile.PL'),
-    runtime => named_in(glob 'lib/Authen/SASL/Rust.pm lib/Authen/SASL/Rust/*.pm bin/*'),
+    runtime => named_in(glob 'lib/Authen/SASL/Rust.pm lib/Authen/SASL/Rust/*.pm lib/Authen/SASL/Rust/*/*.pm bin/*'),
     test => named_in(glob 't/*.t t/lib/*.pm'),
   );
   # Modules of the test files themselves, and what only runs if it is there.

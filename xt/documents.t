@@ -18,6 +18,8 @@ my %module = (
   'Authen::SASL::Rust::Accounts' => 'lib/Authen/SASL/Rust/Accounts.pm',
   'Authen::SASL::Rust::Plugins' => 'lib/Authen/SASL/Rust/Plugins.pm',
   'Authen::SASL::Rust::Error' => 'lib/Authen/SASL/Rust/Error.pm',
+  'Authen::SASL::Rust::OAuth' => 'lib/Authen/SASL/Rust/OAuth.pm',
+  'Authen::SASL::Rust::OAuth::Error' => 'lib/Authen/SASL/Rust/OAuth/Error.pm',
 );
 my $sources = join '', map { slurp($_) } map { glob "$_/*.rs $_/*/*.rs $_/*/*/*.rs $_/*/*/*/*.rs" } 'src', 'tests', glob 'crates/*';
 my $tests = $sources . join '', map { slurp($_) } glob('t/*.t t/vectors/*.txt xt/*.t xt/*/*.t');

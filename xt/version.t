@@ -11,7 +11,7 @@ my ($version) = slurp('lib/Authen/SASL/Rust.pm') =~ /^our \$VERSION = '(\d+\.\d+
 ok($version, "the version is $version") or BAIL_OUT('Rust.pm has no version');
 is(qx{dev/version}, "$version\n", 'dev/version prints it');
 
-for my $module (glob 'lib/Authen/SASL/Rust/*.pm') {
+for my $module (glob 'lib/Authen/SASL/Rust/*.pm lib/Authen/SASL/Rust/*/*.pm') {
   my @found = slurp($module) =~ /^our \$VERSION = '(.*)';$/gm;
   is_deeply(\@found, [$version], $module);
 }

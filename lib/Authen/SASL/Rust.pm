@@ -198,6 +198,10 @@ The methods and properties of a connection.
 
 What a connection asks its program; verifiers.
 
+=item L<Authen::SASL::Rust::OAuth>
+
+OAuth tokens for clients: log in once, renew, share.
+
 =item L<Authen::SASL::Rust::Accounts>
 
 Account stores: a file, saslauthd, Cyrus SASL.
@@ -624,8 +628,8 @@ Before the installation, run C<perl -Mblib eg/mail-server --port 2525> in the di
 
 =head1 SEE ALSO
 
-L<Authen::SASL>, L<Authen::SASL::Rust::Cookbook>, L<Authen::SASL::Rust::Connection>, L<sasl-rust-passwd>; RFC 4422 (SASL), RFC 5802
-(SCRAM).
+L<Authen::SASL>, L<Authen::SASL::Rust::Cookbook>, L<Authen::SASL::Rust::Connection>, L<sasl-rust-passwd>, L<sasl-rust-token>;
+RFC 4422 (SASL), RFC 5802 (SCRAM).
 
 =head1 AUTHOR
 

@@ -13,7 +13,8 @@ use MIME::Base64 qw(encode_base64);
 use Server::Dovecot::Configuration ();
 
 # start(users => { name => password, ... }), both in characters. sieve => 1 adds ManageSieve from Pigeonhole. external => [the files
-# of a CA, a certificate and its key] adds TLS, with STARTTLS and from the start, and EXTERNAL for the CA's clients.
+# of a CA, a certificate and its key] adds TLS, with STARTTLS and from the start, and EXTERNAL for the CA's clients. introspection =>
+# URL: that provider checks the tokens, not the test's key.
 sub prepare {
   my ($self) = @_;
   die "Dovecot is started as root only\n" if $>;
@@ -28,7 +29,7 @@ sub prepare {
   my $users = $self->{users};
   $self->write_file('passwd', utf8(join '', map { "$_:{PLAIN}$users->{$_}\n" } sort keys %$users));
   $self->give_mail($_) for sort keys %$users;
-  $self->write_file('oauth2.conf', Server::Dovecot::Configuration::oauth2($dir)) if $self->is_old;
+  $self->write_file('oauth2.conf', Server::Dovecot::Configuration::oauth2($dir, $self->{introspection})) if $self->is_old;
   $self->{conf} = $self->write_file('dovecot.conf', Server::Dovecot::Configuration::text($self->version, $dir, $self));
   return;
 }

@@ -11,10 +11,10 @@ my $TOKENS = 'oauthbearer xoauth2';
 
 sub is_old { return $_[0] =~ /\A2\.[0-3]\./ }
 
-# text($version, $folder, { imap => port, pop3 => port, submission => port, perhaps sieve => port })
+# text($version, $folder, { imap => port, pop3 => port, submission => port, perhaps sieve => port, perhaps introspection => URL })
 sub text {
   my ($version, $dir, $port) = @_;
-  return (is_old($version) ? old($dir) : new($version, $dir)) . common($version, $dir, $port);
+  return (is_old($version) ? old($dir) : new($version, $dir, $port->{introspection})) . common($version, $dir, $port);
 }
 
 sub old {
@@ -40,9 +40,10 @@ userdb {
 CONF
 }
 
-# The file that args of passdb oauth2 refers to.
+# The file that args of passdb oauth2 refers to. Tokens are checked with the test's key, or by the provider (RFC 7662).
 sub oauth2 {
-  my ($dir) = @_;
+  my ($dir, $introspection) = @_;
+  return introspection($introspection) if defined $introspection;
   return <<"CONF";
 introspection_mode = local
 local_validation_key_dict = fs:posix:prefix=$dir/keys/
@@ -50,8 +51,20 @@ username_attribute = sub
 CONF
 }
 
+sub introspection {
+  my ($url) = @_;
+  return <<"CONF";
+introspection_mode = post
+introspection_url = $url
+active_attribute = active
+active_value = true
+username_attribute = sub
+CONF
+}
+
 sub new {
-  my ($version, $dir) = @_;
+  my ($version, $dir, $introspection) = @_;
+  my $oauth2 = defined $introspection ? introspection($introspection) : "introspection_mode = local\nusername_attribute = sub\n";
   return <<"CONF";
 dovecot_config_version = $version
 dovecot_storage_version = $version
@@ -64,9 +77,7 @@ passdb passwd-file {
   passwd_file_path = $dir/passwd
 }
 oauth2 {
-  introspection_mode = local
-  username_attribute = sub
-}
+$oauth2}
 oauth2_local_validation {
   dict fs {
     fs posix {
