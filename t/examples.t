@@ -85,7 +85,8 @@ for my $file (glob('lib/Authen/SASL/*.pm'), glob('lib/Authen/SASL/Rust/*.p* lib/
 }
 ok($programs{$_}, "$_ has programs")
   for 'Rust.pm',
-  map { "Rust/$_" } qw(Accounts.pm Callbacks.pod Connection.pm Cookbook.pod Error.pm Migration.pod OAuth.pm OAuth/Error.pm Troubleshooting.pod);
+  map { "Rust/$_" } qw(Accounts.pm Callbacks.pod Connection.pm Cookbook.pod Error.pm Migration.pod OAuth.pm OAuth/Error.pm OAuth/Verifier.pm
+    Troubleshooting.pod);
 
 my $alone = Loopback::missing();
 my ($pid, $log, $port) = $alone ? () : mail_server();

@@ -19,6 +19,7 @@ my %module = (
   'Authen::SASL::Rust::Plugins' => 'lib/Authen/SASL/Rust/Plugins.pm',
   'Authen::SASL::Rust::Error' => 'lib/Authen/SASL/Rust/Error.pm',
   'Authen::SASL::Rust::OAuth' => 'lib/Authen/SASL/Rust/OAuth.pm',
+  'Authen::SASL::Rust::OAuth::Verifier' => 'lib/Authen/SASL/Rust/OAuth/Verifier.pm',
   'Authen::SASL::Rust::OAuth::Error' => 'lib/Authen/SASL/Rust/OAuth/Error.pm',
 );
 my $sources = join '', map { slurp($_) } map { glob "$_/*.rs $_/*/*.rs $_/*/*/*.rs $_/*/*/*/*.rs" } 'src', 'tests', glob 'crates/*';
@@ -65,7 +66,7 @@ for my $page (@pages) {
 }
 
 # Tables are readable in a terminal of 80 columns. A table is a block of at least three lines with columns, and no code.
-for my $page (sort values %module, @pages, 'bin/sasl-rust-passwd') {
+for my $page (sort values %module, @pages, glob 'bin/*') {
   my ($pod) = slurp($page) =~ /^(=encoding .*|=head1 NAME.*)/ms;
   my @wide = grep { length > 78 } map { split /\n/ } grep { !/[;{]|->/ && 3 <= (() = /\S {2,}\S/g) } $pod =~ /^((?: {4}.*\n)+)/mg;
   is(join("\n", @wide), '', "$page: tables have at most 78 columns");

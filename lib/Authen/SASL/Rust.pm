@@ -202,6 +202,10 @@ What a connection asks its program; verifiers.
 
 OAuth tokens for clients: log in once, renew, share.
 
+=item L<Authen::SASL::Rust::OAuth::Verifier>
+
+Checks OAuth tokens on a server.
+
 =item L<Authen::SASL::Rust::Accounts>
 
 Account stores: a file, saslauthd, Cyrus SASL.

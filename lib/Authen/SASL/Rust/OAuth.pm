@@ -363,10 +363,22 @@ application).
 
 The user logs in once, in a browser, and allows the access. There are three ways, called flows:
 
-    device                the program shows a URL and a code; the user opens the URL anywhere and types the code (RFC 8628)
-    code                  the program shows a URL, which is opened in a browser on this machine; the browser is sent back to a loopback
-                          port, where the program waits (RFC 8252, with PKCE by S256: RFC 7636)
-    client_credentials    no user: the program itself has access, by its client_secret (RFC 6749 section 4.4)
+=over
+
+=item device
+
+The program shows a URL and a code; the user opens the URL anywhere and types the code (RFC 8628).
+
+=item code
+
+The program shows a URL, which is opened in a browser on this machine. The browser is sent back to a loopback port, where the program
+waits (RFC 8252, with PKCE by S256: RFC 7636).
+
+=item client_credentials
+
+No user: the program itself has access, by its C<client_secret> (RFC 6749 section 4.4).
+
+=back
 
     my $oauth = Authen::SASL::Rust::OAuth->new(
         provider  => 'microsoft',
@@ -464,28 +476,88 @@ errors die with a text.
     $oauth = Authen::SASL::Rust::OAuth->new(file => $file)
     $oauth = Authen::SASL::Rust::OAuth->new(provider => 'google', client_id => $id, ...)
 
-The arguments. A file that a login has written contains those of the first group.
+The arguments follow. A file that a login has written contains those up to C<ca_file>.
 
-    client_id                      required, unless the file has it
-    client_secret                  the client's secret, if it has one
-    client_auth                    how the client sends it: basic (in a header, the default) or post (in the form)
-    issuer                         the provider's URL: its endpoints are taken from its metadata (RFC 8414, or OpenID Connect)
-    token_endpoint, device_authorization_endpoint, authorization_endpoint      URLs, for providers without metadata
-    scope                          the access that is asked for, separated by spaces
-    flow                           device, code or client_credentials; default: the provider's, else device if it has that endpoint
-    extra                          a hash of further parameters of the authorization request
-    host                           flow code: the provider's spelling of the loopback address; default 127.0.0.1
-    ca_file                        the certificate authorities for https; default: the system's
+=over
 
-    provider                       google or microsoft: endpoints, scope for mail, and flow
-    tenant                         microsoft: the directory; default common
-    file                           the token file
-    prompt                         code for the login, called with a hash: flow; device: user_code, verification_uri,
-                                   verification_uri_complete (perhaps undef); code: url, redirect_uri; both: expires_in
-    login_hint                     flow code: the user's address, which some providers fill in
-    login_seconds                  flow code: how long to wait for the browser; default 300
-    renew_before                   seconds; default 60
-    timeout                        seconds for each request to the provider; default 30
+=item client_id
+
+Required, unless the file has it.
+
+=item client_secret
+
+The client's secret, if it has one.
+
+=item client_auth
+
+How the client sends its secret: C<basic> (in a header, the default) or C<post> (in the form).
+
+=item issuer
+
+The provider's URL: its endpoints are taken from its metadata (RFC 8414, or OpenID Connect).
+
+=item token_endpoint
+
+=item device_authorization_endpoint
+
+=item authorization_endpoint
+
+URLs, for providers without metadata.
+
+=item scope
+
+The access that is asked for, separated by spaces.
+
+=item flow
+
+C<device>, C<code> or C<client_credentials>. The default is the provider's, else C<device> if it has that endpoint.
+
+=item extra
+
+A hash of further parameters of the authorization request.
+
+=item host
+
+Flow C<code>: the provider's spelling of the loopback address. The default is C<127.0.0.1>.
+
+=item ca_file
+
+The certificate authorities for https; default: the system's.
+
+=item provider
+
+C<google> or C<microsoft>: endpoints, scope for mail, and flow.
+
+=item tenant
+
+Microsoft: the directory. The default is C<common>.
+
+=item file
+
+The token file.
+
+=item prompt
+
+Code for the login, called with a hash of C<flow> and C<expires_in>. For the flow C<device> it also contains C<user_code>,
+C<verification_uri> and C<verification_uri_complete> (which may be undef), for the flow C<code> C<url> and C<redirect_uri>.
+
+=item login_hint
+
+Flow C<code>: the user's address, which some providers fill in.
+
+=item login_seconds
+
+Flow C<code>: how many seconds to wait for the browser. The default is 300.
+
+=item renew_before
+
+How many seconds before its end a token is renewed. The default is 60.
+
+=item timeout
+
+Seconds for each request to the provider. The default is 30.
+
+=back
 
 Google allows its mail scope only in the flow C<code>. An unknown argument dies.
 
