@@ -49,8 +49,8 @@ Authen::SASL::Rust::Error - error codes, and the exception for a failed SASL exc
 
 =head1 DESCRIPTION
 
-With the option or property C<die_on_failure>, a step that fails dies with an object of this class. This is for
-programs, or modules that they use, that do not check what a step returns. As a string, the object is the message and a
+With the option or property L<die_on_failure|Authen::SASL::Rust::Connection/die_on_failure>, a step that fails dies with an object of this
+class. This is for programs, or modules that they use, that do not check what a step returns. As a string, the object is the message and a
 line feed; as a boolean it is true.
 
 =head1 CODES
@@ -108,9 +108,9 @@ and at what:
     SASL_CONSTRAINT_VIOLAT  -30  the new value violates a constraint
     SASL_CONFIGERR         -100  the configuration is wrong
 
-"Wrong password" and "unknown user" share one text on purpose. With C<die_on_failure> a failure dies, see
-L</CALLERS THAT IGNORE FAILURES>. Programming errors always die: an unknown option value, a wide character in a message,
-a connection of another thread.
+"Wrong password" and "unknown user" share one text on purpose. With L<die_on_failure|Authen::SASL::Rust::Connection/die_on_failure> a
+failure dies, see L</CALLERS THAT IGNORE FAILURES>. Programming errors always die: an unknown option value, a wide character in a message, a
+connection of another thread.
 
 =head1 CALLERS THAT IGNORE FAILURES
 
@@ -121,7 +121,7 @@ the password can send an invented proof, then 235, and C<auth> returns true. So 
 
 =item *
 
-with the option or property C<die_on_failure>, if the program makes the connection itself;
+with the option or property L<die_on_failure|Authen::SASL::Rust::Connection/die_on_failure>, if the program makes the connection itself;
 
 =item *
 

@@ -217,23 +217,43 @@ not prepare names and passwords with SASLprep.
 
 =head1 LIMITS
 
+=over
+
+=item Time
+
 A plugin runs within the step that calls it. If it reads a file, queries a directory or sleeps, the whole program waits, including
 its event loop; only callbacks may answer later. A plugin that never returns is never stopped.
 
-A message of a plugin has at most 1 MiB, and a name at most 4096 bytes. A callback from the plugin is refused if it comes from a
-thread that the plugin started, or belongs to a connection that no longer exists.
+=item Sizes
 
-Not supported are HTTP (C<http_request>), C<idle> and C<user_query>, which no Debian plugin uses, and the credentials that a client has
-delegated to a GSSAPI plugin (C<client_creds>); our own GSSAPI mechanism stores these (C<delegated_ccache>). C<mech_free> is not called,
-because plugins are never unloaded.
+A message of a plugin has at most 1 MiB, and a name at most 4096 bytes.
+
+=item Threads
+
+A callback from the plugin is refused if it comes from a thread that the plugin started, or belongs to a connection that no longer exists.
+
+=item Functions of saslplug.h
+
+C<http_request>, C<idle> and C<user_query>, which no Debian plugin uses, are refused. The credentials that a client has delegated to a GSSAPI
+plugin (C<client_creds>) are not passed on; our own GSSAPI mechanism stores them
+(L<delegated_ccache|Authen::SASL::Rust::Connection/delegated_ccache>). C<mech_free> is not called, because plugins are never unloaded.
+
+=item Known vulnerabilities
 
 A client that uses channel binding is refused before the plugin sees its message if the server has no channel binding
 data (CVE-2026-132138). The mechanism SRP is used only if its plugin is named in C<load> (CVE-2026-129483).
 
+=item Systems
+
 Plugins can be loaded on systems with ELF (Linux, BSD) that have this layout of Cyrus SASL 2.1. On macOS, and on processors such as s390x,
-C<load> and a Cyrus configuration that names auxprop plugins fail with C<this build cannot load the plugins of Cyrus SASL>. Plugins are
-never unloaded. A file is refused if it is world-writable, damaged, of another version, or if it calls functions of libsasl2 itself. A
+C<load> and a Cyrus configuration that names auxprop plugins fail with C<this build cannot load the plugins of Cyrus SASL>.
+
+=item Files
+
+A file is refused if it is world-writable, damaged, of another version, or if it calls functions of libsasl2 itself. A
 program that runs as root also refuses a file or directory that belongs to another user or that is group-writable.
+
+=back
 
 =head1 SEE ALSO
 
