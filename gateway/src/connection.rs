@@ -9,12 +9,13 @@ use tokio::time::timeout_at;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, info, warn};
 
-use crate::backend::set_options;
+use crate::backend::{connect, set_options};
 use crate::gate::{ConnectionSlot, LiveConfig};
 use crate::login::{LoggedIn, Login, TransportSecurity};
 use crate::metrics::{count, GaugeGuard};
 use crate::peer::{uid_of, Peer};
 use crate::relay::Stream;
+use crate::settings::Role;
 use crate::throttle::AddressSlot;
 use crate::tls;
 
@@ -79,9 +80,13 @@ pub async fn serve_unix(slot: ConnectionSlot, stream: UnixStream) {
     serve(slot, live, stream, TransportSecurity { strength: 1, binding: None, user }, peer, None, deadline).await;
 }
 
-/// Takes a slot of the client's address, or turns the client away. `Some(None)` if the client has no address.
+/// Takes a slot of the client's address, or turns the client away. `Some(None)` if the client has no address, or need not
+/// authenticate.
 fn admit(slot: &ConnectionSlot, live: &LiveConfig, peer: &Peer) -> Option<Option<AddressSlot>> {
-    let Some(address) = peer.address else { return Some(None) };
+    let address = match (live.settings.role, peer.address) {
+        (Role::Gate, Some(address)) => address,
+        _ => return Some(None),
+    };
     let (gate, limits) = (&slot.gate, &live.settings.limits);
     match gate.throttle.enter(address, limits, gate.free(), Instant::now()) {
         Ok(address_slot) => Some(Some(address_slot)),
@@ -103,7 +108,10 @@ async fn serve<S: Stream>(
 ) {
     let half_closed = live.settings.limits.half_closed();
     // Boxed, and freed before the relay begins: a connection takes the memory of its login or of its relay, not of both.
-    let logged_in = Box::pin(log_in(&mut slot, live, &mut stream, security, &peer, address_slot, deadline)).await;
+    let logged_in = match live.settings.role {
+        Role::Gate => Box::pin(log_in(&mut slot, live, &mut stream, security, &peer, address_slot, deadline)).await,
+        Role::Connect => Box::pin(pass(&mut slot, &live, &peer)).await,
+    };
     let Some(LoggedIn { mut backend, early, user, backend_name }) = logged_in else { return };
     let metrics = &slot.gate.metrics;
     let (_gauge, begin) = (GaugeGuard::new(&metrics.relaying), Instant::now());
@@ -111,7 +119,7 @@ async fn serve<S: Stream>(
     let (carried, result) = Box::pin(backend.relay(&mut stream, early, counters, half_closed)).await;
     info!(
         peer = peer.text,
-        user = ?user,
+        user = user.map(tracing::field::debug),
         backend = backend_name,
         bytes_in = carried.up,
         bytes_out = carried.down,
@@ -138,6 +146,24 @@ async fn log_in<S: Stream>(
             count(&gate.metrics.late);
             debug!(peer = peer.text, "login timed out");
             login.disconnected();
+            None
+        }
+    }
+}
+
+/// Connects a client of `sasl-gate connect`. If that fails, the client sees the end of its connection: its protocol has no word
+/// for it.
+async fn pass(slot: &mut ConnectionSlot, live: &Arc<LiveConfig>, peer: &Peer) -> Option<LoggedIn> {
+    let address = live.settings.backend.as_ref()?;
+    match connect(address, live, &slot.gate.derivations).await {
+        Ok(backend) => {
+            slot.authenticated();
+            info!(peer = peer.text, backend = %address, "connected");
+            Some(LoggedIn { backend, early: Vec::new(), user: None, backend_name: address.to_string().into() })
+        }
+        Err(error) => {
+            error.count(&slot.gate.metrics);
+            warn!(peer = peer.text, backend = %address, %error, "cannot connect to the backend");
             None
         }
     }

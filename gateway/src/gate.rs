@@ -6,15 +6,17 @@ use std::time::{Instant, SystemTime};
 
 use authen_sasl_rust::contract::World;
 use authen_sasl_rust::secret::wiping_stack;
+use authen_sasl_rust::store::keys::KeyMemory;
 use authen_sasl_rust::world::{LookupMemory, OsRandom};
 use tokio::sync::Semaphore;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::accounts::Accounts;
+use crate::credentials::BackendLogin;
 use crate::log_limit::LogLimit;
 use crate::metrics::{count, Metrics};
-use crate::settings::Settings;
+use crate::settings::{Role, Settings};
 use crate::throttle::{Throttle, TurnedAway};
 use crate::tls;
 
@@ -29,6 +31,8 @@ pub struct LiveConfig {
     /// What is wrong with files that are usable nevertheless.
     pub warnings: Vec<String>,
     lookups: LookupMemory,
+    /// The keys that were derived for the logins to the backends.
+    keys: KeyMemory,
 }
 
 impl LiveConfig {
@@ -37,7 +41,7 @@ impl LiveConfig {
         settings.check()?;
         let accounts = Accounts::read(&settings)?;
         let mechanisms = accounts.usable(&settings.mechanisms);
-        if mechanisms.is_empty() {
+        if mechanisms.is_empty() && settings.role == Role::Gate {
             return Err(format!("no account can use any of the mechanisms {}", settings.mechanisms));
         }
         let mut warnings = Vec::new();
@@ -49,8 +53,15 @@ impl LiveConfig {
             (None, None) => None,
             _ => return Err("tls.certificate and tls.key must be set together".into()),
         };
-        let backend_tls = settings.backend_tls.ca.as_deref().map(tls::connector).transpose()?;
-        Ok(LiveConfig { settings, accounts, tls, backend_tls, mechanisms, warnings, lookups: LookupMemory::new() })
+        let connector = |ca| tls::connector(ca, &settings.backend_tls);
+        let backend_tls = settings.backend_tls.ca.as_deref().map(connector).transpose()?;
+        if let Some(certificate) = &settings.backend_tls.certificate {
+            warnings.extend(tls::warnings(certificate, SystemTime::now())?);
+        }
+        // Each login reads these files again; here they are only checked.
+        settings.backend_login.as_ref().map(BackendLogin::read).transpose()?;
+        let (lookups, keys) = (LookupMemory::new(), KeyMemory::new());
+        Ok(LiveConfig { settings, accounts, tls, backend_tls, mechanisms, warnings, lookups, keys })
     }
 
     pub fn log_warnings(&self) {
@@ -62,6 +73,27 @@ impl LiveConfig {
     /// Lends the core its world for one call, and wipes the stack that the call used.
     pub fn with_world<R>(&self, call: impl FnOnce(&mut World<'_>) -> R) -> R {
         wiping_stack(|| call(&mut World { lookups: &self.lookups, ..World::of_process(&mut OsRandom, None) }))
+    }
+
+    /// The same for the gateway's own login to a backend.
+    pub fn with_client_world<R>(&self, call: impl FnOnce(&mut World<'_>) -> R) -> R {
+        wiping_stack(|| call(&mut World::of_process(&mut OsRandom, Some(&self.keys))))
+    }
+
+    /// What it serves, for `--check`.
+    pub fn summary(&self) -> String {
+        match (&self.settings.role, &self.settings.backend_login) {
+            (Role::Connect, Some(login)) => format!("mechanisms {}", login.mechanisms()),
+            _ => format!("{} users, mechanisms {}", self.accounts.count(), self.mechanisms),
+        }
+    }
+
+    /// Logs that it serves now.
+    pub fn log_as(&self, event: &str) {
+        match (&self.settings.role, &self.settings.backend_login) {
+            (Role::Connect, Some(login)) => info!(mechanisms = login.mechanisms(), "{event}"),
+            _ => info!(users = self.accounts.count(), mechanisms = self.mechanisms, "{event}"),
+        }
     }
 }
 

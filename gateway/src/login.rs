@@ -51,7 +51,8 @@ pub struct LoggedIn {
     pub backend: Backend,
     /// What the client has sent after its last authentication message.
     pub early: Vec<u8>,
-    pub user: Box<str>,
+    /// `None` for a client of `sasl-gate connect`.
+    pub user: Option<Box<str>>,
     /// The name of the backend in the access rules.
     pub backend_name: Box<str>,
 }
@@ -239,9 +240,12 @@ impl<'g> Login<'g> {
             warn!(peer = self.peer.text, ?user, mechanism, "authenticated, but no access rule allows this user");
             return Err(self.failed());
         };
-        let address = settings.backends.get(name).unwrap_or(&settings.backend);
+        let Some(address) = settings.backend(name) else {
+            server.refuse(Word::InternalError);
+            return Err(false);
+        };
         // Boxed, so that unauthenticated connections do not take its memory.
-        match Box::pin(connect(address, &self.live)).await {
+        match Box::pin(connect(address, &self.live, &self.slot.gate.derivations)).await {
             Ok(backend) => {
                 server.accept();
                 // Before the client reads the reply: it may open its next connection at once.
@@ -249,11 +253,11 @@ impl<'g> Login<'g> {
                 self.address_slot = None;
                 count(&self.slot.gate.metrics.logins);
                 info!(peer = self.peer.text, ?user, mechanism, backend = name, "authenticated");
-                Ok(LoggedIn { backend, early: Vec::new(), user, backend_name: name.into() })
+                Ok(LoggedIn { backend, early: Vec::new(), user: Some(user), backend_name: name.into() })
             }
             Err(error) => {
                 server.refuse(Word::InternalError);
-                count(&self.slot.gate.metrics.backend_errors);
+                error.count(&self.slot.gate.metrics);
                 warn!(peer = self.peer.text, ?user, backend = %address, %error, "cannot connect to the backend");
                 Err(false)
             }

@@ -7,15 +7,17 @@
 //!
 //! | floor | files | what |
 //! |---|---|---|
-//! | 9 | `listen.rs` | listening sockets, for clients and for metrics |
-//! | 8 | `connection.rs` | one connection: TLS handshake, login, relay |
-//! | 7 | `login.rs` | the AUTH line protocol until the client is authenticated |
-//! | 6 | `backend.rs` | the connection to a backend |
-//! | 5 | `gate.rs`, `passwd.rs`, `new_token.rs` | what all connections share; the two subcommands |
-//! | 4 | `accounts.rs` | the account store: users, passwords and tokens |
-//! | 3 | `options.rs`, `tls.rs`, `throttle.rs`, `journal.rs`, `passwords.rs`, `tokens.rs` | the command line; TLS; limits per address; the log; two of the accounts' files |
-//! | 2 | `settings.rs`, `lines.rs`, `relay.rs`, `workers.rs` | the configuration file; lines of `name:value`; the relay and its threads |
-//! | 1 | `access.rs`, `address.rs`, `busy_poll.rs`, `files.rs`, `identity.rs`, `log_limit.rs`, `mechanisms.rs`, `metrics.rs`, `names.rs`, `peer.rs` | import nothing of ours |
+//! | 11 | `listen.rs` | listening sockets, for clients and for metrics |
+//! | 10 | `connection.rs` | one connection: TLS handshake, login, relay |
+//! | 9 | `login.rs` | the AUTH line protocol until the client is authenticated |
+//! | 8 | `backend.rs` | the connection to a backend |
+//! | 7 | `backend_login.rs` | the gateway's own login to a backend |
+//! | 6 | `gate.rs`, `passwd.rs`, `new_token.rs` | what all connections share; two subcommands |
+//! | 5 | `accounts.rs` | the account store: users, passwords and tokens |
+//! | 4 | `options.rs`, `tls.rs`, `journal.rs`, `passwords.rs`, `tokens.rs` | the command line; TLS; the log; two of the accounts' files |
+//! | 3 | `settings.rs`, `throttle.rs` | the configuration file; limits per address |
+//! | 2 | `credentials.rs`, `lines.rs`, `relay.rs`, `workers.rs` | the gateway's own credentials; lines of `name:value`; the relay and its threads |
+//! | 1 | `access.rs`, `address.rs`, `busy_poll.rs`, `files.rs`, `identity.rs`, `limits.rs`, `log_limit.rs`, `mechanisms.rs`, `metrics.rs`, `names.rs`, `peer.rs` | import nothing of ours |
 
 #![cfg_attr(
     not(test),
@@ -26,12 +28,15 @@ mod access;
 mod accounts;
 mod address;
 mod backend;
+mod backend_login;
 mod busy_poll;
 mod connection;
+mod credentials;
 mod files;
 mod gate;
 mod identity;
 mod journal;
+mod limits;
 mod lines;
 mod listen;
 mod log_limit;
@@ -66,6 +71,7 @@ use gate::{Gate, LiveConfig};
 use journal::Journal;
 use metrics::count;
 use options::{Command, Options};
+use settings::Settings;
 use workers::Workers;
 
 fn main() -> ExitCode {
@@ -74,7 +80,8 @@ fn main() -> ExitCode {
         Some(Command::Passwd(wanted)) => passwd::run(wanted),
         Some(Command::Token(wanted)) => new_token::run(wanted),
         Some(Command::Completions(wanted)) => wanted.print(),
-        None => run(options),
+        Some(Command::Connect(wanted)) => run(&|| wanted.settings(), wanted.common.check),
+        None => run(&|| options.settings(), options.common.check),
     })
 }
 
@@ -88,22 +95,25 @@ fn finish(result: Result<(), String>) -> ExitCode {
     }
 }
 
-fn run(options: Options) -> Result<(), String> {
-    let live = LiveConfig::load(options.settings()?)?;
-    if options.check {
+/// Reads the command line's settings, at the start and for each reload.
+type Source<'s> = &'s dyn Fn() -> Result<Settings, String>;
+
+fn run(source: Source<'_>, check: bool) -> Result<(), String> {
+    let live = LiveConfig::load(source()?)?;
+    if check {
         if !live.warnings.is_empty() {
             return Err(live.warnings.join("\n"));
         }
-        println!("sasl-gate: configuration OK: {} users, mechanisms {}", live.accounts.count(), live.mechanisms);
+        println!("sasl-gate: configuration OK: {}", live.summary());
         return Ok(());
     }
     let journal = Journal::start(live.settings.log, live.settings.verbose)?;
-    let result = work(options, live, &journal);
+    let result = work(source, live, &journal);
     journal.flush();
     result
 }
 
-fn work(options: Options, live: LiveConfig, journal: &Journal) -> Result<(), String> {
+fn work(source: Source<'_>, live: LiveConfig, journal: &Journal) -> Result<(), String> {
     live.log_warnings();
     if live.settings.tls.client_ca.is_some() && live.settings.access.is_empty() {
         warn!("no access rules: anyone holding a certificate from tls.client_ca gets in");
@@ -122,11 +132,11 @@ fn work(options: Options, live: LiveConfig, journal: &Journal) -> Result<(), Str
     let workers = Arc::new(Workers::start(threads).map_err(cannot_start)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
     // Connections that still relay after the drain are cut off when the runtime ends.
-    runtime.block_on(serve(options, live, threads, workers, journal))
+    runtime.block_on(serve(source, live, threads, workers, journal))
 }
 
 async fn serve(
-    options: Options,
+    source: Source<'_>,
     live: LiveConfig,
     threads: usize,
     workers: Arc<Workers>,
@@ -146,10 +156,10 @@ async fn serve(
     if let Some(address) = settings.metrics {
         listen::serve_metrics(gate.clone(), address, stopped.clone()).await?;
     }
-    info!(users = gate.live().accounts.count(), mechanisms = gate.live().mechanisms, "ready");
+    gate.live().log_as("ready");
     loop {
         tokio::select! {
-            _ = hangup.recv() => reload(&options, &gate, journal),
+            _ = hangup.recv() => reload(source, &gate, journal),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
         }
@@ -163,16 +173,16 @@ async fn serve(
     Ok(())
 }
 
-fn reload(options: &Options, gate: &Gate, journal: &Journal) {
+fn reload(source: Source<'_>, gate: &Gate, journal: &Journal) {
     let old = gate.live();
-    match options.settings().and_then(LiveConfig::load) {
+    match source().and_then(LiveConfig::load) {
         Ok(live) => {
             if live.settings.listen != old.settings.listen || live.settings.metrics != old.settings.metrics {
                 warn!("new listening addresses need a restart");
             }
             live.log_warnings();
             journal.set_verbose(live.settings.verbose);
-            info!(users = live.accounts.count(), mechanisms = live.mechanisms, "reloaded");
+            live.log_as("reloaded");
             gate.replace(live);
             count(&gate.metrics.reloads);
         }

@@ -17,6 +17,18 @@ pub fn of_settings(subject: Subject) -> Option<Name> {
     Some(Name { kind, names })
 }
 
+/// The same for the gateway's own login to a backend.
+pub fn of_backend_login(subject: Subject) -> Option<Name> {
+    let names: &[&str] = match subject {
+        Subject::Authcid | Subject::Identity => &["backend_login.user"],
+        Subject::Password => &["backend_login.password_file"],
+        Subject::Token => &["backend_login.token_file"],
+        Subject::ClientCertificate => &["backend_tls.certificate"],
+        _ => return None,
+    };
+    Some(Name { kind: "setting", names })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,14 +56,17 @@ mod tests {
     /// Each name is one that the configuration file takes.
     #[test]
     fn the_settings_exist() {
-        for subject in [
+        let of_server = [
             Subject::StoredSecret,
             Subject::TokenCheck,
             Subject::ExternalIdentity,
             Subject::ChannelBinding,
             Subject::ServerRealm,
-        ] {
-            for name in of_settings(subject).unwrap().names {
+        ];
+        let of_client = [Subject::Authcid, Subject::Password, Subject::Token, Subject::ClientCertificate];
+        let found = of_server.map(of_settings).into_iter().chain(of_client.map(of_backend_login));
+        for name in found {
+            for name in name.unwrap().names {
                 let text = match *name {
                     "unix_users" => "[unix_users]\n1000 = \"fred\"".to_owned(),
                     name => format!("{name} = \"x\""),

@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::address::{Address, HostPort};
-use crate::settings::{Log, Settings};
+use crate::settings::{Log, Role, Settings};
 
 /// The default listening address.
 const LISTEN: &str = "127.0.0.1:11301";
+
+/// The default address of the backend, and of `sasl-gate connect`, which stands where clients expect the backend.
+const BACKEND: &str = "127.0.0.1:11300";
 
 /// SASL authentication in front of beanstalkd, or of another server whose protocol has no authentication.
 #[derive(Debug, Parser)]
@@ -35,9 +38,8 @@ pub struct Options {
     #[command(subcommand)]
     pub command: Option<Command>,
 
-    /// A TOML file with the settings; command-line options override it
-    #[arg(short, long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    pub common: Common,
 
     /// The users' file: lines of name:SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey
     #[arg(short, long, value_name = "FILE")]
@@ -67,10 +69,6 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     client_ca: Option<PathBuf>,
 
-    /// CAs of the certificates of tls: backends, PEM
-    #[arg(long, value_name = "FILE")]
-    backend_ca: Option<PathBuf>,
-
     /// Mechanisms to offer, separated by spaces
     #[arg(long, value_name = "NAMES")]
     mechanisms: Option<String>,
@@ -78,6 +76,18 @@ pub struct Options {
     /// Offer PLAIN on TCP without TLS too; passwords can then be read on the network
     #[arg(long)]
     plaintext: bool,
+}
+
+/// The options of every command that serves.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// A TOML file with the settings; command-line options override it
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// CAs of the certificates of tls: backends, PEM
+    #[arg(long, value_name = "FILE")]
+    backend_ca: Option<PathBuf>,
 
     /// Serve metrics for Prometheus at http://HOST:PORT/metrics
     #[arg(long, value_name = "HOST:PORT", value_parser = HostPort::parse)]
@@ -102,6 +112,8 @@ pub struct Options {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Log in to a gateway for clients that cannot, and relay their connections
+    Connect(Box<Connect>),
     /// Set a user's password, or print a line for the users' file
     Passwd(Passwd),
     /// Make a bearer token and its line for the tokens' file
@@ -130,6 +142,50 @@ impl Completions {
         let written = stdout().write_all(script.as_bytes()).and_then(|()| stdout().flush());
         written.map_err(|error| format!("standard output: {error}"))
     }
+}
+
+/// Listens on loopback or a Unix socket without authentication, logs in to a gateway for each connection, and relays it. All clients
+/// that can connect act as the user of these credentials.
+#[derive(Debug, Args)]
+pub struct Connect {
+    #[command(flatten)]
+    pub common: Common,
+
+    /// An address to listen on, loopback or unix:/path; may be repeated [default: 127.0.0.1:11300]
+    #[arg(short, long, value_name = "ADDRESS", value_parser = Address::parse)]
+    listen: Vec<Address>,
+
+    /// The address of the gateway to log in to
+    #[arg(short, long, value_name = "ADDRESS", value_parser = Address::parse)]
+    backend: Option<Address>,
+
+    /// The user to log in as
+    #[arg(short, long, value_name = "NAME")]
+    user: Option<String>,
+
+    /// A file with the password; it is read again for each login
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+
+    /// A file with a bearer token for OAUTHBEARER; it is read again for each login
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+
+    /// A client certificate with its chain, PEM; for EXTERNAL
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+
+    /// The certificate's key, PEM
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+
+    /// Mechanisms to use, separated by spaces [default: SCRAM, OAUTHBEARER or EXTERNAL]
+    #[arg(long, value_name = "NAMES")]
+    mechanisms: Option<String>,
+
+    /// Use PLAIN and OAUTHBEARER on TCP without TLS too; the secret can then be read on the network
+    #[arg(long)]
+    plaintext: bool,
 }
 
 /// Makes a bearer token. Prints the token to standard error, and writes its line to the tokens' file or to standard output.
@@ -176,44 +232,76 @@ fn log(text: &str) -> Result<Log, String> {
     }
 }
 
-impl Options {
-    /// The settings of the file, overridden by those of the command line.
-    pub fn settings(&self) -> Result<Settings, String> {
+/// Overrides a setting with an option if that is set.
+fn replace<T: Clone>(setting: &mut Option<T>, option: &Option<T>) {
+    if option.is_some() {
+        setting.clone_from(option);
+    }
+}
+
+impl Common {
+    /// The settings of the file, overridden by these options.
+    fn settings(&self) -> Result<Settings, String> {
         let mut settings = match &self.config {
             Some(path) => Settings::read(path)?,
             None => Settings::default(),
         };
-        for (file, here) in [
-            (&self.users, &mut settings.users),
-            (&self.tokens, &mut settings.tokens),
-            (&self.certificate, &mut settings.tls.certificate),
-            (&self.key, &mut settings.tls.key),
-            (&self.client_ca, &mut settings.tls.client_ca),
-            (&self.backend_ca, &mut settings.backend_tls.ca),
-        ] {
-            if file.is_some() {
-                here.clone_from(file);
-            }
-        }
-        if !self.listen.is_empty() {
-            settings.listen = self.listen.clone();
-        }
-        if settings.listen.is_empty() {
-            settings.listen = vec![Address::parse(LISTEN)?];
-        }
-        if let Some(backend) = &self.backend {
-            settings.backend = backend.clone();
-        }
-        if let Some(names) = &self.mechanisms {
-            settings.mechanisms = names.clone();
-        }
-        settings.plaintext |= self.plaintext;
-        if self.metrics.is_some() {
-            settings.metrics.clone_from(&self.metrics);
-        }
+        replace(&mut settings.backend_tls.ca, &self.backend_ca);
+        replace(&mut settings.metrics, &self.metrics);
+        replace(&mut settings.threads, &self.threads);
         settings.log = self.log.unwrap_or(settings.log);
         settings.verbose |= self.verbose;
-        settings.threads = self.threads.or(settings.threads);
+        Ok(settings)
+    }
+}
+
+/// The addresses of the command line, else those of the file, else the default.
+fn addresses(option: &[Address], setting: &mut Vec<Address>, default: &str) -> Result<(), String> {
+    if !option.is_empty() {
+        *setting = option.to_vec();
+    }
+    if setting.is_empty() {
+        *setting = vec![Address::parse(default)?];
+    }
+    Ok(())
+}
+
+impl Options {
+    /// The settings of the file, overridden by those of the command line.
+    pub fn settings(&self) -> Result<Settings, String> {
+        let mut settings = self.common.settings()?;
+        replace(&mut settings.users, &self.users);
+        replace(&mut settings.tokens, &self.tokens);
+        replace(&mut settings.tls.certificate, &self.certificate);
+        replace(&mut settings.tls.key, &self.key);
+        replace(&mut settings.tls.client_ca, &self.client_ca);
+        addresses(&self.listen, &mut settings.listen, LISTEN)?;
+        replace(&mut settings.backend, &self.backend);
+        if settings.backend.is_none() {
+            settings.backend = Some(Address::parse(BACKEND)?);
+        }
+        if let Some(names) = &self.mechanisms {
+            settings.mechanisms.clone_from(names);
+        }
+        settings.plaintext |= self.plaintext;
+        Ok(settings)
+    }
+}
+
+impl Connect {
+    /// The settings of the file, overridden by those of the command line.
+    pub fn settings(&self) -> Result<Settings, String> {
+        let mut settings = Settings { role: Role::Connect, ..self.common.settings()? };
+        addresses(&self.listen, &mut settings.listen, BACKEND)?;
+        replace(&mut settings.backend, &self.backend);
+        replace(&mut settings.backend_tls.certificate, &self.certificate);
+        replace(&mut settings.backend_tls.key, &self.key);
+        let login = settings.backend_login.get_or_insert_with(Default::default);
+        replace(&mut login.user, &self.user);
+        replace(&mut login.password_file, &self.password_file);
+        replace(&mut login.token_file, &self.token_file);
+        replace(&mut login.mechanisms, &self.mechanisms);
+        login.plaintext |= self.plaintext;
         Ok(settings)
     }
 }

@@ -40,6 +40,15 @@ pub struct Carried {
     pub down: u64,
 }
 
+/// What has been read of each side before the relay begins.
+#[derive(Debug, Default)]
+pub struct Early {
+    /// Of the client.
+    pub up: Vec<u8>,
+    /// Of the backend.
+    pub down: Vec<u8>,
+}
+
 /// One direction.
 struct Flow<'c> {
     /// Read, but not yet written.
@@ -130,15 +139,15 @@ impl<'c> Flow<'c> {
 }
 
 /// Relays until the backend has ended, or either side has failed, or the client has ended and the backend has sent nothing for
-/// `half_closed`. `early` is what the client has already sent.
+/// `half_closed`.
 pub async fn relay<C: Stream, B: Stream>(
     client: &mut C,
     backend: &mut B,
-    early: Vec<u8>,
+    early: Early,
     counters: (&AtomicU64, &AtomicU64),
     half_closed: Duration,
 ) -> (Carried, io::Result<()>) {
-    let (mut up, mut down) = (Flow::new(early, counters.0), Flow::new(Vec::new(), counters.1));
+    let (mut up, mut down) = (Flow::new(early.up, counters.0), Flow::new(early.down, counters.1));
     let result = run(&mut up, &mut down, client, backend, half_closed).await;
     if result.is_ok() && !up.ended {
         discard(client, LINGER).await;
@@ -203,7 +212,7 @@ async fn discard<S: Stream>(stream: &mut S, time: Duration) {
 mod tests {
     use super::*;
 
-    /// Everything arrives in order through small pipes, the early bytes first, and the end of the stream is passed on.
+    /// Everything arrives in order through small pipes, the early bytes of both sides first, and the end of the stream is passed on.
     #[tokio::test]
     async fn all_bytes_arrive_through_narrow_pipes() {
         let (mut outer, mut client) = tokio::io::duplex(7);
@@ -215,7 +224,7 @@ mod tests {
             tokio::io::copy(&mut read, &mut write).await.unwrap();
             write.shutdown().await.unwrap();
         });
-        let expected = [b"early".to_vec(), sent.clone()].concat();
+        let expected = [b"greetingearly".to_vec(), sent.clone()].concat();
         let talk = tokio::spawn(async move {
             let (mut read, mut write) = tokio::io::split(&mut outer);
             let writing = async {
@@ -227,15 +236,16 @@ mod tests {
             read.unwrap();
             back
         });
-        let (early, totals, minute) = (b"early".to_vec(), (&counters.0, &counters.1), Duration::from_secs(60));
+        let early = Early { up: b"early".to_vec(), down: b"greeting".to_vec() };
+        let (totals, minute) = ((&counters.0, &counters.1), Duration::from_secs(60));
         let (carried, result) = relay(&mut client, &mut backend, early, totals, minute).await;
         result.unwrap();
         drop(client);
         assert!(talk.await.unwrap() == expected);
         echo.await.unwrap();
-        let all = expected.len() as u64;
-        assert_eq!(carried, Carried { up: all, down: all });
-        assert_eq!((counters.0.into_inner(), counters.1.into_inner()), (all, all));
+        let (up, down) = (expected.len() as u64 - 8, expected.len() as u64);
+        assert_eq!(carried, Carried { up, down });
+        assert_eq!((counters.0.into_inner(), counters.1.into_inner()), (up, down));
     }
 
     /// The backend may go on as long as it sends something. Then the relay ends, although the backend keeps its side open.
@@ -255,7 +265,8 @@ mod tests {
         outer.write_all(b"quit").await.unwrap();
         outer.shutdown().await.unwrap();
         let (begin, minute) = (tokio::time::Instant::now(), Duration::from_secs(60));
-        let (carried, result) = relay(&mut client, &mut backend, Vec::new(), (&counters.0, &counters.1), minute).await;
+        let (carried, result) =
+            relay(&mut client, &mut backend, Early::default(), (&counters.0, &counters.1), minute).await;
         assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(carried, Carried { up: 4, down: 12 });
         assert!((150 + 60..150 + 120).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());

@@ -1,34 +1,48 @@
 //! Configuration: the TOML file.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use authen_sasl_rust::contract::CredentialKind;
 use serde::Deserialize;
 
 use crate::access::Rule;
 use crate::address::{Address, HostPort};
+use crate::credentials::BackendLogin;
 use crate::files::{self, Readers};
 use crate::identity::ClientName;
+use crate::limits::Limits;
 use crate::mechanisms;
 
 /// The default mechanisms. Each connection is offered those that are possible on it.
 pub const MECHANISMS: &str = "EXTERNAL SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS \
     SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 OAUTHBEARER PLAIN";
 
-/// The longest configurable time in seconds. Longer ones are mistakes, and very long ones would overflow the clock.
-const MAX_SECONDS: u64 = 365 * 86_400;
+/// On which side this process authenticates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Role {
+    /// `sasl-gate`: its clients authenticate to it.
+    #[default]
+    Gate,
+    /// `sasl-gate connect`: its clients do not; it authenticates to the backend.
+    Connect,
+}
 
 /// The whole configuration, as in the TOML file. `docs/sasl-gate.pod` describes each setting.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// From the command line.
+    #[serde(skip)]
+    pub role: Role,
     pub listen: Vec<Address>,
-    pub backend: Address,
+    /// The command line has a default for it.
+    pub backend: Option<Address>,
     /// Backends by name, for the access rules.
     pub backends: BTreeMap<String, Address>,
     pub backend_tls: BackendTls,
+    pub backend_login: Option<BackendLogin>,
     pub users: Option<PathBuf>,
     /// Plain-text passwords, for CRAM-MD5 and DIGEST-MD5.
     pub passwords: Option<PathBuf>,
@@ -64,6 +78,14 @@ pub struct Tls {
     pub client_name: ClientName,
 }
 
+impl Tls {
+    fn is_set(&self) -> bool {
+        let Tls { certificate, key, client_ca, client_revoked, client_name } = self;
+        let files = [certificate, key, client_ca, client_revoked];
+        files.iter().any(|file| file.is_some()) || *client_name != ClientName::default()
+    }
+}
+
 /// For backends that are `tls:` addresses.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -72,6 +94,9 @@ pub struct BackendTls {
     pub ca: Option<PathBuf>,
     /// The name that these certificates must have, if it is not the host of the address.
     pub name: Option<String>,
+    /// The gateway's own certificate for the backends.
+    pub certificate: Option<PathBuf>,
+    pub key: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -82,85 +107,15 @@ pub enum Log {
     Json,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Concurrent connections.
-    pub connections: usize,
-    /// Concurrent connections that are not authenticated yet. The default is half of `connections`.
-    pub unauthenticated: Option<usize>,
-    /// Concurrent unauthenticated connections from one address.
-    pub unauthenticated_per_address: usize,
-    /// Failures from one address within the window, after which it is blocked until the window ends.
-    pub failures_per_address: u32,
-    /// In seconds.
-    pub failure_window: u64,
-    /// Failures on one connection, after which it is closed.
-    pub failures_per_connection: u32,
-    /// Seconds from accept to OK, including the TLS handshake.
-    pub login_seconds: u64,
-    /// Seconds for connecting to the backend.
-    pub backend_seconds: u64,
-    /// Seconds without data from the backend after the client has closed its side.
-    pub half_closed_seconds: u64,
-    /// Seconds that authenticated connections may continue after SIGTERM.
-    pub drain_seconds: u64,
-    /// Maximum size of one SASL message in bytes.
-    pub token_bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            connections: 65_536,
-            unauthenticated: None,
-            unauthenticated_per_address: 256,
-            failures_per_address: 20,
-            failure_window: 60,
-            failures_per_connection: 3,
-            login_seconds: 30,
-            backend_seconds: 5,
-            half_closed_seconds: 60,
-            drain_seconds: 30,
-            token_bytes: 12_288,
-        }
-    }
-}
-
-impl Limits {
-    /// The maximum number of unauthenticated connections. The others are reserved for authenticated clients.
-    pub fn unauthenticated(&self) -> usize {
-        self.unauthenticated.unwrap_or((self.connections / 2).max(1))
-    }
-
-    pub fn login(&self) -> Duration {
-        Duration::from_secs(self.login_seconds)
-    }
-
-    pub fn window(&self) -> Duration {
-        Duration::from_secs(self.failure_window)
-    }
-
-    pub fn backend(&self) -> Duration {
-        Duration::from_secs(self.backend_seconds)
-    }
-
-    pub fn half_closed(&self) -> Duration {
-        Duration::from_secs(self.half_closed_seconds)
-    }
-
-    pub fn drain(&self) -> Duration {
-        Duration::from_secs(self.drain_seconds)
-    }
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Settings {
+            role: Role::default(),
             listen: Vec::new(),
-            backend: Address::Tcp("127.0.0.1:11300".into()),
+            backend: None,
             backends: Default::default(),
             backend_tls: BackendTls::default(),
+            backend_login: None,
             users: None,
             passwords: None,
             tokens: None,
@@ -194,12 +149,31 @@ impl Settings {
         self.tls.client_ca.is_some() || !self.unix_users.is_empty()
     }
 
+    /// The backend of that name in the rules.
+    pub fn backend(&self, name: &str) -> Option<&Address> {
+        self.backends.get(name).or(self.backend.as_ref())
+    }
+
     fn backends(&self) -> impl Iterator<Item = &Address> {
-        self.backends.values().chain([&self.backend])
+        self.backends.values().chain(&self.backend)
     }
 
     /// Checks the values, without reading the files that they name.
     pub fn check(&self) -> Result<(), String> {
+        match self.role {
+            Role::Gate => self.check_clients()?,
+            Role::Connect => self.check_connect()?,
+        }
+        self.check_backends()?;
+        self.limits.check()?;
+        if self.threads == Some(0) {
+            return Err("threads: must not be 0".into());
+        }
+        Ok(())
+    }
+
+    /// How clients authenticate.
+    fn check_clients(&self) -> Result<(), String> {
         let no_files = [&self.users, &self.passwords, &self.tokens].iter().all(|file| file.is_none());
         if no_files && !self.has_transport_identities() {
             return Err("no users: use --users FILE, or users = \"FILE\" in the configuration".into());
@@ -214,16 +188,6 @@ impl Settings {
         }
         if self.tls.client_ca.is_none() && self.tls.client_revoked.is_some() {
             return Err("tls.client_revoked needs tls.client_ca".into());
-        }
-        for address in self.backends() {
-            if matches!(address, Address::Tls(_)) && self.backend_tls.ca.is_none() {
-                return Err(format!("backend {address}: a tls: backend needs backend_tls.ca"));
-            }
-        }
-        if let Some((address, _)) =
-            self.listen.iter().flat_map(|here| self.backends().map(move |to| (here, to))).find(|(here, to)| here == to)
-        {
-            return Err(format!("backend {address}: the gateway itself listens there"));
         }
         for (uid, name) in &self.unix_users {
             if uid.parse::<u32>().is_err() || uid.starts_with('+') || name.is_empty() {
@@ -246,42 +210,6 @@ impl Settings {
         if self.mechanisms.split_whitespace().next().is_none() {
             return Err("mechanisms: empty".into());
         }
-        let limits = &self.limits;
-        if !(12_288..=1 << 20).contains(&limits.token_bytes) {
-            return Err("limits.token_bytes: expected 12288 to 1048576".into());
-        }
-        for (name, value) in [
-            ("login_seconds", limits.login_seconds),
-            ("backend_seconds", limits.backend_seconds),
-            ("failure_window", limits.failure_window),
-            ("half_closed_seconds", limits.half_closed_seconds),
-            ("drain_seconds", limits.drain_seconds),
-        ] {
-            if value > MAX_SECONDS {
-                return Err(format!("limits.{name}: at most {MAX_SECONDS} seconds (a year)"));
-            }
-        }
-        for (name, value) in [
-            ("connections", limits.connections),
-            ("unauthenticated_per_address", limits.unauthenticated_per_address),
-            ("failures_per_address", limits.failures_per_address as usize),
-            ("failures_per_connection", limits.failures_per_connection as usize),
-            ("login_seconds", limits.login_seconds as usize),
-            ("backend_seconds", limits.backend_seconds as usize),
-            ("failure_window", limits.failure_window as usize),
-            ("half_closed_seconds", limits.half_closed_seconds as usize),
-            ("unauthenticated", limits.unauthenticated()),
-        ] {
-            if value == 0 {
-                return Err(format!("limits.{name}: must not be 0"));
-            }
-        }
-        if limits.unauthenticated() > limits.connections {
-            return Err("limits.unauthenticated exceeds limits.connections".into());
-        }
-        if self.threads == Some(0) {
-            return Err("threads: must not be 0".into());
-        }
         for rule in &self.access {
             rule.check()?;
             if rule.backend != "default" && !self.backends.contains_key(&rule.backend) {
@@ -289,6 +217,70 @@ impl Settings {
             }
         }
         Ok(())
+    }
+
+    /// What `sasl-gate connect` needs: it lets in whoever can reach it, so only this machine may.
+    fn check_connect(&self) -> Result<(), String> {
+        let unused = [
+            ("users", self.users.is_some()),
+            ("passwords", self.passwords.is_some()),
+            ("tokens", self.tokens.is_some()),
+            ("unix_users", !self.unix_users.is_empty()),
+            ("salt_key", self.salt_key.is_some()),
+            ("mechanisms", self.mechanisms != MECHANISMS),
+            ("plaintext", self.plaintext),
+            ("access", !self.access.is_empty()),
+            ("backends", !self.backends.is_empty()),
+            ("tls", self.tls.is_set()),
+        ];
+        if let Some((name, _)) = unused.iter().find(|(_, is_set)| *is_set) {
+            return Err(format!(
+                "{name}: sasl-gate connect does not authenticate its clients; it cannot use this setting"
+            ));
+        }
+        for address in &self.listen {
+            let is_local = match address {
+                Address::Unix(_) => true,
+                Address::Tls(_) => false,
+                Address::Tcp(_) => address.host().is_some_and(|host| {
+                    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+                }),
+            };
+            if !is_local {
+                return Err(format!(
+                    "listen {address}: sasl-gate connect does not authenticate its clients; \
+                     expected a loopback address or a Unix socket"
+                ));
+            }
+        }
+        if self.backend.is_none() {
+            return Err("no backend: use --backend ADDRESS, or backend = \"ADDRESS\" in the configuration".into());
+        }
+        if self.backend_login.is_none() {
+            return Err("backend_login: sasl-gate connect needs credentials for the backend".into());
+        }
+        Ok(())
+    }
+
+    fn check_backends(&self) -> Result<(), String> {
+        for address in self.backends() {
+            if matches!(address, Address::Tls(_)) && self.backend_tls.ca.is_none() {
+                return Err(format!("backend {address}: a tls: backend needs backend_tls.ca (--backend-ca)"));
+            }
+        }
+        if let Some((address, _)) =
+            self.listen.iter().flat_map(|here| self.backends().map(move |to| (here, to))).find(|(here, to)| here == to)
+        {
+            return Err(format!("backend {address}: the gateway itself listens there"));
+        }
+        let tls = &self.backend_tls;
+        if tls.certificate.is_some() != tls.key.is_some() {
+            return Err("backend_tls.certificate and backend_tls.key must be set together".into());
+        }
+        if tls.certificate.is_some() && !self.backends().any(|address| matches!(address, Address::Tls(_))) {
+            return Err("backend_tls.certificate needs a tls: backend".into());
+        }
+        self.backend_login.as_ref().map_or(Ok(()), |login| login.check(tls.certificate.is_some()))
     }
 }
 
@@ -333,6 +325,10 @@ mod tests {
             ("users = '/u'\n[[access]]\nusers = [\"\\u0007\"]", "not a valid"),
             ("users = '/u'\n[[access]]\nusers = ['*']\nbackend = 'x'", "'x'"),
             ("backend = '127.0.0.1:1'", "users"),
+            ("users = '/u'\n[backend_login]\npassword = 'x'", "unknown field `password`"),
+            ("users = '/u'\n[backend_login]\nuser = 'fred'", "backend_login"),
+            ("users = '/u'\n[backend_tls]\ncertificate = '/c'", "backend_tls.key"),
+            ("users = '/u'\n[backend_tls]\ncertificate = '/c'\nkey = '/k'", "needs a tls: backend"),
         ] {
             let read: Result<Settings, _> = toml::from_str(text);
             let error = match read {
@@ -341,5 +337,37 @@ mod tests {
             };
             assert!(error.contains(word), "{text}: {error}");
         }
+    }
+    #[test]
+    fn connect_lets_in_this_machine_only_and_uses_no_settings_of_clients() {
+        let good = "backend = 'h:1'\nlisten = ['127.0.0.1:1', '[::1]:2', 'localhost:3', 'unix:/s']\n\
+            [backend_login]\nuser = 'fred'\npassword_file = '/p'\n";
+        let check = |text: &str| match toml::from_str::<Settings>(text) {
+            Err(error) => Err(error.to_string()),
+            Ok(settings) => Settings { role: Role::Connect, ..settings }.check(),
+        };
+        assert_eq!(check(good), Ok(()));
+        for line in [
+            "users = '/u'",
+            "passwords = '/u'",
+            "tokens = '/u'",
+            "unix_users = { 0 = 'root' }",
+            "salt_key = '/u'",
+            "mechanisms = 'PLAIN'",
+            "plaintext = true",
+            "access = [{ users = ['*'] }]",
+            "backends = { low = 'h:1' }",
+            "tls = { client_ca = '/c' }",
+        ] {
+            let name = line.split(' ').next().unwrap();
+            let error = check(&format!("{line}\n{good}")).unwrap_err();
+            assert!(error.starts_with(&format!("{name}: sasl-gate connect")), "{line}: {error}");
+        }
+        for address in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1", "queue.example.org:1", "tls:127.0.0.1:1"] {
+            let error = check(&good.replace("[::1]:2", address)).unwrap_err();
+            assert!(error.contains(address) && error.contains("expected a loopback address"), "{error}");
+        }
+        assert!(check(&good.replace("backend = 'h:1'", "")).unwrap_err().contains("--backend"));
+        assert!(check("backend = 'h:1'").unwrap_err().contains("credentials"));
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::settings::Limits;
+use crate::limits::Limits;
 
 /// Above this number of addresses, idle ones are forgotten; the next time when twice as many are known as were left.
 const MIN_SWEEP: usize = 4096;

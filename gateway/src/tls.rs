@@ -9,7 +9,9 @@ use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use tokio_rustls::rustls::{ClientConfig, ProtocolVersion, RootCertStore, ServerConfig, ServerConnection};
+use tokio_rustls::rustls::{
+    ClientConfig, ConnectionCommon, ProtocolVersion, RootCertStore, ServerConfig, ServerConnection,
+};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use x509_cert::der::Decode;
 use x509_cert::Certificate;
@@ -45,9 +47,15 @@ pub fn acceptor(certificate: &Path, key: &Path, settings: &settings::Tls) -> Res
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Connects to backends with certificates from these CAs.
-pub fn connector(ca: &Path) -> Result<TlsConnector, String> {
-    let mut config = ClientConfig::builder().with_root_certificates(authorities(ca)?).with_no_client_auth();
+/// Connects to backends with certificates from `ca`, and shows them the gateway's own certificate if there is one.
+pub fn connector(ca: &Path, settings: &settings::BackendTls) -> Result<TlsConnector, String> {
+    let builder = ClientConfig::builder().with_root_certificates(authorities(ca)?);
+    let mut config = match (&settings.certificate, &settings.key) {
+        (Some(certificate), Some(key)) => builder
+            .with_client_auth_cert(pem(certificate)?, secret_key(key)?)
+            .map_err(|error| named(certificate, error))?,
+        _ => builder.with_no_client_auth(),
+    };
     // As above: the backend's certificate is verified for each connection.
     config.resumption = Resumption::disabled();
     Ok(TlsConnector::from(Arc::new(config)))
@@ -106,7 +114,7 @@ pub fn user(connection: &ServerConnection, which: ClientName) -> Option<String> 
 
 /// The channel binding of a connection: `tls-exporter` (RFC 9266), with TLS 1.3 only. With TLS 1.2 it is safe only if the extended
 /// master secret was negotiated.
-pub fn binding(connection: &ServerConnection) -> Option<ChannelBinding> {
+pub fn binding<D>(connection: &ConnectionCommon<D>) -> Option<ChannelBinding> {
     if connection.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
         return None;
     }
@@ -115,7 +123,7 @@ pub fn binding(connection: &ServerConnection) -> Option<ChannelBinding> {
 }
 
 /// The strength of a connection's cipher, in bits.
-pub fn strength(connection: &ServerConnection) -> u32 {
+pub fn strength<D>(connection: &ConnectionCommon<D>) -> u32 {
     let suite = connection.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite()));
     match suite {
         Some(name) if name.contains("AES_128") => 128,

@@ -1,6 +1,7 @@
 package Server::SaslGate;
 
-# Our own gateway, built from gateway/ of this working copy.
+# Our own gateway, built from gateway/ of this working copy. With `tls` it listens with TLS too: a true value, or the paths of a
+# certificate and its key.
 
 use strict;
 use warnings;
@@ -21,15 +22,23 @@ sub prepare {
   my $tls = '';
   if ($self->{tls}) {
     $self->{tls_port} = $self->free_port;
-    $self->run(qw(openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost
-      -addext subjectAltName=DNS:localhost), '-keyout', $self->dir . '/key.pem', '-out', $self->dir . '/cert.pem');
+    my ($certificate, $key) = ref $self->{tls} ? @{ $self->{tls} } : $self->self_signed;
     $listen .= ", 'tls:127.0.0.1:$self->{tls_port}'";
-    $tls = "[tls]\ncertificate = '" . $self->dir . "/cert.pem'\nkey = '" . $self->dir . "/key.pem'\n";
+    $tls = "[tls]\ncertificate = '$certificate'\nkey = '$key'\n";
   }
   $self->{head} = "listen = [$listen]\nusers = '" . $self->dir . "/users'\nmetrics = '" . ($self->{by_name} ? 'localhost' : '127.0.0.1') . ":$self->{metrics}'\n";
   $self->{tail} = $tls;
   $self->configure;
   return;
+}
+
+# A certificate for localhost that is its own CA, and its key.
+sub self_signed {
+  my ($self) = @_;
+  my @path = map { $self->dir . "/$_.pem" } qw(cert key);
+  $self->run(qw(openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost
+    -addext subjectAltName=DNS:localhost), '-keyout', $path[1], '-out', $path[0]);
+  return @path;
 }
 
 # Writes the configuration again, with the test's settings: TOML lines before any table, for [limits] and for [tls], and tables.
@@ -76,6 +85,10 @@ sub command {
   my ($self) = @_;
   my @command = ($self->binary, '--config', $self->dir . '/gate.toml');
 
+  # A shell that stays when the gateway replaces itself, and ends all of them.
+  return ('/bin/sh', '-c', q{trap 'trap - TERM; kill 0' TERM; "$@" & while :; do sleep 0.1; done}, 'sh', @command)
+    if $self->{supervised};
+
   # A shell command that runs before, in which $0 is the directory.
   return $self->{shell} ? ('/bin/sh', '-c', "$self->{shell}; exec \"\$@\"", $self->dir, @command) : @command;
 }
@@ -93,19 +106,39 @@ sub pid {
   return $pid;
 }
 
+# The processes of a gateway that is started with `supervised`, the oldest first.
+sub processes {
+  my ($self) = @_;
+  my ($group, $name, %begin) = ($self->pid, 'sasl-gate');
+  for my $stat (glob '/proc/[0-9]*/stat') {
+    open my $file, '<', $stat or next;
+    my ($pid, $comm, $rest) = (<$file> // '') =~ /\A(\d+) \((.*)\) (.*)/ or next;
+    my @field = split / /, $rest;
+    $begin{$pid} = $field[19] if $comm eq $name && $field[0] ne 'Z' && $field[2] == $group;
+  }
+  my @process = sort { $begin{$a} <=> $begin{$b} || $a <=> $b } keys %begin;
+  return @process;
+}
+
 sub signal {
   my ($self, $name) = @_;
   kill $name, $self->pid or die "kill: $!";
   return;
 }
 
+# What the metrics endpoint answers.
+sub http {
+  my ($self, $path) = @_;
+  my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$self->{metrics}", Timeout => 5) or die "metrics: $@";
+  print {$socket} "GET $path HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  local $/;
+  return scalar <$socket>;
+}
+
 # A value from the metrics endpoint.
 sub metric {
   my ($self, $name) = @_;
-  my $socket = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$self->{metrics}", Timeout => 5) or die "metrics: $@";
-  print {$socket} "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
-  local $/;
-  my ($value) = <$socket> =~ /^sasl_gate_\Q$name\E (-?\d+)$/m;
+  my ($value) = $self->http('/metrics') =~ /^sasl_gate_\Q$name\E (-?\d+)$/m;
   die "no metric is named $name\n" unless defined $value;
   return $value;
 }
