@@ -13,25 +13,56 @@ use crate::backend::{connect, set_options};
 use crate::gate::{ConnectionSlot, LiveConfig};
 use crate::login::{LoggedIn, Login, TransportSecurity};
 use crate::metrics::{count, GaugeGuard};
+use crate::network::any_contains;
 use crate::peer::{uid_of, Peer};
+use crate::proxy_header;
 use crate::relay::Stream;
 use crate::settings::Role;
 use crate::throttle::AddressSlot;
 use crate::tls;
 
 /// Serves a client on TCP, with or without TLS.
-pub async fn serve_tcp(slot: ConnectionSlot, stream: TcpStream, address: SocketAddr, with_tls: bool) {
+pub async fn serve_tcp(slot: ConnectionSlot, mut stream: TcpStream, address: SocketAddr, with_tls: bool) {
     let live = slot.gate.live();
-    let peer = Peer::tcp(address);
+    let mut peer = Peer::tcp(address);
+    let deadline = Instant::now() + live.settings.limits.login();
+    if any_contains(&live.settings.proxies, address.ip()) {
+        match proxied(&slot, &mut stream, &peer, deadline).await {
+            Some(client) => peer = client.map_or(peer, Peer::tcp),
+            None => return,
+        }
+    }
     let Some(address_slot) = admit(&slot, &live, &peer) else { return };
     set_options(&stream);
-    let deadline = Instant::now() + live.settings.limits.login();
     if !with_tls {
         return serve(slot, live, stream, TransportSecurity::default(), peer, address_slot, deadline).await;
     }
     // Boxed, so that a connection without TLS does not take the memory of one with TLS.
     if let Some((stream, security)) = Box::pin(handshake(&slot, &live, stream, &peer, deadline)).await {
         Box::pin(serve(slot, live, stream, security, peer, address_slot, deadline)).await;
+    }
+}
+
+/// The address of a proxy's client, `Some(None)` if the proxy names none. `None` without a header: the connection must end, because a
+/// proxy that forgets it would hide all clients behind its own address.
+async fn proxied(
+    slot: &ConnectionSlot,
+    stream: &mut TcpStream,
+    proxy: &Peer,
+    deadline: Instant,
+) -> Option<Option<SocketAddr>> {
+    match timeout_at(deadline.into(), proxy_header::read(stream)).await {
+        Ok(Ok(client)) => Some(client),
+        Ok(Err(error)) => {
+            count(&slot.gate.metrics.broken);
+            debug!(peer = proxy.text, %error, "no client address from a proxy");
+            None
+        }
+        Err(_) => {
+            count(&slot.gate.metrics.late);
+            debug!(peer = proxy.text, "PROXY protocol: header timed out");
+            None
+        }
     }
 }
 
@@ -81,10 +112,10 @@ pub async fn serve_unix(slot: ConnectionSlot, stream: UnixStream) {
 }
 
 /// Takes a slot of the client's address, or turns the client away. `Some(None)` if the client has no address, or need not
-/// authenticate.
+/// authenticate, or is exempt.
 fn admit(slot: &ConnectionSlot, live: &LiveConfig, peer: &Peer) -> Option<Option<AddressSlot>> {
     let address = match (live.settings.role, peer.address) {
-        (Role::Gate, Some(address)) => address,
+        (Role::Gate, Some(address)) if !any_contains(&live.settings.limits.exempt, address) => address,
         _ => return Some(None),
     };
     let (gate, limits) = (&slot.gate, &live.settings.limits);

@@ -106,7 +106,7 @@ pub struct Gate {
     connections: AtomicUsize,
     /// The number of connections that are not authenticated yet.
     unauthenticated: AtomicUsize,
-    turned_away: [LogLimit; 4],
+    turned_away: [LogLimit; 5],
     /// Limits concurrent key derivations to one per thread, so that passwords do not starve the relays.
     pub derivations: Arc<Semaphore>,
 }

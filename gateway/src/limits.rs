@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::network::Network;
+
 /// The longest configurable time in seconds. Longer ones are mistakes, and very long ones would overflow the clock.
 const MAX_SECONDS: u64 = 365 * 86_400;
 
@@ -19,6 +21,11 @@ pub struct Limits {
     pub unauthenticated_per_address: usize,
     /// Failures from one address within the window, after which it is blocked until the window ends.
     pub failures_per_address: u32,
+    /// Failures of one user from one address within the window, after which this user is blocked there. The default is half of
+    /// `failures_per_address`.
+    pub failures_per_user: Option<u32>,
+    /// Networks to which the limits per address do not apply.
+    pub exempt: Vec<Network>,
     /// In seconds.
     pub failure_window: u64,
     /// Failures on one connection, after which it is closed.
@@ -42,6 +49,8 @@ impl Default for Limits {
             unauthenticated: None,
             unauthenticated_per_address: 256,
             failures_per_address: 20,
+            failures_per_user: None,
+            exempt: Vec::new(),
             failure_window: 60,
             failures_per_connection: 3,
             login_seconds: 30,
@@ -57,6 +66,11 @@ impl Limits {
     /// The maximum number of unauthenticated connections. The others are reserved for authenticated clients.
     pub fn unauthenticated(&self) -> usize {
         self.unauthenticated.unwrap_or((self.connections / 2).max(1))
+    }
+
+    /// The maximum number of failures of one user from one address.
+    pub fn failures_per_user(&self) -> u32 {
+        self.failures_per_user.unwrap_or((self.failures_per_address / 2).max(1))
     }
 
     pub fn login(&self) -> Duration {
@@ -98,6 +112,7 @@ impl Limits {
             ("connections", self.connections),
             ("unauthenticated_per_address", self.unauthenticated_per_address),
             ("failures_per_address", self.failures_per_address as usize),
+            ("failures_per_user", self.failures_per_user() as usize),
             ("failures_per_connection", self.failures_per_connection as usize),
             ("login_seconds", self.login_seconds as usize),
             ("backend_seconds", self.backend_seconds as usize),

@@ -1,20 +1,19 @@
-//! Listening sockets: for clients, and for metrics.
+//! Listening sockets for clients.
 
-use std::collections::VecDeque;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 use tracing::{error, info};
 
-use crate::address::{Address, HostPort};
+use crate::address::Address;
 use crate::connection::{serve_tcp, serve_unix};
 use crate::gate::{ConnectionSlot, Gate};
+use crate::handed::Handed;
 use crate::metrics::count;
 use crate::peer::Peer;
 use crate::settings::Settings;
@@ -24,40 +23,63 @@ use crate::workers::Workers;
 const BACKLOG: u32 = 4096;
 
 /// How long to wait after a failed accept. Usually too many files are open, until some connections end.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// Maximum number of concurrent scrapers; usually there is one. Another one replaces the oldest, so that silent connections
-/// cannot block the metrics.
-const SCRAPERS: usize = 16;
+pub const PAUSE: Duration = Duration::from_millis(100);
 
 /// A socket that clients connect to.
 pub enum Socket {
     /// With TLS or without.
     Tcp(TcpListener, bool),
-    Unix(UnixListener, PathBuf),
+    Unix(UnixListener, UnixPath),
 }
 
-/// Opens all sockets, or none.
-pub fn open(settings: &Settings) -> Result<Vec<Socket>, String> {
-    settings.listen.iter().map(|address| open_one(address).map_err(|error| format!("{address}: {error}"))).collect()
+/// The path of a Unix socket. Its file is removed when this is dropped, unless another process has made the socket, or uses it now.
+pub struct UnixPath {
+    path: PathBuf,
+    is_ours: bool,
+    handed_over: watch::Receiver<bool>,
 }
 
-fn open_one(address: &Address) -> std::io::Result<Socket> {
+impl Drop for UnixPath {
+    fn drop(&mut self) {
+        if self.is_ours && !*self.handed_over.borrow() {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Opens all sockets, or none. Those that were handed to this process are used.
+pub fn open(settings: &Settings, handed: &Handed, handed_over: &watch::Receiver<bool>) -> Result<Vec<Socket>, String> {
+    let open = |address: &Address| {
+        open_one(address, handed, handed_over.clone()).map_err(|error| format!("{address}: {error}"))
+    };
+    settings.listen.iter().map(open).collect()
+}
+
+fn open_one(address: &Address, handed: &Handed, handed_over: watch::Receiver<bool>) -> std::io::Result<Socket> {
     let socket = match address {
-        Address::Tcp(place) => Socket::Tcp(bind(place)?, false),
-        Address::Tls(place) => Socket::Tcp(bind(place)?, true),
+        Address::Tcp(place) => Socket::Tcp(bind(place, handed)?, false),
+        Address::Tls(place) => Socket::Tcp(bind(place, handed)?, true),
         Address::Unix(path) => {
-            if is_stale(path) {
-                std::fs::remove_file(path)?;
-            }
-            Socket::Unix(UnixListener::bind(path)?, path.clone())
+            let (listener, is_ours) = match handed.unix(path) {
+                Some(listener) => {
+                    listener.set_nonblocking(true)?;
+                    (UnixListener::from_std(listener)?, false)
+                }
+                None => {
+                    if is_stale(path) {
+                        std::fs::remove_file(path)?;
+                    }
+                    (UnixListener::bind(path)?, true)
+                }
+            };
+            Socket::Unix(listener, UnixPath { path: path.clone(), is_ours, handed_over })
         }
     };
     match &socket {
         Socket::Tcp(listener, with_tls) => {
             info!(address = %listener.local_addr()?, tls = with_tls, "listening");
         }
-        Socket::Unix(_, path) => info!(address = %path.display(), "listening"),
+        Socket::Unix(_, unix) => info!(address = %unix.path.display(), "listening"),
     }
     Ok(socket)
 }
@@ -69,9 +91,15 @@ fn is_stale(path: &Path) -> bool {
         && std::os::unix::net::UnixStream::connect(path).is_err_and(refuses)
 }
 
-fn bind(place: &str) -> std::io::Result<TcpListener> {
+/// The socket with that address that was handed to this process, or a new one.
+pub fn bind(place: &str, handed: &Handed) -> std::io::Result<TcpListener> {
+    let addresses: Vec<_> = std::net::ToSocketAddrs::to_socket_addrs(place)?.collect();
+    if let Some(listener) = handed.tcp(&addresses) {
+        listener.set_nonblocking(true)?;
+        return TcpListener::from_std(listener);
+    }
     let mut last = None;
-    for address in std::net::ToSocketAddrs::to_socket_addrs(place)? {
+    for address in addresses {
         let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         socket.set_reuseaddr(true)?;
         match socket.bind(address).and_then(|()| socket.listen(BACKLOG)) {
@@ -95,8 +123,13 @@ impl Socket {
                 tokio::time::sleep(PAUSE).await;
             }
         }
-        if let Socket::Unix(_, path) = &self {
-            let _ = std::fs::remove_file(path);
+    }
+
+    /// The same socket again, for a successor.
+    pub fn duplicate(&self) -> std::io::Result<OwnedFd> {
+        match self {
+            Socket::Tcp(listener, _) => listener.as_fd().try_clone_to_owned(),
+            Socket::Unix(listener, _) => listener.as_fd().try_clone_to_owned(),
         }
     }
 
@@ -133,65 +166,4 @@ impl Socket {
 fn take_slot(gate: &Arc<Gate>, peer: impl FnOnce() -> Peer) -> Option<ConnectionSlot> {
     count(&gate.metrics.accepted);
     ConnectionSlot::take(gate).map_err(|reason| gate.turn_away(&peer().text, reason)).ok()
-}
-
-/// Serves the metrics over HTTP, as far as a scraper needs it.
-pub async fn serve_metrics(
-    gate: Arc<Gate>,
-    HostPort(address): HostPort,
-    mut stopped: watch::Receiver<bool>,
-) -> Result<(), String> {
-    let listener = bind(&address).map_err(|error| format!("metrics at {address}: {error}"))?;
-    if let Ok(address) = listener.local_addr() {
-        info!(%address, "metrics");
-    }
-    let mut scrapers: VecDeque<AbortHandle> = VecDeque::new();
-    tokio::spawn(async move {
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                _ = stopped.changed() => return,
-            };
-            match accepted {
-                Ok((stream, _)) => {
-                    let gate = gate.clone();
-                    let scraper = tokio::spawn(async move {
-                        // A scraper that is too slow or has disconnected tries again.
-                        let _ = tokio::time::timeout(Duration::from_secs(5), answer(stream, &gate)).await;
-                    });
-                    scrapers.retain(|scraper| !scraper.is_finished());
-                    if scrapers.len() == SCRAPERS {
-                        scrapers.pop_front().inspect(AbortHandle::abort);
-                    }
-                    scrapers.push_back(scraper.abort_handle());
-                }
-                Err(error) => {
-                    error!(%error, "cannot accept a scraper");
-                    tokio::time::sleep(PAUSE).await;
-                }
-            }
-        }
-    });
-    Ok(())
-}
-
-async fn answer(mut stream: TcpStream, gate: &Gate) -> std::io::Result<()> {
-    let mut request = Vec::new();
-    while !request.windows(4).any(|end| end == b"\r\n\r\n") && request.len() < 8192 {
-        let mut buffer = [0; 1024];
-        match stream.read(&mut buffer).await? {
-            0 => return Ok(()),
-            size => request.extend_from_slice(&buffer[..size]),
-        }
-    }
-    let (status, body) = match request.starts_with(b"GET /metrics ") {
-        true => ("200 OK", gate.metrics.text(gate.unauthenticated())),
-        false => ("404 Not Found", "GET /metrics\n".into()),
-    };
-    let length = body.len();
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
-    );
-    stream.write_all([head, body].concat().as_bytes()).await?;
-    stream.shutdown().await
 }

@@ -1,5 +1,6 @@
 //! The login of one connection: the AUTH line protocol until its client is authenticated, and the connection to the backend.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use authen_sasl_rust::contract::{Abilities, Answer, Question, SecurityFlags, Tok
 use authen_sasl_rust::error::Failure;
 use authen_sasl_rust::mechanism;
 use authen_sasl_rust::secret::wiping_stack;
+use authen_sasl_rust::wire::saslprep;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracing::field::{debug, DebugValue};
 use tracing::{debug, error, info, warn};
@@ -24,7 +26,7 @@ use crate::metrics::count;
 use crate::names;
 use crate::peer::Peer;
 use crate::relay::{close, Stream};
-use crate::throttle::{AddressSlot, TurnedAway};
+use crate::throttle::{AddressSlot, UserKey};
 use crate::tokens;
 
 /// How long a refused client may take to read the reply.
@@ -65,8 +67,10 @@ pub struct Login<'g> {
     address_slot: Option<AddressSlot>,
     /// `None` while another thread uses it for a key derivation.
     server: Option<Box<Server>>,
-    /// The name that the client gave in this exchange.
+    /// The name that the client gave in this exchange, for the log.
     claimed_user: Option<String>,
+    /// The same, for the limit of failures.
+    user_key: Option<UserKey>,
     failures: u32,
 }
 
@@ -101,7 +105,7 @@ impl<'g> Login<'g> {
                 debug!(peer = peer.text, %error, "no channel binding");
             }
         }
-        Login { slot, live, peer, address_slot, server: Some(server), claimed_user: None, failures: 0 }
+        Login { slot, live, peer, address_slot, server: Some(server), claimed_user: None, user_key: None, failures: 0 }
     }
 
     /// Runs until the client is logged in (`Some`), or the connection is to be closed (`None`).
@@ -128,7 +132,6 @@ impl<'g> Login<'g> {
             let mut input = &buffer[..size];
             loop {
                 if self.is_blocked() {
-                    self.turn_away();
                     close(stream, LINGER).await;
                     return None;
                 }
@@ -185,6 +188,10 @@ impl<'g> Login<'g> {
         match question {
             Question::Canonicalize { authzid: false, name, .. } | Question::Token { user: Some(name), .. } => {
                 self.claimed_user = Some(name.chars().take(MAX_LOGGED_NAME).collect());
+                self.user_key = self.address_slot.as_ref().map(|slot| slot.key(&prepared(name)));
+                if is_blocked(self.slot, &self.live, self.peer, self.address_slot.as_ref(), self.user_key) {
+                    return None;
+                }
             }
             _ => {}
         }
@@ -194,7 +201,7 @@ impl<'g> Login<'g> {
         };
         if let Answer::Token(TokenVerdict::Accepted { authcid }) = &answer {
             // Before the client gets a reply: otherwise it would learn that the token is valid.
-            if backend_of(&self.live.settings.access, authcid).is_none() {
+            if backend_of(&self.live.settings.access, authcid, self.peer.address).is_none() {
                 warn!(peer = self.peer.text, user = ?authcid, mechanism, "valid token, but no access rule allows this user");
                 answer = Answer::Token(tokens::rejected());
             }
@@ -204,7 +211,6 @@ impl<'g> Login<'g> {
         }
         let permit = self.slot.gate.derivations.clone().acquire_owned().await.ok()?;
         if self.is_blocked() {
-            self.turn_away();
             return None;
         }
         let (mut server, live) = (self.server.take()?, self.live.clone());
@@ -219,13 +225,8 @@ impl<'g> Login<'g> {
         Some(event)
     }
 
-    /// Whether its address has failed too often meanwhile: attempts on parallel connections count together.
     fn is_blocked(&self) -> bool {
-        self.address_slot.as_ref().is_some_and(|slot| slot.is_blocked(&self.live.settings.limits, Instant::now()))
-    }
-
-    fn turn_away(&self) {
-        self.slot.gate.turn_away(&self.peer.text, TurnedAway::TooManyFailures);
+        is_blocked(self.slot, &self.live, self.peer, self.address_slot.as_ref(), self.user_key)
     }
 
     /// Connects an authenticated client to its backend. Otherwise returns whether the client may try again.
@@ -234,7 +235,7 @@ impl<'g> Login<'g> {
         let user: Box<str> = server.identity().authcid.as_deref().unwrap_or_default().into();
         let mechanism = server.session.mechanism().map_or("", |mechanism| mechanism.name);
         let settings = &self.live.settings;
-        let Some(name) = backend_of(&settings.access, &user) else {
+        let Some(name) = backend_of(&settings.access, &user, self.peer.address) else {
             // The client sees the same as after a wrong password.
             server.refuse(Word::Unauthorized);
             warn!(peer = self.peer.text, ?user, mechanism, "authenticated, but no access rule allows this user");
@@ -300,12 +301,34 @@ impl<'g> Login<'g> {
     fn failed(&mut self) -> bool {
         count(&self.slot.gate.metrics.failures);
         self.claimed_user = None;
+        let user = self.user_key.take();
         if let Some(slot) = &self.address_slot {
-            slot.failed(&self.live.settings.limits, Instant::now());
+            slot.failed(user, &self.live.settings.limits, Instant::now());
         }
         self.failures += 1;
         self.failures < self.live.settings.limits.failures_per_connection
     }
+}
+
+/// Whether the client's address, or the user from there, has failed too often meanwhile: attempts on parallel connections count
+/// together. Then the client is turned away.
+fn is_blocked(
+    slot: &ConnectionSlot,
+    live: &LiveConfig,
+    peer: &Peer,
+    address: Option<&AddressSlot>,
+    user: Option<UserKey>,
+) -> bool {
+    let blocked = address.and_then(|address| address.blocked(user, &live.settings.limits, Instant::now()));
+    if let Some(reason) = blocked {
+        slot.gate.turn_away(&peer.text, reason);
+    }
+    blocked.is_some()
+}
+
+/// The one form of a user's name. A name that has none belongs to nobody, and stays as it is.
+fn prepared(name: &str) -> Cow<'_, str> {
+    saslprep::query(name).unwrap_or(Cow::Borrowed(name))
 }
 
 #[cfg(test)]

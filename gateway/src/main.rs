@@ -7,7 +7,8 @@
 //!
 //! | floor | files | what |
 //! |---|---|---|
-//! | 11 | `listen.rs` | listening sockets, for clients and for metrics |
+//! | 12 | `status.rs` | HTTP: metrics, and whether new clients are accepted |
+//! | 11 | `listen.rs` | listening sockets for clients |
 //! | 10 | `connection.rs` | one connection: TLS handshake, login, relay |
 //! | 9 | `login.rs` | the AUTH line protocol until the client is authenticated |
 //! | 8 | `backend.rs` | the connection to a backend |
@@ -16,8 +17,8 @@
 //! | 5 | `accounts.rs` | the account store: users, passwords and tokens |
 //! | 4 | `options.rs`, `tls.rs`, `journal.rs`, `passwords.rs`, `tokens.rs` | the command line; TLS; the log; two of the accounts' files |
 //! | 3 | `settings.rs`, `throttle.rs` | the configuration file; limits per address |
-//! | 2 | `credentials.rs`, `lines.rs`, `relay.rs`, `workers.rs` | the gateway's own credentials; lines of `name:value`; the relay and its threads |
-//! | 1 | `access.rs`, `address.rs`, `busy_poll.rs`, `files.rs`, `identity.rs`, `limits.rs`, `log_limit.rs`, `mechanisms.rs`, `metrics.rs`, `names.rs`, `peer.rs` | import nothing of ours |
+//! | 2 | `access.rs`, `credentials.rs`, `limits.rs`, `lines.rs`, `relay.rs`, `workers.rs` | access rules; the gateway's own credentials; limits; lines of `name:value`; the relay and its threads |
+//! | 1 | `address.rs`, `busy_poll.rs`, `files.rs`, `handed.rs`, `identity.rs`, `log_limit.rs`, `mechanisms.rs`, `metrics.rs`, `names.rs`, `network.rs`, `notify.rs`, `peer.rs`, `proxy_header.rs` | import nothing of ours |
 
 #![cfg_attr(
     not(test),
@@ -34,6 +35,7 @@ mod connection;
 mod credentials;
 mod files;
 mod gate;
+mod handed;
 mod identity;
 mod journal;
 mod limits;
@@ -46,18 +48,23 @@ mod manual;
 mod mechanisms;
 mod metrics;
 mod names;
+mod network;
 mod new_token;
+mod notify;
 mod options;
 mod passwd;
 mod passwords;
 mod peer;
+mod proxy_header;
 mod relay;
 mod settings;
+mod status;
 mod throttle;
 mod tls;
 mod tokens;
 mod workers;
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -65,14 +72,22 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use tokio::signal::unix::{signal, Signal, SignalKind};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
+use address::HostPort;
 use gate::{Gate, LiveConfig};
+use handed::{Handed, Successor};
 use journal::Journal;
+use listen::Socket;
 use metrics::count;
+use notify::notify;
 use options::{Command, Options};
 use settings::Settings;
 use workers::Workers;
+
+/// How long a new process may take to read its files and listen.
+const SUCCESSOR_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -107,13 +122,14 @@ fn run(source: Source<'_>, check: bool) -> Result<(), String> {
         println!("sasl-gate: configuration OK: {}", live.summary());
         return Ok(());
     }
+    let handed = Handed::take()?;
     let journal = Journal::start(live.settings.log, live.settings.verbose)?;
-    let result = work(source, live, &journal);
+    let result = work(source, live, &journal, handed);
     journal.flush();
     result
 }
 
-fn work(source: Source<'_>, live: LiveConfig, journal: &Journal) -> Result<(), String> {
+fn work(source: Source<'_>, live: LiveConfig, journal: &Journal, handed: Handed) -> Result<(), String> {
     live.log_warnings();
     if live.settings.tls.client_ca.is_some() && live.settings.access.is_empty() {
         warn!("no access rules: anyone holding a certificate from tls.client_ca gets in");
@@ -132,7 +148,7 @@ fn work(source: Source<'_>, live: LiveConfig, journal: &Journal) -> Result<(), S
     let workers = Arc::new(Workers::start(threads).map_err(cannot_start)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
     // Connections that still relay after the drain are cut off when the runtime ends.
-    runtime.block_on(serve(source, live, threads, workers, journal))
+    runtime.block_on(serve(source, live, threads, workers, journal, handed))
 }
 
 async fn serve(
@@ -141,36 +157,116 @@ async fn serve(
     threads: usize,
     workers: Arc<Workers>,
     journal: &Journal,
+    handed: Handed,
 ) -> Result<(), String> {
-    let handler = |kind| signal(kind).map_err(|error| format!("cannot catch a signal: {error}"));
-    let (mut hangup, mut terminate, mut interrupt) =
-        (handler(SignalKind::hangup())?, handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+    let Signals { mut hangup, mut upgrade, mut end } =
+        Signals::catch().map_err(|error| format!("cannot catch a signal: {error}"))?;
     let settings = live.settings.clone();
     let gate = Arc::new(Gate::new(live, threads, journal.dropped()));
     let (stop, stopped) = watch::channel(false);
-    let sockets = listen::open(&settings)?;
+    let (hand_over, handed_over) = watch::channel(false);
+    let sockets = listen::open(&settings, &handed, &handed_over)?;
+    let cannot = |error| format!("cannot duplicate a socket: {error}");
+    let mut duplicates = sockets.iter().map(Socket::duplicate).collect::<Result<Vec<_>, _>>().map_err(cannot)?;
+    let mut status = None;
+    if let Some(HostPort(address)) = &settings.metrics {
+        let listener = listen::bind(address, &handed).map_err(|error| format!("metrics at {address}: {error}"))?;
+        info!(address, "metrics");
+        duplicates.push(listener.as_fd().try_clone_to_owned().map_err(cannot)?);
+        status = Some(status::serve(gate.clone(), listener, stopped.clone()));
+    }
+    handed.check()?;
     let accepting: Vec<_> = sockets
         .into_iter()
         .map(|socket| tokio::spawn(socket.accept(gate.clone(), workers.clone(), stopped.clone())))
         .collect();
-    if let Some(address) = settings.metrics {
-        listen::serve_metrics(gate.clone(), address, stopped.clone()).await?;
-    }
     gate.live().log_as("ready");
+    handed.ready()?;
+    // A successor does not: systemd listens to the main process only, which reports it.
+    if !handed.is_successor() {
+        notify("READY=1");
+    }
     loop {
         tokio::select! {
             _ = hangup.recv() => reload(source, &gate, journal),
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            _ = upgrade.recv() => {
+                let replaced = tokio::select! {
+                    replaced = replace(&duplicates) => replaced,
+                    () = end.recv() => break,
+                };
+                if replaced {
+                    let _ = hand_over.send(true);
+                    // The successor answers for both.
+                    status.inspect(JoinHandle::abort);
+                    break;
+                }
+            }
+            () = end.recv() => {
+                notify("STOPPING=1");
+                break;
+            }
         }
     }
     // The listening sockets close, and authenticated clients may finish.
+    drop(duplicates);
     let _ = stop.send(true);
     for socket in accepting {
         let _ = socket.await;
     }
-    drain(&gate, &mut terminate, &mut interrupt).await;
+    drain(&gate, &mut end).await;
     Ok(())
+}
+
+/// The signals that the gateway obeys.
+struct Signals {
+    hangup: Signal,
+    upgrade: Signal,
+    end: End,
+}
+
+/// SIGTERM and SIGINT.
+struct End(Signal, Signal);
+
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        Ok(Signals {
+            hangup: signal(SignalKind::hangup())?,
+            upgrade: signal(SignalKind::user_defined2())?,
+            end: End(signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?),
+        })
+    }
+}
+
+impl End {
+    async fn recv(&mut self) {
+        tokio::select! {
+            _ = self.0.recv() => {}
+            _ = self.1.recv() => {}
+        }
+    }
+}
+
+/// Starts a successor, and returns whether it accepts connections now. Until then, this process does.
+async fn replace(sockets: &[OwnedFd]) -> bool {
+    let started = async {
+        let mut successor = Successor::start(sockets)?;
+        successor.ready().await.map(|()| successor.id())
+    };
+    match tokio::time::timeout(SUCCESSOR_TIMEOUT, started).await {
+        Ok(Ok(pid)) => {
+            info!(pid, "replaced by a new process");
+            notify(&format!("MAINPID={pid}"));
+            true
+        }
+        Ok(Err(error)) => {
+            error!(%error, "cannot start a new process; this one goes on");
+            false
+        }
+        Err(_) => {
+            error!("the new process is not ready in time; this one goes on");
+            false
+        }
+    }
 }
 
 fn reload(source: Source<'_>, gate: &Gate, journal: &Journal) {
@@ -178,7 +274,7 @@ fn reload(source: Source<'_>, gate: &Gate, journal: &Journal) {
     match source().and_then(LiveConfig::load) {
         Ok(live) => {
             if live.settings.listen != old.settings.listen || live.settings.metrics != old.settings.metrics {
-                warn!("new listening addresses need a restart");
+                warn!("new listening addresses need SIGUSR2");
             }
             live.log_warnings();
             journal.set_verbose(live.settings.verbose);
@@ -193,14 +289,13 @@ fn reload(source: Source<'_>, gate: &Gate, journal: &Journal) {
     }
 }
 
-async fn drain(gate: &Gate, terminate: &mut Signal, interrupt: &mut Signal) {
-    let end = Instant::now() + gate.live().settings.limits.drain();
+async fn drain(gate: &Gate, end: &mut End) {
+    let deadline = Instant::now() + gate.live().settings.limits.drain();
     info!(connections = gate.connections(), "draining");
-    while gate.connections() > 0 && Instant::now() < end {
+    while gate.connections() > 0 && Instant::now() < deadline {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(50)) => {}
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            () = end.recv() => break,
         }
     }
     info!(connections = gate.connections(), "ending");

@@ -24,7 +24,8 @@ const BACKEND: &str = "127.0.0.1:11300";
         "\
 Addresses are host:port, tls:host:port or unix:/path.
 
-Signals: SIGHUP reloads the settings and files; SIGTERM stops listening, lets authenticated clients finish, and exits.
+Signals: SIGHUP reloads the settings and files; SIGTERM stops listening, lets authenticated clients finish, and exits;
+SIGUSR2 replaces the process without refusing clients.
 
 Example:
   sasl-gate passwd --users users fred
@@ -37,9 +38,6 @@ Example:
 pub struct Options {
     #[command(subcommand)]
     pub command: Option<Command>,
-
-    #[command(flatten)]
-    pub common: Common,
 
     /// The users' file: lines of name:SCRAM-SHA-256$iterations:salt$StoredKey:ServerKey
     #[arg(short, long, value_name = "FILE")]
@@ -76,6 +74,9 @@ pub struct Options {
     /// Offer PLAIN on TCP without TLS too; passwords can then be read on the network
     #[arg(long)]
     plaintext: bool,
+
+    #[command(flatten)]
+    pub common: Common,
 }
 
 /// The options of every command that serves.
@@ -89,7 +90,7 @@ pub struct Common {
     #[arg(long, value_name = "FILE")]
     backend_ca: Option<PathBuf>,
 
-    /// Serve metrics for Prometheus at http://HOST:PORT/metrics
+    /// Serve metrics for Prometheus at http://HOST:PORT/metrics, and /healthz
     #[arg(long, value_name = "HOST:PORT", value_parser = HostPort::parse)]
     metrics: Option<HostPort>,
 
@@ -148,9 +149,6 @@ impl Completions {
 /// that can connect act as the user of these credentials.
 #[derive(Debug, Args)]
 pub struct Connect {
-    #[command(flatten)]
-    pub common: Common,
-
     /// An address to listen on, loopback or unix:/path; may be repeated [default: 127.0.0.1:11300]
     #[arg(short, long, value_name = "ADDRESS", value_parser = Address::parse)]
     listen: Vec<Address>,
@@ -186,6 +184,9 @@ pub struct Connect {
     /// Use PLAIN and OAUTHBEARER on TCP without TLS too; the secret can then be read on the network
     #[arg(long)]
     plaintext: bool,
+
+    #[command(flatten)]
+    pub common: Common,
 }
 
 /// Makes a bearer token. Prints the token to standard error, and writes its line to the tokens' file or to standard output.

@@ -14,6 +14,7 @@ use crate::files::{self, Readers};
 use crate::identity::ClientName;
 use crate::limits::Limits;
 use crate::mechanisms;
+use crate::network::Network;
 
 /// The default mechanisms. Each connection is offered those that are possible on it.
 pub const MECHANISMS: &str = "EXTERNAL SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS \
@@ -37,6 +38,8 @@ pub struct Settings {
     #[serde(skip)]
     pub role: Role,
     pub listen: Vec<Address>,
+    /// Networks of proxies, whose connections begin with a header of the PROXY protocol.
+    pub proxies: Vec<Network>,
     /// The command line has a default for it.
     pub backend: Option<Address>,
     /// Backends by name, for the access rules.
@@ -112,6 +115,7 @@ impl Default for Settings {
         Settings {
             role: Role::default(),
             listen: Vec::new(),
+            proxies: Vec::new(),
             backend: None,
             backends: Default::default(),
             backend_tls: BackendTls::default(),
@@ -229,6 +233,7 @@ impl Settings {
             ("salt_key", self.salt_key.is_some()),
             ("mechanisms", self.mechanisms != MECHANISMS),
             ("plaintext", self.plaintext),
+            ("proxies", !self.proxies.is_empty()),
             ("access", !self.access.is_empty()),
             ("backends", !self.backends.is_empty()),
             ("tls", self.tls.is_set()),
@@ -314,6 +319,10 @@ mod tests {
             ("users = '/u'\nlisten = ['tcp:[::1]:5']\nbackend = '[::1]:5'", "itself listens"),
             ("users = '/u'\nmetrics = 'localhost'", "metrics"),
             ("users = '/u'\nmechanisms = ' '", "mechanisms"),
+            ("users = '/u'\nproxies = ['10.0.0.1/8']", "bits set after the first 8"),
+            ("users = '/u'\n[limits]\nexempt = ['here']", "expected a network"),
+            ("users = '/u'\n[[access]]\nusers = ['*']\nnetworks = ['10.0.0.0/33']", "expected a network"),
+            ("users = '/u'\n[limits]\nfailures_per_user = 0", "failures_per_user"),
             ("users = '/u'\n[limits]\nunauthenticated = 0", "limits.unauthenticated"),
             ("users = '/u'\n[limits]\nconnections = 5\nunauthenticated = 6", "limits.unauthenticated"),
             ("users = '/u'\n[limits]\nhalf_closed_seconds = 0", "half_closed_seconds"),
@@ -356,6 +365,7 @@ mod tests {
             "mechanisms = 'PLAIN'",
             "plaintext = true",
             "access = [{ users = ['*'] }]",
+            "proxies = ['::1']",
             "backends = { low = 'h:1' }",
             "tls = { client_ca = '/c' }",
         ] {

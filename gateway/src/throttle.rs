@@ -1,6 +1,8 @@
-//! Limits per address: failures, and unauthenticated connections.
+//! Limits per address: failures, of each user and of all together, and unauthenticated connections.
 
+use std::collections::hash_map::RandomState;
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,13 +16,22 @@ const MIN_SWEEP: usize = 4096;
 struct Entry {
     unauthenticated: usize,
     failures: u32,
+    /// Failures by user. There are at most as many users as failures that count.
+    users: Vec<(UserKey, u32)>,
     /// The time of the first of these failures.
     since: Option<Instant>,
 }
 
+/// A user name that a client has claimed, hashed: names are as long as strangers want. The hash has a random key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserKey(u64);
+
 /// All addresses with unauthenticated connections or recent failures. An IPv6 address counts as its /64.
 #[derive(Debug, Default)]
-pub struct Throttle(Mutex<Table>);
+pub struct Throttle {
+    table: Mutex<Table>,
+    hash: RandomState,
+}
 
 #[derive(Debug)]
 struct Table {
@@ -46,6 +57,8 @@ pub struct AddressSlot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TurnedAway {
     TooManyFailures,
+    /// Of one user from this address.
+    TooManyUserFailures,
     TooManyUnauthenticated,
     /// `limits.connections` is reached.
     ConnectionLimit,
@@ -58,6 +71,7 @@ impl TurnedAway {
     pub fn text(self) -> &'static str {
         match self {
             TurnedAway::TooManyFailures => "turned away: too many failures",
+            TurnedAway::TooManyUserFailures => "turned away: too many failures of this user",
             TurnedAway::TooManyUnauthenticated => "turned away: too many unauthenticated connections from this address",
             TurnedAway::ConnectionLimit => "turned away: limits.connections is reached",
             TurnedAway::UnauthenticatedLimit => "turned away: limits.unauthenticated is reached",
@@ -98,7 +112,7 @@ impl Throttle {
 
     fn lock(&self) -> MutexGuard<'_, Table> {
         // A panic cannot leave the counters inconsistent.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -112,26 +126,57 @@ impl Entry {
     fn forget(&mut self, window: Duration, now: Instant) {
         if self.is_over(window, now) {
             self.failures = 0;
+            self.users = Vec::new();
             self.since = None;
         }
+    }
+
+    fn failures_of(&mut self, user: UserKey, limits: &Limits) -> Option<&mut u32> {
+        if let Some(at) = self.users.iter().position(|(key, _)| *key == user) {
+            return self.users.get_mut(at).map(|(_, failures)| failures);
+        }
+        // With more, the address is blocked.
+        if self.users.len() >= limits.failures_per_address as usize {
+            return None;
+        }
+        self.users.push((user, 0));
+        self.users.last_mut().map(|(_, failures)| failures)
     }
 }
 
 impl AddressSlot {
+    /// The key of a name. Prepare names before, or one user has many.
+    pub fn key(&self, user: &str) -> UserKey {
+        UserKey(self.throttle.hash.hash_one(user))
+    }
+
     /// Counts a failed authentication. The connection may be older than the window: a failure after its end starts a new one.
-    pub fn failed(&self, limits: &Limits, now: Instant) {
+    ///
+    /// Beyond its own limit, a user's failures do not count for the address: one client with a wrong password must not lock out the
+    /// others behind the same address.
+    pub fn failed(&self, user: Option<UserKey>, limits: &Limits, now: Instant) {
         if let Some(entry) = self.throttle.lock().entries.get_mut(&self.address) {
             entry.forget(limits.window(), now);
-            entry.failures = entry.failures.saturating_add(1);
             entry.since.get_or_insert(now);
+            if let Some(failures) = user.and_then(|user| entry.failures_of(user, limits)) {
+                if *failures >= limits.failures_per_user() {
+                    return;
+                }
+                *failures += 1;
+            }
+            entry.failures = entry.failures.saturating_add(1);
         }
     }
 
-    /// Whether the address has failed too often since this slot was taken.
-    pub fn is_blocked(&self, limits: &Limits, now: Instant) -> bool {
-        let window = limits.window();
-        let is_out = |entry: &Entry| entry.failures >= limits.failures_per_address && !entry.is_over(window, now);
-        self.throttle.lock().entries.get(&self.address).is_some_and(is_out)
+    /// Whether the address, or this user from there, has failed too often in this window.
+    pub fn blocked(&self, user: Option<UserKey>, limits: &Limits, now: Instant) -> Option<TurnedAway> {
+        let table = self.throttle.lock();
+        let entry = table.entries.get(&self.address).filter(|entry| !entry.is_over(limits.window(), now))?;
+        if entry.failures >= limits.failures_per_address {
+            return Some(TurnedAway::TooManyFailures);
+        }
+        let (_, failures) = entry.users.iter().find(|(key, _)| Some(*key) == user)?;
+        (*failures >= limits.failures_per_user()).then_some(TurnedAway::TooManyUserFailures)
     }
 }
 
@@ -174,12 +219,12 @@ mod tests {
         let second = throttle.enter("::ffff:192.0.2.1".parse().unwrap(), &limits, FREE, now).unwrap();
         assert_eq!(throttle.enter(one, &limits, FREE, now).unwrap_err(), TurnedAway::TooManyUnauthenticated);
         drop(second);
-        slot.failed(&limits, now);
+        slot.failed(None, &limits, now);
         assert!(throttle.enter(one, &limits, FREE, now).is_ok());
-        assert!(!slot.is_blocked(&limits, now));
-        slot.failed(&limits, now);
-        assert!(slot.is_blocked(&limits, now), "while it is connected");
-        assert!(!slot.is_blocked(&limits, now + Duration::from_secs(limits.failure_window)));
+        assert_eq!(slot.blocked(None, &limits, now), None);
+        slot.failed(None, &limits, now);
+        assert_eq!(slot.blocked(None, &limits, now), Some(TurnedAway::TooManyFailures), "while it is connected");
+        assert!(slot.blocked(None, &limits, now + Duration::from_secs(limits.failure_window)).is_none());
         drop(slot);
         assert_eq!(throttle.enter(one, &limits, FREE, now).unwrap_err(), TurnedAway::TooManyFailures);
         assert!(throttle.enter(other, &limits, FREE, now).is_ok());
@@ -208,6 +253,34 @@ mod tests {
         );
     }
 
+    /// One client with a wrong password, and its neighbours behind the same address.
+    #[test]
+    fn a_user_that_fails_too_often_does_not_block_the_others() {
+        let throttle = Arc::new(Throttle::default());
+        let limits = Limits { failures_per_address: 6, failures_per_user: Some(3), ..Limits::default() };
+        let now = Instant::now();
+        let slot = throttle.enter("192.0.2.1".parse().unwrap(), &limits, FREE, now).unwrap();
+        let other = throttle.enter("192.0.2.2".parse().unwrap(), &limits, FREE, now).unwrap();
+        let [fred, anna] = ["fred", "anna"].map(|name| Some(slot.key(name)));
+        for _ in 0..100 {
+            slot.failed(fred, &limits, now);
+        }
+        assert_eq!(slot.blocked(fred, &limits, now), Some(TurnedAway::TooManyUserFailures));
+        assert_eq!([slot.blocked(anna, &limits, now), slot.blocked(None, &limits, now)], [None, None]);
+        assert_eq!(other.blocked(fred, &limits, now), None, "from another address");
+        assert_eq!(slot.blocked(fred, &limits, now + limits.window()), None);
+        // But many users together do: someone guesses.
+        slot.failed(anna, &limits, now);
+        slot.failed(None, &limits, now);
+        assert_eq!(slot.blocked(None, &limits, now), None);
+        slot.failed(Some(slot.key("zoe")), &limits, now);
+        assert_eq!(slot.blocked(None, &limits, now), Some(TurnedAway::TooManyFailures));
+        for number in 0..1000 {
+            slot.failed(Some(slot.key(&number.to_string())), &limits, now);
+        }
+        assert_eq!(throttle.lock().entries[&slot.address].users.len(), 6, "names take no more memory");
+    }
+
     /// Connections that were opened in the first window, and guess after its end.
     #[test]
     fn failures_count_in_every_window() {
@@ -216,14 +289,14 @@ mod tests {
         let begin = Instant::now();
         let slots: Vec<_> =
             (0..4).map(|_| throttle.enter("192.0.2.1".parse().unwrap(), &limits, FREE, begin).unwrap()).collect();
-        slots[0].failed(&limits, begin);
+        slots[0].failed(None, &limits, begin);
         for window in 1..5 {
             let now = begin + limits.window() * window;
             let counted = (0..750).filter(|number| {
                 let slot = &slots[number % slots.len()];
-                let is_counted = !slot.is_blocked(&limits, now);
+                let is_counted = slot.blocked(None, &limits, now).is_none();
                 if is_counted {
-                    slot.failed(&limits, now);
+                    slot.failed(None, &limits, now);
                 }
                 is_counted
             });
@@ -239,7 +312,7 @@ mod tests {
         let mut sweeps = 0;
         for number in 0..100_000_u32 {
             let before = throttle.lock().sweep;
-            throttle.enter(IpAddr::V4(number.into()), &limits, FREE, now).unwrap().failed(&limits, now);
+            throttle.enter(IpAddr::V4(number.into()), &limits, FREE, now).unwrap().failed(None, &limits, now);
             sweeps += u32::from(throttle.lock().sweep != before);
         }
         assert!((1..10).contains(&sweeps), "{sweeps}");

@@ -171,7 +171,7 @@ trial 'limits.connections' => sub {
 };
 
 trial 'too many failures' => sub {
-  $gate->configure(limits => "failures_per_address = 4\nfailure_window = 2\n");
+  $gate->configure(limits => "failures_per_address = 4\nfailures_per_user = 4\nfailure_window = 2\n");
   $gate->signal('HUP');
   ok $gate->metric_becomes(reloads_total => 1), 'limits are loaded again';
   for my $try (1 .. 4) { login(connect_to($address), user => 'fred', pass => 'crayon') }

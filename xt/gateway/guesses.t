@@ -71,7 +71,7 @@ for my $mechanism (qw(PLAIN LOGIN SCRAM-SHA-256 OAUTHBEARER XOAUTH2)) {
 }
 
 trial 'guesses at users without a rule are limited' => sub {
-  $gate->configure(limits => "failures_per_address = 4\nfailure_window = 2\nfailures_per_connection = 100\n");
+  $gate->configure(limits => "failures_per_address = 4\nfailures_per_user = 4\nfailure_window = 2\nfailures_per_connection = 100\n");
   $gate->signal('HUP');
   ok $gate->metric_becomes(reloads_total => 1), 'reloaded';
   sleep 2.1;

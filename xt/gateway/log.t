@@ -35,13 +35,13 @@ trial 'a login that fails' => sub {
   my $peer = $socket->sockhost . ':' . $socket->sockport;
   say_raw($socket, plain("eve\e[31m\n\" user=\"fred\xe2\x80\xae", 'crayon') . plain('fred', 'crayon') . "auth-start NONE\r\n");
   is heard($socket, 42), "UNAUTHORIZED\r\n" x 3, 'is refused';
-  ok $gate->logs('NONE is not offered'), 'and logged';
+  ok $gate->logs('NONE: not offered'), 'and logged';
   my ($line) = lines('not authenticated', "peer=\"$peer\"", 'mechanism="PLAIN"', 'user="fred"', 'wrong password or unknown user');
   ok $line, '... with peer, mechanism, user and reason' or diag $gate->log_text;
   is scalar(lines('eve')), 0, 'a name that SASLprep forbids does not get that far, or is escaped'
     or like +(lines('eve'))[0], qr/user="eve\\u\{1b\}\[31m\\n\\" user=\\"fred\\u\{202e\}"/, '... as a literal';
   unlike $gate->log_text, qr/\e|\xe2\x80\xae/, 'no control character reaches the log';
-  my ($other) = lines('not authenticated', 'NONE is not offered');
+  my ($other) = lines('not authenticated', 'NONE: not offered');
   unlike $other, qr/user=/, 'no name is carried over to the next exchange';
 };
 

@@ -94,7 +94,8 @@ trial 'the unit for systemd' => sub {
   (my $here = $unit) =~ s/^Documentation=.*\n//m;
   $here =~ s{/usr/bin/sasl-gate}{$copy}g;
   my $path = $gate->write_file('sasl-gate.service', $here);
-  is $gate->run('systemd-analyze', 'verify', '--man=no', $path), '', 'is well formed';
+  my $socket = $gate->write_file('sasl-gate.socket', slurp('gateway/contrib/sasl-gate.socket'));
+  is $gate->run('systemd-analyze', 'verify', '--man=no', $_), '', 'is well formed' for $path, $socket;
   like $gate->run('systemd-analyze', 'security', '--offline=yes', '--threshold=20', $path), qr/Overall exposure level/,
     'leaves little open';
   like $unit, qr/^User=sasl-gate\nGroup=sasl-gate\n/m, 'has an account';

@@ -1,0 +1,69 @@
+//! HTTP for operators: the metrics, and whether new clients are accepted.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinHandle};
+use tracing::error;
+
+use crate::gate::Gate;
+use crate::listen::PAUSE;
+
+/// Maximum number of concurrent scrapers; usually there is one. Another one replaces the oldest, so that silent connections
+/// cannot block the metrics.
+const SCRAPERS: usize = 16;
+
+/// Serves the metrics over HTTP, as far as a scraper needs it, until the gateway ends. `stopped`: it accepts no new clients.
+pub fn serve(gate: Arc<Gate>, listener: TcpListener, stopped: watch::Receiver<bool>) -> JoinHandle<()> {
+    let mut scrapers: VecDeque<AbortHandle> = VecDeque::new();
+    tokio::spawn(async move {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    let (gate, stopped) = (gate.clone(), stopped.clone());
+                    let scraper = tokio::spawn(async move {
+                        // A scraper that is too slow or has disconnected tries again.
+                        let _ = tokio::time::timeout(Duration::from_secs(5), answer(stream, &gate, &stopped)).await;
+                    });
+                    scrapers.retain(|scraper| !scraper.is_finished());
+                    if scrapers.len() == SCRAPERS {
+                        scrapers.pop_front().inspect(AbortHandle::abort);
+                    }
+                    scrapers.push_back(scraper.abort_handle());
+                }
+                Err(error) => {
+                    error!(%error, "cannot accept a scraper");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    })
+}
+
+async fn answer(mut stream: TcpStream, gate: &Gate, stopped: &watch::Receiver<bool>) -> std::io::Result<()> {
+    let mut request = Vec::new();
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") && request.len() < 8192 {
+        let mut buffer = [0; 1024];
+        match stream.read(&mut buffer).await? {
+            0 => return Ok(()),
+            size => request.extend_from_slice(&buffer[..size]),
+        }
+    }
+    let path = request.strip_prefix(b"GET ").and_then(|rest| rest.split(|byte| *byte == b' ').next());
+    let (status, body) = match path {
+        Some(b"/metrics") => ("200 OK", gate.metrics.text(gate.unauthenticated())),
+        Some(b"/healthz") if *stopped.borrow() => ("503 Service Unavailable", "draining\n".into()),
+        Some(b"/healthz") => ("200 OK", "ok\n".into()),
+        _ => ("404 Not Found", "GET /metrics or /healthz\n".into()),
+    };
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all([head, body].concat().as_bytes()).await?;
+    stream.shutdown().await
+}
