@@ -99,6 +99,9 @@ for my $file (qw(README.md CONTRIBUTING.md SECURITY.md)) {
   # Build products need not exist.
   ok(-e $_, "$file: $_ exists") for grep { !m{^https?:|NAME|/target/} } @named;
 }
+# Somebody who uses another backend finds the way in two steps.
+like(slurp('README.md'), qr{Authen::SASL::XS[^|]*\|[^|]*\(lib/Authen/SASL/Rust/Migration\.pod\)}, 'README.md leads to the migration');
+like(slurp('lib/Authen/SASL/Rust/Migration.pod'), qr/^=head1 FROM Authen::SASL::$_$/m, "which has a section for $_") for qw(Perl XS Cyrus);
 my %cve = map { $_ => 1 } slurp('SECURITY.md') =~ /CVE-(\d+-\d+)/g;
 my %tried = map { tr/_/-/r => 1 } map { /cve_(\d+_\d+)/g } $sources =~ /^\s*fn (cve_\w+)/mg;
 is_deeply([grep { !$cve{$_} } sort keys %tried], [], 'SECURITY.md has each attack that a test is named for');
