@@ -102,6 +102,15 @@ for my $file (qw(README.md CONTRIBUTING.md SECURITY.md)) {
 # Somebody who uses another backend finds the way in two steps.
 like(slurp('README.md'), qr{Authen::SASL::XS[^|]*\|[^|]*\(lib/Authen/SASL/Rust/Migration\.pod\)}, 'README.md leads to the migration');
 like(slurp('lib/Authen/SASL/Rust/Migration.pod'), qr/^=head1 FROM Authen::SASL::$_$/m, "which has a section for $_") for qw(Perl XS Cyrus);
+# The configuration in the guest's guide has options that the tests of these programs set.
+{
+  my $set = join '', map { slurp($_) } glob 'xt/lib/Server/*.pm xt/guest/*.t';
+  my @parts = split /^```/m, slurp('docs/guest.md');
+  my @blocks = grep { /\A\n/ } @parts[grep { $_ % 2 } 0 .. $#parts];
+  my %option = map { $_ => 1 } map { /^([\w-]+)(?::| =| )/mg } @blocks;
+  cmp_ok(scalar keys %option, '>', 10, 'docs/guest.md: options are found');
+  ok($set =~ /^(?:sasl_)?\Q$_\E\b|[\\n"]\Q$_\E\b/m, "docs/guest.md: a test sets $_") for sort keys %option;
+}
 my %cve = map { $_ => 1 } slurp('SECURITY.md') =~ /CVE-(\d+-\d+)/g;
 my %tried = map { tr/_/-/r => 1 } map { /cve_(\d+_\d+)/g } $sources =~ /^\s*fn (cve_\w+)/mg;
 is_deeply([grep { !$cve{$_} } sort keys %tried], [], 'SECURITY.md has each attack that a test is named for');
