@@ -48,6 +48,13 @@ mod tests {
     }
 
     #[test]
+    fn each_value_of_a_client_has_a_callback() {
+        for property in crate::numbers::PROPERTIES {
+            assert!(of_connection(property.into()).is_some_and(|name| name.kind == "callback"), "{property:?}");
+        }
+    }
+
+    #[test]
     fn texts_name_callbacks_properties_and_methods() {
         let rejected =
             |reason| authen_sasl_rust::error::Policy::NoMechanism([Rejected { mechanism: "X".into(), reason }].into());
