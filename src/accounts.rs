@@ -1,4 +1,15 @@
 //! A server's accounts, and the properties of users that they know.
+//!
+//! [`crate::guide::account_store`] shows how to write a store.
+//!
+//! ```
+//! use authen_sasl_rust::accounts::Properties;
+//!
+//! let mut properties = Properties::default();
+//! properties.add("mail", [b"fred@example.org"[..].to_vec().into()]);
+//! assert!(properties.get("mail")[0].ct_eq(b"fred@example.org"));
+//! assert!(properties.get("phone").is_empty());
+//! ```
 
 use std::fmt;
 

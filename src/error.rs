@@ -5,6 +5,16 @@
 //!
 //! A variant names what it is about with a [`Subject`]. The core has plain words for each. A binding shows its users
 //! [`Failure::named`], which adds its own names.
+//!
+//! ```
+//! use authen_sasl_rust::error::{Code, Error, Malformed, Refused};
+//!
+//! let error = Error::malformed("client-first-message", Malformed::Missing("the nonce (r=)"));
+//! assert_eq!(error.to_string(), "client-first-message: the nonce (r=) is missing");
+//! assert_eq!((error.code(), error.code().name()), (Code::BadProt, "SASL_BADPROT"));
+//! assert_eq!(Error::from(Refused::Credentials).code(), Code::BadAuth);
+//! assert!(Error::outside(Code::Unavail, "the directory does not answer").is_unavailable());
+//! ```
 
 mod code;
 mod gss;

@@ -1,5 +1,23 @@
 //! Chooses a mechanism: one that the caller names, the policy allows, and the application can answer for. It has a reason
 //! for each one rejected.
+//!
+//! ```
+//! use authen_sasl_rust::config::Config;
+//! use authen_sasl_rust::contract::{Abilities, Setup, Side};
+//! use authen_sasl_rust::{mechanism, negotiate::Negotiation};
+//!
+//! let registry = mechanism::registry();
+//! let mut config = Config::default();
+//! config.abilities = Abilities::AUTHCID.union(Abilities::PASSWORD);
+//! config.set("secflags", Some("noplaintext"))?;
+//! let client = Negotiation { side: Side::Client, registry: &registry, setup: Setup::of(&config) };
+//! assert_eq!(client.choose("PLAIN SCRAM-SHA-256")?.name, "SCRAM-SHA-256");
+//! assert_eq!(
+//!     client.choose("PLAIN OTP").unwrap_err().to_string(),
+//!     "no mechanism is usable: PLAIN: it does not satisfy the security flag noplaintext; OTP: not supported"
+//! );
+//! # Ok::<(), authen_sasl_rust::error::Error>(())
+//! ```
 
 use crate::accounts::Accounts;
 use crate::config::BindingPolicy;

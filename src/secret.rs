@@ -1,4 +1,12 @@
 //! Bytes that are zeroized when dropped, compared in constant time, and never printed.
+//!
+//! ```
+//! use authen_sasl_rust::secret::Secret;
+//!
+//! let password = Secret::new(b"pencil");
+//! assert!(password.ct_eq(b"pencil"));
+//! assert!(!format!("{password:?}").contains("pencil"));
+//! ```
 
 use std::borrow::Cow;
 use std::fmt;

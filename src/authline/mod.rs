@@ -8,6 +8,27 @@
 //! - [`server`], [`client`]: one connection's dialogue, with a [`crate::session::Session`].
 //!
 //! The caller must limit the time that a peer may take.
+//!
+//! ```
+//! use authen_sasl_rust::authline::server::{Event, Server};
+//! use authen_sasl_rust::contract::{Abilities, Answer};
+//! use authen_sasl_rust::{mechanism, world::LocalWorld};
+//!
+//! let mut world = LocalWorld::default();
+//! let mut server = Server::new("PLAIN", mechanism::registry());
+//! server.session.config.abilities = Abilities::CHECK_PASSWORD;
+//!
+//! let mut input = &b"auth-start PLAIN 12\r\n\0fred\0pencil\r\nput 0 0 60 5\r\n"[..];
+//! assert!(matches!(server.receive(&mut input, &mut world.lend()), Event::Ask));
+//! server.answer(Answer::Verdict(true), &mut world.lend());
+//! assert!(matches!(server.receive(&mut input, &mut world.lend()), Event::Authenticated));
+//! assert_eq!(server.identity().authcid.as_deref(), Some("fred"));
+//! server.accept();
+//! assert!(matches!(server.receive(&mut input, &mut world.lend()), Event::Open));
+//! assert_eq!(server.output(), b"OK\r\n");
+//! // The client's next command is for the protocol behind this one.
+//! assert_eq!(input, b"put 0 0 60 5\r\n");
+//! ```
 
 pub mod client;
 pub mod decoder;

@@ -1,4 +1,19 @@
 //! Options and properties of one connection, by the names that callers use.
+//!
+//! ```
+//! use authen_sasl_rust::config::Config;
+//!
+//! let mut config = Config::default();
+//! config.set("minssf", Some("56"))?;
+//! config.set("secflags", Some("noanonymous noplaintext"))?;
+//! assert_eq!((config.min_ssf, config.get("minssf").as_deref()), (56, Some("56")));
+//!
+//! let error = config.set("iterations", Some("1")).unwrap_err();
+//! assert_eq!(error.to_string(), "iterations: a number from 4096 to 100000000 was expected");
+//! let error = config.set("min_sff", None).unwrap_err();
+//! assert_eq!(error.to_string(), "min_sff: there is no such option; did you mean minssf?");
+//! # Ok::<(), authen_sasl_rust::error::Error>(())
+//! ```
 
 mod binding;
 mod connection;

@@ -1,4 +1,41 @@
 //! Security layers after the exchange: the framing, and the rule that any error ends the layer.
+//!
+//! ```
+//! use authen_sasl_rust::contract::{LayerLimits, SecurityLayer, Side};
+//! use authen_sasl_rust::error::Error;
+//! use authen_sasl_rust::layer::Stream;
+//!
+//! /// A frame is the plaintext itself. (A layer of a mechanism protects it.)
+//! struct Bare;
+//!
+//! impl SecurityLayer for Bare {
+//!     fn limits(&self) -> LayerLimits {
+//!         LayerLimits { ssf: 0, max_plaintext: 4, max_received: 4 }
+//!     }
+//!
+//!     fn room(&self, length: usize) -> usize {
+//!         length
+//!     }
+//!
+//!     fn encode(&mut self, _: &mut [u8], length: usize) -> Result<usize, Error> {
+//!         Ok(length)
+//!     }
+//!
+//!     fn decode(&mut self, frame: &mut [u8]) -> Result<usize, Error> {
+//!         Ok(frame.len())
+//!     }
+//! }
+//!
+//! let (mut sender, mut receiver) = (Stream::new(Box::new(Bare), Side::Client, "X"), Stream::new(Box::new(Bare), Side::Server, "X"));
+//! let mut frames = Vec::new();
+//! sender.frame(b"hello", &mut frames)?;
+//! assert_eq!(frames, b"\0\0\0\x04hell\0\0\0\x01o");
+//! for byte in frames {
+//!     receiver.feed(&[byte])?;
+//! }
+//! assert_eq!(receiver.plaintext(), b"hello");
+//! # Ok::<(), Error>(())
+//! ```
 
 mod frame;
 

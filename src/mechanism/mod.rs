@@ -1,8 +1,16 @@
 //! The mechanisms, one file each, and the registry of all of them.
 //!
-//! Ranks, the scale of preference: Kerberos from 80, HT with channel binding 78, SCRAM with channel binding from 70, HT without 58,
-//! SCRAM by strength of hash from 50, DIGEST-MD5 30, CRAM-MD5 and EXTERNAL 20, OAUTHBEARER 13, XOAUTH2 12, PLAIN and
-//! LOGIN 10, ANONYMOUS 0. Ties go by the caller's order.
+//! The ranks set the preference: Kerberos from 80, HT with channel binding 78, SCRAM with channel binding from 70, HT
+//! without it 58, SCRAM by strength of hash from 50, DIGEST-MD5 30, CRAM-MD5 and EXTERNAL 20, OAUTHBEARER 13, XOAUTH2 12,
+//! PLAIN and LOGIN 10, ANONYMOUS 0. Mechanisms with equal ranks keep the caller's order.
+//!
+//! ```
+//! use authen_sasl_rust::mechanism::find;
+//!
+//! let rank = |name| find(name).map(|mechanism| mechanism.rank);
+//! assert!(rank("SCRAM-SHA-256-PLUS") > rank("scram-sha-256") && rank("SCRAM-SHA-256") > rank("PLAIN"));
+//! assert_eq!(rank("OTP"), None);
+//! ```
 
 mod anonymous;
 mod bearer;

@@ -1,5 +1,25 @@
 //! One exchange of one side. The session passes events to a mechanism's states, and does for all mechanisms what
 //! RFC 4422 requires of each (see [`crate::contract`]).
+//!
+//! A call returns an [`Outcome`]: send a message, answer a question, or stop.
+//!
+//! ```
+//! use authen_sasl_rust::contract::{Abilities, Answer, Question, Side};
+//! use authen_sasl_rust::session::{Outcome, Session};
+//! use authen_sasl_rust::{mechanism, world::LocalWorld};
+//!
+//! let mut world = LocalWorld::default();
+//! let mut server = Session::new(Side::Server, mechanism::registry());
+//! server.config.abilities = Abilities::CHECK_PASSWORD;
+//! server.pick("PLAIN")?;
+//! assert_eq!(server.start(Some(b"\0fred\0pencil"), &mut world.lend()), Outcome::Ask);
+//! let Some(Question::CheckPassword { authcid, password, .. }) = server.question() else { panic!() };
+//! let right = authcid == "fred" && password.ct_eq(b"pencil");
+//! server.answer(Answer::Verdict(right), &mut world.lend());
+//! assert!(server.is_success());
+//! assert_eq!(server.identity().authcid.as_deref(), Some("fred"));
+//! # Ok::<(), authen_sasl_rust::error::Error>(())
+//! ```
 
 mod application;
 pub mod check;

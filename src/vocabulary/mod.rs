@@ -1,5 +1,22 @@
 //! The types that mechanisms, sessions and applications exchange: properties and their values, questions and answers, the
 //! abilities of an application, and descriptions of mechanisms.
+//!
+//! [`crate::contract`] has them too, for the authors of mechanisms.
+//!
+//! ```
+//! use authen_sasl_rust::contract::{Abilities, CredentialKind, Property, Values};
+//! use authen_sasl_rust::{crypto::hash::Hash, mechanism};
+//!
+//! let scram = mechanism::find("SCRAM-SHA-256").unwrap();
+//! assert_eq!(scram.credential, CredentialKind::Scram(Hash::Sha256));
+//! assert!(scram.client_needs.contains(Abilities::PASSWORD));
+//!
+//! let mut values = Values::default();
+//! values.push(Property::Authcid, b"fred"[..].to_vec().into());
+//! assert_eq!(values.require_text(Property::Authcid)?, "fred");
+//! assert_eq!(values.require(Property::Password).unwrap_err().to_string(), "no password");
+//! # Ok::<(), authen_sasl_rust::error::Error>(())
+//! ```
 
 mod description;
 mod questions;
