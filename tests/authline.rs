@@ -466,14 +466,14 @@ fn a_client_believes_nothing_unproved() {
             "UNKNOWN_COMMAND\r\n".to_owned(),
             "the server does not know AUTH (UNKNOWN_COMMAND): it is probably a plain beanstalkd",
         ),
-        ("OK\r\n".into(), "the server answered OK where that has no meaning"),
+        ("OK\r\n".into(), "the server answered OK unexpectedly"),
         ("OK 5\r\nPLAIN\r\n".into(), "client: no mechanism is usable: none was named (SASL_NOMECH)"),
-        ("INTERNAL_ERROR\r\n".into(), "the server cannot do it now (INTERNAL_ERROR)"),
-        ("HELLO\u{1b}[1m\r\n".into(), "the server answered HELLO\\u{1b}[1m where that has no meaning"),
+        ("INTERNAL_ERROR\r\n".into(), "the server is unavailable (INTERNAL_ERROR)"),
+        ("HELLO\u{1b}[1m\r\n".into(), "the server answered HELLO\\u{1b}[1m unexpectedly"),
         (format!("{offer}OK\r\n"), "SCRAM-SHA-256 client: outcome: the server ended without its proof (SASL_BADSERV)"),
         (format!("{offer}UNAUTHORIZED\r\n"), "SCRAM-SHA-256 client: the server refused: UNAUTHORIZED (SASL_BADAUTH)"),
-        (format!("{offer}BAD_FORMAT\r\n"), "the server answered BAD_FORMAT where that has no meaning"),
-        ("OK x\r\n".into(), "the server's reply: a reply whose number of bytes is none"),
+        (format!("{offer}BAD_FORMAT\r\n"), "the server answered BAD_FORMAT unexpectedly"),
+        ("OK x\r\n".into(), "the server's reply: a reply with an invalid number of bytes"),
     ] {
         let mut line = Line::new("SCRAM-SHA-256", &facts, &facts);
         line.to_client = replies.into_bytes();

@@ -39,10 +39,10 @@ pub enum LoginError {
     #[error("{0}")]
     Sasl(Failure),
     /// The server has sent an unexpected reply.
-    #[error("the server answered {0} where that has no meaning")]
+    #[error("the server answered {0} unexpectedly")]
     Unexpected(String),
     /// The server cannot authenticate anybody now.
-    #[error("the server cannot do it now ({0})")]
+    #[error("the server is unavailable ({0})")]
     Unavailable(&'static str),
     /// The server's bytes do not belong to this protocol.
     #[error("the server's reply: {0}")]

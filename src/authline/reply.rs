@@ -92,7 +92,7 @@ impl Message for Reply {
     type Head = ReplyHead;
 
     fn head(line: &[u8]) -> Result<Line<ReplyHead>, Fault> {
-        let size = |text| number(text).ok_or(Fault::Syntax("a reply whose number of bytes is none"));
+        let size = |text| number(text).ok_or(Fault::Syntax("a reply with an invalid number of bytes"));
         if line == b"OK" {
             return Ok((ReplyHead::Ok, None));
         }

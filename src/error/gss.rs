@@ -38,17 +38,17 @@ pub struct GssFailure {
 /// Error codes of Kerberos (RFC 4120 §7.5.9, and MIT's, relative to the base -1765328384); a part of their text, by which
 /// they are recognized if SPNEGO has changed the number; and a hint.
 const HINTS: &[(i32, &str, &str)] = &[
-    (230, "keytab is likely out of date", "the keytab has another version of the service's key: export the keytab anew, and let the client run kinit anew"),
+    (230, "keytab is likely out of date", "the keytab has another version of the service's key: export the keytab again, and run kinit again on the client"),
     (6, "Client '", "the KDC does not know the client: check the principal's spelling and realm"),
     (7, "not found in Kerberos database", "the KDC does not know the service: check the host name, which must be the one of the service principal, and its realm"),
-    (31, "Decrypt integrity check failed", "the key in the keytab is not the service's key of today: export the keytab anew"),
+    (31, "Decrypt integrity check failed", "the key in the keytab is no longer the service's key: export the keytab again"),
     (32, "Ticket expired", "the ticket has expired: run kinit"),
     (33, "Ticket not yet valid", "the ticket is not valid yet: set the clocks right, on this machine and on the KDC"),
     (34, "Request is a replay", "the token was used before: begin a new exchange"),
     (35, "not found in keytab", "the ticket is for another service: check the host name and the keytab's principals (klist -k)"),
     (37, "Clock skew too great", "the clocks of client, server and KDC differ too much: set them right, by NTP for instance"),
     (41, "Message stream modified", "the token was changed on the way"),
-    (44, "Key version is not available", "the keytab has another version of the service's key: export the keytab anew, and let the client run kinit anew"),
+    (44, "Key version is not available", "the keytab has another version of the service's key: export the keytab again, and run kinit again on the client"),
     (45, "Service key not available", "the keytab has no key for that service: check its principals (klist -k)"),
     (141, "Matching credential not found", "there is no ticket: run kinit, or name the credentials cache (property ccache, variable KRB5CCNAME)"),
     (144, "Wrong principal in request", "the ticket is for another principal than the keytab: check its principals (klist -k)"),
@@ -180,7 +180,7 @@ mod tests {
             (156, "Cannot contact any KDC for realm 'R'", "no KDC", Code::Unavail),
             (9999, "of another kind", "", Code::Fail),
         ] {
-            // SPNEGO numbers anew what Kerberos has said.
+            // SPNEGO changes the numbers of Kerberos's errors.
             for failure in [refused(code, text), GssFailure { minor: 100_006, ..refused(code, text) }] {
                 assert!(failure.hint().contains(advice), "{failure}");
                 assert_eq!(failure.code(), number, "{failure}");

@@ -60,7 +60,7 @@ pub enum PeerMisbehaved {
     #[error("the server added nothing to the client's nonce")]
     NonceNotExtended,
     /// `m=` announces a mandatory extension, which we do not support (RFC 5802 §5.1).
-    #[error("it demands an extension that is not supported (m=)")]
+    #[error("it requires an extension that is not supported (m=)")]
     MandatoryExtension,
     /// Fewer iterations than the minimum that is acceptable.
     #[error("{got} iterations are fewer than the least acceptable, {least} (property min_iterations)")]
@@ -137,9 +137,9 @@ pub enum PeerMisbehaved {
     #[error("its sequence number is not the next one: a frame was repeated, lost or moved")]
     OutOfSequence,
     /// A frame is not encrypted although confidentiality was negotiated.
-    #[error("it is not encrypted, as was agreed on")]
+    #[error("it is not encrypted, although encryption was negotiated")]
     NotEncrypted,
     /// A frame's plaintext would be longer than the frame.
-    #[error("it holds more than its length")]
+    #[error("its plaintext is longer than the frame")]
     Inflated,
 }

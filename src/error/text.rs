@@ -89,7 +89,7 @@ impl Text for Refused {
             Refused::PeerSaid(words) => write!(f, "the server refused: {words}"),
             Refused::Binding(words) => write!(
                 f,
-                "the server refused the channel binding: {words}. Either somebody is between, or the server knows another type than this client prefers (set offered_bindings) or cannot bind to this version of TLS (set channel_binding_policy to disable)"
+                "the server refused the channel binding: {words}. Either there is a man in the middle, or the server supports another type than this client prefers (set offered_bindings) or cannot bind to this version of TLS (set channel_binding_policy to disable)"
             ),
             Refused::OtherCharset => f.write_str(
                 "the server gave no proof: wrong password, or the server hashes characters beyond ASCII in UTF-8 (option digest_md5_utf8)",

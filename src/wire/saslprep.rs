@@ -31,7 +31,7 @@ impl Unprepared {
             Unprepared::Bidirectional => "mixes writing directions (RFC 4013 section 2.4)",
             Unprepared::Unassigned => "holds an unassigned code point (RFC 4013 section 2.5)",
             Unprepared::Empty => "is empty, or holds only characters that SASLprep removes",
-            Unprepared::TooLong => "is longer than 4096 bytes, and not printable ASCII alone",
+            Unprepared::TooLong => "is longer than 4096 bytes and has characters beyond printable ASCII",
         }
     }
 }

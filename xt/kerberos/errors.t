@@ -111,7 +111,7 @@ subtest 'no KDC' => sub {
 subtest 'another version of the key' => sub {
   $kdc->admin('change_password -randkey ldap/localhost');
   my $token = first_token(ccache => $kdc->ccache('fred'));
-  says(server_error($token, 'ldap', keytab => $keytab{ldap}), 'version', qr/export the keytab anew/, qr/SASL_BADAUTH/);
+  says(server_error($token, 'ldap', keytab => $keytab{ldap}), 'version', qr/export the keytab again/, qr/SASL_BADAUTH/);
 };
 
 done_testing;

@@ -99,7 +99,7 @@ cell('GS2-KRB5', $_, 'libsasl2', 'GS2-KRB5', {maxssf => 0}, {}, 0) for qw(client
   my %limits = (minssf => 1, maxssf => 1);
   my ($client, $server) = (ours('client', 'GSS-SPNEGO', %limits), ours('server', 'GSS-SPNEGO', %limits));
   my $end = exchange($client, $server, initial_response => 1, success_data => 1);
-  like $end->{server}{error} || $end->{client}{error}, qr/has agreed on a stronger layer than maxssf allows \(SASL_TOOWEAK\)/,
+  like $end->{server}{error} || $end->{client}{error}, qr/has negotiated a stronger layer than maxssf allows \(SASL_TOOWEAK\)/,
     'GSS-SPNEGO, integrity: more than was asked for is refused';
 }
 

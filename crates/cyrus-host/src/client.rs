@@ -210,7 +210,7 @@ impl Client {
             }),
             code::OK => self.end(out),
             code::INTERACT if self.prompts.is_null() => {
-                Err(Error::outside(Code::Fail, "the plugin prompts and does not say for what"))
+                Err(Error::outside(Code::Fail, "the plugin prompts without saying for what"))
             }
             code::INTERACT => Err(Error::outside(Code::Fail, "the plugin prompts without end")),
             result => Err(failed(result, &self.connection)),

@@ -29,14 +29,14 @@ const SYMBOL_SECTION: usize = if WORD == 8 { 6 } else { 14 };
 pub fn symbols(file: &[u8]) -> Result<Symbols<'_>, &'static str> {
     const DAMAGED: &str = "it is damaged or cut off";
     if !file.starts_with(b"\x7fELF") {
-        return Err("it is no ELF file");
+        return Err("it is not an ELF file");
     }
     let order = if cfg!(target_endian = "little") { 1 } else { 2 };
     if file.get(4) != Some(&(WORD as u8 / 4)) || file.get(5) != Some(&order) {
         return Err("it was made for another kind of machine");
     }
     if half(file, 16).ok_or(DAMAGED)? != SHARED_OBJECT {
-        return Err("it is no shared object");
+        return Err("it is not a shared object");
     }
     read(file).ok_or(DAMAGED)
 }
@@ -116,14 +116,14 @@ mod tests {
 
     #[test]
     fn what_is_no_shared_object_is_told_apart() {
-        assert_eq!(symbols(b"#!/bin/sh\n").unwrap_err(), "it is no ELF file");
-        assert_eq!(symbols(b"").unwrap_err(), "it is no ELF file");
+        assert_eq!(symbols(b"#!/bin/sh\n").unwrap_err(), "it is not an ELF file");
+        assert_eq!(symbols(b"").unwrap_err(), "it is not an ELF file");
         let mut file = object();
         file[4] ^= 3;
         assert_eq!(symbols(&file).unwrap_err(), "it was made for another kind of machine");
         file[4] ^= 3;
         file[16] = 1;
-        assert_eq!(symbols(&file).unwrap_err(), "it is no shared object");
+        assert_eq!(symbols(&file).unwrap_err(), "it is not a shared object");
     }
 
     #[test]

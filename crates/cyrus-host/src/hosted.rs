@@ -178,7 +178,7 @@ fn plugs<Plug>(init: MechanismInit<Plug>, ours: c_int, side: &str, global: &Conn
     let result = global.during(|| unsafe { init(global.utils(), ours, &mut theirs, &mut list, &mut count) });
     let said = global.take_error().map(|text| format!(": {text}")).unwrap_or_default();
     if result == code::BADVERS || result == code::OK && theirs != ours {
-        return Err(format!("version {theirs} of the {side} interface is its, and {ours} is this host's{said}"));
+        return Err(format!("version {theirs} of the {side} interface was found, and this host supports {ours}{said}"));
     }
     if result != code::OK {
         return Err(format!("its function for the {side} failed with {}{said}", Code::of(result).name()));

@@ -108,7 +108,7 @@ fn begin<Plug: Copy>(
         caller.during(|| unsafe { init(instance.global.utils(), ours, &mut theirs, &mut plug, name.as_ptr()) });
     let said = caller.take_reason().map(|text| format!(": {text}")).unwrap_or_default();
     if result == code::BADVERS || result == code::OK && theirs != ours {
-        return Err(format!("version {theirs} of the {kind} interface is its, and {ours} is this host's{said}"));
+        return Err(format!("version {theirs} of the {kind} interface was found, and this host supports {ours}{said}"));
     }
     if result != code::OK {
         return Err(format!("its {kind} function failed with {}{said}", Code::of(result).name()));

@@ -42,10 +42,10 @@ pub fn agreed<T: Owner + 'static>(
     limits: Limits,
 ) -> Result<Option<Box<dyn SecurityLayer>>, Error> {
     if out.mech_ssf < limits.least {
-        return Err(Policy::Strength("the plugin has agreed on a weaker layer than minssf demands").into());
+        return Err(Policy::Strength("the plugin has negotiated a weaker layer than minssf requires").into());
     }
     if out.mech_ssf > limits.most {
-        return Err(Policy::Strength("the plugin has agreed on a stronger layer than maxssf allows").into());
+        return Err(Policy::Strength("the plugin has negotiated a stronger layer than maxssf allows").into());
     }
     if out.mech_ssf == 0 {
         return Ok(None);
@@ -53,12 +53,12 @@ pub fn agreed<T: Owner + 'static>(
     let (Some(encode), Some(decode)) = (out.encode, out.decode) else {
         return Err(Error::outside(
             Code::Fail,
-            "the plugin has agreed on a security layer and has no functions for it",
+            "the plugin has negotiated a security layer, but has no functions for it",
         ));
     };
     let max_received = limits.max_received;
     if max_received == 0 {
-        return Err(Policy::Strength("the plugin has agreed on a security layer, which maxbuf forbids").into());
+        return Err(Policy::Strength("the plugin has negotiated a security layer, which maxbuf forbids").into());
     }
     let max_plaintext = if out.maxoutbuf == 0 { max_received } else { out.maxoutbuf as usize };
     let limits = LayerLimits { ssf: out.mech_ssf, max_plaintext, max_received };

@@ -153,7 +153,7 @@ fn open_one(candidate: &Candidate, kind: Kind) -> Result<Option<&'static File>, 
         |name: &&&[u8]| (name.starts_with(b"sasl_") || name.starts_with(b"prop_")) && !HARMLESS.contains(*name);
     if let Some(name) = symbols.imported.iter().find(strange) {
         let name = String::from_utf8_lossy(name);
-        return Err(format!("it calls libsasl2 itself ({name}), which knows nothing of this host"));
+        return Err(format!("it calls libsasl2 itself ({name}), which this host replaces"));
     }
     let file = File::load(&candidate.name, &path, &bytes)?;
     open.insert(path, file);
@@ -208,7 +208,7 @@ fn described(path: &Path) -> Result<PathBuf, String> {
     let quoted =
         text.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"dlname='")?.split(|b| *b == b'\'').next());
     match quoted {
-        None => Err("it is no libtool file: there is no dlname in it".into()),
+        None => Err("it is not a libtool file: it has no dlname".into()),
         Some(b"") => Err("its dlname is empty: there is no shared object".into()),
         Some(name) if name.contains(&b'/') => Err("its dlname leads to another folder".into()),
         Some(name) => Ok(path.with_file_name(OsStr::from_bytes(name))),
@@ -220,8 +220,8 @@ fn described(path: &Path) -> Result<PathBuf, String> {
 fn distrust(mode: u32, user: u32, group: u32, root: bool) -> Option<&'static str> {
     match () {
         () if mode & 0o002 != 0 => Some("anybody may write to it"),
-        () if root && user != 0 => Some("it does not belong to root, and this process is root's"),
-        () if root && mode & 0o020 != 0 && group != 0 => Some("a group may write to it, and this process is root's"),
+        () if root && user != 0 => Some("it does not belong to root, and this process runs as root"),
+        () if root && mode & 0o020 != 0 && group != 0 => Some("a group may write to it, and this process runs as root"),
         () => None,
     }
 }
@@ -237,7 +237,7 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
     let file = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).map_err(failed)?;
     let about = file.metadata().map_err(failed)?;
     if !about.is_file() {
-        return Err("it is no regular file".into());
+        return Err("it is not a regular file".into());
     }
     trusted(&about)?;
     if let Some(folder) = path.parent() {

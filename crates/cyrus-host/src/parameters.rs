@@ -49,7 +49,7 @@ struct Bound {
 }
 
 fn text(what: Subject, value: &str) -> Result<CString, Error> {
-    let reason = "holds a NUL character, which no plugin can see the end of";
+    let reason = "holds a NUL character, which ends a text for a plugin";
     CString::new(value).map_err(|_| Application::Unusable { what, reason }.into())
 }
 

@@ -122,7 +122,7 @@ impl Offer {
         } else {
             return Err(Policy::Strength(if ours.qops == Qop::Auth as u8 && config.max_ssf() == 0 {
                 "the server offers no quality of protection without a layer, and this side may have no layer (property \
-                 maxssf is 0, as it is by default for protocols whose programs know of none)"
+                 maxssf is 0, the default for protocols whose programs use no layers)"
             } else {
                 "the server offers no quality of protection (qop, cipher) that this side has and minssf and maxssf allow"
             })

@@ -26,8 +26,8 @@ fn a_folder_of_broken_plugins() {
     let folder = Folder::new("broken");
     build(&folder, "libgood.so", &[]);
     let said = [
-        ("version", "VERSION=99", "version 99 of the client interface is its, and 4 is this host's"),
-        ("badvers", "BADVERS", "version 5 of the client interface is its, and 4 is this host's"),
+        ("version", "VERSION=99", "version 99 of the client interface was found, and this host supports 4"),
+        ("badvers", "BADVERS", "version 5 of the client interface was found, and this host supports 4"),
         ("fails", "FAILS", "its function for the client failed with SASL_CONFIGERR: no luck"),
         ("table", "NO_TABLE", "its function for the client gave no mechanisms"),
         ("none", "COUNT=0", "its function for the client gave no mechanisms"),
@@ -37,7 +37,7 @@ fn a_folder_of_broken_plugins() {
         ("misnamed", "BAD_NAME", "it has a mechanism without a proper name"),
         ("stepless", "NO_STEP", "its STEPLESS lacks mech_new or mech_step"),
         ("entryless", "NO_ENTRY", "it has none of the entry points of a Cyrus plugin"),
-        ("imports", "IMPORTS", "it calls libsasl2 itself (sasl_setpass), which knows nothing of this host"),
+        ("imports", "IMPORTS", "it calls libsasl2 itself (sasl_setpass), which this host replaces"),
     ];
     for (name, defect, _) in said {
         build(&folder, &format!("lib{name}.so"), &[defect]);
@@ -67,18 +67,18 @@ fn a_folder_of_broken_plugins() {
         assert_eq!(complaint(&plugins, name), reason, "{name}");
     }
     for (name, reason) in [
-        ("text", "it is no ELF file"),
-        ("empty", "it is no ELF file"),
+        ("text", "it is not an ELF file"),
+        ("empty", "it is not an ELF file"),
         ("cut", "it is damaged or cut off"),
         ("open", "anybody may write to it"),
-        ("folder", "it is no regular file"),
-        ("pipe", "it is no regular file"),
-        ("pipes", "it is no regular file"),
+        ("folder", "it is not a regular file"),
+        ("pipe", "it is not a regular file"),
+        ("pipes", "it is not a regular file"),
         ("mine", "anybody may write to it"),
         ("nowhere", "No such file"),
         ("static", "its dlname is empty"),
         ("escape", "its dlname leads to another folder"),
-        ("odd", "it is no libtool file"),
+        ("odd", "it is not a libtool file"),
     ] {
         let said = complaint(&plugins, name);
         assert!(said.contains(reason), "{name}: {said}");
@@ -135,7 +135,7 @@ fn clients_that_misbehave() {
     for (mechanism, reason) in [
         ("ENDLESS", "ENDLESS client: the plugin prompts without end (SASL_FAIL)"),
         ("NAMELESS", "NAMELESS client: the plugin has ended without both identities (canon_user) (SASL_BADPROT)"),
-        ("BOASTFUL", "BOASTFUL client: the plugin has agreed on a stronger layer than maxssf allows (SASL_TOOWEAK)"),
+        ("BOASTFUL", "BOASTFUL client: the plugin has negotiated a stronger layer than maxssf allows (SASL_TOOWEAK)"),
         ("COMPLAINING", "COMPLAINING client: the \\u{1b}[31mmoon\\u{1b}[0m is full (SASL_UNAVAIL) (SASL_UNAVAIL)"),
     ] {
         let mut client = session(&folder, Side::Client, mechanism);
@@ -146,7 +146,7 @@ fn clients_that_misbehave() {
     client.config.set("maxssf", Some("256")).unwrap();
     client.start(None, &mut LocalWorld::default().lend());
     assert!(
-        failure(&client).contains("has agreed on a security layer and has no functions for it"),
+        failure(&client).contains("has negotiated a security layer, but has no functions for it"),
         "{}",
         failure(&client)
     );

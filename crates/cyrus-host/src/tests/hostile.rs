@@ -79,7 +79,7 @@ fn messages_and_names_that_are_not_there() {
     assert!(server.need_step() && server.message().is_empty() && !server.message_absent(), "{}", failure(&server));
 
     for (mechanism, reason) in [
-        ("PROMPTS", "PROMPTS client: the plugin prompts and does not say for what (SASL_FAIL)"),
+        ("PROMPTS", "PROMPTS client: the plugin prompts without saying for what (SASL_FAIL)"),
         ("HUGE", "HUGE client: the plugin gave a message of 4294967295 bytes (SASL_FAIL)"),
         ("WRECK", "WRECK client: the plugin gave no reason (SASL_FAIL)"),
     ] {
