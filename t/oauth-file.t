@@ -30,7 +30,7 @@ my $rotate = sub {
   return { %bearer, access_token => "access$number", refresh_token => 'r' . ($number + 1), scope => 'mail' };
 };
 my $provider = Provider->start(
-  (map { $_ => $rotate } qw(one two three four)),
+  (map { $_ => $rotate } qw(one two three four five)),
   machine => sub { return { %bearer, access_token => 'machine' } },
 );
 
@@ -117,6 +117,15 @@ subtest 'renewal' => sub {
   is($oauth->token, 'by-another-program', 'a program that runs already, too');
 };
 
+subtest 'another client while the program runs' => sub {
+  spew($file, stored('five'));
+  my $oauth = of_file();
+  is($oauth->token, 'access1', 'a token of the first');
+  spew($file, stored('four'));
+  is($oauth->token, 'access1', 'a token of the second');
+  is(scalar $provider->requests($_), 1, "its refresh token was sent to $_ only") for qw(five four);
+};
+
 subtest 'twelve programs at once' => sub {
   spew($file, stored('two'));
   my @children;
@@ -163,6 +172,12 @@ subtest 'what is in it' => sub {
     spew($file, $text);
     like(failure(of_file()), qr/not a token file|longer than 65536 bytes/, substr $text, 0, 20);
   }
+  for my $wrong ({ expires => 'soon' }, { received => -1 }, { access_token => ['x'] }, { refresh_token => undef }, { expires => {} }) {
+    spew($file, stored('three', %$wrong));
+    like(failure(of_file()), qr/not a token file/, join ' ', 'wrong:', keys %$wrong);
+  }
+  spew($file, stored('three') =~ s/"client_id":"x"/"client_id":["x"]/r);
+  like(failure(of_file()), qr/not a token file/, 'wrong: client_id');
   spew($file, stored('three'));
   for my $arg (
     [client_id => 'another', token_endpoint => $provider->url('three/token')], [client_id => 'x', token_endpoint => $provider->url('evil/token')],

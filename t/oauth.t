@@ -177,6 +177,7 @@ sub browser {
   my ($uri, @queries) = @_;
   my $pid = fork // die "fork: $!";
   return $pid if $pid;
+  alarm 20;    # it has a copy of the listening socket, which would keep it waiting for ever
   my ($port) = $uri =~ /:(\d+)\//;
   my ($failed, $idle) = (0, IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 10));
   for my $query (@queries) {

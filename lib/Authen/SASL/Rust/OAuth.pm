@@ -131,7 +131,7 @@ sub retry {
   my ($error, $token) = ($@, $self->{last});
   my $refused = defined $token && ($done ? !$result : $self->_is_refused($token));
   $self->refused if $refused;
-  return $code->() if $refused && $self->token ne $token;
+  return scalar $code->() if $refused && $self->token ne $token;
   die $error if !$done;
   return $result;
 }
@@ -199,7 +199,8 @@ sub _client {
   return $client;
 }
 
-# The object in the token file, or undef. A refresh token is sent only to the endpoint that has issued it.
+# The object in the token file, or undef. A refresh token is sent only to the endpoint that has issued it: so a program without
+# settings of its own takes those of the file each time, since the file may be another client's by now.
 sub _read {
   my ($self) = @_;
   my $object = $self->{store} && $self->{store}->read or return undef;
@@ -209,7 +210,7 @@ sub _read {
     $ERROR->throw('token file', $self->{store}->name . ": it belongs to another client ($name); choose another file")
       if $client->{$name} ne $stored->{$name};
   }
-  $self->{known} ||= { %$stored, %$client };
+  $self->{known} = { $self->{has_client} ? %{ $self->{known} || {} } : (), %$stored, %$client };
   return $object;
 }
 

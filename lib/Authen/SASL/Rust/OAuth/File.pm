@@ -44,9 +44,20 @@ sub read {
   }
   $self->_fail($self->{name}, "it is longer than $LIMIT bytes") if length $text > $LIMIT;
   my $object = eval { JSON::PP->new->utf8->max_depth(8)->decode($text) };
-  $self->_fail($self->{name}, 'it is not a token file')
-    if ref $object ne 'HASH' || ref $object->{client} ne 'HASH' || ref $object->{token} ne 'HASH';
+  $self->_fail($self->{name}, 'it is not a token file') unless _is_valid($object);
   return $object;
+}
+
+# Two objects of strings; the times are numbers, and extra is an object.
+sub _is_valid {
+  my ($object) = @_;
+  return 0 if ref $object ne 'HASH' || ref $object->{client} ne 'HASH' || ref $object->{token} ne 'HASH';
+  my %client = %{ $object->{client} };
+  my $extra = delete $client{extra};
+  return 0
+    if defined $extra && ref $extra ne 'HASH' || grep { !defined || ref } values %client, values %{ $object->{token} };
+  my %time = map { $_ => $object->{token}{$_} } qw(expires received);
+  return !grep { defined && !/\A[0-9]{1,12}(?:\.[0-9]+)?\z/ } values %time;
 }
 
 # Opens a file that no other user can read, write or replace by a link.
