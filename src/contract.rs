@@ -28,7 +28,8 @@ use crate::secret::Secret;
 pub use crate::error::Side;
 pub use crate::limits::{MESSAGE_LIMIT, NAME_LIMIT, SECRET_LIMIT};
 pub use crate::vocabulary::{
-    Abilities, Answer, CredentialKind, Description, Property, Question, SecurityFlags, TokenVerdict, Values,
+    Abilities, Answer, CredentialKind, Description, Outline, Property, Question, SecurityFlags, Sent, TokenVerdict,
+    Values,
 };
 pub use crate::world::{DerivedKeys, KeyId, Lookups, Random, World};
 
@@ -48,6 +49,11 @@ pub trait Mechanism: Send + Sync {
 
     /// Why this side cannot use it here, apart from what its description requires: a library is missing, for instance.
     fn unavailable_reason(&'static self, _side: Side, _setup: Setup<'_>) -> Option<Rejection> {
+        None
+    }
+
+    /// What may be shown of a message of an exchange; `None` if nothing may, or it does not parse.
+    fn outline(&self, _message: &Sent<'_>) -> Option<Outline> {
         None
     }
 
@@ -96,10 +102,17 @@ pub struct Stateless {
     pub server: fn() -> Next,
     /// [`Mechanism::unavailable_reason`]; [`available`] for a mechanism that does not depend on the machine or connection.
     pub unavailable_reason: fn(Side, Setup<'_>) -> Option<Rejection>,
+    /// [`Mechanism::outline`]; [`hidden`] for a mechanism whose messages are not to be shown.
+    pub outline: fn(&Description, &Sent<'_>) -> Option<Outline>,
 }
 
 /// The [`Stateless::unavailable_reason`] of a mechanism that can be used whenever its description allows it.
 pub fn available(_: Side, _: Setup<'_>) -> Option<Rejection> {
+    None
+}
+
+/// The [`Stateless::outline`] of a mechanism of whose messages nothing may be shown.
+pub fn hidden(_: &Description, _: &Sent<'_>) -> Option<Outline> {
     None
 }
 
@@ -118,6 +131,10 @@ impl Mechanism for Stateless {
 
     fn unavailable_reason(&'static self, side: Side, setup: Setup<'_>) -> Option<Rejection> {
         (self.unavailable_reason)(side, setup)
+    }
+
+    fn outline(&self, message: &Sent<'_>) -> Option<Outline> {
+        (self.outline)(&self.description, message)
     }
 }
 

@@ -159,16 +159,25 @@ impl Negotiation<'_> {
         best.ok_or_else(|| Policy::NoMechanism(self.reasons(list)).into())
     }
 
+    /// Each name of the list, the first [`REASONS_LIMIT`] of them: the mechanism that may be used, or why it may not.
+    pub fn verdicts<'l>(
+        &'l self,
+        list: &'l str,
+    ) -> impl Iterator<Item = Result<&'static dyn Mechanism, Rejected>> + 'l {
+        names(list).take(REASONS_LIMIT).map(|name| {
+            let mechanism = self
+                .find(name)
+                .ok_or_else(|| Rejected { mechanism: shown(name).into(), reason: Rejection::NotSupported })?;
+            match self.rejection_reason(mechanism) {
+                Some(reason) => Err(Rejected { mechanism: mechanism.name.into(), reason }),
+                None => Ok(mechanism),
+            }
+        })
+    }
+
     /// Why each mechanism of the list may not be used.
     fn reasons(&self, list: &str) -> Box<[Rejected]> {
-        let rejected = |name| match self.find(name) {
-            Some(mechanism) => {
-                let reason = self.rejection_reason(mechanism)?;
-                Some(Rejected { mechanism: mechanism.name.into(), reason })
-            }
-            None => Some(Rejected { mechanism: shown(name).into(), reason: Rejection::NotSupported }),
-        };
-        names(list).take(REASONS_LIMIT).filter_map(rejected).collect()
+        self.verdicts(list).filter_map(Result::err).collect()
     }
 }
 

@@ -429,7 +429,9 @@ static void deliver(pTHX_ conn_t *conn, int outcome) {
     if (IS_TAINTED(conn)) SvTAINTED_on(message);
     asr_sent(conn->rust);
   }
+  PUTBACK;
   trace_outcome(aTHX_ conn, message, failed);
+  SPAGAIN;
   conn->continuation = NULL;
   if (failed) tell_refused(aTHX_ conn);
   if (failed && conn->flags & DIES) {
@@ -459,6 +461,7 @@ static void run(pTHX_ conn_t *conn, int what, SV *input, SV *continuation) {
   sv_2mortal(SvREFCNT_inc((SV *)conn->self));        /* a callback may undef the caller's last reference */
   if (continuation) continuation = sv_mortalcopy(continuation);
   if (continuation && !(SvROK(continuation) && SvTYPE(SvRV(continuation)) == SVt_PVCV)) continuation = NULL;
+  if (conn->trace) input = sv_mortalcopy(input);     /* the trace may run Perl code, which must not change it */
   bytes = octets(aTHX_ input);
   if (conn->asking == CALLING || (conn->asking == OWED && what == STEP)) {
     asr_busy(conn->rust);

@@ -6,7 +6,7 @@ static void reply_release(pTHX_ reply_t *reply) {
 
 static int conn_free(pTHX_ SV *sv, MAGIC *mg) {
   conn_t *conn = (conn_t *)mg->mg_ptr;
-  SV *continuation;
+  SV *continuation, *tracer;
   HV *callbacks;
   PERL_UNUSED_VAR(sv);
   if (!conn) return 0;
@@ -21,7 +21,10 @@ static int conn_free(pTHX_ SV *sv, MAGIC *mg) {
   asr_free(conn->rust);
   continuation = conn->continuation;
   callbacks = conn->callbacks;
+  tracer = conn->trace ? conn->trace->to : NULL;
+  Safefree(conn->trace);
   Safefree(conn);
+  SvREFCNT_dec(tracer);
   SvREFCNT_dec(continuation);         /* from here on a DESTROY may call exit */
   SvREFCNT_dec((SV *)callbacks);
   return 0;
@@ -304,11 +307,19 @@ static SV *parent_field(pTHX_ SV *parent, const char *name, I32 len) {
   return call_perl(aTHX_ name, &parent, 1);
 }
 
-/* Whether debug of the Authen::SASL object is set. */
-static bool debugs(pTHX_ SV *parent) {
+/* Starts the trace if debug of the Authen::SASL object is set, or the environment asks for it. */
+static void start_trace(pTHX_ SV *parent, conn_t *conn, SV *object) {
   HV *hv = (HV *)SvRV(parent);
   SV **slot = SvTYPE((SV *)hv) == SVt_PVHV && !SvRMAGICAL((SV *)hv) ? hv_fetch(hv, "debug", 5, 0) : NULL;
-  return slot && !SvROK(*slot) && !SvGMAGICAL(*slot) && SvTRUE(*slot);
+  const char *wanted = PerlEnv_getenv("AUTHEN_SASL_RUST_DEBUG");
+  if (slot && SvROK(*slot)) {         /* code or a handle */
+    SV *args[3];
+    args[0] = object;
+    args[1] = sv_2mortal(newSVpvs("debug"));
+    args[2] = sv_mortalcopy(*slot);
+    call_perl(aTHX_ "_set_property", args, 3);
+  } else if (slot && !SvGMAGICAL(*slot) && SvTRUE(*slot)) trace_to(aTHX_ conn, &PL_sv_yes);
+  else if (wanted && *wanted && strNE(wanted, "0")) trace_to(aTHX_ conn, &PL_sv_yes);
 }
 
 /* Derived keys are cached in the Authen::SASL object, in separate magic. So connections without derived keys cost nothing, and
@@ -402,6 +413,7 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
   sv_bless(object, gv_stashpvs("Authen::SASL::Rust::Connection", GV_ADD));
   if (SvROK(given) && SvTYPE(SvRV(given)) == SVt_PVHV) copy_callbacks(aTHX_ conn->callbacks, (HV *)SvRV(given));
 
+  start_trace(aTHX_ parent, conn, object);
   dies = get_sv("Authen::SASL::Rust::DIE_ON_FAILURE", GV_ADD);
   if (SvTRUE(dies)) {
     SV *args[3];
@@ -428,7 +440,6 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
   if (!list.ptr) list.ptr = "";
   if (!side && only_oauth(aTHX_ list)) conn->flags |= TOKEN_FROM_PASS;
   asr_set_abilities(conn->rust, abilities(aTHX_ conn));
-  if (debugs(aTHX_ parent)) conn->flags |= TRACES;
   reason = asr_negotiate(conn->rust, list);
   if (reason.ptr && !side && !HvUSEDKEYS(conn->callbacks)) {
     /* A program may give the callbacks to the connection: the choice is made again when the exchange starts. */
@@ -442,7 +453,11 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
     }
   }
   if (!reason.ptr) trace_choice(aTHX_ conn, list);
-  if (reason.ptr) croak("%" SVf "\n", SVfARG(text_or_undef(aTHX_ reason)));
+  if (reason.ptr) {
+    SV *text = text_or_undef(aTHX_ reason);
+    trace_refusal(aTHX_ conn, reason);
+    croak("%" SVf "\n", SVfARG(text));
+  }
   if (asr_wants_keys(conn->rust)) share_keys(aTHX_ parent, conn);
   return object;
 }

@@ -134,9 +134,9 @@ impl Text for Policy {
                 if rejected.is_empty() {
                     return f.write_str("none was named");
                 }
-                for (at, Rejected { mechanism, reason }) in rejected.iter().enumerate() {
+                for (at, rejected) in rejected.iter().enumerate() {
                     let separator = if at > 0 { "; " } else { "" };
-                    write!(f, "{separator}{mechanism}: {}", Named(reason, names))?;
+                    write!(f, "{separator}{}", rejected.named(names))?;
                 }
                 Ok(())
             }
@@ -163,6 +163,19 @@ impl Text for Misuse {
             Misuse::NotStarted => write!(f, "{} was called before {}", name(Subject::Step), name(Subject::Start)),
             Misuse::SeveralMechanisms => f.write_str("name the one mechanism that the client chose"),
         }
+    }
+}
+
+impl Rejected {
+    /// The mechanism and the reason, with the names of a binding.
+    pub fn named(&self, names: Names) -> Named<'_, Self> {
+        Named(self, names)
+    }
+}
+
+impl Text for Rejected {
+    fn write(&self, f: &mut Formatter<'_>, names: Names) -> fmt::Result {
+        write!(f, "{}: {}", self.mechanism, Named(&self.reason, names))
     }
 }
 

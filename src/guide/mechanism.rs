@@ -11,8 +11,8 @@
 //!
 //! ```
 //! use authen_sasl_rust::contract::{
-//!     available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags, Side, State,
-//!     Stateless, Step,
+//!     available, hidden, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags,
+//!     Side, State, Stateless, Step,
 //! };
 //! use authen_sasl_rust::crypto::hash::Hash;
 //! use authen_sasl_rust::error::{Error, Malformed, Refused};
@@ -31,6 +31,7 @@
 //!     client: || Box::new(AwaitChallenge),
 //!     server: || Box::new(AwaitBegin),
 //!     unavailable_reason: available,
+//!     outline: hidden,
 //! };
 //!
 //! struct AwaitChallenge;

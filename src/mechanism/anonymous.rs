@@ -1,7 +1,8 @@
 //! ANONYMOUS (RFC 4505): one message, the trace, which may be empty.
 
 use crate::contract::{
-    available, Context, Description, Established, Event, Property, Question, SecurityFlags, State, Stateless, Step,
+    available, Context, Description, Established, Event, Outline, Property, Question, SecurityFlags, Sent, State,
+    Stateless, Step,
 };
 use crate::error::{Application, Error, Malformed, Subject};
 
@@ -14,6 +15,7 @@ pub static MECHANISM: Stateless = Stateless {
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitTrace),
     unavailable_reason: available,
+    outline,
 };
 
 /// Longest trace, in characters (RFC 4505 §2).
@@ -53,6 +55,12 @@ impl State for AwaitTrace {
         // The trace identifies no user. It is for the log; authorization must not depend on it.
         Ok(Step::Done(Established { authcid: "anonymous".into(), ..Established::default() }))
     }
+}
+
+/// What is no trace may be another mechanism's message, with a password in it.
+fn outline(_: &Description, message: &Sent<'_>) -> Option<Outline> {
+    let trace = std::str::from_utf8(message.bytes).ok().filter(|trace| check(trace).is_ok())?;
+    Some(Outline::new("message").text("trace", trace))
 }
 
 /// RFC 4505 §2: at most 255 characters, without control characters (stringprep profile "trace").

@@ -2,7 +2,8 @@
 //! object and the client a dummy message before both fail.
 
 use crate::contract::{
-    Context, Established, Event, Property, Question, SecurityFlags, State, Step, TokenVerdict, Values,
+    Context, Established, Event, Outline, Property, Question, SecurityFlags, Sent, Side, State, Step, TokenVerdict,
+    Values,
 };
 use crate::error::{printable, Application, Error, Malformed, Refused, Subject};
 use crate::secret::Secret;
@@ -54,6 +55,20 @@ pub fn parse(auth: &str) -> Result<&str, Malformed> {
 fn is_token68(token: &[u8]) -> bool {
     let end = token.iter().rposition(|&b| b != b'=').map_or(0, |last| last + 1);
     end > 0 && token[..end].iter().all(|&b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b))
+}
+
+/// What both mechanisms show of the messages that follow the first: the error object's status and the names of nothing else, since a
+/// server may repeat the token anywhere; the client's dummy.
+pub fn outline_of_refusal(message: &Sent<'_>) -> Option<Outline> {
+    const STATUS: [&str; 7] = ["invalid_request", "invalid_token", "insufficient_scope", "400", "401", "403", "500"];
+    match message.from {
+        Side::Client => Some(Outline::new("dummy client response").elided("dummy", message.bytes)),
+        Side::Server => {
+            let text = std::str::from_utf8(message.bytes).ok().filter(|text| text.len() <= OBJECT_LIMIT)?;
+            let status = json::member(text, "status")?;
+            Some(Outline::new("error object").word("status", status.as_bytes(), &STATUS))
+        }
+    }
 }
 
 /// Server: asks the application about the token. A client sends an empty token to get the error object (RFC 7628 §4.3): the

@@ -9,8 +9,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 
 use crate::contract::{
-    available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags,
-    Side, State, Stateless, Step,
+    available, Abilities, Context, CredentialKind, Description, Established, Event, Outline, Property, Question,
+    SecurityFlags, Sent, Side, State, Stateless, Step,
 };
 use crate::error::{Application, Error, Malformed, Refused, Subject};
 use crate::secret::{ct_eq, Secret};
@@ -29,6 +29,7 @@ pub static MECHANISM: Stateless = Stateless {
     client: || Box::new(AwaitChallenge),
     server: || Box::new(AwaitBegin),
     unavailable_reason: available,
+    outline,
 };
 
 struct AwaitChallenge;
@@ -99,19 +100,31 @@ impl State for AwaitBegin {
     }
 }
 
-impl State for AwaitResponse {
-    /// Parsed from the right: a name may contain spaces, a digest cannot.
-    fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
-        let response = event.received("response")?;
-        let malformed = |reason| Error::malformed("response", reason);
-        let space =
-            response.iter().rposition(|&b| b == b' ').ok_or_else(|| malformed(Malformed::Missing("the digest")))?;
-        let digest =
-            hex::digits(&response[space + 1..]).ok_or_else(|| malformed(Malformed::Character("the digest")))?;
-        let name = std::str::from_utf8(&response[..space]).map_err(|_| malformed(Malformed::Utf8("the name")))?;
-        if name.is_empty() {
-            return Err(malformed(Malformed::Empty("the name")));
+/// Name and digest. Parsed from the right: a name may contain spaces, a digest cannot.
+fn parse_response(response: &[u8]) -> Result<(&str, [u8; 32]), Error> {
+    let malformed = |reason| Error::malformed("response", reason);
+    let space = response.iter().rposition(|&b| b == b' ').ok_or_else(|| malformed(Malformed::Missing("the digest")))?;
+    let digest = hex::digits(&response[space + 1..]).ok_or_else(|| malformed(Malformed::Character("the digest")))?;
+    let name = std::str::from_utf8(&response[..space]).map_err(|_| malformed(Malformed::Utf8("the name")))?;
+    if name.is_empty() {
+        return Err(malformed(Malformed::Empty("the name")));
+    }
+    Ok((name, digest))
+}
+
+fn outline(_: &Description, message: &Sent<'_>) -> Option<Outline> {
+    match message.from {
+        Side::Server => Some(Outline::new("challenge").elided("msg-id", message.bytes)),
+        Side::Client => {
+            let (name, _) = parse_response(message.bytes).ok()?;
+            Some(Outline::new("response").text("name", name).secret("digest"))
         }
+    }
+}
+
+impl State for AwaitResponse {
+    fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let (name, digest) = parse_response(event.received("response")?)?;
         // A name that cannot be prepared belongs to no user.
         let authcid = saslprep::query(name).map_err(|_| Refused::Credentials)?.into_owned();
         Ok(Step::Ask(

@@ -1,8 +1,8 @@
 //! EXTERNAL (RFC 4422, appendix A): the identity was proved outside SASL, by TLS or the socket.
 
 use crate::contract::{
-    Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags, Setup,
-    Side, State, Stateless, Step,
+    Abilities, Context, CredentialKind, Description, Established, Event, Outline, Property, Question, SecurityFlags,
+    Sent, Setup, Side, State, Stateless, Step,
 };
 use crate::error::{Application, Error, Malformed, Refused, Rejection, Subject};
 
@@ -17,6 +17,7 @@ pub static MECHANISM: Stateless = Stateless {
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitIdentity),
     unavailable_reason: unproved,
+    outline,
 };
 
 /// A server needs a proved identity, and a client a sign that it has one. A server may offer EXTERNAL to every client under
@@ -62,11 +63,7 @@ impl State for AwaitValues {
 impl State for AwaitIdentity {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let bytes = event.received("initial response")?;
-        let authzid = std::str::from_utf8(bytes)
-            .map_err(|_| Error::malformed("initial response", Malformed::Utf8("the authorization identity")))?;
-        if authzid.contains('\0') {
-            return Err(Error::malformed("initial response", Malformed::Character("the authorization identity")));
-        }
+        let authzid = parse(bytes).map_err(|reason| Error::malformed("initial response", reason))?;
         let proved = cx.config.external_id().filter(|id| !id.is_empty()).ok_or(Refused::NoExternalIdentity)?;
         Ok(Step::Done(Established {
             authcid: proved.to_owned(),
@@ -74,4 +71,17 @@ impl State for AwaitIdentity {
             ..Established::default()
         }))
     }
+}
+
+/// `extern-initial-resp = *( UTF8-char-no-nul )` (RFC 4422, appendix A).
+fn parse(bytes: &[u8]) -> Result<&str, Malformed> {
+    let authzid = std::str::from_utf8(bytes).map_err(|_| Malformed::Utf8("the authorization identity"))?;
+    if authzid.contains('\0') {
+        return Err(Malformed::Character("the authorization identity"));
+    }
+    Ok(authzid)
+}
+
+fn outline(_: &Description, message: &Sent<'_>) -> Option<Outline> {
+    Some(Outline::new("message").text("authzid", parse(message.bytes).ok()?))
 }

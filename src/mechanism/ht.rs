@@ -16,8 +16,8 @@
 //! the token is valid: the mechanisms are for use below TLS.
 
 use crate::contract::{
-    available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags,
-    State, Stateless, Step,
+    available, Abilities, Context, CredentialKind, Description, Established, Event, Outline, Property, Question,
+    SecurityFlags, Sent, Side, State, Stateless, Step,
 };
 use crate::crypto::hash::Hash;
 use crate::error::{printable, Application, Error, Malformed, PeerMisbehaved, Policy, Refused};
@@ -78,6 +78,10 @@ const fn ht(name: &'static str, form: Form, hash: Hash, binding_type: Option<&'s
             Form::Ht2 => || Box::new(AwaitInitiator { form: Form::Ht2 }),
         },
         unavailable_reason: available,
+        outline: match form {
+            Form::Ht => |description, message| outline(Form::Ht, description, message),
+            Form::Ht2 => |description, message| outline(Form::Ht2, description, message),
+        },
     }
 }
 
@@ -199,6 +203,25 @@ fn is_pairs(text: &[u8]) -> bool {
             at.is_some_and(|at| is_word(&pair[..at]) && is_word(&pair[at + 1..]))
         })
 }
+
+fn outline(form: Form, description: &Description, message: &Sent<'_>) -> Option<Outline> {
+    let hash = description.require_hash().ok()?;
+    let with = |outline: Outline, extra: &[u8]| match extra {
+        [] => outline.secret("hashed-token"),
+        extra => outline.elided("extra-values", extra).secret("hashed-token"),
+    };
+    if message.from == Side::Client {
+        let Initiator { authcid, extra, .. } = Initiator::parse(form, hash, message.bytes).ok()?;
+        return Some(with(Outline::new(INITIATOR).text("authcid", authcid), extra));
+    }
+    Some(match Responder::parse(form, hash, message.bytes).ok()? {
+        Responder::Success { extra, .. } => with(Outline::new(RESPONDER), extra),
+        Responder::Failure(reason) => Outline::new(RESPONDER).word("failure", reason, &FAILURES),
+    })
+}
+
+/// The words of `failure-description`.
+const FAILURES: [&str; 3] = ["unknown-user", "invalid-token", "other-error"];
 
 /// `cb-data`: empty where the mechanism binds to no channel.
 fn binding_data<'a>(cx: &Context<'a, '_>) -> Result<&'a [u8], Error> {

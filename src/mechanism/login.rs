@@ -2,8 +2,8 @@
 //! supersedes it, but many SMTP servers support nothing else.
 
 use crate::contract::{
-    available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags,
-    Side, State, Stateless, Step,
+    available, Abilities, Context, CredentialKind, Description, Established, Event, Outline, Property, Question,
+    SecurityFlags, Sent, Side, State, Stateless, Step,
 };
 use crate::error::{Application, Error, Malformed, Refused, Subject};
 use crate::secret::Secret;
@@ -21,11 +21,24 @@ pub static MECHANISM: Stateless = Stateless {
     client: || Box::new(AwaitNamePrompt),
     server: || Box::new(AwaitBegin),
     unavailable_reason: available,
+    outline,
 };
 
 /// The prompts that clients expect, if they read them.
 const NAME_PROMPT: &[u8] = b"Username:";
 const PASSWORD_PROMPT: &[u8] = b"Password:";
+
+/// By its place: a message does not say what it is. Only the first one of the client is a name.
+fn outline(_: &Description, message: &Sent<'_>) -> Option<Outline> {
+    match (message.from, message.index) {
+        (Side::Server, 0 | 1) => Some(Outline::new("prompt").text("text", message.bytes)),
+        // What has a NUL is a message of PLAIN.
+        (Side::Client, 0) if message.bytes.contains(&0) => None,
+        (Side::Client, 0) => Some(Outline::new("user name").text("name", message.bytes)),
+        (Side::Client, 1) => Some(Outline::new("password").secret("password")),
+        _ => None,
+    }
+}
 
 struct AwaitNamePrompt;
 struct AwaitValues;

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 
 use crate::contract::{
-    available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, State,
-    Stateless, Step,
+    available, Abilities, Context, CredentialKind, Description, Established, Event, Outline, Property, Question, Sent,
+    Side, State, Stateless, Step,
 };
 use crate::error::{Application, Error, Malformed, PeerMisbehaved, Subject};
 use crate::wire::fields::once;
@@ -27,6 +27,7 @@ pub static MECHANISM: Stateless = Stateless {
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitMessage),
     unavailable_reason: available,
+    outline,
 };
 
 struct AwaitBegin;
@@ -94,9 +95,36 @@ fn ascii(value: Option<String>) -> Result<Option<String>, Error> {
     }
 }
 
+/// The first message; the token is not looked at.
+struct Message<'a> {
+    user: Option<String>,
+    auth: &'a str,
+    host: Option<&'a str>,
+    port: Option<&'a str>,
+}
+
+fn outline(_: &Description, message: &Sent<'_>) -> Option<Outline> {
+    if message.from == Side::Server || message.bytes == b"\x01" {
+        return bearer::outline_of_refusal(message);
+    }
+    let Message { user, host, port, .. } = Message::parse(message.bytes).ok()?;
+    let outline = Outline::new(MESSAGE).text_if("a", user).text_if("host", host).text_if("port", port);
+    Some(outline.secret("auth"))
+}
+
 impl State for AwaitMessage {
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
-        let bytes = event.received(MESSAGE)?;
+        let Message { user, auth, host, port } = Message::parse(event.received(MESSAGE)?)?;
+        let token = match auth {
+            "" => "",
+            auth => bearer::parse(auth).map_err(|reason| Error::malformed(MESSAGE, reason))?,
+        };
+        Ok(bearer::ask(token, user, host.map(str::to_owned), port.map(str::to_owned), error_object))
+    }
+}
+
+impl<'a> Message<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let malformed = |reason| Error::malformed(MESSAGE, reason);
         let end = bytes.iter().position(|&b| b == kvpairs::SEPARATOR).unwrap_or(bytes.len());
         let header = std::str::from_utf8(&bytes[..end]).map_err(|_| malformed(Malformed::Utf8("the GS2 header")))?;
@@ -121,11 +149,8 @@ impl State for AwaitMessage {
         if port.is_some_and(|port: &str| !is_port(port)) {
             return Err(malformed(Malformed::Expected("a port number (port=)")));
         }
-        let token = match auth.ok_or_else(|| malformed(Malformed::Missing("auth")))? {
-            "" => "",
-            auth => bearer::parse(auth).map_err(malformed)?,
-        };
-        Ok(bearer::ask(token, user, host.map(str::to_owned), port.map(str::to_owned), error_object))
+        let auth = auth.ok_or_else(|| malformed(Malformed::Missing("auth")))?;
+        Ok(Message { user, auth, host, port })
     }
 }
 

@@ -1,8 +1,8 @@
 //! PLAIN (RFC 4616): the password in the clear, for use under TLS.
 
 use crate::contract::{
-    available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, SecurityFlags,
-    State, Stateless, Step,
+    available, Abilities, Context, CredentialKind, Description, Established, Event, Outline, Property, Question,
+    SecurityFlags, Sent, State, Stateless, Step,
 };
 use crate::error::{Application, Error, Malformed, Refused, Subject};
 use crate::secret::Secret;
@@ -20,6 +20,7 @@ pub static MECHANISM: Stateless = Stateless {
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitMessage),
     unavailable_reason: available,
+    outline,
 };
 
 struct AwaitBegin;
@@ -71,9 +72,15 @@ fn without_nul(what: Subject, value: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-impl State for AwaitMessage {
-    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
-        let bytes = event.received("message")?;
+/// `message = [authzid] UTF8NUL authcid UTF8NUL passwd` (RFC 4616 §2).
+struct Message<'a> {
+    authzid: &'a str,
+    authcid: &'a str,
+    password: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
         let malformed = |reason| Error::malformed("message", reason);
         let mut parts = bytes.split(|&b| b == 0);
         // split returns at least one part, so there is an authzid even in an empty message.
@@ -92,6 +99,18 @@ impl State for AwaitMessage {
         if password.is_empty() {
             return Err(malformed(Malformed::Empty("the password")));
         }
+        Ok(Message { authzid, authcid, password })
+    }
+}
+
+fn outline(_: &Description, message: &Sent<'_>) -> Option<Outline> {
+    let Message { authzid, authcid, .. } = Message::parse(message.bytes).ok()?;
+    Some(Outline::new("message").text("authzid", authzid).text("authcid", authcid).secret("passwd"))
+}
+
+impl State for AwaitMessage {
+    fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
+        let Message { authzid, authcid, password } = Message::parse(event.received("message")?)?;
         // A name that cannot be prepared belongs to no user (RFC 4616 §2, RFC 4013).
         let authcid = saslprep::query(authcid).map_err(|_| Refused::Credentials)?.into_owned();
         let authzid = (!authzid.is_empty()).then(|| authzid.to_owned());

@@ -2,8 +2,8 @@
 //! and a bearer token, for use under TLS.
 
 use crate::contract::{
-    available, Abilities, Context, CredentialKind, Description, Established, Event, Property, Question, State,
-    Stateless, Step,
+    available, Abilities, Context, CredentialKind, Description, Established, Event, Outline, Property, Question, Sent,
+    Side, State, Stateless, Step,
 };
 use crate::error::{Error, Malformed, Subject};
 use crate::wire::fields::once;
@@ -22,6 +22,7 @@ pub static MECHANISM: Stateless = Stateless {
     client: || Box::new(AwaitBegin),
     server: || Box::new(AwaitMessage),
     unavailable_reason: available,
+    outline,
 };
 
 struct AwaitBegin;
@@ -53,29 +54,38 @@ impl State for AwaitValues {
     }
 }
 
+/// User and token of the first message.
+fn parse(bytes: &[u8]) -> Result<(&str, &str), Malformed> {
+    let (mut user, mut auth) = (None, None);
+    for pair in kvpairs::Pairs::new(bytes) {
+        match pair? {
+            ("user", value) if auth.is_none() => once(&mut user, "user", value)?,
+            ("auth", value) if user.is_some() => once(&mut auth, "auth", value)?,
+            // The documentation has only these two keys, in this order.
+            _ => return Err(Malformed::Expected("user= and then auth=")),
+        }
+    }
+    let user = user.ok_or(Malformed::Missing("user"))?;
+    if user.is_empty() {
+        return Err(Malformed::Empty("user"));
+    }
+    if user.chars().any(char::is_control) {
+        return Err(Malformed::Character("user"));
+    }
+    Ok((user, bearer::parse(auth.ok_or(Malformed::Missing("auth"))?)?))
+}
+
+fn outline(_: &Description, message: &Sent<'_>) -> Option<Outline> {
+    if message.from == Side::Server || message.bytes.is_empty() {
+        return bearer::outline_of_refusal(message);
+    }
+    let (user, _) = parse(message.bytes).ok()?;
+    Some(Outline::new(MESSAGE).text("user", user).secret("auth"))
+}
+
 impl State for AwaitMessage {
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
-        let bytes = event.received(MESSAGE)?;
-        let malformed = |reason| Error::malformed(MESSAGE, reason);
-        let (mut user, mut auth) = (None, None);
-        for pair in kvpairs::Pairs::new(bytes) {
-            match pair.map_err(malformed)? {
-                ("user", value) if auth.is_none() => once(&mut user, "user", value),
-                ("auth", value) if user.is_some() => once(&mut auth, "auth", value),
-                // The documentation has only these two keys, in this order.
-                _ => Err(Malformed::Expected("user= and then auth=")),
-            }
-            .map_err(malformed)?;
-        }
-        let user = user.ok_or_else(|| malformed(Malformed::Missing("user")))?;
-        if user.is_empty() {
-            return Err(malformed(Malformed::Empty("user")));
-        }
-        if user.chars().any(char::is_control) {
-            return Err(malformed(Malformed::Character("user")));
-        }
-        let auth = auth.ok_or_else(|| malformed(Malformed::Missing("auth")))?;
-        let token = bearer::parse(auth).map_err(malformed)?;
+        let (user, token) = parse(event.received(MESSAGE)?).map_err(|reason| Error::malformed(MESSAGE, reason))?;
         Ok(bearer::ask(token, Some(user.to_owned()), None, None, error_object))
     }
 }

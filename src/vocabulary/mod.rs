@@ -1,5 +1,5 @@
 //! The types that mechanisms, sessions and applications exchange: properties and their values, questions and answers, the
-//! abilities of an application, and descriptions of mechanisms.
+//! abilities of an application, descriptions of mechanisms, and what may be shown of messages.
 //!
 //! [`crate::contract`] has them too, for the authors of mechanisms.
 //!
@@ -19,11 +19,13 @@
 //! ```
 
 mod description;
+mod outline;
 mod questions;
 mod sets;
 mod values;
 
 pub use description::{CredentialKind, Description};
+pub use outline::{Outline, Sent};
 pub use questions::{Answer, Question, TokenVerdict};
 pub use sets::{Abilities, SecurityFlags};
 pub use values::{Property, Values};

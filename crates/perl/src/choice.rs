@@ -1,7 +1,7 @@
 //! The part of the C surface that chooses the mechanism; the rules are those of the crate.
 
 use authen_sasl_kerberos::gssapi;
-use authen_sasl_rust::contract::Side;
+use authen_sasl_rust::contract::{Sent, Side};
 use authen_sasl_rust::error::Error;
 use authen_sasl_rust::mechanism::ALL;
 use authen_sasl_rust::negotiate;
@@ -111,4 +111,41 @@ pub unsafe extern "C" fn asr_usable(handle: *const Handle, out: *mut Slice) -> *
     // SAFETY: the module's rules.
     unsafe { out.write(Slice::of(text.as_bytes())) };
     Box::into_raw(text)
+}
+
+/// Why each mechanism of the list may not be used, or its rank, as one text, which is lent.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_reasons(handle: *mut Handle) -> Slice {
+    // SAFETY: the module's rules.
+    let handle = unsafe { &mut *handle };
+    let text = shielded(String::new(), || {
+        let negotiation = handle.session.negotiation();
+        let clauses = negotiation.verdicts(&handle.list).map(|verdict| match verdict {
+            Ok(mechanism) => format!("{}: usable, rank {}", mechanism.name, mechanism.rank),
+            Err(rejected) => rejected.named(names::of_connection).to_string(),
+        });
+        clauses.collect::<Vec<_>>().join("; ")
+    });
+    handle.lend(text)
+}
+
+/// What may be shown of a message, lent: that of the client for a `from` of 0, of the server for 1, after `index` others of that
+/// side. The text is empty if nothing may.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_outline(handle: *mut Handle, from: i32, index: u32, message: Slice) -> Slice {
+    // SAFETY: the module's rules.
+    let (handle, bytes) = unsafe { (&mut *handle, message.bytes().unwrap_or_default()) };
+    let text = shielded(String::new(), || {
+        let from = if from == 0 { Side::Client } else { Side::Server };
+        let mechanism = handle.session.mechanism();
+        let outline = mechanism.and_then(|mechanism| mechanism.outline(&Sent { from, index, bytes }));
+        outline.map_or_else(String::new, |outline| outline.to_string())
+    });
+    handle.lend(text)
 }

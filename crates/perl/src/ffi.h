@@ -69,6 +69,8 @@ int32_t asr_lacks_accounts(asr_handle *);
 int32_t asr_status(const asr_handle *);
 asr_slice asr_mechanism(const asr_handle *);
 int32_t asr_rank(const asr_handle *);
+asr_slice asr_reasons(asr_handle *);
+asr_slice asr_outline(asr_handle *, int32_t from, uint32_t index, asr_slice message);
 asr_text *asr_usable(const asr_handle *, asr_slice *out);
 void asr_text_free(asr_text *);
 int32_t asr_make_verifier(asr_slice mechanism, asr_slice password, asr_slice salt, uint32_t iterations,

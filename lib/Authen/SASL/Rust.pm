@@ -550,9 +550,22 @@ of an error code. It never contains a secret. C<< $conn->code >> is the number o
 codes, L<Authen::SASL::Rust::Troubleshooting> the texts, both with what to do. The first also describes how to turn a failure into an exception, which programs need that log in through
 Net::SMTP.
 
-To see what happens, set C<debug> of Authen::SASL: C<< Authen::SASL->new(debug => 1, ...) >> prints to standard error which mechanism
-was chosen, which messages are sent and received, with their lengths, and the result. It never prints the contents of a message, and
-so no password. C<< Net::SMTP->new(..., Debug => 1) >> sets C<debug> too.
+=head2 A trace
+
+C<< Authen::SASL->new(debug => 1, ...) >>, the option or property C<debug> of a connection, or C<AUTHEN_SASL_RUST_DEBUG=1> in the
+environment prints to standard error which mechanism was chosen and why not another one, each message that is sent or received, the result,
+and times. C<< Net::SMTP->new(..., Debug => 1) >> sets C<debug> too. In place of 1 it may be a handle, or code that is called with each
+line. A trace looks like this:
+
+    Authen::SASL::Rust client SCRAM-SHA-256: chosen from: SCRAM-SHA-256 PLAIN
+    Authen::SASL::Rust client SCRAM-SHA-256: of the list, SCRAM-SHA-256: usable, rank 54; PLAIN: usable, rank 10
+    Authen::SASL::Rust client SCRAM-SHA-256: sends an initial response of 44 bytes (in 0.1 ms), client-first-message: gs2-cbind-flag=n n=fred r=(32 bytes)
+    Authen::SASL::Rust client SCRAM-SHA-256: receives a challenge of 100 bytes (after 20.4 ms), server-first-message: r=(64 bytes) s=(16 bytes) i=4096
+
+"In" is the time that this side has needed, with its callbacks; "after" is the time that it has waited. Names and options are shown, of other
+fields the length, and of secrets only that they are there: a trace has no password, token, proof, verifier or nonce, in any form. It does
+show user names, and the length of a message of PLAIN tells that of the password. L<Authen::SASL::Rust::Cookbook/WHY DOES MY LOGIN FAIL?>
+explains how to read one.
 
 =head1 SECURITY
 

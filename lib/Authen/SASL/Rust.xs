@@ -5,9 +5,18 @@
 #include "perl.h"
 #include "XSUB.h"
 #include "crates/perl/src/ffi.h"
+#include <time.h>
 
 /* The data that a connection's magic points to. `reply` outlives it while a callback keeps its continuation. */
 typedef struct reply_s reply_t;
+/* What a connection that is traced needs for it. */
+typedef struct {
+  SV *to;             /* code or a handle; NULL is standard error */
+  double since;       /* the end of the last call, in milliseconds */
+  U32 sent[2];        /* messages of the client and of the server in this exchange */
+  const char *chosen; /* the mechanism of the last line about the choice */
+} trace_t;
+
 typedef struct {
   asr_handle *rust;
   HV *self;           /* not counted: the magic belongs to it */
@@ -15,6 +24,7 @@ typedef struct {
   reply_t *reply;
   SV *continuation;   /* the program's, for the current step */
   const char *called; /* the callback that was called last */
+  trace_t *trace;     /* NULL unless the option debug is set */
   U8 asking;          /* a callback runs, or its answer is pending */
   U8 flags;
   bool gave_token;    /* in this exchange, the callback `token` was asked */
@@ -23,7 +33,6 @@ typedef struct {
 #define IS_SERVER 1
 #define DIES 2
 #define TOKEN_FROM_PASS 4
-#define TRACES 8
 #define STARTS 16            /* the current or last call began the exchange */
 #define GIVES_CHARACTERS 32   /* option characters */
 #define HAS_HEARD 64          /* the peer has sent something */
@@ -394,6 +403,13 @@ _die_on_failure(conn, on)
   CODE:
     flag = ix ? GIVES_CHARACTERS : DIES;
     conn->flags = on ? conn->flags | flag : conn->flags & ~flag;
+
+void
+_debug(conn, to)
+    conn_t *conn
+    SV *to
+  CODE:
+    trace_to(aTHX_ conn, sv_mortalcopy(to));
 
 void
 _side(conn)

@@ -3,6 +3,7 @@
 //! Directives that are quoted strings in the grammar must be quoted. Those that are tokens may be quoted too, since many
 //! peers do that; the meaning is the same.
 
+use crate::contract::{Description, Outline, Sent, Side};
 use crate::error::{Error, Malformed, PeerMisbehaved};
 use crate::wire::digest::{self, Directive, Directives, Printer};
 use crate::wire::fields::once;
@@ -212,6 +213,42 @@ pub fn print_response_auth(proof: &[u8; 32]) -> Vec<u8> {
     let mut printer = Printer::with_capacity(40);
     printer.token("rspauth", proof);
     printer.finish()
+}
+
+/// The directives that are no secret, in their order.
+pub fn outline(_: &Description, message: &Sent<'_>) -> Option<Outline> {
+    const SHOWN: [&str; 12] = [
+        "username",
+        "realm",
+        "digest-uri",
+        "authzid",
+        "nc",
+        "qop",
+        "maxbuf",
+        "cipher",
+        "algorithm",
+        "charset",
+        "stale",
+        "nonce",
+    ];
+    let mut outline = Outline::new(match (message.from, parse_response_auth(message.bytes)) {
+        (Side::Client, _) => "digest-response",
+        (Side::Server, Ok(Some(_))) => "response-auth",
+        (Side::Server, _) => "digest-challenge",
+    });
+    for directive in directives(message.bytes, RESPONSE_LIMIT).ok()? {
+        let directive = directive.ok()?;
+        let name = SHOWN.iter().copied().find(|name| name.eq_ignore_ascii_case(directive.name));
+        outline = match (name, directive.name) {
+            (Some("nonce"), _) => outline.elided("nonce", &directive.value),
+            (Some(name), _) => outline.text(name, &directive.value),
+            (None, name) if name.eq_ignore_ascii_case("cnonce") => outline.elided("cnonce", &directive.value),
+            (None, name) if name.eq_ignore_ascii_case("response") => outline.secret("response"),
+            (None, name) if name.eq_ignore_ascii_case("rspauth") => outline.secret("rspauth"),
+            (None, _) => outline.elided("auth-param", &directive.value),
+        };
+    }
+    Some(outline)
 }
 
 fn directives(bytes: &[u8], limit: usize) -> Result<Directives<'_>, Malformed> {

@@ -42,4 +42,5 @@ pub static MECHANISM: Stateless = Stateless {
     client: || Box::new(client::AwaitChallenge),
     server: || Box::new(server::AwaitBegin),
     unavailable_reason: available,
+    outline: messages::outline,
 };

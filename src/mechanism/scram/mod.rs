@@ -19,8 +19,12 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use crate::contract::{available, Abilities, CredentialKind, Description, SecurityFlags, Stateless};
+use crate::contract::{
+    available, Abilities, CredentialKind, Description, Outline, SecurityFlags, Sent, Side, Stateless,
+};
 use crate::crypto::hash::Hash;
+use crate::wire::gs2::Flag;
+use crate::wire::scram::{self as wire, ClientFinal, ClientFirst, ServerFinal, ServerFirst};
 
 /// SCRAM-SHA-1 (RFC 5802).
 pub static SHA_1: Stateless = scram("SCRAM-SHA-1", Hash::Sha1, false, 52);
@@ -47,6 +51,51 @@ pub static SHA_512_PLUS: Stateless = scram("SCRAM-SHA-512-PLUS", Hash::Sha512, t
 /// SCRAM-SHA3-512-PLUS.
 pub static SHA3_512_PLUS: Stateless = scram("SCRAM-SHA3-512-PLUS", Hash::Sha3_512, true, 77);
 
+/// Nonces, salt and binding data by their lengths; no proof, and no signature.
+fn outline(_: &Description, message: &Sent<'_>) -> Option<Outline> {
+    let bytes = message.bytes;
+    if message.from == Side::Server {
+        if let Ok(first) = ServerFirst::parse(bytes) {
+            let outline = Outline::new(wire::SERVER_FIRST).elided("r", &*first.nonce).elided("s", &first.salt);
+            let outline = outline.text("i", first.iterations.to_string());
+            let extensions = Some(first.extensions).filter(|text| !text.is_empty());
+            return Some(extensions.map_or(outline.clone(), |text| outline.elided("extensions", text)));
+        }
+        let outline = Outline::new(wire::SERVER_FINAL);
+        return Some(match ServerFinal::parse(bytes).ok()? {
+            ServerFinal::Verifier(_) => outline.secret("v"),
+            ServerFinal::Error(reason) => outline.word("e", reason.as_bytes(), &REASONS),
+        });
+    }
+    if let Ok(first) = ClientFirst::parse(bytes) {
+        let outline = match first.header.flag {
+            Flag::Unsupported => Outline::new(wire::CLIENT_FIRST).text("gs2-cbind-flag", "n"),
+            Flag::Unoffered => Outline::new(wire::CLIENT_FIRST).text("gs2-cbind-flag", "y"),
+            Flag::Bound(kind) => Outline::new(wire::CLIENT_FIRST).text("p", kind),
+        };
+        let outline = outline.text_if("a", first.header.authzid.as_deref()).text("n", &*first.name);
+        return Some(outline.elided("r", first.nonce));
+    }
+    let last = ClientFinal::parse(bytes).ok()?;
+    Some(Outline::new(wire::CLIENT_FINAL).elided("c", &last.binding).elided("r", last.nonce).secret("p"))
+}
+
+/// The words of `server-error-value` (RFC 5802 §7).
+const REASONS: [&str; 12] = [
+    "invalid-encoding",
+    "extensions-not-supported",
+    "invalid-proof",
+    "channel-bindings-dont-match",
+    "server-does-support-channel-binding",
+    "channel-binding-not-supported",
+    "unsupported-channel-binding-type",
+    "unknown-user",
+    "invalid-username-encoding",
+    "no-resources",
+    "other-error",
+    "server-does-not-support-channel-binding",
+];
+
 const fn scram(name: &'static str, hash: Hash, binds: bool, rank: u8) -> Stateless {
     Stateless {
         description: Description {
@@ -65,5 +114,6 @@ const fn scram(name: &'static str, hash: Hash, binds: bool, rank: u8) -> Statele
         client: || Box::new(client::AwaitBegin),
         server: || Box::new(server::AwaitClientFirst),
         unavailable_reason: available,
+        outline,
     }
 }

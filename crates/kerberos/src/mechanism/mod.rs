@@ -10,7 +10,7 @@ mod server;
 
 use crate::gssapi::{self, Speaking};
 use authen_sasl_rust::config::Config;
-use authen_sasl_rust::contract::{Description, SecurityFlags, Side, Stateless};
+use authen_sasl_rust::contract::{hidden, Description, SecurityFlags, Side, Stateless};
 use authen_sasl_rust::error::Rejection;
 
 use dialect::Dialect;
@@ -31,6 +31,7 @@ pub static GS2_KRB5_PLUS: Stateless = Stateless {
     client: gs2::client,
     server: gs2::server,
     unavailable_reason: |side, setup| unavailable_reason(Speaking::Kerberos, side, setup.config),
+    outline: hidden,
 };
 /// GSSAPI (RFC 4752).
 pub static GSSAPI: Stateless = Stateless {
@@ -38,6 +39,7 @@ pub static GSSAPI: Stateless = Stateless {
     client: || client::begin(Dialect::Gssapi),
     server: || server::begin(Dialect::Gssapi),
     unavailable_reason: |side, setup| unavailable_reason(Speaking::Kerberos, side, setup.config),
+    outline: hidden,
 };
 /// GSS-SPNEGO, as in Active Directory.
 pub static GSS_SPNEGO: Stateless = Stateless {
@@ -45,6 +47,7 @@ pub static GSS_SPNEGO: Stateless = Stateless {
     client: || client::begin(Dialect::Spnego),
     server: || server::begin(Dialect::Spnego),
     unavailable_reason: |side, setup| unavailable_reason(Speaking::Spnego, side, setup.config),
+    outline: hidden,
 };
 /// GS2-KRB5 (RFC 5801).
 pub static GS2_KRB5: Stateless = Stateless {
@@ -52,6 +55,7 @@ pub static GS2_KRB5: Stateless = Stateless {
     client: gs2::client,
     server: gs2::server,
     unavailable_reason: |side, setup| unavailable_reason(Speaking::Kerberos, side, setup.config),
+    outline: hidden,
 };
 
 /// What is missing on this machine or connection. A client without a ticket and a server without keys are detected here, so

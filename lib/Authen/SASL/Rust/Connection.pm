@@ -3,6 +3,7 @@ package Authen::SASL::Rust::Connection;
 use strict;
 use warnings;
 use Carp ();
+use Scalar::Util ();
 
 our $VERSION = '0.1';
 
@@ -105,7 +106,7 @@ sub property {
 
 # Options that the Perl code handles, and names that are only stored because Authen::SASL::XS or
 # Authen::SASL::Perl know them.
-my @taken = qw(accounts auxprop channel_binding characters die_on_failure plugins tls users);
+my @taken = qw(accounts auxprop channel_binding characters debug die_on_failure plugins tls users);
 my @stored = qw(authsource optctx peername sockname COMPAT_CYRUSLIB_REPLY_MASK_BUG);
 my %perl_knows = map { $_ => 1 } @taken, @stored, keys %read_only;
 
@@ -142,6 +143,13 @@ sub _set_property {
     $self->$method($value ? 1 : 0);
     $self->{property}{$name} = $value ? 1 : 0;
   }
+  elsif ($name eq 'debug') {
+    $value = $ENV{AUTHEN_SASL_RUST_DEBUG} unless defined $value;
+    $value = \*$value if ref \$value eq 'GLOB';
+    Carp::croak('debug: 1, 0, a code reference or a handle was expected') unless _traceable($value);
+    $self->_debug($value);
+    $self->{property}{debug} = $value;
+  }
   elsif ($name eq 'channel_binding' || $name eq 'tls') {
     $self->_bind($name => $value);
   }
@@ -169,6 +177,27 @@ sub _set_property {
     Carp::carp("property $name is stored and has no effect; did you mean $meant?") if defined $meant;
     $self->{property}{$name} = $value;
   }
+  return;
+}
+
+# Whether it can be a value of the option debug.
+sub _traceable {
+  my ($value) = @_;
+  return 1 if !ref $value;
+  return 1 if Scalar::Util::reftype($value) =~ /\A(?:CODE|GLOB|IO)\z/;
+  return Scalar::Util::blessed($value) && $value->can('print') ? 1 : 0;
+}
+
+# Gives a line of the trace to code or a handle. Whatever goes wrong there must not change the exchange.
+sub _trace {
+  my ($self, $to, $line) = @_;
+  local ($@, $!, $?, $\, $,);
+  local $SIG{__DIE__};
+  eval {
+    if (Scalar::Util::reftype($to) eq 'CODE') { $to->($line) }
+    elsif (Scalar::Util::blessed($to) && $to->can('print')) { $to->print("$line\n") }
+    else { print {$to} "$line\n" }
+  };
   return;
 }
 
@@ -642,6 +671,11 @@ default 0.
 =item characters
 
 1: the program gets names, passwords and errors as decoded strings; 0, the default: as octets (UTF-8). See L<Authen::SASL::Rust/CHARACTERS>.
+
+=item debug
+
+1 prints a trace to standard error; a handle or a code reference gets its lines instead. See L<Authen::SASL::Rust/A trace>. The default is
+the value of C<AUTHEN_SASL_RUST_DEBUG> in the environment, or that of Authen::SASL's C<debug>.
 
 =item die_on_failure
 
