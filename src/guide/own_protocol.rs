@@ -54,6 +54,9 @@
 //!                 session.answer(answer, &mut world.lend())
 //!             }
 //!             Outcome::Failed | Outcome::FailedWithMessage => {
+//!                 if outcome == Outcome::FailedWithMessage {
+//!                     send(stream, Some(session.message()))?;
+//!                 }
 //!                 let failure = session.failure().expect("a failure").to_string();
 //!                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, failure));
 //!             }
