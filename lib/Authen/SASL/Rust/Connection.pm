@@ -3,7 +3,6 @@ package Authen::SASL::Rust::Connection;
 use strict;
 use warnings;
 use Carp ();
-use Scalar::Util ();
 
 our $VERSION = '0.1';
 
@@ -184,6 +183,7 @@ sub _set_property {
 sub _traceable {
   my ($value) = @_;
   return 1 if !ref $value;
+  require Scalar::Util;
   return 1 if Scalar::Util::reftype($value) =~ /\A(?:CODE|GLOB|IO)\z/;
   return Scalar::Util::blessed($value) && $value->can('print') ? 1 : 0;
 }
@@ -194,6 +194,7 @@ sub _trace {
   local ($@, $!, $?, $\, $,);
   local $SIG{__DIE__};
   eval {
+    require Scalar::Util;
     if (Scalar::Util::reftype($to) eq 'CODE') { $to->($line) }
     elsif (Scalar::Util::blessed($to) && $to->can('print')) { $to->print("$line\n") }
     else { print {$to} "$line\n" }
