@@ -1,6 +1,8 @@
 //! One connection: the TLS handshake, the login, then the relay.
 
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -21,17 +23,29 @@ use crate::settings::Role;
 use crate::throttle::AddressSlot;
 use crate::tls;
 
-/// Serves a client on TCP, with or without TLS.
-pub async fn serve_tcp(slot: ConnectionSlot, mut stream: TcpStream, address: SocketAddr, with_tls: bool) {
-    let live = slot.gate.live();
-    let mut peer = Peer::tcp(address);
-    let deadline = Instant::now() + live.settings.limits.login();
-    if any_contains(&live.settings.proxies, address.ip()) {
-        match proxied(&slot, &mut stream, &peer, deadline).await {
-            Some(client) => peer = client.map_or(peer, Peer::tcp),
-            None => return,
-        }
+/// Serves a client that a proxy has connected: its header comes first.
+pub async fn serve_proxied(
+    slot: ConnectionSlot,
+    mut stream: TcpStream,
+    proxy: SocketAddr,
+    with_tls: bool,
+    deadline: Instant,
+) {
+    if let Some(client) = proxied(&slot, &mut stream, &Peer::tcp(proxy), deadline).await {
+        serve_tcp(slot, stream, client.unwrap_or(proxy), with_tls, deadline).await;
     }
+}
+
+/// Serves a client on TCP, with or without TLS.
+pub async fn serve_tcp(
+    slot: ConnectionSlot,
+    stream: TcpStream,
+    address: SocketAddr,
+    with_tls: bool,
+    deadline: Instant,
+) {
+    let live = slot.gate.live();
+    let peer = Peer::tcp(address);
     let Some(address_slot) = admit(&slot, &live, &peer) else { return };
     set_options(&stream);
     if !with_tls {
@@ -139,11 +153,11 @@ async fn serve<S: Stream>(
 ) {
     let half_closed = live.settings.limits.half_closed();
     // Boxed, and freed before the relay begins: a connection takes the memory of its login or of its relay, not of both.
-    let logged_in = match live.settings.role {
-        Role::Gate => Box::pin(log_in(&mut slot, live, &mut stream, security, &peer, address_slot, deadline)).await,
-        Role::Connect => Box::pin(pass(&mut slot, &live, &peer)).await,
+    let login: Pin<Box<dyn Future<Output = Option<LoggedIn>> + Send + '_>> = match live.settings.role {
+        Role::Gate => Box::pin(log_in(&mut slot, live, &mut stream, security, &peer, address_slot, deadline)),
+        Role::Connect => Box::pin(pass(&mut slot, live, &peer)),
     };
-    let Some(LoggedIn { mut backend, early, user, backend_name }) = logged_in else { return };
+    let Some(LoggedIn { mut backend, early, user, backend_name }) = login.await else { return };
     let metrics = &slot.gate.metrics;
     let (_gauge, begin) = (GaugeGuard::new(&metrics.relaying), Instant::now());
     let counters = (&metrics.bytes_in, &metrics.bytes_out);
@@ -184,9 +198,9 @@ async fn log_in<S: Stream>(
 
 /// Connects a client of `sasl-gate connect`. If that fails, the client sees the end of its connection: its protocol has no word
 /// for it.
-async fn pass(slot: &mut ConnectionSlot, live: &Arc<LiveConfig>, peer: &Peer) -> Option<LoggedIn> {
+async fn pass(slot: &mut ConnectionSlot, live: Arc<LiveConfig>, peer: &Peer) -> Option<LoggedIn> {
     let address = live.settings.backend.as_ref()?;
-    match connect(address, live, &slot.gate.derivations).await {
+    match connect(address, &live, &slot.gate.derivations).await {
         Ok(backend) => {
             slot.authenticated();
             info!(peer = peer.text, backend = %address, "connected");

@@ -4,17 +4,18 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tracing::{error, info};
 
 use crate::address::Address;
-use crate::connection::{serve_tcp, serve_unix};
+use crate::connection::{serve_proxied, serve_tcp, serve_unix};
 use crate::gate::{ConnectionSlot, Gate};
 use crate::handed::Handed;
 use crate::metrics::count;
+use crate::network::any_contains;
 use crate::peer::Peer;
 use crate::settings::Settings;
 use crate::workers::Workers;
@@ -141,8 +142,16 @@ impl Socket {
                 let Some(slot) = take_slot(gate, || Peer::tcp(address)) else { return Ok(()) };
                 let (stream, with_tls) = (stream.into_std()?, *with_tls);
                 workers.spawn(async move {
+                    let live = slot.gate.live();
+                    let is_proxy = any_contains(&live.settings.proxies, address.ip());
+                    let deadline = Instant::now() + live.settings.limits.login();
+                    drop(live);
                     match TcpStream::from_std(stream) {
-                        Ok(stream) => serve_tcp(slot, stream, address, with_tls).await,
+                        // Boxed, so that other connections do not take the memory for it.
+                        Ok(stream) if is_proxy => {
+                            Box::pin(serve_proxied(slot, stream, address, with_tls, deadline)).await
+                        }
+                        Ok(stream) => serve_tcp(slot, stream, address, with_tls, deadline).await,
                         Err(error) => error!(%error, "cannot serve a connection"),
                     }
                 });
