@@ -4,7 +4,7 @@
 static SV *call_perl(pTHX_ const char *method, SV **args, int count);
 
 /* Some milliseconds, which only differences give a meaning. */
-static double trace_clock(void) {
+static double trace_clock(pTHX) {
   struct timespec now;
   if (clock_gettime(CLOCK_MONOTONIC, &now)) return 0;
   return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
@@ -16,7 +16,7 @@ static void trace_to(pTHX_ conn_t *conn, SV *to) {
   if (SvROK(to) || SvTRUE(to)) {
     if (!conn->trace) {
       Newxz(conn->trace, 1, trace_t);
-      conn->trace->since = trace_clock();
+      conn->trace->since = trace_clock(aTHX);
       conn->trace->chosen = asr_mechanism(conn->rust).ptr;
     }
     conn->trace->to = SvROK(to) ? newSVsv(to) : NULL;
@@ -46,7 +46,7 @@ static void trace_text(pTHX_ SV *line, asr_slice text, size_t limit) {
 
 /* The time since the last call has ended, or this one has begun. Whole numbers, since the decimal point depends on the locale. */
 static void trace_time(pTHX_ conn_t *conn, SV *line, const char *word) {
-  double now = trace_clock(), passed = (now - conn->trace->since) * 10;
+  double now = trace_clock(aTHX), passed = (now - conn->trace->since) * 10;
   UV tenths = passed > 0 ? (UV)passed : 0;
   conn->trace->since = now;
   sv_catpvf(line, " (%s %" UVuf ".%" UVuf " ms)", word, tenths / 10, tenths % 10);
@@ -111,7 +111,7 @@ static void trace_received(pTHX_ conn_t *conn, bool starts, asr_slice bytes) {
   if (!conn->trace) return;
   if (starts) conn->trace->sent[0] = conn->trace->sent[1] = 0;
   if (starts && !is_server) {
-    conn->trace->since = trace_clock();
+    conn->trace->since = trace_clock(aTHX);
     return;
   }
   line = trace_begin(aTHX_ conn);
