@@ -20,6 +20,7 @@ sub start {
   my $log = File::Temp->new;
   my $pid = fork // die "fork: $!";
   if (!$pid) {
+    setpgrp;             # so that answers under way end with it
     alarm $SECONDS;      # in case the test is killed
     $SIG{ALRM} = 'DEFAULT';
     $SIG{CHLD} = $SIG{PIPE} = 'IGNORE';
@@ -88,7 +89,7 @@ sub stop {
   my ($self) = @_;
   return if !$self->{pid} || $self->{owner} != $$;
   local ($?, $!);
-  kill KILL => $self->{pid};
+  kill KILL => -$self->{pid}, $self->{pid};
   waitpid delete $self->{pid}, 0;
   return;
 }
