@@ -16,6 +16,7 @@ my %license = map { $_ => 1 } (
 # Crates in two versions, with the reason. If one is removed from the tree, remove it here.
 my %twice = (
   gateway => {
+    base64 => 'postgres-protocol is still at 0.22',
     getrandom => 'ring is still at 0.2',
     syn => 'der_derive is still at 2; build time only',
     winnow => 'toml has one version for its document, another for its parser',
