@@ -7,11 +7,8 @@ use authen_sasl_rust::secret::Secret;
 use serde::Deserialize;
 
 use crate::files::{self, named, Readers};
-use crate::mechanisms::supported;
+use crate::mechanisms::{supported, SCRAM};
 
-/// The default mechanisms with a password. PLAIN is not among them, because it shows the password to the backend.
-const WITH_PASSWORD: &str = "SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS \
-    SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1";
 const WITH_TOKEN: &str = "OAUTHBEARER";
 const WITH_CERTIFICATE: &str = "EXTERNAL";
 
@@ -34,8 +31,9 @@ impl BackendLogin {
     pub fn mechanisms(&self) -> String {
         match (&self.mechanisms, &self.password_file, &self.token_file) {
             (Some(names), _, _) => names.clone(),
-            (None, Some(_), None) => WITH_PASSWORD.into(),
-            (None, Some(_), Some(_)) => format!("{WITH_PASSWORD} {WITH_TOKEN}"),
+            // Without PLAIN, which shows the password to the backend.
+            (None, Some(_), None) => SCRAM.into(),
+            (None, Some(_), Some(_)) => format!("{SCRAM} {WITH_TOKEN}"),
             (None, None, Some(_)) => WITH_TOKEN.into(),
             (None, None, None) => WITH_CERTIFICATE.into(),
         }
@@ -141,8 +139,8 @@ mod tests {
             ("", true, "EXTERNAL"),
             ("mechanisms = 'EXTERNAL'", false, "EXTERNAL"),
             ("token_file = '/t'", false, "OAUTHBEARER"),
-            ("user = 'fred'\npassword_file = '/p'", true, WITH_PASSWORD),
-            ("user = 'fred'\npassword_file = '/p'\ntoken_file = '/t'", true, &format!("{WITH_PASSWORD} {WITH_TOKEN}")),
+            ("user = 'fred'\npassword_file = '/p'", true, SCRAM),
+            ("user = 'fred'\npassword_file = '/p'\ntoken_file = '/t'", true, &format!("{SCRAM} {WITH_TOKEN}")),
         ] {
             let login: BackendLogin = toml::from_str(text).unwrap();
             assert_eq!(login.check(certificate), Ok(()), "{text}");

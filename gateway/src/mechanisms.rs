@@ -3,6 +3,18 @@
 use authen_sasl_rust::contract::{CredentialKind, Mechanism};
 use authen_sasl_rust::mechanism;
 
+macro_rules! scram {
+    () => {
+        "SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1"
+    };
+}
+
+/// The SCRAM mechanisms, the strongest first.
+pub const SCRAM: &str = scram!();
+
+/// What clients are offered by default. Each connection is offered those that are possible on it.
+pub const DEFAULT: &str = concat!("EXTERNAL ", scram!(), " OAUTHBEARER PLAIN");
+
 /// The mechanism of that name, unless the gateway does not support it.
 pub fn supported(name: &str) -> Option<&'static dyn Mechanism> {
     // The gateway issues no tokens for HT.

@@ -16,10 +16,6 @@ use crate::limits::Limits;
 use crate::mechanisms;
 use crate::network::Network;
 
-/// The default mechanisms. Each connection is offered those that are possible on it.
-pub const MECHANISMS: &str = "EXTERNAL SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS \
-    SCRAM-SHA-512 SCRAM-SHA-256 SCRAM-SHA-1 OAUTHBEARER PLAIN";
-
 /// On which side this process authenticates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Role {
@@ -125,7 +121,7 @@ impl Default for Settings {
             tokens: None,
             unix_users: Default::default(),
             salt_key: None,
-            mechanisms: MECHANISMS.into(),
+            mechanisms: mechanisms::DEFAULT.into(),
             plaintext: false,
             service: "beanstalkd".into(),
             host: "localhost".into(),
@@ -204,7 +200,7 @@ impl Settings {
             };
             let missing = match mechanism.credential {
                 // The default ones are left out where they are not possible.
-                _ if MECHANISMS.split_whitespace().any(|default| default == name) => continue,
+                _ if mechanisms::DEFAULT.split_whitespace().any(|default| default == name) => continue,
                 CredentialKind::Password if self.passwords.is_none() => "passwords = \"FILE\"",
                 CredentialKind::Token if self.tokens.is_none() => "tokens = \"FILE\"",
                 _ => continue,
@@ -231,7 +227,7 @@ impl Settings {
             ("tokens", self.tokens.is_some()),
             ("unix_users", !self.unix_users.is_empty()),
             ("salt_key", self.salt_key.is_some()),
-            ("mechanisms", self.mechanisms != MECHANISMS),
+            ("mechanisms", self.mechanisms != mechanisms::DEFAULT),
             ("plaintext", self.plaintext),
             ("proxies", !self.proxies.is_empty()),
             ("access", !self.access.is_empty()),

@@ -4,7 +4,7 @@ use crate::contract::{
     Abilities, Context, CredentialKind, Description, Established, Event, Outline, Property, Question, SecurityFlags,
     Sent, Setup, Side, State, Stateless, Step,
 };
-use crate::error::{Application, Error, Malformed, Refused, Rejection, Subject};
+use crate::error::{Error, Malformed, Refused, Rejection};
 
 pub static MECHANISM: Stateless = Stateless {
     description: Description {
@@ -49,9 +49,6 @@ impl State for AwaitValues {
     /// The identity to act as. An empty one asks for the one that was proved.
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
         let identity = event.values()?.text(Property::Identity)?.unwrap_or_default();
-        if identity.contains('\0') {
-            return Err(Application::Unusable { what: Subject::Identity, reason: "holds a NUL character" }.into());
-        }
         Ok(Step::Done(Established {
             last: Some(identity.clone().into_bytes()),
             authcid: identity,

@@ -20,7 +20,7 @@ use crate::contract::{
     SecurityFlags, Sent, Side, State, Stateless, Step,
 };
 use crate::crypto::hash::Hash;
-use crate::error::{printable, Application, Error, Malformed, PeerMisbehaved, Policy, Refused};
+use crate::error::{printable, Error, Malformed, PeerMisbehaved, Policy, Refused};
 use crate::secret::{ct_eq, Secret};
 use crate::store::tokens::{self, TOKENS_LIMIT};
 use crate::wire::saslprep;
@@ -256,25 +256,12 @@ impl State for AwaitValues {
         let form = self.form;
         let mut values = event.values()?;
         let authcid = values.require_text(Property::Authcid)?;
-        let token = values.require(Property::HtToken)?;
-        without_nul(Property::Authcid, authcid.as_bytes())?;
-        without_nul(Property::HtToken, token.expose())?;
-        if token.is_empty() {
-            return Err(Application::Empty(Property::HtToken.into()).into());
-        }
+        let token = values.require_password(Property::HtToken)?;
         let data = binding_data(cx)?;
         let proof = cx.mechanism.require_hash()?.hmac(token.expose(), &[b"Initiator", data]);
         let message = Initiator { authcid: &authcid, extra: b"", proof: &proof }.print(form);
         Ok(Step::Send(message, Box::new(AwaitResponder { form, authcid, token })))
     }
-}
-
-fn without_nul(property: Property, value: &[u8]) -> Result<(), Error> {
-    if value.contains(&0) {
-        let reason = "holds a NUL character (SASL-HT section 3.1)";
-        return Err(Application::Unusable { what: property.into(), reason }.into());
-    }
-    Ok(())
 }
 
 impl State for AwaitResponder {

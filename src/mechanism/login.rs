@@ -5,7 +5,7 @@ use crate::contract::{
     available, Abilities, Context, CredentialKind, Description, Established, Event, Outline, Property, Question,
     SecurityFlags, Sent, Side, State, Stateless, Step,
 };
-use crate::error::{Application, Error, Malformed, Refused, Subject};
+use crate::error::{Error, Malformed, Refused};
 use crate::secret::Secret;
 use crate::wire::saslprep;
 
@@ -71,15 +71,7 @@ impl State for AwaitValues {
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
         let mut values = event.values()?;
         let authcid = values.require_text(Property::Authcid)?;
-        let password = values.require(Property::Password)?;
-        if password.is_empty() {
-            return Err(Application::Empty(Subject::Password).into());
-        }
-        for (what, value) in [(Subject::Authcid, authcid.as_bytes()), (Subject::Password, password.expose())] {
-            if value.contains(&0) {
-                return Err(Application::Unusable { what, reason: "holds a NUL character" }.into());
-            }
-        }
+        let password = values.require_password(Property::Password)?;
         Ok(Step::Send(authcid.clone().into_bytes(), Box::new(AwaitPasswordPrompt { authcid, password })))
     }
 }

@@ -4,7 +4,7 @@ use crate::contract::{
     available, Abilities, Context, CredentialKind, Description, Established, Event, Outline, Property, Question,
     SecurityFlags, Sent, State, Stateless, Step,
 };
-use crate::error::{Application, Error, Malformed, Refused, Subject};
+use crate::error::{Error, Malformed, Refused};
 use crate::secret::Secret;
 use crate::wire::saslprep;
 
@@ -47,13 +47,7 @@ impl State for AwaitValues {
         let mut values = event.values()?;
         let authzid = values.text(Property::Authzid)?.filter(|name| !name.is_empty());
         let authcid = values.require_text(Property::Authcid)?;
-        let password = values.require(Property::Password)?;
-        without_nul(Subject::Authzid, authzid.as_deref().unwrap_or("").as_bytes())?;
-        without_nul(Subject::Authcid, authcid.as_bytes())?;
-        without_nul(Subject::Password, password.expose())?;
-        if password.is_empty() {
-            return Err(Application::Empty(Subject::Password).into());
-        }
+        let password = values.require_password(Property::Password)?;
         let prefix = authzid.as_deref().unwrap_or("");
         let mut message = Vec::with_capacity(prefix.len() + authcid.len() + password.expose().len() + 2);
         message.extend_from_slice(prefix.as_bytes());
@@ -63,13 +57,6 @@ impl State for AwaitValues {
         message.extend_from_slice(password.expose());
         Ok(Step::Done(Established { last: Some(message), authcid, authzid, ..Established::default() }))
     }
-}
-
-fn without_nul(what: Subject, value: &[u8]) -> Result<(), Error> {
-    if value.contains(&0) {
-        return Err(Application::Unusable { what, reason: "holds a NUL character (RFC 4616 section 2)" }.into());
-    }
-    Ok(())
 }
 
 /// `message = [authzid] UTF8NUL authcid UTF8NUL passwd` (RFC 4616 §2).

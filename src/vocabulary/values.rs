@@ -81,13 +81,28 @@ impl Values {
         Ok(value)
     }
 
-    /// Takes a name as text, if there is one.
+    /// Takes a password or token that the mechanism needs, and whose message or library takes a NUL for its end.
     ///
     /// # Errors
-    /// [`Application::Unusable`] if it is not UTF-8, or above [`NAME_LIMIT`].
+    /// As [`Values::require`]; [`Application::Empty`] if it is empty, [`Application::Unusable`] if it holds a NUL.
+    pub fn require_password(&mut self, property: Property) -> Result<Secret, Error> {
+        let value = self.require(property)?;
+        if value.is_empty() {
+            return Err(Application::Empty(property.into()).into());
+        }
+        without_nul(property, value.expose())?;
+        Ok(value)
+    }
+
+    /// Takes a name as text, if there is one. No mechanism can send a NUL in a name: in some it ends the name, and SASLprep
+    /// (RFC 4013 section 2.3) and RFC 4422 section 3.4.1 prohibit it.
+    ///
+    /// # Errors
+    /// [`Application::Unusable`] if it is not UTF-8, holds a NUL, or is above [`NAME_LIMIT`].
     pub fn text(&mut self, property: Property) -> Result<Option<String>, Error> {
         let Some(value) = self.take(property) else { return Ok(None) };
         limited(property, value.expose(), NAME_LIMIT, "is longer than 4096 bytes")?;
+        without_nul(property, value.expose())?;
         match value.expose_str() {
             Some(text) => Ok(Some(text.to_owned())),
             None => Err(Application::Unusable { what: property.into(), reason: "is not valid UTF-8" }.into()),
@@ -105,6 +120,13 @@ impl Values {
             Some(text) => Ok(text),
         }
     }
+}
+
+fn without_nul(property: Property, value: &[u8]) -> Result<(), Error> {
+    if value.contains(&0) {
+        return Err(Application::Unusable { what: property.into(), reason: "holds a NUL character" }.into());
+    }
+    Ok(())
 }
 
 fn limited(property: Property, value: &[u8], limit: usize, reason: &'static str) -> Result<(), Error> {

@@ -55,9 +55,6 @@ impl State for AwaitValues {
         let authzid = values.text(Property::Authzid)?.filter(|name| !name.is_empty());
         let authcid = values.require_text(Property::Authcid)?;
         let password = prepared_password(&values.require(Property::Password)?)?;
-        if authzid.as_deref().is_some_and(|name| name.contains('\0')) {
-            return Err(unusable(Subject::Authzid, "holds a NUL character (RFC 5802 section 7)"));
-        }
         let name = saslprep::query(&authcid).map_err(|refused| unusable(Subject::Authcid, refused.reason()))?;
         let plus = cx.mechanism.binds;
         let flag = flag(cx.config, plus)?;

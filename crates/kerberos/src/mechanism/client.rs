@@ -5,7 +5,7 @@ use authen_sasl_rust::config::Config;
 use authen_sasl_rust::contract::{
     Context, Established, Event, Next, Property, Question, SecurityLayer, Side, State, Step,
 };
-use authen_sasl_rust::error::{Application, Error, Malformed, PeerMisbehaved, Policy, Subject};
+use authen_sasl_rust::error::{Error, Malformed, PeerMisbehaved, Policy};
 
 use super::credentials::{client_credentials, service, Login};
 use super::dialect::{end_point, Dialect};
@@ -51,9 +51,6 @@ pub fn wanted(config: &Config) -> Question {
 pub fn given(event: Event<'_>, config: &Config) -> Result<(Option<String>, Option<Login>), Error> {
     let mut values = event.values()?;
     let authzid = values.text(Property::Authzid)?.filter(|name| !name.is_empty());
-    if authzid.as_deref().is_some_and(|name| name.contains('\0')) {
-        return Err(Application::Unusable { what: Subject::Authzid, reason: "holds a NUL character" }.into());
-    }
     Ok((authzid, Login::of(&mut values, config)?))
 }
 

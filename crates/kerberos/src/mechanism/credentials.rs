@@ -4,7 +4,7 @@ use crate::gssapi::{Credentials, Name, Speaking, Store};
 use authen_sasl_rust::config::Config;
 use authen_sasl_rust::contract::Side;
 use authen_sasl_rust::contract::{Abilities, Property, Values};
-use authen_sasl_rust::error::{Application, Error, Subject};
+use authen_sasl_rust::error::Error;
 use authen_sasl_rust::secret::Secret;
 
 /// The service's name in words and for the library.
@@ -31,14 +31,8 @@ impl Login {
         if !config.kerberos_password() || values.get(Property::Password).is_none() {
             return Ok(None);
         }
-        let password = values.require(Property::Password)?;
-        if password.is_empty() {
-            return Err(Application::Empty(Subject::Password).into());
-        }
         // The library takes the password as a text of C.
-        if password.expose().contains(&0) {
-            return Err(Application::Unusable { what: Subject::Password, reason: "holds a NUL character" }.into());
-        }
+        let password = values.require_password(Property::Password)?;
         let principal = match config.principal() {
             Some(principal) => principal.to_owned(),
             None => values.require_text(Property::Authcid)?,
@@ -51,8 +45,7 @@ impl Login {
 pub fn client_credentials(speaking: Speaking, config: &Config, login: Option<&Login>) -> Result<Credentials, Error> {
     let Some(Login { principal, password }) = login else { return credentials(Side::Client, speaking, config) };
     let name = Name::of_principal(Side::Client, principal)?;
-    let store = Store { ccache: config.ccache(), keytab: config.keytab() };
-    match Credentials::acquire(Side::Client, speaking, Some(&name), "", store) {
+    match Credentials::acquire(Side::Client, speaking, Some(&name), "", store(Side::Client, config)) {
         Ok(found) if found.are_usable() => Ok(found),
         _ => Credentials::by_password(speaking, &name, &format!("for {principal}"), password),
     }
@@ -68,14 +61,15 @@ pub fn credentials(side: Side, speaking: Speaking, config: &Config) -> Result<Cr
         }
         (None, _) => (String::new(), None),
     };
-    let store = match side {
-        Side::Client => Store { ccache: config.ccache(), keytab: config.keytab() },
-        Side::Server => Store { ccache: None, keytab: config.keytab() },
-    };
-    let acquire = |speaking| Credentials::acquire(side, speaking, name.as_ref(), &about, store);
+    let acquire = |speaking| Credentials::acquire(side, speaking, name.as_ref(), &about, store(side, config));
     match acquire(speaking) {
         // SPNEGO's error only says that nothing was found; that of Kerberos says what is missing.
         Err(error) if speaking == Speaking::Spnego => Err(acquire(Speaking::Kerberos).err().unwrap_or(error)),
         result => result,
     }
+}
+
+/// Where this side's credentials are. A server has no use for a cache of tickets.
+fn store(side: Side, config: &Config) -> Store<'_> {
+    Store { ccache: config.ccache().filter(|_| side == Side::Client), keytab: config.keytab() }
 }
