@@ -92,12 +92,13 @@ subtest 'the table of errors' => sub {
   is_deeply(\%number, \%code, 'has each code with its number');
 };
 
-for my $file (qw(README.md CONTRIBUTING.md SECURITY.md)) {
+for my $file (qw(README.md CONTRIBUTING.md SECURITY.md), glob 'docs/*.md') {
   my $text = slurp($file);
-  my @named = ($text =~ /\]\(([^)#]+)\)/g, $text =~ m{`([a-z]+/[\w./-]*)`}g);
-  
-  # Build products need not exist.
-  ok(-e $_, "$file: $_ exists") for grep { !m{^https?:|NAME|/target/} } @named;
+  my ($folder) = $file =~ m{\A(.*/)};
+  my @named = ((map { ($folder // '') . $_ } grep { !m{^https?:} } $text =~ /\]\(([^)#]+)\)/g), $text =~ m{`([a-z]+/[\w./-]*)`}g);
+
+  # Build products need not exist, nor files of other programs.
+  ok(-e || -e "src/$_", "$file: $_ exists") for grep { !m{NAME|TARGET|/target/|^(?:vendor|target|conf)/} } @named;
 }
 # Somebody who uses another backend finds the way in two steps.
 like(slurp('README.md'), qr{Authen::SASL::XS[^|]*\|[^|]*\(lib/Authen/SASL/Rust/Migration\.pod\)}, 'README.md leads to the migration');
