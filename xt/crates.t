@@ -19,6 +19,7 @@ my %twice = (
     base64 => 'postgres-protocol is still at 0.22',
     getrandom => 'ring is still at 0.2',
     syn => 'der_derive is still at 2; build time only',
+    synstructure => 'asn1-rs-derive is still at 0.13; build time only',
     winnow => 'toml has one version for its document, another for its parser',
   },
 );

@@ -1,11 +1,11 @@
-//! Accounts in servers: PostgreSQL. A [`Store`] asks them on a thread of its own and never blocks its caller.
+//! Accounts in servers: PostgreSQL and LDAP. A [`Store`] asks them on a thread of its own and never blocks its caller.
 //!
 //! An [`Engine`] asks one kind of server. Deadlines, the limit of look-ups at once, the cache and the figures belong to the
 //! [`Store`] around it, and opening a lost connection again to [`link::Link`].
 //!
 //! | floor | files | what |
 //! |---|---|---|
-//! | 4 | `postgres/` | PostgreSQL |
+//! | 4 | `ldap/`, `postgres/` | LDAP; PostgreSQL |
 //! | 3 | `store.rs`, `link.rs` | what all engines share; a connection that is opened again when it is lost |
 //! | 2 | `cache.rs`, `engine.rs` | answers of the last seconds; what an engine does |
 //! | 1 | `account.rs`, `figures.rs`, `settings.rs` | an account; counts and times for the metrics; limits of look-ups |
@@ -19,6 +19,8 @@ mod account;
 mod cache;
 mod engine;
 mod figures;
+#[cfg(feature = "ldap")]
+pub mod ldap;
 pub mod link;
 #[cfg(feature = "postgres")]
 pub mod postgres;
