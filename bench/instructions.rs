@@ -155,7 +155,7 @@ impl Login {
     }
 
     fn world(&self) -> LocalWorld {
-        let world = LocalWorld::with_random(Box::new(OneNonce));
+        let world = LocalWorld::with_random(Box::new(OneNonce)).with_salt_key(Secret::new(b"a salt key for each run"));
         if self.remembers_keys {
             world.remember_in(Box::new(KeyMemory::new()))
         } else {

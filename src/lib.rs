@@ -6,7 +6,8 @@
 //!
 //! | floor | files | what |
 //! |---|---|---|
-//! | 11 | `guide/` | documentation only: how to write a mechanism and an account store, how to drive a session |
+//! | 12 | `guide/` | documentation only: how to write a mechanism and an account store, how to drive a session |
+//! | 11 | `login/` | logs in, and lets log in, in few lines |
 //! | 10 | `mechanism/`, `authline/` | one file or folder per mechanism; the AUTH line protocol, both ends |
 //! | 9 | `session/` | drives one exchange of one side |
 //! | 8 | `negotiate.rs` | chooses the mechanism; has a reason for each one rejected |
@@ -18,24 +19,18 @@
 //! | 2 | `wire/` | parsing and printing |
 //! | 1 | `error/`, `crypto/`, `secret.rs`, `limits.rs` | import nothing of ours |
 //!
+//! The floors below `login/` are for programs that need more than it offers. `wire/`, `limits.rs`, `vocabulary/` (which `contract`
+//! exports), `authline/` and parts of `crypto/` are public only for the crates above this one; the documentation does not list them, and
+//! they may change in any version.
+//!
 //! ```
-//! use authen_sasl_rust::contract::{Abilities, Answer, Property, Side, Values};
-//! use authen_sasl_rust::session::{Outcome, Session};
-//! use authen_sasl_rust::world::LocalWorld;
+//! use authen_sasl_rust::login::Client;
 //!
-//! let mut world = LocalWorld::default();
-//! let mut client = Session::new(Side::Client, authen_sasl_rust::mechanism::registry());
-//! client.config.abilities = Abilities::AUTHCID.union(Abilities::PASSWORD);
-//! client.pick("PLAIN")?;
-//! assert_eq!(client.start(None, &mut world.lend()), Outcome::Ask);
-//!
-//! let mut values = Values::default();
-//! values.push(Property::Authcid, b"fred"[..].to_vec().into());
-//! values.push(Property::Password, b"pencil"[..].to_vec().into());
-//! assert_eq!(client.answer(Answer::Values(values), &mut world.lend()), Outcome::Send);
-//! assert_eq!(client.message(), b"\0fred\0pencil");
-//! assert!(client.is_success());
-//! # Ok::<(), authen_sasl_rust::error::Error>(())
+//! let mut client = Client::with_password("fred", "pencil").over_tls(256);
+//! assert_eq!(client.choose("PLAIN X-OTHER")?, "PLAIN");
+//! assert_eq!(client.initial_response()?.as_deref(), Some(&b"\0fred\0pencil"[..]));
+//! client.finish(None)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 #![forbid(unsafe_code)]
@@ -46,6 +41,7 @@
 )]
 
 pub mod accounts;
+#[doc(hidden)]
 pub mod authline;
 pub mod config;
 pub mod contract;
@@ -53,13 +49,22 @@ pub mod crypto;
 pub mod error;
 pub mod guide;
 pub mod layer;
+#[doc(hidden)]
 pub mod limits;
+pub mod login;
 pub mod mechanism;
 pub mod negotiate;
 pub mod registry;
 pub mod secret;
 pub mod session;
 pub mod store;
+#[doc(hidden)]
 pub mod vocabulary;
+#[doc(hidden)]
 pub mod wire;
 pub mod world;
+
+/// Runs the programs of the crate's first page.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/crate.md")]
+struct FirstPage;

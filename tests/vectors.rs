@@ -124,7 +124,7 @@ fn run(vector: &Vector, side: Side, wanted: Option<&str>) {
     );
     let name = vector.facts.text("mechanism").unwrap_or_default();
     let mechanism = mechanism::find(name).unwrap_or_else(|| panic!("{at}: no mechanism {name}"));
-    let random: Box<dyn Random> = match vector.facts.text(&format!("{side}-nonce")) {
+    let random: Box<dyn Random + Send> = match vector.facts.text(&format!("{side}-nonce")) {
         Some(nonce) => Box::new(Nonce(nonce.to_owned())),
         None => Box::new(Seeded(1)),
     };

@@ -1,10 +1,10 @@
 //! One side of an exchange with its application, and what holds of a session after every call.
 
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 
 use authen_sasl_rust::contract::{Question, Random, Side};
 use authen_sasl_rust::error::Error;
+use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::world::LocalWorld;
 
@@ -14,7 +14,7 @@ use crate::facts::{configure, ExchangeFacts};
 /// Pseudo-random bytes, and a list of all nonces.
 struct RecordingRandom {
     state: u64,
-    nonces: Rc<RefCell<Vec<String>>>,
+    nonces: Arc<Mutex<Vec<String>>>,
 }
 
 impl Random for RecordingRandom {
@@ -31,14 +31,15 @@ impl Random for RecordingRandom {
         let mut bytes = [0; 12];
         self.fill(&mut bytes)?;
         let nonce: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        self.nonces.borrow_mut().push(nonce.clone());
+        self.nonces.lock().expect("one thread").push(nonce.clone());
         Ok(nonce)
     }
 }
 
 /// The world that is lent to a side. Its nonces are recorded.
-pub fn world(side: Side, facts: &ExchangeFacts, nonces: Rc<RefCell<Vec<String>>>) -> LocalWorld {
-    LocalWorld::with_random(Box::new(RecordingRandom { state: facts.seed.wrapping_add(side as u64), nonces }))
+pub fn world(side: Side, facts: &ExchangeFacts, nonces: Arc<Mutex<Vec<String>>>) -> LocalWorld {
+    let random = RecordingRandom { state: facts.seed.wrapping_add(side as u64), nonces };
+    LocalWorld::with_random(Box::new(random)).with_salt_key(Secret::new(b"a salt key for each run"))
 }
 
 /// What has happened on one side since it last started.
@@ -75,7 +76,7 @@ pub struct Party {
     /// At least one answer was dishonest.
     pub dishonest: bool,
     world: LocalWorld,
-    nonces: Rc<RefCell<Vec<String>>>,
+    nonces: Arc<Mutex<Vec<String>>>,
     /// What its application knows.
     pub facts: ExchangeFacts,
 }
@@ -83,7 +84,7 @@ pub struct Party {
 impl Party {
     /// A side as the facts tell.
     pub fn new(side: Side, facts: &ExchangeFacts) -> Self {
-        let nonces = Rc::new(RefCell::new(Vec::new()));
+        let nonces = Arc::new(Mutex::new(Vec::new()));
         let mut session = Session::new(side, authen_sasl_rust::mechanism::registry());
         session.pick(facts.mechanism).expect("a mechanism of the registry");
         configure(&mut session, facts);
@@ -94,7 +95,7 @@ impl Party {
             behaviors: Vec::new(),
             authorized: Vec::new(),
             dishonest: false,
-            world: world(side, facts, Rc::clone(&nonces)),
+            world: world(side, facts, Arc::clone(&nonces)),
             nonces,
             facts: facts.clone(),
         }
@@ -102,7 +103,7 @@ impl Party {
 
     /// Begins an exchange.
     pub fn start(&mut self, initial: Option<&[u8]>) -> Outcome {
-        self.nonces.borrow_mut().clear();
+        self.nonces.lock().expect("one thread").clear();
         self.earlier_runs.push(std::mem::take(&mut self.run));
         self.run.received.extend(initial.map(<[u8]>::to_vec));
         let outcome = self.session.start(initial, &mut self.world.lend());
@@ -133,7 +134,7 @@ impl Party {
             outcome = self.reply();
             self.check(outcome);
         }
-        self.run.nonces.clone_from(&self.nonces.borrow());
+        self.run.nonces.clone_from(&self.nonces.lock().expect("one thread"));
         if matches!(outcome, Outcome::Send | Outcome::FailedWithMessage) {
             self.run.sent.push(self.session.message().to_vec());
         }

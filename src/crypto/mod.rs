@@ -14,5 +14,7 @@
 //! ```
 
 pub mod hash;
+#[doc(hidden)]
 pub mod pbkdf2;
+#[doc(hidden)]
 pub mod scram;

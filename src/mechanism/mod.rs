@@ -12,18 +12,30 @@
 //! assert_eq!(rank("OTP"), None);
 //! ```
 
+#[cfg(feature = "anonymous")]
 mod anonymous;
+#[cfg(feature = "oauth")]
 mod bearer;
+#[cfg(feature = "cram-md5")]
 mod cram_md5;
+#[cfg(feature = "digest-md5")]
 mod digest_md5;
+#[cfg(feature = "external")]
 mod external;
-#[cfg(fuzzing)]
+#[cfg(all(fuzzing, feature = "digest-md5"))]
+#[doc(hidden)]
 pub mod fuzzing;
+#[cfg(feature = "ht")]
 mod ht;
+#[cfg(feature = "login")]
 mod login;
+#[cfg(feature = "oauth")]
 mod oauthbearer;
+#[cfg(feature = "plain")]
 mod plain;
+#[cfg(feature = "scram")]
 mod scram;
+#[cfg(feature = "oauth")]
 mod xoauth2;
 
 use std::sync::{Arc, OnceLock};
@@ -31,45 +43,55 @@ use std::sync::{Arc, OnceLock};
 use crate::contract::Mechanism;
 use crate::registry::Registry;
 
-/// All mechanisms that need no library of the system, one line each.
-pub static ALL: &[&dyn Mechanism] = &[
-    &scram::SHA3_512_PLUS,
-    &scram::SHA_512_PLUS,
-    &scram::SHA_384_PLUS,
-    &scram::SHA_256_PLUS,
-    &scram::SHA_224_PLUS,
-    &scram::SHA_1_PLUS,
-    &scram::SHA3_512,
-    &scram::SHA_512,
-    &scram::SHA_384,
-    &scram::SHA_256,
-    &scram::SHA_224,
-    &scram::SHA_1,
-    &digest_md5::MECHANISM,
-    &cram_md5::MECHANISM,
-    &external::MECHANISM,
-    &plain::MECHANISM,
-    &oauthbearer::MECHANISM,
-    &xoauth2::MECHANISM,
-    &login::MECHANISM,
-    &anonymous::MECHANISM,
-    &ht::HT2_SHA_512_EXPR,
-    &ht::HT2_SHA_512_UNIQ,
-    &ht::HT2_SHA_512_ENDP,
-    &ht::HT2_SHA_512_NONE,
-    &ht::HT2_SHA_256_EXPR,
-    &ht::HT2_SHA_256_UNIQ,
-    &ht::HT2_SHA_256_ENDP,
-    &ht::HT2_SHA_256_NONE,
-    &ht::HT_SHA_512_EXPR,
-    &ht::HT_SHA_512_UNIQ,
-    &ht::HT_SHA_512_ENDP,
-    &ht::HT_SHA_512_NONE,
-    &ht::HT_SHA_256_EXPR,
-    &ht::HT_SHA_256_UNIQ,
-    &ht::HT_SHA_256_ENDP,
-    &ht::HT_SHA_256_NONE,
-];
+/// Makes [`ALL`] from the families, each with its feature.
+macro_rules! families {
+    ($($feature:literal: [$($mechanism:path),* $(,)?])*) => {
+        /// All mechanisms of this build that need no library of the system.
+        pub static ALL: &[&dyn Mechanism] = &[$($(#[cfg(feature = $feature)] &$mechanism,)*)*];
+    };
+}
+
+families! {
+    "scram": [
+        scram::SHA3_512_PLUS,
+        scram::SHA_512_PLUS,
+        scram::SHA_384_PLUS,
+        scram::SHA_256_PLUS,
+        scram::SHA_224_PLUS,
+        scram::SHA_1_PLUS,
+        scram::SHA3_512,
+        scram::SHA_512,
+        scram::SHA_384,
+        scram::SHA_256,
+        scram::SHA_224,
+        scram::SHA_1,
+    ]
+    "digest-md5": [digest_md5::MECHANISM]
+    "cram-md5": [cram_md5::MECHANISM]
+    "external": [external::MECHANISM]
+    "plain": [plain::MECHANISM]
+    "oauth": [oauthbearer::MECHANISM, xoauth2::MECHANISM]
+    "login": [login::MECHANISM]
+    "anonymous": [anonymous::MECHANISM]
+    "ht": [
+        ht::HT2_SHA_512_EXPR,
+        ht::HT2_SHA_512_UNIQ,
+        ht::HT2_SHA_512_ENDP,
+        ht::HT2_SHA_512_NONE,
+        ht::HT2_SHA_256_EXPR,
+        ht::HT2_SHA_256_UNIQ,
+        ht::HT2_SHA_256_ENDP,
+        ht::HT2_SHA_256_NONE,
+        ht::HT_SHA_512_EXPR,
+        ht::HT_SHA_512_UNIQ,
+        ht::HT_SHA_512_ENDP,
+        ht::HT_SHA_512_NONE,
+        ht::HT_SHA_256_EXPR,
+        ht::HT_SHA_256_UNIQ,
+        ht::HT_SHA_256_ENDP,
+        ht::HT_SHA_256_NONE,
+    ]
+}
 
 /// The registry of [`ALL`].
 pub fn registry() -> Arc<Registry> {

@@ -22,6 +22,7 @@
 //! ```
 
 mod application;
+#[doc(hidden)]
 pub mod check;
 #[cfg(test)]
 pub(crate) mod pair;

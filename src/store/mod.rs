@@ -17,6 +17,7 @@
 
 pub mod check;
 pub mod keys;
+#[doc(hidden)]
 pub mod mock;
 pub mod tokens;
 pub mod verifier;

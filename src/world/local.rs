@@ -86,11 +86,12 @@ impl Lookups for LookupMemory {
     }
 }
 
-/// A world that owns what it lends.
+/// A world that owns what it lends. Its salt key is [`process_salt_key`] unless it gets another one: an unknown user must have the
+/// same salt on every connection. It can be sent to another thread together with its session.
 pub struct LocalWorld {
-    random: Box<dyn Random>,
-    keys: Option<Box<dyn DerivedKeys>>,
-    salt_key: Secret,
+    random: Box<dyn Random + Send>,
+    keys: Option<Box<dyn DerivedKeys + Send>>,
+    salt_key: Option<Secret>,
     lookups: LookupMemory,
 }
 
@@ -102,13 +103,19 @@ impl Default for LocalWorld {
 
 impl LocalWorld {
     /// A world whose nonces come from `random`: fixed nonces replay a published exchange.
-    pub fn with_random(random: Box<dyn Random>) -> Self {
-        LocalWorld { random, keys: None, salt_key: Secret::new(b"the salts of a test"), lookups: LookupMemory::new() }
+    pub fn with_random(random: Box<dyn Random + Send>) -> Self {
+        LocalWorld { random, keys: None, salt_key: None, lookups: LookupMemory::new() }
     }
 
     /// Caches derived keys in `keys`.
-    pub fn remember_in(mut self, keys: Box<dyn DerivedKeys>) -> Self {
+    pub fn remember_in(mut self, keys: Box<dyn DerivedKeys + Send>) -> Self {
         self.keys = Some(keys);
+        self
+    }
+
+    /// Derives the salts of unknown users from this key, so that an exchange can be repeated.
+    pub fn with_salt_key(mut self, key: Secret) -> Self {
+        self.salt_key = Some(key);
         self
     }
 
@@ -116,9 +123,25 @@ impl LocalWorld {
     pub fn lend(&mut self) -> World<'_> {
         World {
             random: &mut *self.random,
-            keys: self.keys.as_deref(),
-            salt_key: self.salt_key.expose(),
+            keys: self.keys.as_deref().map(|keys| keys as &dyn DerivedKeys),
+            salt_key: self.salt_key.as_ref().map_or_else(|| process_salt_key(), Secret::expose),
             lookups: &self.lookups,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn worlds_of_a_process_share_a_random_salt_key() {
+        let (mut one, mut other) = (LocalWorld::default(), LocalWorld::default());
+        assert_eq!(one.lend().salt_key, other.lend().salt_key);
+        assert_eq!(one.lend().salt_key, process_salt_key());
+        let key = process_salt_key();
+        assert!(key.len() == 32 && key.iter().any(|byte| *byte != key[0]), "it is random");
+        let mut fixed = LocalWorld::default().with_salt_key(Secret::new(b"a key"));
+        assert_eq!(fixed.lend().salt_key, b"a key");
     }
 }

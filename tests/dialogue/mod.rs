@@ -87,7 +87,7 @@ pub struct Party<'f> {
 
 impl<'f> Party<'f> {
     /// A party whose application is able to do what its facts allow.
-    pub fn new(side: Side, mechanism: &str, facts: &'f Facts, random: Box<dyn Random>) -> Self {
+    pub fn new(side: Side, mechanism: &str, facts: &'f Facts, random: Box<dyn Random + Send>) -> Self {
         let mut session = session(side, facts);
         session.pick(mechanism).unwrap_or_else(|error| panic!("{mechanism}: {error}"));
         Party { world: LocalWorld::with_random(random), ..Party::with(session, facts) }

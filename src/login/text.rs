@@ -1,0 +1,22 @@
+//! Messages as text: base64 (RFC 4648 §4), as IMAP, SMTP, POP3, XMPP and IRC transfer them.
+
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine;
+
+use crate::error::{Error, Malformed};
+use crate::limits::MESSAGE_LIMIT;
+
+/// In an initial response, `=` stands for an empty message, because an empty text would be none (RFC 4954 §4).
+pub(super) const EMPTY: &str = "=";
+
+pub(super) fn decode(message: &'static str, text: &str) -> Result<Vec<u8>, Error> {
+    if text.len() / 4 * 3 > MESSAGE_LIMIT {
+        let reason = Malformed::TooLong { field: "it", limit: MESSAGE_LIMIT };
+        return Err(Error::malformed(message, reason));
+    }
+    STANDARD.decode(text).map_err(|_| Error::malformed(message, Malformed::Base64("it")))
+}
+
+pub(super) fn encode(message: &[u8]) -> String {
+    STANDARD.encode(message)
+}
