@@ -71,7 +71,7 @@ sub ldif {
   my $text = '';
   for my $name ('dn', grep { $_ ne 'dn' } sort keys %$entry) {
     my $value = $entry->{$name};
-    $text .= "$name:: " . encode_base64(Encode::encode('UTF-8', $_), '') . "\n" for ref $value ? @$value : $value;
+    $text .= "${name}:: " . encode_base64(Encode::encode('UTF-8', $_), '') . "\n" for ref $value ? @$value : $value;
   }
   return $text;
 }
