@@ -140,7 +140,7 @@ impl Session {
                 }
                 self.advance(next, Event::Received(received), world)
             }
-            Phase::Refused(error) => self.fail(error),
+            Phase::Refused(error) => self.fail(*error),
             Phase::ServerSpokeLast if received.is_empty() => {
                 self.phase = Phase::Succeeded;
                 self.message = None;
@@ -205,7 +205,7 @@ impl Session {
     pub fn abandon(&mut self) -> Outcome {
         match std::mem::replace(&mut self.phase, Phase::New) {
             Phase::New => Outcome::Over,
-            Phase::Refused(error) => self.fail(error),
+            Phase::Refused(error) => self.fail(*error),
             phase => {
                 self.phase = phase;
                 self.abort(Error::misbehaved("exchange", PeerMisbehaved::Abandoned))
@@ -241,7 +241,7 @@ impl Session {
                     Progress::Return(outcome)
                 }),
                 Ok(Step::Refuse(bytes, error)) => {
-                    self.phase = Phase::Refused(error);
+                    self.phase = Phase::Refused(Box::new(error));
                     self.message = Some(bytes);
                     return Outcome::Send;
                 }

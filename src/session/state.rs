@@ -39,7 +39,7 @@ pub(super) enum Phase {
     /// The answer to the session's own question, after the mechanism's end.
     Finishing,
     /// Server: the exchange is going to fail; the peer's answer to the message that says so is pending.
-    Refused(Error),
+    Refused(Box<Error>),
     /// The server sent last. One empty message may follow if the protocol cannot carry data with its success.
     ServerSpokeLast,
     /// A client has succeeded with an empty message. A protocol module may treat it as no message (those of SMTP and POP3
@@ -294,7 +294,7 @@ impl Session {
     /// known before the client has answered the error object.
     pub fn pending_failure(&self) -> Option<Failure> {
         match &self.phase {
-            Phase::Refused(error) => Some(self.failure_of(error.clone())),
+            Phase::Refused(error) => Some(self.failure_of((**error).clone())),
             _ => None,
         }
     }

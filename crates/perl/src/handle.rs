@@ -27,7 +27,7 @@ pub struct Handle {
     /// Text lent to C.
     pub(super) text: Box<str>,
     /// A misuse, or another error that is no failure of the exchange.
-    pub(super) notice: Option<Error>,
+    pub(super) notice: Option<Box<Error>>,
     /// What is wrong with the user's stored secret has been logged.
     pub(super) fault_logged: bool,
 }
@@ -66,7 +66,7 @@ impl Handle {
             self.session.abort(Error::System(DEFECT))
         });
         if outcome == Outcome::Busy {
-            self.notice = Some(Error::Misuse(Misuse::Busy));
+            self.notice = Some(Box::new(Error::Misuse(Misuse::Busy)));
         }
         outcome as i32
     }
@@ -99,6 +99,6 @@ impl Handle {
     pub(super) fn of_error<T>(&self, read: impl Fn(&Error) -> T) -> Option<T> {
         let broken = self.broken();
         let failure = self.session.failure().or(broken.as_ref());
-        failure.map(|failure| &failure.error).or(self.notice.as_ref()).map(read)
+        failure.map(|failure| &failure.error).or(self.notice.as_deref()).map(read)
     }
 }

@@ -49,7 +49,7 @@ pub unsafe extern "C" fn asr_encode(handle: *mut Handle, buffer: *mut u8, capaci
     let Some(layer) = handle.session.layer() else { return length as isize };
     let result = guarded(layer, |stream| stream.encode(buffer, length));
     if let Err(Error::Misuse(misuse)) = &result {
-        handle.notice = Some(Error::Misuse(misuse.clone()));
+        handle.notice = Some(Box::new(Error::Misuse(misuse.clone())));
     }
     result.map_or(-1, |length| length as isize)
 }

@@ -121,7 +121,7 @@ pub unsafe extern "C" fn asr_step(handle: *mut Handle, received: Slice) -> i32 {
 pub unsafe extern "C" fn asr_busy(handle: *mut Handle) {
     shielded((), || {
         // SAFETY: the module's rules.
-        unsafe { (*handle).notice = Some(Error::Misuse(Misuse::Busy)) };
+        unsafe { (*handle).notice = Some(Box::new(Error::Misuse(Misuse::Busy))) };
     });
 }
 

@@ -170,6 +170,6 @@ pub unsafe extern "C" fn asr_setpass(handle: *mut Handle, user: Slice, password:
         let user = user?.filter(|name| !name.is_empty()).ok_or(Application::Empty(Subject::UserName))?;
         mechanism.set_secret(session.negotiation().setup, &user, password.as_ref(), flags)
     });
-    handle.notice = done.err();
+    handle.notice = done.err().map(Box::new);
     i32::from(handle.notice.is_none())
 }
