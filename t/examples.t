@@ -6,6 +6,7 @@
 use strict;
 use warnings;
 use lib 't/lib';
+use Command ();
 use Isolated;
 use Test::More;
 use File::Temp qw(tempdir);
@@ -14,7 +15,7 @@ use Loopback ();
 use PodPrograms qw(programs_in unmarked_in);
 
 my $scratch = tempdir(CLEANUP => 1);
-my @perl = ($^X, map { "-I$_" } grep { !ref } @INC);
+my @perl = Command::with_perl();
 my $SECONDS = 60;
 
 sub slurp { my ($file) = @_; open my $in, '<:raw', $file or die "$file: $!"; local $/; return scalar <$in> }
@@ -27,19 +28,8 @@ sub spew {
   return;
 }
 
-# Runs a program with that standard input; returns its exit status, output and errors.
-sub run {
-  my ($input, @command) = @_;
-  spew("$scratch/in", $input);
-  my $pid = fork // die "fork: $!";
-  if (!$pid) {
-    open STDIN, '<', "$scratch/in" and open STDOUT, '>', "$scratch/out" and open STDERR, '>', "$scratch/err" or die;
-    alarm $SECONDS;
-    exec @perl, @command or die;
-  }
-  waitpid $pid, 0;
-  return ($?, slurp("$scratch/out"), slurp("$scratch/err"));
-}
+# A program of Perl.
+sub run { my ($input, @command) = @_; return Command::run($input, @perl, @command) }
 
 sub check_program {
   my ($name, $program) = @_;

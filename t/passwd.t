@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 use lib 't/lib';
+use Command qw(installed run start);
 use Isolated;
 use Test::More;
 use Authen::SASL::Rust::Accounts;
@@ -11,10 +12,7 @@ use Time::HiRes qw(sleep time);
 
 my $folder = tempdir(CLEANUP => 1);
 my $file = "$folder/users";
-my @tool = (
-  $^X, (map { "-I$_" } grep { !ref } @INC),
-  -e 'blib/script/sasl-rust-passwd' ? 'blib/script/sasl-rust-passwd' : 'bin/sasl-rust-passwd'
-);
+my @tool = installed('sasl-rust-passwd');
 
 sub slurp { my ($name) = @_; open my $in, '<:raw', $name or return ''; local $/; return scalar <$in> }
 
@@ -25,47 +23,23 @@ sub files {
   return map { "$in/$_" } readdir $handle;
 }
 
-# Starts the tool in a separate process, with that standard input.
-sub start {
-  my ($input, @arg) = @_;
-  my $name = "$folder/" . int rand 1e9;
-  open my $out, '>:raw', "$name.in" or die "$name.in: $!";
-  print $out $input;
-  close $out or die "$name.in: $!";
-  my $pid = fork // die "fork: $!";
-  return { pid => $pid, name => $name } if $pid;
-  open STDIN, '<', "$name.in" and open STDOUT, '>', "$name.out" and open STDERR, '>', "$name.err" or die;
-  alarm 60;
-  exec @tool, @arg or die;
-}
-
-sub end {
-  my ($started) = @_;
-  waitpid $started->{pid}, 0;
-  my @result = ($?, slurp("$started->{name}.out"), slurp("$started->{name}.err"));
-  unlink map { "$started->{name}.$_" } qw(in out err);
-  return @result;
-}
-
-sub run { return end(start(@_)) }
-
 sub ended_well {
   my ($started, $what) = @_;
-  my ($status, $out, $err) = end($started);
+  my ($status, $out, $err) = $started->finish;
   is($status, 0, $what) or diag $err;
   return;
 }
 
 sub good {
   my ($input, @arg) = @_;
-  my ($status, $out, $err) = run($input, @arg);
+  my ($status, $out, $err) = run($input, @tool, @arg);
   is("$status $err", '0 ', "@arg[0, -1]");
   return $out;
 }
 
 sub bad {
   my ($status, $why, $input, @arg) = @_;
-  my ($got, $out, $err) = run($input, @arg);
+  my ($got, $out, $err) = run($input, @tool, @arg);
   is($got >> 8, $status, "@arg: status");
   is($out, '', 'nothing on standard output');
   like($err, $why, 'the reason on standard error');
@@ -134,7 +108,7 @@ subtest 'what cannot be done' => sub {
   bad(2, qr/^Usage:/m, '', @$_) for [], ['list'], ['list', $file, 'fred'], ['add', $file], ['fly', $file, 'fred'],
     ['add', $file, 'fred', 'pencil'], ['--password', 'x', 'add', $file, 'fred'], ['add', '', 'fred'];
   is(slurp($file), $before, 'nothing has changed');
-  my ($status, $out) = run('', '--help');
+  my ($status, $out) = run('', @tool, '--help');
   is($status, 0, '--help');
   like($out, qr/sasl-rust-passwd .* add FILE USER.*--iterations NUMBER/s, 'tells how');
   chmod 0644, $file;
@@ -178,7 +152,7 @@ subtest 'at a terminal' => sub {
 
 subtest 'twenty at once' => sub {
   my $crowd = "$folder/crowd";
-  my @started = map { start("pencil\n", 'add', $crowd, "user-$_") } 1 .. 20;
+  my @started = map { start("pencil\n", @tool, 'add', $crowd, "user-$_") } 1 .. 20;
   ended_well($_, 'added') for @started;
   is_deeply(
     [sort map { $_->{user} } Authen::SASL::Rust::Accounts->new(users => $crowd)->list],
@@ -187,7 +161,7 @@ subtest 'twenty at once' => sub {
   );
   my @names = map { "user-$_" } 1 .. 20;
   @started =
-    map { $_ % 2 ? start('', 'delete', $crowd, $names[$_]) : start("crayon\n", 'change', $crowd, $names[$_]) } 0 .. 19;
+    map { $_ % 2 ? start('', @tool, 'delete', $crowd, $names[$_]) : start("crayon\n", @tool, 'change', $crowd, $names[$_]) } 0 .. 19;
   ended_well($_, 'deleted or changed') for @started;
   my $accounts = Authen::SASL::Rust::Accounts->new(users => $crowd);
   is(scalar(() = $accounts->list), 10, 'half of them are left');

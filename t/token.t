@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 use lib 't/lib';
+use Command ();
 use Isolated;
 use Test::More;
 use File::Temp qw(tempdir);
@@ -17,11 +18,7 @@ if (my $alone = Loopback::missing()) { plan skip_all => $alone }
 
 my $folder = tempdir(CLEANUP => 1);
 my $file = "$folder/fred";
-my @tool = (
-  $^X, (map { "-I$_" } grep { !ref } @INC),
-  -e 'blib/script/sasl-rust-token' ? 'blib/script/sasl-rust-token' : 'bin/sasl-rust-token'
-);
-my $SECONDS = 60;
+my @tool = Command::installed('sasl-rust-token');
 
 my %bearer = (token_type => 'Bearer', expires_in => 3600);
 my $provider = Provider->start(
@@ -43,17 +40,8 @@ sub slurp { my ($name) = @_; open my $in, '<:raw', $name or return ''; local $/;
 
 sub run {
   my ($input, @arg) = @_;
-  open my $out, '>:raw', "$folder/in" or die;
-  print $out $input;
-  close $out;
-  my $pid = fork // die "fork: $!";
-  if (!$pid) {
-    open STDIN, '<', "$folder/in" and open STDOUT, '>', "$folder/out" and open STDERR, '>', "$folder/err" or die;
-    alarm $SECONDS;
-    exec @tool, @arg or die;
-  }
-  waitpid $pid, 0;
-  my @result = ($? >> 8, slurp("$folder/out"), slurp("$folder/err"));
+  my ($status, @printed) = Command::run($input, @tool, @arg);
+  my @result = ($status >> 8, @printed);
   unlike("@result", qr/dev-secret|r-secret|pencil|token\d/, "@arg: no secret is printed");
   return @result;
 }
@@ -147,7 +135,7 @@ sub server {
   my $listener = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1') or die "listen: $@";
   my $pid = fork // die "fork: $!";
   if (!$pid) {
-    alarm $SECONDS;
+    alarm 60;
     while (my $socket = $listener->accept) { $answer{$kind}->($socket, $accepted); close $socket }
     POSIX::_exit(0);
   }
