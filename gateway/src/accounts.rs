@@ -1,13 +1,16 @@
 //! The account store: verifiers, passwords and tokens, each in a file of its own, and the mechanisms that can be offered with them.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use authen_sasl_account_servers::{Account, Answer as Found};
 use authen_sasl_accounts::users::{Users, UsersFile};
 use authen_sasl_rust::contract::{Answer, CredentialKind, Description, Question};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::wire::saslprep;
 
+use crate::account_server::AccountServer;
 use crate::lines;
 use crate::mechanisms::supported;
 use crate::passwords::Passwords;
@@ -20,6 +23,8 @@ pub const ITERATIONS: u32 = 4096;
 /// All account files, loaded.
 pub struct Accounts {
     users: Option<Arc<Users>>,
+    /// Instead of the users' file.
+    server: Option<AccountServer>,
     passwords: Option<Passwords>,
     tokens: Option<Tokens>,
     /// The key from which the salts of unknown users are derived, unless it is the one of the users' file.
@@ -35,18 +40,33 @@ impl Accounts {
             0..16 => Err("expected at least 16 bytes".into()),
             _ => Ok(key.clone()),
         };
+        let salt_key = settings.salt_key.as_deref().map(|path| lines::read(path, salt_key)).transpose()?;
         Ok(Accounts {
+            server: AccountServer::open(settings, salt_key.as_ref())?,
             users: settings.users.as_deref().map(users).transpose()?,
             passwords: settings.passwords.as_deref().map(Passwords::read).transpose()?,
             tokens: settings.tokens.as_deref().map(Tokens::read).transpose()?,
-            salt_key: settings.salt_key.as_deref().map(|path| lines::read(path, salt_key)).transpose()?,
+            salt_key,
             has_transport_identities: settings.has_transport_identities(),
         })
     }
 
-    /// How many users have verifiers.
-    pub fn count(&self) -> usize {
-        self.users.as_ref().map_or(0, |users| users.count())
+    /// How many users have verifiers, if that is known.
+    pub fn count(&self) -> Option<usize> {
+        match self.server {
+            Some(_) => None,
+            None => Some(self.users.as_ref().map_or(0, |users| users.count())),
+        }
+    }
+
+    /// The account server.
+    pub fn server(&self) -> Option<&AccountServer> {
+        self.server.as_ref()
+    }
+
+    /// Looks up the user whom a question is about. `None` if that is not needed to answer it.
+    pub fn find(&self, question: &Question) -> Option<impl Future<Output = Found> + Send + 'static + use<>> {
+        self.server.as_ref()?.find(question)
     }
 
     /// The mechanisms of the list that at least one account can use.
@@ -57,6 +77,7 @@ impl Accounts {
 
     fn can_serve(&self, mechanism: &Description) -> bool {
         match mechanism.credential {
+            CredentialKind::Scram(_) | CredentialKind::Comparable if self.server.is_some() => true,
             CredentialKind::Scram(_) | CredentialKind::Comparable => {
                 let users = self.users.as_ref().filter(|users| users.count() > 0);
                 users.is_some_and(|users| users.unfit_reason(mechanism).is_none())
@@ -69,10 +90,13 @@ impl Accounts {
         }
     }
 
-    /// Answers a question of the core; `None` to a question that a gateway does not expect.
-    pub fn answer(&self, question: &Question) -> Option<Answer> {
+    /// Answers a question of the core; `None` to a question that a gateway does not expect. `account` is what [`Accounts::find`] has
+    /// found.
+    pub fn answer(&self, question: &Question, account: Option<&Account>) -> Option<Answer> {
         match question {
-            Question::Credentials { kind, authcid, .. } => Some(Answer::Credential(self.credential(authcid, *kind))),
+            Question::Credentials { kind, authcid, .. } => {
+                Some(Answer::Credential(self.credential(authcid, *kind, account)))
+            }
             Question::Token { token, .. } => {
                 Some(Answer::Token(self.tokens.as_ref()?.verify(token, SystemTime::now())))
             }
@@ -84,12 +108,15 @@ impl Accounts {
 
     /// The secret of a user that is of this kind: a verifier or a password. An unknown user gets a mock verifier, which no password
     /// matches.
-    fn credential(&self, name: &str, kind: CredentialKind) -> Option<Secret> {
-        match kind {
-            CredentialKind::Scram(_) | CredentialKind::Comparable => {
+    fn credential(&self, name: &str, kind: CredentialKind, account: Option<&Account>) -> Option<Secret> {
+        match (kind, &self.server) {
+            (CredentialKind::Scram(_) | CredentialKind::Comparable, Some(server)) => {
+                Some(server.credential(account, name, kind))
+            }
+            (CredentialKind::Scram(_) | CredentialKind::Comparable, None) => {
                 Some(self.users.as_ref()?.credential(name, kind, self.salt_key.as_ref(), ITERATIONS))
             }
-            CredentialKind::Password => self.passwords.as_ref()?.find(name),
+            (CredentialKind::Password, _) => self.passwords.as_ref()?.find(name),
             _ => None,
         }
     }

@@ -10,8 +10,9 @@ use authen_sasl_rust::store::keys::KeyMemory;
 use authen_sasl_rust::world::{LookupMemory, OsRandom};
 use tokio::sync::Semaphore;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
+use crate::account_server::AccountServer;
 use crate::accounts::Accounts;
 use crate::credentials::BackendLogin;
 use crate::log_limit::LogLimit;
@@ -40,9 +41,9 @@ impl LiveConfig {
     pub fn load(settings: Settings) -> Result<Self, String> {
         settings.check()?;
         let accounts = Accounts::read(&settings)?;
-        let mechanisms = accounts.usable(&settings.mechanisms);
+        let mechanisms = accounts.usable(settings.mechanisms());
         if mechanisms.is_empty() && settings.role == Role::Gate {
-            return Err(format!("no account can use any of the mechanisms {}", settings.mechanisms));
+            return Err(format!("no account can use any of the mechanisms {}", settings.mechanisms()));
         }
         let mut warnings = Vec::new();
         let tls = match (&settings.tls.certificate, &settings.tls.key) {
@@ -84,7 +85,35 @@ impl LiveConfig {
     pub fn summary(&self) -> String {
         match (&self.settings.role, &self.settings.backend_login) {
             (Role::Connect, Some(login)) => format!("mechanisms {}", login.mechanisms()),
-            _ => format!("{} users, mechanisms {}", self.accounts.count(), self.mechanisms),
+            _ => match self.accounts.server() {
+                Some(server) => format!("accounts in {}, mechanisms {}", server.kind, self.mechanisms),
+                None => format!("{} users, mechanisms {}", self.accounts.count().unwrap_or(0), self.mechanisms),
+            },
+        }
+    }
+
+    /// Asks the account server whether it can be asked. Waits for the answer.
+    pub fn probe(&self) -> Result<(), String> {
+        let probe =
+            |server: &AccountServer| server.store.probe_blocking().map_err(|error| format!("{}: {error}", server.kind));
+        self.accounts.server().map_or(Ok(()), probe)
+    }
+
+    /// The same at the start and after a reload: the log tells what is wrong. Logins may work later.
+    fn probe_later(&self) {
+        if let Some(server) = self.accounts.server() {
+            let (probed, kind) = (server.store.probe(), server.kind);
+            tokio::spawn(async move {
+                if let Err(error) = probed.await {
+                    error!(%error, "{kind}: accounts cannot be looked up");
+                }
+            });
+        }
+    }
+
+    fn count_into(&self, metrics: &Metrics) {
+        if let Some(server) = self.accounts.server() {
+            server.store.count_into(&metrics.store);
         }
     }
 
@@ -92,7 +121,11 @@ impl LiveConfig {
     pub fn log_as(&self, event: &str) {
         match (&self.settings.role, &self.settings.backend_login) {
             (Role::Connect, Some(login)) => info!(mechanisms = login.mechanisms(), "{event}"),
-            _ => info!(users = self.accounts.count(), mechanisms = self.mechanisms, "{event}"),
+            _ => {
+                let accounts = self.accounts.server().map(|server| server.kind);
+                info!(users = self.accounts.count(), accounts, mechanisms = self.mechanisms, "{event}");
+                self.probe_later();
+            }
         }
     }
 }
@@ -107,6 +140,8 @@ pub struct Gate {
     /// The number of connections that are not authenticated yet.
     unauthenticated: AtomicUsize,
     turned_away: [LogLimit; 5],
+    /// Logins that failed because the accounts could not be asked.
+    pub unavailable: LogLimit,
     /// Limits concurrent key derivations to one per thread, so that passwords do not starve the relays.
     pub derivations: Arc<Semaphore>,
 }
@@ -114,13 +149,16 @@ pub struct Gate {
 impl Gate {
     /// `dropped` is the counter of dropped log lines.
     pub fn new(live: LiveConfig, threads: usize, dropped: Arc<AtomicU64>) -> Self {
+        let metrics = Metrics { log_lines_dropped: dropped, ..Metrics::default() };
+        live.count_into(&metrics);
         Gate {
             live: RwLock::new(Arc::new(live)),
             throttle: Arc::default(),
-            metrics: Metrics { log_lines_dropped: dropped, ..Metrics::default() },
+            metrics,
             connections: AtomicUsize::new(0),
             unauthenticated: AtomicUsize::new(0),
             turned_away: Default::default(),
+            unavailable: LogLimit::default(),
             derivations: Arc::new(Semaphore::new(threads)),
         }
     }
@@ -156,6 +194,7 @@ impl Gate {
 
     /// Replaces the configuration for new connections. Existing ones keep theirs.
     pub fn replace(&self, live: LiveConfig) {
+        live.count_into(&self.metrics);
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
     }
 }

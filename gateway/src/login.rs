@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use authen_sasl_account_servers::{Account, Groups};
 use authen_sasl_rust::authline::reply::Word;
 use authen_sasl_rust::authline::server::{Event, Server};
 use authen_sasl_rust::config::ChannelBinding;
 use authen_sasl_rust::contract::{Abilities, Answer, Question, SecurityFlags, TokenVerdict};
-use authen_sasl_rust::error::Failure;
+use authen_sasl_rust::error::{Code, Error, Failure};
 use authen_sasl_rust::mechanism;
 use authen_sasl_rust::secret::wiping_stack;
 use authen_sasl_rust::wire::saslprep;
@@ -71,6 +72,8 @@ pub struct Login<'g> {
     claimed_user: Option<String>,
     /// The same, for the limit of failures.
     user_key: Option<UserKey>,
+    /// The groups of the user whom this exchange is about, for the access rules.
+    groups: Groups,
     failures: u32,
 }
 
@@ -105,7 +108,9 @@ impl<'g> Login<'g> {
                 debug!(peer = peer.text, %error, "no channel binding");
             }
         }
-        Login { slot, live, peer, address_slot, server: Some(server), claimed_user: None, user_key: None, failures: 0 }
+        let groups = Groups::default();
+        let server = Some(server);
+        Login { slot, live, peer, address_slot, server, claimed_user: None, user_key: None, groups, failures: 0 }
     }
 
     /// Runs until the client is logged in (`Some`), or the connection is to be closed (`None`).
@@ -180,6 +185,19 @@ impl<'g> Login<'g> {
         }
     }
 
+    /// Looks up the user whom the core's question is about. An error ends the exchange: the client is neither accepted nor refused.
+    async fn look_up(&mut self) -> Result<Option<Arc<Account>>, Error> {
+        let question = self.server.as_ref().and_then(|server| server.question());
+        let Some(finding) = question.and_then(|question| self.live.accounts.find(question)) else { return Ok(None) };
+        let account = finding.await.map_err(|error| Error::outside(Code::Unavail, error.to_string()))?;
+        self.groups = account.as_ref().map(|account| account.groups.clone()).unwrap_or_default();
+        for fault in account.iter().flat_map(|account| &account.faults) {
+            let user = self.claimed_user.as_ref().map(debug);
+            warn!(peer = self.peer.text, user, error = fault, "the account has an unusable secret");
+        }
+        Ok(account)
+    }
+
     /// Answers the core's question. A key derivation from a password runs outside the relay threads.
     async fn answer(&mut self) -> Option<Event> {
         let server = self.server.as_mut()?;
@@ -195,13 +213,19 @@ impl<'g> Login<'g> {
             }
             _ => {}
         }
-        let Some(mut answer) = wiping_stack(|| self.live.accounts.answer(question)) else {
+        let account = match self.look_up().await {
+            Ok(account) => account,
+            Err(error) => return Some(self.server.as_mut()?.fail(error)),
+        };
+        let server = self.server.as_mut()?;
+        let question = server.question()?;
+        let Some(mut answer) = wiping_stack(|| self.live.accounts.answer(question, account.as_deref())) else {
             warn!(peer = self.peer.text, "unexpected question from the core");
             return None;
         };
         if let Answer::Token(TokenVerdict::Accepted { authcid }) = &answer {
             // Before the client gets a reply: otherwise it would learn that the token is valid.
-            if backend_of(&self.live.settings.access, authcid, self.peer.address).is_none() {
+            if backend_of(&self.live.settings.access, authcid, &self.groups, self.peer.address).is_none() {
                 warn!(peer = self.peer.text, user = ?authcid, mechanism, "valid token, but no access rule allows this user");
                 answer = Answer::Token(tokens::rejected());
             }
@@ -235,7 +259,7 @@ impl<'g> Login<'g> {
         let user: Box<str> = server.identity().authcid.as_deref().unwrap_or_default().into();
         let mechanism = server.session.mechanism().map_or("", |mechanism| mechanism.name);
         let settings = &self.live.settings;
-        let Some(name) = backend_of(&settings.access, &user, self.peer.address) else {
+        let Some(name) = backend_of(&settings.access, &user, &self.groups, self.peer.address) else {
             // The client sees the same as after a wrong password.
             server.refuse(Word::Unauthorized);
             warn!(peer = self.peer.text, ?user, mechanism, "authenticated, but no access rule allows this user");
@@ -274,7 +298,11 @@ impl<'g> Login<'g> {
                 self.failed()
             }
             Event::Unavailable(failure) => {
-                error!(peer, mechanism = failure.mechanism, error = %failure.error.named(names::of_settings), "authentication is unavailable");
+                if let Some(unlogged) = self.slot.gate.unavailable.admit(Instant::now()) {
+                    let (unlogged, error) =
+                        ((unlogged > 0).then_some(unlogged), failure.error.named(names::of_settings));
+                    error!(peer, mechanism = failure.mechanism, %error, unlogged, "authentication is unavailable");
+                }
                 false
             }
             Event::Command(_) => {
@@ -301,6 +329,7 @@ impl<'g> Login<'g> {
     fn failed(&mut self) -> bool {
         count(&self.slot.gate.metrics.failures);
         self.claimed_user = None;
+        self.groups = Groups::default();
         let user = self.user_key.take();
         if let Some(slot) = &self.address_slot {
             slot.failed(user, &self.live.settings.limits, Instant::now());

@@ -7,14 +7,15 @@
 //!
 //! | floor | files | what |
 //! |---|---|---|
-//! | 12 | `status.rs` | HTTP: metrics, and whether new clients are accepted |
-//! | 11 | `listen.rs` | listening sockets for clients |
-//! | 10 | `connection.rs` | one connection: TLS handshake, login, relay |
-//! | 9 | `login.rs` | the AUTH line protocol until the client is authenticated |
-//! | 8 | `backend.rs` | the connection to a backend |
-//! | 7 | `backend_login.rs` | the gateway's own login to a backend |
-//! | 6 | `gate.rs`, `passwd.rs`, `new_token.rs` | what all connections share; two subcommands |
-//! | 5 | `accounts.rs` | the account store: users, passwords and tokens |
+//! | 13 | `status.rs` | HTTP: metrics, and whether new clients are accepted |
+//! | 12 | `listen.rs` | listening sockets for clients |
+//! | 11 | `connection.rs` | one connection: TLS handshake, login, relay |
+//! | 10 | `login.rs` | the AUTH line protocol until the client is authenticated |
+//! | 9 | `backend.rs` | the connection to a backend |
+//! | 8 | `backend_login.rs` | the gateway's own login to a backend |
+//! | 7 | `gate.rs`, `passwd.rs`, `new_token.rs` | what all connections share; two subcommands |
+//! | 6 | `accounts.rs` | the account store: users, passwords and tokens |
+//! | 5 | `account_server.rs` | users in a server: PostgreSQL |
 //! | 4 | `options.rs`, `tls.rs`, `journal.rs`, `passwords.rs`, `tokens.rs` | the command line; TLS; the log; two of the accounts' files |
 //! | 3 | `settings.rs`, `throttle.rs` | the configuration file; limits per address |
 //! | 2 | `access.rs`, `credentials.rs`, `limits.rs`, `lines.rs`, `relay.rs`, `workers.rs` | access rules; the gateway's own credentials; limits; lines of `name:value`; the relay and its threads |
@@ -26,6 +27,7 @@
 )]
 
 mod access;
+mod account_server;
 mod accounts;
 mod address;
 mod backend;
@@ -116,6 +118,7 @@ type Source<'s> = &'s dyn Fn() -> Result<Settings, String>;
 fn run(source: Source<'_>, check: bool) -> Result<(), String> {
     let live = LiveConfig::load(source()?)?;
     if check {
+        live.probe()?;
         if !live.warnings.is_empty() {
             return Err(live.warnings.join("\n"));
         }

@@ -15,6 +15,9 @@ pub const SCRAM: &str = scram!();
 /// What clients are offered by default. Each connection is offered those that are possible on it.
 pub const DEFAULT: &str = concat!("EXTERNAL ", scram!(), " OAUTHBEARER PLAIN");
 
+/// The same with accounts in a server. Which hashes its users have cannot be known in advance; most have this one.
+pub const DEFAULT_OF_SERVER: &str = "EXTERNAL SCRAM-SHA-256-PLUS SCRAM-SHA-256 OAUTHBEARER PLAIN";
+
 /// The mechanism of that name, unless the gateway does not support it.
 pub fn supported(name: &str) -> Option<&'static dyn Mechanism> {
     // The gateway issues no tokens for HT.

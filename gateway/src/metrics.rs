@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
 
+use authen_sasl_account_servers::{Figures, BOUNDS};
+
 /// All counters and gauges.
 #[derive(Default)]
 pub struct Metrics {
@@ -21,6 +23,8 @@ pub struct Metrics {
     pub bytes_out: AtomicU64,
     pub log_lines_dropped: Arc<AtomicU64>,
     pub relaying: AtomicI64,
+    /// Questions to the account server.
+    pub store: Arc<Figures>,
 }
 
 /// Adds one to a counter.
@@ -60,6 +64,7 @@ impl Metrics {
             ("reload_errors_total", "Failed reloads of the configuration.", &self.reload_errors),
             ("client_bytes_total", "Bytes relayed from clients to backends.", &self.bytes_in),
             ("backend_bytes_total", "Bytes relayed from backends to clients.", &self.bytes_out),
+            ("store_errors_total", "Look-ups of accounts without an answer.", &self.store.errors),
             ("log_lines_dropped_total", "Log lines that could not be written.", &self.log_lines_dropped),
         ];
         let gauges = [
@@ -81,6 +86,18 @@ impl Metrics {
                 "# HELP sasl_gate_{name} {help}\n# TYPE sasl_gate_{name} gauge\nsasl_gate_{name} {value}\n"
             );
         }
+        write_seconds(&mut text, "store_seconds", "How long look-ups of accounts took.", &self.store);
         text
     }
+}
+
+/// A histogram.
+fn write_seconds(text: &mut String, name: &str, help: &str, figures: &Figures) {
+    let _ = write!(text, "# HELP sasl_gate_{name} {help}\n# TYPE sasl_gate_{name} histogram\n");
+    let (counts, sum) = (figures.cumulative(), figures.seconds());
+    for (bound, count) in BOUNDS.iter().map(f64::to_string).chain(["+Inf".into()]).zip(counts) {
+        let _ = writeln!(text, "sasl_gate_{name}_bucket{{le=\"{bound}\"}} {count}");
+    }
+    let all = counts.last().copied().unwrap_or_default();
+    let _ = write!(text, "sasl_gate_{name}_sum {sum}\nsasl_gate_{name}_count {all}\n");
 }

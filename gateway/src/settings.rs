@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "postgres")]
+use authen_sasl_account_servers::postgres;
+use authen_sasl_account_servers::StoreSettings;
 use authen_sasl_rust::contract::CredentialKind;
 use serde::Deserialize;
 
@@ -43,6 +46,11 @@ pub struct Settings {
     pub backend_tls: BackendTls,
     pub backend_login: Option<BackendLogin>,
     pub users: Option<PathBuf>,
+    /// Accounts in PostgreSQL, instead of the users' file.
+    #[cfg(feature = "postgres")]
+    pub postgres: Option<postgres::Settings>,
+    /// Limits of look-ups in an account server.
+    pub store: StoreSettings,
     /// Plain-text passwords, for CRAM-MD5 and DIGEST-MD5.
     pub passwords: Option<PathBuf>,
     /// Hashes of bearer tokens.
@@ -117,6 +125,9 @@ impl Default for Settings {
             backend_tls: BackendTls::default(),
             backend_login: None,
             users: None,
+            #[cfg(feature = "postgres")]
+            postgres: None,
+            store: StoreSettings::default(),
             passwords: None,
             tokens: None,
             unix_users: Default::default(),
@@ -142,6 +153,23 @@ impl Settings {
         let text = files::read(path, Readers::Any)?;
         let text = text.expose_str().ok_or_else(|| files::named(path, "not UTF-8"))?;
         toml::from_str(text).map_err(|error| files::named(path, error.to_string().trim_end()))
+    }
+
+    /// The table of the account server, if there is one.
+    pub fn account_server(&self) -> Option<&'static str> {
+        #[cfg(feature = "postgres")]
+        if self.postgres.is_some() {
+            return Some("postgres");
+        }
+        None
+    }
+
+    /// The mechanisms to offer, as far as they are possible.
+    pub fn mechanisms(&self) -> &str {
+        match self.account_server() {
+            Some(_) if self.mechanisms == mechanisms::DEFAULT => mechanisms::DEFAULT_OF_SERVER,
+            _ => &self.mechanisms,
+        }
     }
 
     /// Whether the transport can prove identities.
@@ -175,9 +203,10 @@ impl Settings {
     /// How clients authenticate.
     fn check_clients(&self) -> Result<(), String> {
         let no_files = [&self.users, &self.passwords, &self.tokens].iter().all(|file| file.is_none());
-        if no_files && !self.has_transport_identities() {
+        if no_files && self.account_server().is_none() && !self.has_transport_identities() {
             return Err("no users: use --users FILE, or users = \"FILE\" in the configuration".into());
         }
+        self.check_account_server()?;
         if self.listen.iter().any(|address| matches!(address, Address::Tls(_)))
             && (self.tls.certificate.is_none() || self.tls.key.is_none())
         {
@@ -212,6 +241,9 @@ impl Settings {
         }
         for rule in &self.access {
             rule.check()?;
+            if !rule.groups.is_empty() && self.account_server().is_none() {
+                return Err("access: groups come from an account server, and there is none".into());
+            }
             if rule.backend != "default" && !self.backends.contains_key(&rule.backend) {
                 return Err(format!("access: there is no backend '{}'", rule.backend));
             }
@@ -219,10 +251,23 @@ impl Settings {
         Ok(())
     }
 
+    fn check_account_server(&self) -> Result<(), String> {
+        let Some(server) = self.account_server() else { return Ok(()) };
+        if self.users.is_some() {
+            return Err(format!("users and {server}: which one counts for a user who is in both? Set one of them"));
+        }
+        if self.salt_key.is_none() {
+            return Err(format!("{server} needs salt_key = \"FILE\", the same on all gateways"));
+        }
+        self.store.check()
+    }
+
     /// What `sasl-gate connect` needs: it lets in whoever can reach it, so only this machine may.
     fn check_connect(&self) -> Result<(), String> {
         let unused = [
             ("users", self.users.is_some()),
+            (self.account_server().unwrap_or_default(), self.account_server().is_some()),
+            ("store", self.store != StoreSettings::default()),
             ("passwords", self.passwords.is_some()),
             ("tokens", self.tokens.is_some()),
             ("unix_users", !self.unix_users.is_empty()),

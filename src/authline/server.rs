@@ -200,6 +200,16 @@ impl Server {
         }
     }
 
+    /// Ends the exchange because the application cannot answer. With an error of [`Error::is_unavailable`] the client is neither
+    /// accepted nor refused.
+    pub fn fail(&mut self, error: Error) -> Event {
+        if !matches!(self.phase, Phase::Application) {
+            return self.now();
+        }
+        let outcome = self.session.abort(error);
+        self.after(outcome).unwrap_or(Event::Read)
+    }
+
     /// Accepts the client. The reply contains the mechanism's last message, if there is one.
     pub fn accept(&mut self) {
         if matches!(self.phase, Phase::Verdict) {

@@ -31,6 +31,16 @@ pub fn mock_verifier(hash: Hash) -> Result<Verifier, Error> {
     read.ok_or_else(|| wrong("a mock verifier that cannot be read"))
 }
 
+/// A verifier that looks like a user's with this hash, count and length of salt, for a user who is unknown or has none. No password
+/// matches it. It is always the same for the same name and key, as a real one would be; without the key nobody can compute it.
+pub fn imitation(name: &str, hash: Hash, iterations: u32, salt_len: usize, key: &[u8]) -> Verifier {
+    let derive =
+        |what: &[u8], with: Hash| with.hmac(key, &[what, b"\0", hash.name().as_bytes(), b"\0", name.as_bytes()]);
+    let salt = derive(b"salt", Hash::Sha512);
+    let keys = [&*derive(b"StoredKey", hash), &*derive(b"ServerKey", hash)].concat();
+    Verifier { hash, iterations, salt: salt[..salt_len.min(salt.len())].into(), keys: keys.into() }
+}
+
 /// Constants, since building the text would take time that a known user's verifier does not take.
 fn mock_text(hash: Hash) -> &'static str {
     macro_rules! key {
@@ -55,6 +65,20 @@ fn mock_text(hash: Hash) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_imitation_depends_on_name_hash_and_key_alone() {
+        let of = |name, hash, key| imitation(name, hash, 4096, 16, key);
+        let one = of("nobody", Hash::Sha256, b"key");
+        assert_eq!((one.hash, one.iterations, one.salt.len(), one.keys.expose().len()), (Hash::Sha256, 4096, 16, 64));
+        let same = of("nobody", Hash::Sha256, b"key");
+        assert!(same.salt == one.salt && same.keys.ct_eq(one.keys.expose()));
+        for other in
+            [of("nobodx", Hash::Sha256, b"key"), of("nobody", Hash::Sha1, b"key"), of("nobody", Hash::Sha256, b"kez")]
+        {
+            assert!(other.salt != one.salt && !other.keys.ct_eq(one.keys.expose()));
+        }
+    }
 
     #[test]
     fn each_hash_has_its_own() {

@@ -8,6 +8,9 @@ use authen_sasl_rust::crypto::hash::Hash;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::verifier::Verifier;
 
+/// Names of groups. Copies share them.
+pub type Groups = Arc<[Box<str>]>;
+
 /// A user's account.
 #[derive(Debug, Default)]
 pub struct Account {
@@ -16,7 +19,7 @@ pub struct Account {
     /// A disabled user cannot log in.
     pub disabled: bool,
     /// The user's groups, for access rules.
-    pub groups: Vec<Box<str>>,
+    pub groups: Groups,
     /// What is wrong with the stored secrets. The user is treated as one who lacks these, and the operator should know.
     pub faults: Vec<Box<str>>,
 }

@@ -27,7 +27,7 @@ pub mod postgres;
 mod settings;
 mod store;
 
-pub use account::{Account, Answer, Unavailable};
+pub use account::{Account, Answer, Groups, Unavailable};
 pub use engine::{Asking, Engine};
 pub use figures::{Figures, BOUNDS};
 pub use settings::StoreSettings;

@@ -5,7 +5,8 @@ use super::usual::Shape;
 use authen_sasl_rust::contract::{CredentialKind, Description};
 use authen_sasl_rust::crypto::hash::Hash;
 use authen_sasl_rust::secret::Secret;
-use authen_sasl_rust::store::verifier::{Verifier, VerifierFormat};
+use authen_sasl_rust::store::mock::imitation;
+use authen_sasl_rust::store::verifier::VerifierFormat;
 use authen_sasl_rust::wire::saslprep;
 
 impl Users {
@@ -52,12 +53,7 @@ impl Users {
         let Shape { hash, iterations, salt_len } =
             usual.unwrap_or(Shape { hash: hash.unwrap_or(Hash::Sha256), iterations, salt_len: 16 });
         let key = salt_key.or(self.salt_key()).map_or(&b""[..], Secret::expose);
-        let derive =
-            |what: &[u8], with: Hash| with.hmac(key, &[what, b"\0", hash.name().as_bytes(), b"\0", name.as_bytes()]);
-        let salt = derive(b"salt", Hash::Sha512);
-        let keys = [&*derive(b"StoredKey", hash), &*derive(b"ServerKey", hash)].concat();
-        let verifier = Verifier { hash, iterations, salt: salt[..salt_len.min(salt.len())].into(), keys: keys.into() };
-        verifier.print(VerifierFormat::Rfc5803).into()
+        imitation(name, hash, iterations, salt_len, key).print(VerifierFormat::Rfc5803).into()
     }
 
     /// The key from which mock verifiers are derived: the salt key of the file, or else its first verifier.
@@ -79,6 +75,7 @@ mod tests {
     use super::*;
     use authen_sasl_rust::mechanism;
     use authen_sasl_rust::store::check::check_password;
+    use authen_sasl_rust::store::verifier::Verifier;
     use authen_sasl_rust::world::LookupMemory;
 
     fn key(users: &Users, name: &str, mechanism: &str) -> Secret {

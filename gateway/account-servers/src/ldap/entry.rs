@@ -53,7 +53,7 @@ impl Entry {
     pub fn account(&self, settings: &Settings) -> Account {
         let mut account = Account {
             disabled: settings.disabled.as_ref().is_some_and(|mark| self.has(mark)),
-            groups: self.groups(settings),
+            groups: self.groups(settings).into(),
             ..Account::default()
         };
         if settings.binds() {
@@ -172,9 +172,9 @@ mod tests {
             let settings =
                 Settings { groups: Some("memberOf".into()), group_base: Some(base.into()), ..Settings::default() };
             let groups = entry(&[("memberOf", &[value])]).account(&settings).groups;
-            assert_eq!(groups, [Box::from(if name.is_empty() { value } else { name })]);
+            assert_eq!(*groups, [Box::from(if name.is_empty() { value } else { name })]);
             let whole = entry(&[("memberOf", &[value])]).account(&Settings { group_base: None, ..settings }).groups;
-            assert_eq!(whole, [Box::from(value)]);
+            assert_eq!(*whole, [Box::from(value)]);
         }
     }
 }

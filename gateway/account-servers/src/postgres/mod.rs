@@ -1,1 +1,5 @@
-//! PostgreSQL.
+//! Accounts in a PostgreSQL database.
+
+mod settings;
+
+pub use settings::{Settings, QUERY};
