@@ -24,6 +24,7 @@ use crate::accounts::Accounts;
 use crate::config::Config;
 use crate::error::{Application, Code, Error, Malformed, Rejection};
 use crate::secret::Secret;
+use crate::wire::client_keys::ClientKeys;
 
 pub use crate::error::Side;
 pub use crate::limits::{MESSAGE_LIMIT, NAME_LIMIT, SECRET_LIMIT};
@@ -220,6 +221,8 @@ pub struct Established {
     pub layer: Option<Box<dyn SecurityLayer>>,
     /// Server: which of the user's tokens the client has proved, counted from 0 ([`crate::store::tokens`]).
     pub token_index: Option<usize>,
+    /// The SCRAM keys of this login, if the application keeps them.
+    pub keys: Option<Box<ClientKeys>>,
     /// Server: the client's delegated credentials, if the server wants them. The session stores them once the client is
     /// authorized.
     pub delegated: Option<Box<dyn Delegated>>,

@@ -143,6 +143,13 @@ pub enum Application {
         /// The option that resembles it.
         nearest: Option<&'static str>,
     },
+    /// The server's salt or iteration count is not that of the SCRAM keys, and there is no password.
+    OtherKeys {
+        /// The salts differ.
+        salt: bool,
+        /// The iteration counts, if they differ: the server's, and that of the keys.
+        iterations: Option<(u32, u32)>,
+    },
     /// A client's delegated credentials could not be stored.
     Cache(String),
     /// The application's answer does not fit the question.

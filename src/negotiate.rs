@@ -90,7 +90,12 @@ impl Negotiation<'_> {
     fn missing_answers(&self, mechanism: &Description) -> Option<Rejection> {
         match self.side {
             Side::Client => {
-                let missing = Abilities(mechanism.client_needs.0 & !self.setup.config.abilities.0);
+                let given = self.setup.config.abilities;
+                let mut missing = Abilities(mechanism.client_needs.0 & !given.0);
+                let keys = mechanism.credential.hash().map(Abilities::scram_keys);
+                if missing == Abilities::PASSWORD && keys.is_some_and(|keys| given.contains(keys)) {
+                    missing = Abilities::NONE;
+                }
                 (missing != Abilities::NONE).then(|| Rejection::MissingAll(subjects(missing)))
             }
             Side::Server => {

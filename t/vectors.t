@@ -50,7 +50,7 @@ sub vectors_of {
 }
 
 my %callback = (
-  authcid => 'user', authzid => 'authname', password => 'pass', token => 'token', 'ht-token' => 'ht_token', realm => 'realm', host => 'host',
+  authcid => 'user', authzid => 'authname', password => 'pass', token => 'token', 'ht-token' => 'ht_token', 'scram-keys' => 'scram_keys', realm => 'realm', host => 'host',
   port => 'port', 'serv-name' => 'serv',
 );
 

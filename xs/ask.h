@@ -5,20 +5,6 @@ enum { QUIET, CALLING, OWED };        /* conn->asking */
 enum { BADAUTH = -13 };               /* SASL_BADAUTH of sasl.h */
 enum { DEFERRED = 100 };              /* in addition to the outcomes of ffi.h: the answer will come later */
 
-/* A code reference, or an object that overloads &{}. overload.pm keeps the method under the name "(&{}". */
-static bool is_code(pTHX_ SV *sv) {
-  if (!SvROK(sv)) return FALSE;
-  if (SvTYPE(SvRV(sv)) == SVt_PVCV) return TRUE;
-  return SvAMAGIC(sv) && gv_fetchmeth(SvSTASH(SvRV(sv)), "(&{}", 4, -1);
-}
-
-static bool is_callable(pTHX_ SV *callback) {
-  SV **first;
-  if (is_code(aTHX_ callback)) return TRUE;
-  return SvROK(callback) && SvTYPE(SvRV(callback)) == SVt_PVAV && (first = av_fetch((AV *)SvRV(callback), 0, 0))
-      && is_code(aTHX_ *first);
-}
-
 /* Calls a callback with the connection, then its own values, then the question's arguments. */
 static SV *call(pTHX_ conn_t *conn, SV *callback, SV **args, int count) {
   SV *code = SvRV(callback), *result;
@@ -82,13 +68,15 @@ static void abandoned(pTHX_ void *what) {
 /* Reads one value of a client; `canonuser` has arguments, and cannot be a string. An invalid value ends the exchange. */
 static SV *ask_value(pTHX_ conn_t *conn, const char *name, SV *callback, SV **args, int *outcome) {
   SV *value = callback;
+  bool keys = strEQ(name, "scram_keys");
   conn->called = name;
   if (is_callable(aTHX_ callback)) value = call(aTHX_ conn, callback, args, args ? 4 : 0);
-  else if (args || IS_MERE_REFERENCE(callback)) {
+  else if (args || (IS_MERE_REFERENCE(callback) && !keys)) {
     *outcome = give_up(aTHX_ conn, args ? ASR_NO_CODE : ASR_NOT_CALLABLE, callback);
     return value;
   }
   if (SvGMAGICAL(value)) value = sv_mortalcopy(value);
+  if (keys) value = keys_text(aTHX_ value);
   if (IS_MERE_REFERENCE(value)) {
     *outcome = give_up(aTHX_ conn, ASR_REFERENCE, value);
     return value;
@@ -141,7 +129,7 @@ static int ask_values(pTHX_ conn_t *conn, U32 wanted) {
 
 /* The callbacks for the kinds of questions, starting with ASR_Q_REALM. */
 static const char *const QUESTIONS[] =
-    { "realm", "checkpass", "getsecret", "authorize", "checktoken", "canonuser", "challenge", "ht_tokens" };
+    { "realm", "checkpass", "getsecret", "authorize", "checktoken", "canonuser", "challenge", "ht_tokens", "keep_scram_keys" };
 
 /* Answers with the tokens that a user was issued. */
 static int give_tokens(pTHX_ conn_t *conn, SV *answer) {
@@ -176,6 +164,7 @@ static int give_tokens(pTHX_ conn_t *conn, SV *answer) {
 static int give_answer(pTHX_ conn_t *conn, int kind, SV *answer) {
   asr_slice none = { NULL, 0 };
   conn->called = QUESTIONS[kind - ASR_Q_REALM];
+  if (kind == ASR_Q_KEEP_KEYS) return asr_answer_verdict(conn->rust, 1);
   if (kind == ASR_Q_CHECKPASS || kind == ASR_Q_AUTHORIZE) {
     bool yes;
     /* A plain reference does not count as true: a callback that only stores its continuation may return one. */
@@ -245,6 +234,22 @@ static void store_text(pTHX_ conn_t *conn, HV *hv, const char *key, asr_slice te
   if (text.ptr) (void)hv_store(hv, key, (I32)strlen(key), SvREFCNT_inc(said(aTHX_ conn, text, TRUE)), 0);
 }
 
+/* The SCRAM keys of a login as a hash. */
+static SV *keys_hash(pTHX_ SV *user, SV *text) {
+  SV *hash;
+  dSP;
+  PUSHMARK(SP);
+  EXTEND(SP, 2);
+  PUSHs(user);
+  PUSHs(text);
+  PUTBACK;
+  call_pv("Authen::SASL::Rust::_scram_keys_hash", G_SCALAR);
+  SPAGAIN;
+  hash = POPs;
+  PUTBACK;
+  return hash;
+}
+
 /* The arguments of a question, after the connection. Returns their number. */
 static int question_args(pTHX_ conn_t *conn, const asr_question *q, SV **args) {
   HV *hv;
@@ -267,6 +272,9 @@ static int question_args(pTHX_ conn_t *conn, const asr_question *q, SV **args) {
       args[1] = said(aTHX_ conn, q->prompt, TRUE);
       args[2] = q->wanted ? &PL_sv_yes : &PL_sv_no;
       return 3;
+    case ASR_Q_KEEP_KEYS:
+      args[0] = keys_hash(aTHX_ said(aTHX_ conn, q->name, conn->flags & IS_SERVER), sv_2mortal(text_sv(aTHX_ q->secret)));
+      return 1;
     case ASR_Q_REALM:
       for (i = 0; i < q->wanted && i < 16; i++) args[i] = said(aTHX_ conn, asr_offered_realm(conn->rust, i), TRUE);
       return (int)i;

@@ -214,6 +214,7 @@ static SV *value_callback(pTHX_ conn_t *conn, HV *callbacks, int property, const
     case ASR_HOST: return NAMED("host");
     case ASR_PORT: return NAMED("port");
     case ASR_HT_TOKEN: return NAMED("ht_token");
+    case ASR_SCRAM_KEYS: return NAMED("scram_keys");
     case ASR_IDENTITY:
       if ((cb = NAMED("authzid"))) return cb;
       if (CALLBACK(callbacks, "auth") && (cb = NAMED("user"))) return cb;
@@ -229,10 +230,46 @@ static bool is_plain(pTHX_ SV *callback) {
   return !SvROK(callback) && !SvGMAGICAL(callback);
 }
 
+/* A code reference, or an object that overloads &{}. overload.pm keeps the method under the name "(&{}". */
+static bool is_code(pTHX_ SV *sv) {
+  if (!SvROK(sv)) return FALSE;
+  if (SvTYPE(SvRV(sv)) == SVt_PVCV) return TRUE;
+  return SvAMAGIC(sv) && gv_fetchmeth(SvSTASH(SvRV(sv)), "(&{}", 4, -1);
+}
+
+static bool is_callable(pTHX_ SV *callback) {
+  SV **first;
+  if (is_code(aTHX_ callback)) return TRUE;
+  return SvROK(callback) && SvTYPE(SvRV(callback)) == SVt_PVAV && (first = av_fetch((AV *)SvRV(callback), 0, 0))
+      && is_code(aTHX_ *first);
+}
+
+/* SCRAM keys as text: they may be a hash, or an array of hashes. */
+static SV *keys_text(pTHX_ SV *keys) {
+  SV *text;
+  dSP;
+  if (!SvROK(keys) || SvAMAGIC(keys)) return keys;
+  ENTER;
+  SAVETMPS;
+  PUSHSTACKi(PERLSI_UNKNOWN);
+  PUSHMARK(SP);
+  XPUSHs(keys);
+  PUTBACK;
+  call_pv("Authen::SASL::Rust::_scram_keys_text", G_SCALAR);
+  SPAGAIN;
+  text = SvREFCNT_inc(POPs);
+  PUTBACK;
+  POPSTACK;
+  FREETMPS;
+  LEAVE;
+  return sv_2mortal(text);
+}
+
 /* The questions that the application can answer, according to its callbacks. */
 static U32 abilities(pTHX_ conn_t *conn) {
   HV *callbacks = conn->callbacks;
   const char *name;
+  SV *keys;
   U32 can = 0;
   int property;
   if (conn->flags & IS_SERVER) {
@@ -242,12 +279,16 @@ static U32 abilities(pTHX_ conn_t *conn) {
     if (CALLBACK(callbacks, "checktoken")) can |= ASR_CAN_CHECKTOKEN;
     if (CALLBACK(callbacks, "canonuser")) can |= ASR_CAN_CANONUSER;
     if (CALLBACK(callbacks, "ht_tokens")) can |= ASR_CAN_HT_TOKENS;
+    if (CALLBACK(callbacks, "keep_scram_keys")) can |= ASR_CAN_KEEP_KEYS;
     return can;
   }
   for (property = ASR_AUTHCID; property <= ASR_TOKEN; property++)
     if (property != ASR_REALM && value_callback(aTHX_ conn, callbacks, property, &name)) can |= 1u << property;
   if (CALLBACK(callbacks, "ht_token")) can |= 1u << ASR_HT_TOKEN;
   if (CALLBACK(callbacks, "challenge")) can |= ASR_CAN_CHALLENGE;
+  if (CALLBACK(callbacks, "keep_scram_keys")) can |= ASR_CAN_KEEP_KEYS;
+  if ((keys = CALLBACK(callbacks, "scram_keys")))
+    can |= is_callable(aTHX_ keys) ? ASR_CAN_SCRAM_KEYS : asr_key_abilities(characters(aTHX_ keys_text(aTHX_ keys)));
   if (can & 1u << ASR_AUTHCID && can & 1u << ASR_AUTHZID) {
     SV *authcid = value_callback(aTHX_ conn, callbacks, ASR_AUTHCID, &name);
     SV *authzid = value_callback(aTHX_ conn, callbacks, ASR_AUTHZID, &name);

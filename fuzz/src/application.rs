@@ -77,6 +77,11 @@ pub fn answer(question: &Question, facts: &ExchangeFacts) -> (Answer, Option<(St
             })
         }
         Question::Canonicalize { name, .. } => Answer::Text(Some(name.clone())),
+        // They are those of the name that the client gave, or of its canonical form.
+        Question::KeepKeys { authcid, keys } => {
+            assert!(known(authcid) && !keys.salt.is_empty(), "keys of somebody else: {authcid}");
+            Answer::Verdict(true)
+        }
         other => panic!("an unknown question: {other:?}"),
     };
     (answer, authorized)
@@ -104,7 +109,9 @@ pub fn dishonest(question: &Question, behavior: Behavior, facts: &ExchangeFacts)
             Answer::Values(values)
         }
         (Question::Realm { .. } | Question::Canonicalize { .. }, _) => Answer::Text(text),
-        (Question::CheckPassword { .. } | Question::Authorize { .. }, _) => Answer::Verdict(false),
+        (Question::CheckPassword { .. } | Question::Authorize { .. } | Question::KeepKeys { .. }, _) => {
+            Answer::Verdict(false)
+        }
         // A credential must not be guessable, so garbage gets a secret suffix, except when it is empty or looks like a verifier.
         (Question::Credentials { .. }, _) => Answer::Credential(bytes.map(|bytes| match bytes {
             b"" | b"SCRAM-SHA-256$" => Secret::new(bytes),

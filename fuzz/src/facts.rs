@@ -197,16 +197,17 @@ pub fn configure(session: &mut Session, facts: &ExchangeFacts) {
     (config.iterations, config.min_iterations, config.max_iterations) = (ITERATIONS, 1, MAX_ITERATIONS);
     match side {
         Side::Client => {
-            config.abilities = [Abilities::AUTHZID, Abilities::PASSWORD, Abilities::TOKEN, Abilities::HT_TOKEN]
-                .into_iter()
-                .fold(Abilities::AUTHCID, Abilities::union);
+            config.abilities =
+                [Abilities::AUTHZID, Abilities::PASSWORD, Abilities::TOKEN, Abilities::HT_TOKEN, Abilities::KEEP_KEYS]
+                    .into_iter()
+                    .fold(Abilities::AUTHCID, Abilities::union);
             if facts.declares_other && facts.acts_as().is_some() {
                 config.abilities = config.abilities.union(Abilities::ACTS_AS_OTHER);
             }
             config.peer_offers_binding = facts.peer_offers_binding;
         }
         Side::Server => {
-            config.abilities = facts.server_abilities;
+            config.abilities = facts.server_abilities.union(Abilities::KEEP_KEYS);
             assert_eq!(config.set("realm", Some(facts.realm)), Ok(()));
             session.accounts = facts.mech_list.map(|list| Arc::new(accounts(list)) as _);
         }

@@ -187,7 +187,7 @@ impl User {
                     }
                     continue;
                 }
-                Property::Realm | Property::ServName | Property::HtToken => continue,
+                Property::Realm | Property::ServName | Property::HtToken | Property::ScramKeys => continue,
             };
             match self.find(id, input) {
                 Found::Value(value) => found.push((*property, value)),

@@ -25,9 +25,13 @@ pub struct Keys {
 impl Keys {
     /// Derives the keys. `password` must be prepared (SASLprep).
     pub fn derive(hash: Hash, password: &[u8], salt: &[u8], iterations: u32) -> Self {
-        let salted = pbkdf2::derive(hash, password, salt, iterations);
-        let client = hash.hmac(&salted, &[b"Client Key"]);
+        Keys::of_salted(hash, &pbkdf2::derive(hash, password, salt, iterations))
+    }
+
+    /// The keys of a `SaltedPassword`.
+    pub fn of_salted(hash: Hash, salted: &[u8]) -> Self {
+        let client = hash.hmac(salted, &[b"Client Key"]);
         let stored = hash.digest(&client);
-        Keys { client, stored, server: hash.hmac(&salted, &[b"Server Key"]) }
+        Keys { client, stored, server: hash.hmac(salted, &[b"Server Key"]) }
     }
 }

@@ -21,6 +21,10 @@ pub enum Subject {
     Token,
     /// A client's token for the mechanisms of the HT family.
     HtToken,
+    /// A client's SCRAM keys, which it has in place of a password.
+    ScramKeys,
+    /// What an application does with the SCRAM keys of a login.
+    KeepKeys,
     /// The tokens that a server has issued to a user (HT).
     HtTokens,
     /// The `host` key of OAUTHBEARER.
@@ -87,6 +91,8 @@ impl Subject {
             Subject::Realm | Subject::ServerRealm => "realm",
             Subject::Token => "token",
             Subject::HtToken => "HT token",
+            Subject::ScramKeys => "SCRAM keys",
+            Subject::KeepKeys => "receiver of SCRAM keys",
             Subject::HtTokens => "list of HT tokens",
             Subject::Host => "host",
             Subject::Port => "port",

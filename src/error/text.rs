@@ -120,6 +120,22 @@ impl Text for Application {
                 write!(f, "{}: there is no such option", shown(name))?;
                 nearest.map_or(Ok(()), |nearest| write!(f, "; did you mean {nearest}?"))
             }
+            Application::OtherKeys { salt, iterations } => {
+                write!(
+                    f,
+                    "the {} do not fit, and there is no {}: ",
+                    with_name(&Subject::ScramKeys),
+                    with_name(&Subject::Password)
+                )?;
+                if *salt {
+                    f.write_str("the server has another salt")?;
+                }
+                match iterations {
+                    Some((theirs, ours)) if *salt => write!(f, ", and {theirs} iterations instead of {ours}"),
+                    Some((theirs, ours)) => write!(f, "the server has {theirs} iterations instead of {ours}"),
+                    None => Ok(()),
+                }
+            }
             Application::Cache(reason) => write!(f, "{reason} (property delegated_ccache)"),
             Application::WrongAnswer => f.write_str("the answer is of another kind than the question"),
         }

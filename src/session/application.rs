@@ -273,10 +273,10 @@ impl Session {
 
     /// Decides if the authenticated identity may act as the authorization identity. By default only as itself.
     fn authorize(&mut self, established: Box<Established>, world: &mut World<'_>) -> Result<Progress, Error> {
-        let Some(authzid) = &established.authzid else { return self.enter(*established) };
+        let Some(authzid) = &established.authzid else { return self.enter(*established, world) };
         let authcid = &established.authcid;
         if authzid == authcid {
-            return self.enter(*established);
+            return self.enter(*established, world);
         }
         if self.can(Abilities::AUTHORIZE) {
             let question =
@@ -289,13 +289,13 @@ impl Session {
         };
         // Only the server's own domains count: a client may send any realm if the server has none (RFC 2831 §2.1.2).
         if at(&self.config.host) || self.config.realm().is_some_and(at) {
-            return self.enter(*established);
+            return self.enter(*established, world);
         }
         self.refuse_authorization(&established)
     }
 
     /// The user is authorized: looks up the properties that the application wants.
-    fn enter(&mut self, established: Established) -> Result<Progress, Error> {
+    fn enter(&mut self, established: Established, world: &mut World<'_>) -> Result<Progress, Error> {
         let wanted = self.config.auxprop();
         if let Some(accounts) = self.accounts.as_ref().filter(|_| !wanted.is_empty()) {
             let (authcid, authzid) = (established.authcid.as_str(), established.authzid.as_deref());
@@ -304,7 +304,23 @@ impl Session {
             let properties = accounts.properties(wanted, account, &self.config).map_err(unasked)?;
             self.properties = Some(Box::new(properties));
         }
-        self.succeed(established).map(Progress::Return)
+        self.hand_over_keys(established, world)
+    }
+
+    /// Gives the SCRAM keys of this login to the application that asked for them; then the exchange succeeds. If the
+    /// application fails meanwhile, the exchange has failed.
+    pub(super) fn hand_over_keys(
+        &mut self,
+        mut established: Established,
+        world: &mut World<'_>,
+    ) -> Result<Progress, Error> {
+        match established.keys.take() {
+            None => self.succeed(established).map(Progress::Return),
+            Some(keys) => {
+                let question = Question::KeepKeys { authcid: established.authcid.clone(), keys };
+                self.put(question, PendingAnswer::FinishKeys(Box::new(established)), Phase::Finishing, world)
+            }
+        }
     }
 
     /// Takes the answer to a question that the session asked after the mechanism's end.
@@ -321,9 +337,12 @@ impl Session {
             (PendingAnswer::FinishAuthcid(_) | PendingAnswer::FinishAuthzid(_), Answer::Text(_)) => {
                 Err(Refused::Credentials.into())
             }
-            (PendingAnswer::FinishAuthorize(established), Answer::Verdict(true)) => self.enter(*established),
+            (PendingAnswer::FinishAuthorize(established), Answer::Verdict(true)) => self.enter(*established, world),
             (PendingAnswer::FinishAuthorize(established), Answer::Verdict(false)) => {
                 self.refuse_authorization(&established)
+            }
+            (PendingAnswer::FinishKeys(established), Answer::Verdict(_)) => {
+                self.succeed(*established).map(Progress::Return)
             }
             _ => Err(Application::WrongAnswer.into()),
         }

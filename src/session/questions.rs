@@ -30,6 +30,7 @@ pub fn ability_for(question: &Question) -> Abilities {
         Question::Authorize { .. } => Abilities::AUTHORIZE,
         Question::Canonicalize { .. } => Abilities::CANONICALIZE,
         Question::Token { .. } => Abilities::CHECK_TOKEN,
+        Question::KeepKeys { .. } => Abilities::KEEP_KEYS,
         Question::Values(_) | Question::Realm { .. } | Question::Challenge { .. } => Abilities::NONE,
     }
 }

@@ -65,6 +65,7 @@ pub(super) enum PendingAnswer {
     FinishAuthcid(Box<Established>),
     FinishAuthzid(Box<Established>),
     FinishAuthorize(Box<Established>),
+    FinishKeys(Box<Established>),
 }
 
 /// One side of one exchange. `start` may be called again at any time and begins a new exchange.
@@ -164,7 +165,7 @@ impl Session {
     }
 
     pub(super) fn succeed(&mut self, established: Established) -> Result<Outcome, Error> {
-        let Established { last, authcid, authzid, layer, token_index, delegated } = established;
+        let Established { last, authcid, authzid, layer, token_index, delegated, .. } = established;
         if let (Some(credentials), Some(ccache)) = (delegated, self.config.delegated_ccache()) {
             credentials.store(ccache)?;
             self.delegated = true;

@@ -1,6 +1,7 @@
 //! Questions to the application, and its answers.
 
 use crate::secret::Secret;
+use crate::wire::client_keys::ClientKeys;
 
 use super::description::CredentialKind;
 use super::values::{Property, Values};
@@ -74,6 +75,15 @@ pub enum Question {
         /// The realm, where the mechanism has one.
         realm: Option<String>,
     },
+    /// Both sides: the SCRAM keys of this login, for applications that asked for them ([`super::Abilities::KEEP_KEYS`]). Asked by
+    /// the session, once the peer has proved itself and a server's client is authorized. The answer is [`Answer::Verdict`]; its
+    /// value does not matter.
+    KeepKeys {
+        /// Authentication identity; on a server it is canonical.
+        authcid: String,
+        /// The keys, with which somebody else can log in as this user.
+        keys: Box<ClientKeys>,
+    },
 }
 
 /// The application's answer to a [`Question`].
@@ -83,7 +93,7 @@ pub enum Answer {
     Values(Values),
     /// To [`Question::Realm`] and [`Question::Canonicalize`]; `None` declines.
     Text(Option<String>),
-    /// To [`Question::CheckPassword`] and [`Question::Authorize`].
+    /// To [`Question::CheckPassword`], [`Question::Authorize`] and [`Question::KeepKeys`].
     Verdict(bool),
     /// To [`Question::Credentials`]: a password or a verifier as text (see [`crate::store::verifier`]), or tokens
     /// ([`crate::store::tokens`]); `None` for an unknown user. To [`Question::Challenge`]: what the user says.

@@ -1,6 +1,7 @@
 //! Sets: abilities of an application, and security flags.
 
 use super::values::Property;
+use crate::crypto::hash::Hash;
 
 /// The abilities of an application, as a set: the properties that a client's can give, the questions that a server's can
 /// answer.
@@ -36,6 +37,13 @@ impl Abilities {
     pub const CANONICALIZE: Self = Abilities(1 << 20);
     /// Server: `ht_tokens`.
     pub const HT_TOKENS: Self = Abilities(1 << 21);
+    /// [`super::Question::KeepKeys`].
+    pub const KEEP_KEYS: Self = Abilities(1 << 28);
+
+    /// Client: [`Property::ScramKeys`] of this hash (bits 22 to 27).
+    pub const fn scram_keys(hash: Hash) -> Self {
+        Abilities(1 << (22 + hash as u32))
+    }
 
     /// Both sets together.
     pub const fn union(self, other: Self) -> Self {

@@ -31,6 +31,8 @@ pub enum Property {
     Identity = 8,
     /// A token that the server has issued for the mechanisms of the HT family.
     HtToken = 9,
+    /// SCRAM keys in place of a password ([`crate::wire::client_keys`]).
+    ScramKeys = 10,
 }
 
 impl From<Property> for Subject {
@@ -46,6 +48,7 @@ impl From<Property> for Subject {
             Property::ServName => Subject::ServName,
             Property::Identity => Subject::Identity,
             Property::HtToken => Subject::HtToken,
+            Property::ScramKeys => Subject::ScramKeys,
         }
     }
 }

@@ -17,6 +17,7 @@
 //! # Ok::<(), authen_sasl_rust::error::Error>(())
 //! ```
 
+pub mod client_keys;
 pub mod digest;
 pub mod fields;
 pub mod gs2;

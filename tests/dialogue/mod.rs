@@ -9,6 +9,7 @@ use authen_sasl_rust::config::ChannelBinding;
 use authen_sasl_rust::contract::{
     Abilities, Answer, CredentialKind, DerivedKeys, KeyId, Property, Question, Random, Side, TokenVerdict, Values,
 };
+use authen_sasl_rust::crypto::hash::Hash;
 use authen_sasl_rust::error::Error;
 use authen_sasl_rust::mechanism;
 use authen_sasl_rust::secret::Secret;
@@ -66,12 +67,13 @@ impl Facts {
 }
 
 /// The values of a client, by their headers.
-const VALUES: [(Property, &str, Abilities); 9] = [
+const VALUES: [(Property, &str, Abilities); 10] = [
     (Property::Authcid, "authcid", Abilities::AUTHCID),
     (Property::Authzid, "authzid", Abilities::AUTHZID),
     (Property::Password, "password", Abilities::PASSWORD),
     (Property::Token, "token", Abilities::TOKEN),
     (Property::HtToken, "ht-token", Abilities::HT_TOKEN),
+    (Property::ScramKeys, "scram-keys", Abilities::scram_keys(Hash::Sha256)),
     (Property::Realm, "realm", Abilities::NONE),
     (Property::Host, "host", Abilities::NONE),
     (Property::Port, "port", Abilities::NONE),
@@ -237,6 +239,7 @@ pub fn answer(question: &Question, facts: &Facts) -> Answer {
                 },
             })
         }
+        Question::KeepKeys { .. } => Answer::Verdict(true),
         Question::Canonicalize { name, .. } => Answer::Text(Some(name.clone())),
         other => panic!("no answer to {other:?}"),
     }

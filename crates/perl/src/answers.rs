@@ -36,10 +36,10 @@ pub struct FlatQuestion {
 /// # Safety
 /// The module's rules; `out` is valid for writing.
 #[no_mangle]
-pub unsafe extern "C" fn asr_question_get(handle: *const Handle, out: *mut FlatQuestion) -> i32 {
+pub unsafe extern "C" fn asr_question_get(handle: *mut Handle, out: *mut FlatQuestion) -> i32 {
     shielded(0, || {
         // SAFETY: the module's rules.
-        let session = unsafe { &(*handle).session };
+        let Handle { session, lent, .. } = unsafe { &mut *handle };
         let Some(question) = session.question() else { return 0 };
         let mut flat = FlatQuestion {
             kind: 0,
@@ -99,6 +99,12 @@ pub unsafe extern "C" fn asr_question_get(handle: *const Handle, out: *mut FlatQ
                 flat.wanted = u32::from(*echo);
                 flat.name = Slice::of(challenge.as_bytes());
                 flat.prompt = Slice::of(prompt.as_bytes());
+            }
+            Question::KeepKeys { authcid, keys } => {
+                *lent = keys.print();
+                flat.kind = question_kind::KEEP_KEYS;
+                flat.name = Slice::of(authcid.as_bytes());
+                flat.secret = Slice::of(lent.expose());
             }
             Question::Canonicalize { authzid, name, realm } => {
                 flat.kind = question_kind::CANONICALIZE;

@@ -18,18 +18,19 @@ typedef struct { uint32_t property; asr_slice bytes; } asr_value;
 enum { ASR_SEND, ASR_ABSENT, ASR_ASK, ASR_FAILED, ASR_FAILED_WITH_MESSAGE, ASR_OVER, ASR_BUSY };
 
 /* contract::Property; as bits in asr_question.wanted and in the abilities */
-enum { ASR_AUTHCID, ASR_AUTHZID, ASR_PASSWORD, ASR_REALM, ASR_TOKEN, ASR_HOST, ASR_PORT, ASR_SERV, ASR_IDENTITY, ASR_HT_TOKEN,
+enum { ASR_AUTHCID, ASR_AUTHZID, ASR_PASSWORD, ASR_REALM, ASR_TOKEN, ASR_HOST, ASR_PORT, ASR_SERV, ASR_IDENTITY, ASR_HT_TOKEN, ASR_SCRAM_KEYS,
        ASR_PROPERTIES };
 
 /* contract::Abilities of a client and of a server */
 enum {
   ASR_CAN_ACT_AS_OTHER = 1 << 14, ASR_CAN_CHALLENGE = 1 << 15,
   ASR_CAN_CHECKPASS = 1 << 16, ASR_CAN_GETSECRET = 1 << 17, ASR_CAN_AUTHORIZE = 1 << 18,
-  ASR_CAN_CHECKTOKEN = 1 << 19, ASR_CAN_CANONUSER = 1 << 20, ASR_CAN_HT_TOKENS = 1 << 21
+  ASR_CAN_CHECKTOKEN = 1 << 19, ASR_CAN_CANONUSER = 1 << 20, ASR_CAN_HT_TOKENS = 1 << 21,
+  ASR_CAN_SCRAM_KEYS = 63 << 22, ASR_CAN_KEEP_KEYS = 1 << 28     /* of the former, one bit for each hash: asr_key_abilities */
 };
 
 enum { ASR_Q_VALUES = 1, ASR_Q_REALM, ASR_Q_CHECKPASS, ASR_Q_GETSECRET, ASR_Q_AUTHORIZE, ASR_Q_TOKEN, ASR_Q_CANONUSER, ASR_Q_CHALLENGE,
-       ASR_Q_HT_TOKENS };
+       ASR_Q_HT_TOKENS, ASR_Q_KEEP_KEYS };
 
 typedef struct {
   int32_t kind;
@@ -75,7 +76,7 @@ asr_text *asr_usable(const asr_handle *, asr_slice *out);
 void asr_text_free(asr_text *);
 int32_t asr_make_verifier(asr_slice mechanism, asr_slice password, asr_slice salt, uint32_t iterations,
                           asr_slice spelling, asr_slice *out, asr_text **owner);
-int32_t asr_question_get(const asr_handle *, asr_question *out);
+int32_t asr_question_get(asr_handle *, asr_question *out);
 asr_slice asr_offered_realm(const asr_handle *, uint32_t index);
 int32_t asr_answer_values(asr_handle *, const asr_value *, size_t count);
 int32_t asr_answer_text(asr_handle *, asr_slice);
@@ -83,6 +84,7 @@ int32_t asr_answer_verdict(asr_handle *, int32_t);
 int32_t asr_answer_credential(asr_handle *, asr_slice);
 int32_t asr_answer_no_key(asr_handle *);
 int32_t asr_answer_token(asr_handle *, asr_slice identity, asr_slice status, asr_slice scope, asr_slice configuration);
+uint32_t asr_key_abilities(asr_slice keys);
 int32_t asr_wants_keys(const asr_handle *);
 const asr_keys *asr_keys_new(void);
 void asr_keys_free(const asr_keys *);

@@ -7,6 +7,7 @@ use authen_sasl_cyrus_host::journal;
 use authen_sasl_rust::contract::World;
 use authen_sasl_rust::error::{Error, Failure, Misuse};
 use authen_sasl_rust::layer::lock;
+use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::store::keys::KeyMemory;
 use authen_sasl_rust::world::OsRandom;
@@ -26,6 +27,8 @@ pub struct Handle {
     pub(super) keys: Option<Arc<KeyMemory>>,
     /// Text lent to C.
     pub(super) text: Box<str>,
+    /// A secret lent to C with a question.
+    pub(super) lent: Secret,
     /// A misuse, or another error that is no failure of the exchange.
     pub(super) notice: Option<Box<Error>>,
     /// What is wrong with the user's stored secret has been logged.
@@ -45,6 +48,7 @@ impl Handle {
             picked: false,
             keys: None,
             text: "".into(),
+            lent: Secret::default(),
             notice: None,
             fault_logged: false,
         }
@@ -53,6 +57,7 @@ impl Handle {
     /// Runs `work` on the session with the world lent to it; a panic fails the exchange.
     pub(super) fn run(&mut self, work: impl FnOnce(&mut Session, &mut World<'_>) -> Outcome) -> i32 {
         self.notice = None;
+        self.lent = Secret::default();
         let keys = self.keys.clone();
         let session = &mut self.session;
         let result = shielded(None, || {

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use authen_sasl_rust::contract::Side;
+use authen_sasl_rust::contract::{Abilities, Side};
+use authen_sasl_rust::crypto::hash::Hash;
 use authen_sasl_rust::error::{Application, Error};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::keys::KeyMemory;
 use authen_sasl_rust::store::verifier::{self, VerifierFormat};
+use authen_sasl_rust::wire::client_keys::ClientKeys;
 
 use super::handle::Handle;
 use super::shielded::{shielded, DEFECT};
@@ -49,6 +51,21 @@ pub unsafe extern "C" fn asr_make_verifier(
         owner.write(Box::into_raw(text));
     }
     ok
+}
+
+/// The abilities of a client that has these SCRAM keys: one bit for each hash. If the text is malformed, all of them: the exchange
+/// then reports what is wrong.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_key_abilities(keys: Slice) -> u32 {
+    // SAFETY: the module's rules.
+    let keys = unsafe { keys.bytes() }.unwrap_or_default();
+    shielded(0, || match ClientKeys::parse(keys) {
+        Ok(keys) => keys.iter().fold(0, |bits, keys| bits | Abilities::scram_keys(keys.hash).0),
+        Err(_) => Hash::ALL.iter().fold(0, |bits, hash| bits | Abilities::scram_keys(*hash).0),
+    })
 }
 
 /// True if the mechanism can use a memory of derived keys.

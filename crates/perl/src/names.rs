@@ -11,6 +11,8 @@ pub(super) fn of_connection(subject: Subject) -> Option<Name> {
         Subject::Realm => ("callback", &["realm"]),
         Subject::Token => ("callback", &["token"]),
         Subject::HtToken => ("callback", &["ht_token"]),
+        Subject::ScramKeys => ("callback", &["scram_keys"]),
+        Subject::KeepKeys => ("callback", &["keep_scram_keys"]),
         Subject::HtTokens => ("callback", &["ht_tokens"]),
         Subject::Host => ("callback", &["host"]),
         Subject::Port => ("callback", &["port"]),

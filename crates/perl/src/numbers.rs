@@ -3,7 +3,7 @@
 use authen_sasl_rust::contract::Property;
 
 /// The properties, each at its own number.
-pub const PROPERTIES: [Property; 10] = [
+pub const PROPERTIES: [Property; 11] = [
     Property::Authcid,
     Property::Authzid,
     Property::Password,
@@ -14,6 +14,7 @@ pub const PROPERTIES: [Property; 10] = [
     Property::ServName,
     Property::Identity,
     Property::HtToken,
+    Property::ScramKeys,
 ];
 
 /// Outcomes of a call ([`authen_sasl_rust::session::Outcome`]).
@@ -56,6 +57,8 @@ pub mod question_kind {
     pub const CHALLENGE: i32 = 8;
     /// The tokens that a user was issued.
     pub const HT_TOKENS: i32 = 9;
+    /// The SCRAM keys of this login.
+    pub const KEEP_KEYS: i32 = 10;
 }
 
 /// Why an exchange is aborted.
@@ -88,6 +91,7 @@ pub mod expected_user {
 mod tests {
     use super::*;
     use authen_sasl_rust::contract::Abilities;
+    use authen_sasl_rust::crypto::hash::Hash;
 
     /// The constants of the header's enumerations, in its order. Comments are left out.
     fn header() -> Vec<(String, i64)> {
@@ -124,6 +128,7 @@ mod tests {
             Property::ServName => "ASR_SERV",
             Property::Identity => "ASR_IDENTITY",
             Property::HtToken => "ASR_HT_TOKEN",
+            Property::ScramKeys => "ASR_SCRAM_KEYS",
         }
     }
 
@@ -140,6 +145,7 @@ mod tests {
         ];
         ours.extend(PROPERTIES.map(|property| (property_name(property), property as i64)));
         ours.push(("ASR_PROPERTIES", PROPERTIES.len() as i64));
+        let scram_keys = Hash::ALL.into_iter().fold(0, |bits, hash| bits | Abilities::scram_keys(hash).0);
         ours.extend([
             ("ASR_CAN_ACT_AS_OTHER", Abilities::ACTS_AS_OTHER.0.into()),
             ("ASR_CAN_CHALLENGE", Abilities::CHALLENGE.0.into()),
@@ -149,6 +155,8 @@ mod tests {
             ("ASR_CAN_CHECKTOKEN", Abilities::CHECK_TOKEN.0.into()),
             ("ASR_CAN_CANONUSER", Abilities::CANONICALIZE.0.into()),
             ("ASR_CAN_HT_TOKENS", Abilities::HT_TOKENS.0.into()),
+            ("ASR_CAN_SCRAM_KEYS", scram_keys.into()),
+            ("ASR_CAN_KEEP_KEYS", Abilities::KEEP_KEYS.0.into()),
             ("ASR_Q_VALUES", question_kind::VALUES.into()),
             ("ASR_Q_REALM", question_kind::REALM.into()),
             ("ASR_Q_CHECKPASS", question_kind::CHECK_PASSWORD.into()),
@@ -158,6 +166,7 @@ mod tests {
             ("ASR_Q_CANONUSER", question_kind::CANONICALIZE.into()),
             ("ASR_Q_CHALLENGE", question_kind::CHALLENGE.into()),
             ("ASR_Q_HT_TOKENS", question_kind::HT_TOKENS.into()),
+            ("ASR_Q_KEEP_KEYS", question_kind::KEEP_KEYS.into()),
             ("ASR_DIED", abort_reason::DIED.into()),
             ("ASR_NOT_CALLABLE", abort_reason::NOT_CALLABLE.into()),
             ("ASR_NO_CODE", abort_reason::NO_CODE.into()),

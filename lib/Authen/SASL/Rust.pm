@@ -99,6 +99,35 @@ sub _verifier_text {
   return "{SCRAM-$name}$hash->{iterations},$salt,$stored,$server";
 }
 
+# SCRAM keys as the text that the core reads: a hash, several in an array, or such text. What is no keys becomes a text that the core
+# refuses.
+sub _scram_keys_text {
+  my ($keys) = @_;
+  return join "\n", map { _scram_keys_line($_) } ref $keys eq 'ARRAY' ? @$keys : $keys;
+}
+
+sub _scram_keys_line {
+  my ($keys) = @_;
+  return defined $keys ? $keys : '-' unless ref $keys;
+  my @field =
+    ref $keys eq 'HASH' && defined $keys->{salted_password} ? qw(salt salted_password) : qw(salt client_key server_key);
+  return '-' if ref $keys ne 'HASH' || grep { !defined || ref } @{$keys}{ qw(mechanism iterations), @field };
+  require MIME::Base64;
+  my @bytes =
+    map { my $bytes = $_; utf8::downgrade($bytes, 1) ? MIME::Base64::encode_base64($bytes, '') : '-' } @{$keys}{@field};
+  return join ' ', @{$keys}{qw(mechanism iterations)}, @bytes;
+}
+
+# SCRAM keys of the core, for keep_scram_keys.
+sub _scram_keys_hash {
+  my ($user, $text) = @_;
+  require MIME::Base64;
+  my %keys = (user => $user, text => $text);
+  @keys{qw(mechanism iterations salt client_key server_key)} = split / /, $text;
+  $_ = MIME::Base64::decode_base64($_) for @keys{qw(salt client_key server_key)};
+  return \%keys;
+}
+
 # Converts what ht_tokens returned to a list of tokens; one undef if it is something else. An expired token, or one that was issued
 # for another mechanism, becomes an empty string, which matches nothing and keeps the place of the others.
 sub _ht_tokens {
@@ -436,7 +465,7 @@ The format: C<rfc5803> (the default), which PostgreSQL stores and libsasl2 reads
     user => \&code                  called as code($conn)
     user => [\&code, 1, 2, 3]       called as code($conn, 1, 2, 3)
 
-A client has the callbacks C<user> and C<pass>, or C<token>. A server has C<getsecret>, which returns the password or a verifier of a user,
+A client has the callbacks C<user> and C<pass>, or C<token>, or C<scram_keys>. A server has C<getsecret>, which returns the password or a verifier of a user,
 or C<checkpass>, which says whether a password is right. L<Authen::SASL::Rust::Callbacks> describes all callbacks, verifiers, and answers
 that come later.
 

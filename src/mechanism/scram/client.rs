@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use super::downgrade;
 use crate::config::{BindingPolicy, Config};
-use crate::contract::{Context, Established, Event, KeyId, Property, Question, State, Step};
+use crate::contract::{Abilities, Context, Established, Event, KeyId, Property, Question, State, Step, Values};
 use crate::crypto::hash::{Digest, Hash};
 use crate::crypto::scram::Keys;
 use crate::error::{printable, Application, Error, PeerMisbehaved, Policy, Refused, Subject};
 use crate::secret::{ct_eq, Secret};
+use crate::wire::client_keys::ClientKeys;
 use crate::wire::gs2::{Flag, Header};
 use crate::wire::saslprep;
 use crate::wire::scram::{
@@ -21,8 +22,10 @@ struct AwaitValues;
 struct AwaitServerFirst {
     /// `client-first-message`; names and nonce are parsed from it again.
     sent: Box<[u8]>,
-    /// Prepared.
-    password: Secret,
+    /// Prepared; absent if there are keys only.
+    password: Option<Secret>,
+    /// Keys of the application, of the mechanism's hash.
+    given: Option<Box<ClientKeys>>,
 }
 
 struct AwaitServerFinal {
@@ -30,6 +33,8 @@ struct AwaitServerFinal {
     authcid: String,
     authzid: Option<String>,
     fresh: Option<Box<Fresh>>,
+    /// The keys for the application.
+    kept: Option<Box<ClientKeys>>,
 }
 
 /// Keys that were derived in this exchange. They are cached once the server has proved that they are right.
@@ -41,11 +46,11 @@ struct Fresh {
 }
 
 impl State for AwaitBegin {
-    fn step(self: Box<Self>, _: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
-        Ok(Step::Ask(
-            Question::Values(&[Property::Authcid, Property::Authzid, Property::Password]),
-            Box::new(AwaitValues),
-        ))
+    fn step(self: Box<Self>, _: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
+        const WANTED: &[Property] = &[Property::Authcid, Property::Authzid, Property::Password, Property::ScramKeys];
+        let has_keys = cx.config.abilities.contains(Abilities::scram_keys(cx.mechanism.require_hash()?));
+        let wanted = if has_keys { WANTED } else { &WANTED[..3] };
+        Ok(Step::Ask(Question::Values(wanted), Box::new(AwaitValues)))
     }
 }
 
@@ -54,7 +59,11 @@ impl State for AwaitValues {
         let mut values = event.values()?;
         let authzid = values.text(Property::Authzid)?.filter(|name| !name.is_empty());
         let authcid = values.require_text(Property::Authcid)?;
-        let password = prepared_password(&values.require(Property::Password)?)?;
+        let given = given_keys(&mut values, cx)?;
+        let password = match values.get(Property::Password) {
+            None if given.is_some() => None,
+            _ => Some(prepared_password(&values.require(Property::Password)?)?),
+        };
         let name = saslprep::query(&authcid).map_err(|refused| unusable(Subject::Authcid, refused.reason()))?;
         let plus = cx.mechanism.binds;
         let flag = flag(cx.config, plus)?;
@@ -64,7 +73,7 @@ impl State for AwaitValues {
         let mut message = Vec::with_capacity(32 + first.name.len() + nonce.len());
         first.print(&mut message);
         let sent = message.as_slice().into();
-        Ok(Step::Send(message, Box::new(AwaitServerFirst { sent, password })))
+        Ok(Step::Send(message, Box::new(AwaitServerFirst { sent, password, given })))
     }
 }
 
@@ -84,6 +93,16 @@ fn flag(config: &Config, plus: bool) -> Result<Flag<'_>, Error> {
         _ if !config.binding_data().is_empty() && !config.peer_offers_binding => Ok(Flag::Unoffered),
         _ => Ok(Flag::Unsupported),
     }
+}
+
+/// The application's keys for the mechanism's hash, if it has some.
+fn given_keys(values: &mut Values, cx: &Context<'_, '_>) -> Result<Option<Box<ClientKeys>>, Error> {
+    if values.get(Property::ScramKeys).is_none() {
+        return Ok(None);
+    }
+    let hash = cx.mechanism.require_hash()?;
+    let all = ClientKeys::parse(values.require(Property::ScramKeys)?.expose())?;
+    Ok(all.into_iter().find(|keys| keys.hash == hash).map(Box::new))
 }
 
 fn prepared_password(password: &Secret) -> Result<Secret, Error> {
@@ -123,13 +142,23 @@ impl State for AwaitServerFirst {
         if let Some(reason) = server_error(bytes) {
             return Err(refused(reason, cx));
         }
-        let AwaitServerFirst { sent, password } = *self;
+        let AwaitServerFirst { sent, password, given } = *self;
         let hash = cx.mechanism.require_hash()?;
         let ours = ClientFirst::parse(&sent)?;
         let theirs = ServerFirst::parse(bytes)?;
         check_server_first(&ours, &theirs, cx.config)?;
         downgrade::check(theirs.extensions, hash, cx.config)?;
-        let (keys, fresh) = keys(hash, &ours.name, password, &theirs, cx);
+        let (keys, fresh, kept) = match (given, password) {
+            (Some(given), None) => (fitting(*given, &theirs)?, None, None),
+            (Some(given), Some(_)) if misfit(&given, &theirs).is_none() => (keys_of(*given), None, None),
+            (_, password) => {
+                let password = password.ok_or(Application::Missing(Subject::Password))?;
+                let (keys, fresh) = keys(hash, &ours.name, password, &theirs, cx);
+                let keeps = cx.config.abilities.contains(Abilities::KEEP_KEYS);
+                let kept = keeps.then(|| kept(hash, &keys, &theirs));
+                (keys, fresh, kept)
+            }
+        };
 
         let mut binding = sent[..ours.header_len].to_vec();
         if let Flag::Bound(kind) = ours.header.flag {
@@ -145,7 +174,7 @@ impl State for AwaitServerFirst {
         let signature = hash.hmac(&keys.server, auth_message);
         ClientFinal::print_proof(&proof, &mut message);
         let authzid = ours.header.authzid.map(Cow::into_owned);
-        let next = AwaitServerFinal { signature, authcid: ours.name.into_owned(), authzid, fresh };
+        let next = AwaitServerFinal { signature, authcid: ours.name.into_owned(), authzid, fresh, kept };
         Ok(Step::Send(message, Box::new(next)))
     }
 }
@@ -166,6 +195,29 @@ fn check_server_first(ours: &ClientFirst<'_>, theirs: &ServerFirst<'_>, config: 
         return misbehaved(PeerMisbehaved::IterationsTooHigh { got, most });
     }
     Ok(())
+}
+
+/// Why the application's keys cannot be used with this server.
+fn misfit(given: &ClientKeys, theirs: &ServerFirst<'_>) -> Option<Application> {
+    let counts = (theirs.iterations, given.iterations);
+    let (salt, iterations) = (*given.salt != *theirs.salt, (counts.0 != counts.1).then_some(counts));
+    (salt || iterations.is_some()).then_some(Application::OtherKeys { salt, iterations })
+}
+
+/// The application's keys, which are all that it has.
+fn fitting(given: ClientKeys, theirs: &ServerFirst<'_>) -> Result<Keys, Error> {
+    misfit(&given, theirs).map_or_else(|| Ok(keys_of(given)), |misfit| Err(misfit.into()))
+}
+
+fn keys_of(given: ClientKeys) -> Keys {
+    let ClientKeys { hash, client, server, .. } = given;
+    Keys { stored: hash.digest(&client), client, server }
+}
+
+/// A copy of the keys for the application.
+fn kept(hash: Hash, keys: &Keys, theirs: &ServerFirst<'_>) -> Box<ClientKeys> {
+    let (client, server) = (keys.client.clone(), keys.server.clone());
+    Box::new(ClientKeys { hash, iterations: theirs.iterations, salt: (*theirs.salt).into(), client, server })
 }
 
 /// The keys, from the application's cache or derived. All three are cached, so that the next exchange needs no derivation
@@ -205,13 +257,13 @@ impl State for AwaitServerFinal {
         if !ct_eq(&self.signature, &signature) {
             return Err(Error::misbehaved(SERVER_FINAL, PeerMisbehaved::ServerProof));
         }
-        let AwaitServerFinal { authcid, authzid, fresh, .. } = *self;
+        let AwaitServerFinal { authcid, authzid, fresh, kept, .. } = *self;
         if let (Some(memory), Some(fresh)) = (cx.world.keys, fresh) {
             let hash = cx.mechanism.require_hash()?;
             let Fresh { password, salt, iterations, keys } = *fresh;
             let id = KeyId { hash: hash.name(), authcid: &authcid, password: &password, salt: &salt, iterations };
             memory.remember(&id, keys);
         }
-        Ok(Step::Done(Established { authcid, authzid, ..Established::default() }))
+        Ok(Step::Done(Established { authcid, authzid, keys: kept, ..Established::default() }))
     }
 }

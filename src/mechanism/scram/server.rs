@@ -8,7 +8,7 @@ use std::hint::black_box;
 
 use super::downgrade;
 use crate::config::{BindingPolicy, Config};
-use crate::contract::{Context, Established, Event, Question, State, Step, World};
+use crate::contract::{Abilities, Context, Established, Event, Question, State, Step, World};
 use crate::crypto::hash::{Digest, Hash};
 use crate::crypto::scram::Keys;
 use crate::error::{Error, Malformed, PeerMisbehaved, Policy, Refused};
@@ -16,6 +16,7 @@ use crate::secret::{ct_eq, Secret};
 use crate::store::check::prepared_password;
 use crate::store::mock::{mock_credential, MOCK_PASSWORD};
 use crate::store::verifier::Verifier;
+use crate::wire::client_keys::ClientKeys;
 use crate::wire::gs2::{Flag, Header};
 use crate::wire::saslprep;
 use crate::wire::scram::{ClientFinal, ClientFirst, ServerFinal, ServerFirst, CLIENT_FINAL, CLIENT_FIRST};
@@ -161,7 +162,11 @@ impl State for AwaitClientFinal {
         let last = ServerFinal::print_verifier(&hash.hmac(&server, auth_message));
         let authcid = saslprep::query(&first.name).map_err(|_| Refused::Credentials)?.into_owned();
         let authzid = first.header.authzid.map(Cow::into_owned);
-        Ok(Step::Done(Established { last: Some(last), authcid, authzid, ..Established::default() }))
+        let keys = cx.config.abilities.contains(Abilities::KEEP_KEYS).then(|| {
+            let (iterations, salt) = (ours.iterations, (*ours.salt).into());
+            Box::new(ClientKeys { hash, iterations, salt, client, server })
+        });
+        Ok(Step::Done(Established { last: Some(last), authcid, authzid, keys, ..Established::default() }))
     }
 }
 

@@ -63,7 +63,7 @@ pub fn established(
     layer: Option<Box<dyn SecurityLayer>>,
 ) -> Established {
     let delegated = client.delegated.map(|credentials| Box::new(credentials) as _);
-    Established { last, authcid: client.authcid, authzid, layer, delegated, token_index: None }
+    Established { last, authcid: client.authcid, authzid, layer, delegated, ..Established::default() }
 }
 
 impl State for AwaitFirst {

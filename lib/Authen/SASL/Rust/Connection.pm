@@ -34,7 +34,8 @@ sub mechanism {
 # Answers of callbacks, by callback name, except secrets.
 sub answer {
   my ($self, $name) = @_;
-  return undef if !defined $name || $name =~ /\A(?:pass|password|token|getsecret|checkpass)\z/;
+  return undef
+    if !defined $name || $name =~ /\A(?:pass|password|token|ht_tokens?|scram_keys|challenge|getsecret|checkpass)\z/;
   my %property = (
     user => 'authcid', username => 'authcid', authcid => 'authcid', auth => 'authcid',
     authname => 'authzid', authzid => 'authzid', realm => 'realm',
