@@ -25,6 +25,8 @@ sub start {
   pipe my $from, my $their_out or die "pipe: $!";
   defined(my $pid = fork) or die "fork: $!";
   if (!$pid) {
+    # Its helpers are in its group.
+    POSIX::setsid();
     # The browser reads descriptor 3 and writes 4. The ends of the pipes may have these numbers themselves.
     my @high = map { POSIX::fcntl($_, POSIX::F_DUPFD(), 20) } $their_in, $their_out;
     POSIX::dup2($high[$_], 3 + $_) for 0, 1;
@@ -128,7 +130,7 @@ sub DESTROY {
   return if !$self->{pid};
   delete $self->{session};
   eval { $self->call('Browser.close') };
-  kill TERM => $self->{pid};
+  kill KILL => -$self->{pid};
   waitpid $self->{pid}, 0;
   return;
 }

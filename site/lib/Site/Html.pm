@@ -16,6 +16,8 @@ sub finished {
   my @parts = split m{(<pre.*?</pre>|<svg.*?</svg>|<a [^>]*>.*?</a>|<h\d.*?</h\d>)}s, $html;
   for my $part (@parts) {
     if ($part =~ /\A<pre/) {
+      # rustdoc hides these lines.
+      $part =~ s{^# .*\n}{}gm if $part =~ /language-rust/;
       $part =~ s{(^|(?<=\s))(\#(?:\s.*)?)$}{$1<span class="comment">$2</span>}gm;
       $part =~ s{(^|(?<=\s))(//[/!]? .*)$}{$1<span class="comment">$2</span>}gm if $part =~ /language-rust/;
       $part =~ s{<pre}{<pre tabindex="0"};
