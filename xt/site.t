@@ -120,13 +120,15 @@ JAVASCRIPT
 SKIP: {
   my $why = Browser::program() ? undef : why_absent('chromium-headless-shell,chromium');
   skip $why, 1 if defined $why;
+  ok defined Browser::program(), 'a browser is installed (dev/install test)' or last SKIP;
   my $browser = Browser->start;
-  for my $view ([400, 800, 'light'], [400, 800, 'dark'], [1280, 900, 'light']) {
-    $browser->window(@$view);
-    for my $page (sort keys %html) {
-      $browser->open_page("$folder/$page");
-      is join("\n", $browser->value($CHECK) || (), $browser->complaints), '', "$page at $view->[0] pixels, $view->[2]";
+  for my $page (sort keys %html) {
+    $browser->open_page("$folder/$page");
+    for my $view ([400, 800, 'light'], [400, 800, 'dark'], [1280, 900, 'light']) {
+      $browser->window(@$view);
+      is $browser->value($CHECK), '', "$page at $view->[0] pixels, $view->[2]";
     }
+    is join("\n", $browser->complaints), '', "$page: no messages on the console, and nothing is loaded from elsewhere";
   }
 }
 
