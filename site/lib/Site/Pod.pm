@@ -31,6 +31,12 @@ sub html_of_pod {
   # Items that share a text.
   $html =~ s{</dt>\s*<dd>\s*</dd>}{</dt>}g;
   $html =~ s{(<h2 id="[^"]*">)(.*?)(</h2>)}{ $1 . sentence_case($2) . $3 }ges;
+  # A link without a text of its own names a heading, and the module if it is in another one.
+  $html =~ s{(<a href="[^"]*">)&quot;([^<]*?)&quot;(?: in ([\w:]+))?</a>}{
+    my ($start, $heading, $module) = ($1, sentence_case($2), $3);
+    my $to = defined $module ? $site->{pages}->named($module) : undef;
+    "$start$heading</a>" . (!defined $module ? '' : $to ? " in $to->{title}" : " in $module")
+  }ge;
   return $html;
 }
 
