@@ -14,6 +14,7 @@ use crate::account_server::AccountServer;
 use crate::lines;
 use crate::mechanisms::supported;
 use crate::passwords::Passwords;
+use crate::sessions::Proof;
 use crate::settings::Settings;
 use crate::tokens::Tokens;
 
@@ -103,6 +104,28 @@ impl Accounts {
             // Each user has exactly one name, in the rules too. Invalid names are refused.
             Question::Canonicalize { name, .. } => Some(Answer::Text(saslprep::query(name).ok().map(Into::into))),
             _ => None,
+        }
+    }
+
+    /// Looks up a user who has a verifier and a session, if the accounts are in a server.
+    pub fn find_again(&self, user: &str) -> Option<impl Future<Output = Found> + Send + 'static + use<>> {
+        self.server.as_ref().map(|server| server.store.find(user))
+    }
+
+    /// Whether a user may stay who has proved its identity with this. `account` is what [`Accounts::find_again`] has found.
+    pub fn holds(&self, user: &str, proof: &Proof, account: Option<&Account>, now: SystemTime) -> bool {
+        match proof {
+            Proof::Verifier if self.server.is_some() => account.is_some_and(|account| !account.disabled),
+            Proof::Verifier => {
+                let found = self.users.as_ref().and_then(|users| users.find(user));
+                found.is_some_and(|user| !user.disabled)
+            }
+            Proof::Password => self.passwords.as_ref().is_some_and(|passwords| passwords.find(user).is_some()),
+            Proof::Token(hash) => {
+                self.tokens.as_ref().and_then(|tokens| tokens.owner(hash, now)).is_some_and(|owner| owner == user)
+            }
+            // Of settings, and not of accounts.
+            Proof::Certificate | Proof::UserId(_) | Proof::Nothing => true,
         }
     }
 

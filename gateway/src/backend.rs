@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::AtomicU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use crate::backend_login::{log_in, BackendSecurity, LoginFailure};
 use crate::credentials::BackendLogin;
 use crate::gate::LiveConfig;
 use crate::metrics::{count, Metrics};
-use crate::relay::{relay, Carried, Early, Stream};
+use crate::relay::{close, relay, Counters, Early, Stream};
 use crate::tls;
 
 enum Connection {
@@ -184,14 +183,23 @@ impl Backend {
         &mut self,
         client: &mut C,
         early: Vec<u8>,
-        counters: (&AtomicU64, &AtomicU64),
+        counters: Counters<'_>,
         half_closed: Duration,
-    ) -> (Carried, io::Result<()>) {
+    ) -> io::Result<()> {
         let early = Early { up: early, down: std::mem::take(&mut self.early) };
         match &mut self.connection {
             Connection::Tcp(backend) => relay(client, backend, early, counters, half_closed).await,
             Connection::Unix(backend) => relay(client, backend, early, counters, half_closed).await,
             Connection::Tls(backend) => relay(client, backend.as_mut(), early, counters, half_closed).await,
+        }
+    }
+
+    /// Closes the connection, see [`close`].
+    pub async fn close(&mut self, linger: Duration) {
+        match &mut self.connection {
+            Connection::Tcp(backend) => close(backend, linger).await,
+            Connection::Unix(backend) => close(backend, linger).await,
+            Connection::Tls(backend) => close(backend.as_mut(), linger).await,
         }
     }
 }

@@ -1,27 +1,34 @@
 //! One connection: the TLS handshake, the login, then the relay.
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, info, warn};
 
 use crate::backend::{connect, set_options};
+use crate::end_reason::EndReason;
 use crate::gate::{ConnectionSlot, LiveConfig};
-use crate::login::{LoggedIn, Login, TransportSecurity};
+use crate::login::{LoggedIn, Login, TransportIdentity, TransportSecurity};
 use crate::metrics::{count, GaugeGuard};
 use crate::network::any_contains;
 use crate::peer::{uid_of, Peer};
 use crate::proxy_header;
-use crate::relay::Stream;
+use crate::relay::{close, Counters, Stream};
+use crate::sessions::{About, Proof, Session};
 use crate::settings::Role;
 use crate::throttle::AddressSlot;
 use crate::tls;
+
+/// How long both sides of an ended session may take to read what was sent to them.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Serves a client that a proxy has connected: its header comes first.
 pub async fn serve_proxied(
@@ -108,7 +115,10 @@ async fn handshake(
             let security = TransportSecurity {
                 strength: tls::strength(connection),
                 binding: tls::binding(connection),
-                user: tls::user(connection, live.settings.tls.client_name),
+                identity: connection.peer_certificates().is_some().then(|| {
+                    let user = tls::user(connection, live.settings.tls.client_name);
+                    Box::new(TransportIdentity { user, user_id: None, certificates: tls::certificates(connection) })
+                }),
             };
             Some((Box::new(stream), security))
         }
@@ -122,7 +132,9 @@ pub async fn serve_unix(slot: ConnectionSlot, stream: UnixStream) {
     let user = uid.and_then(|uid| live.settings.unix_users.get(&uid.to_string()).cloned());
     let peer = Peer::unix(&stream);
     let deadline = Instant::now() + live.settings.limits.login();
-    serve(slot, live, stream, TransportSecurity { strength: 1, binding: None, user }, peer, None, deadline).await;
+    let identity = TransportIdentity { user, user_id: uid, ..TransportIdentity::default() };
+    let security = TransportSecurity { strength: 1, binding: None, identity: Some(identity.into()) };
+    serve(slot, live, stream, security, peer, None, deadline).await;
 }
 
 /// Takes a slot of the client's address, or turns the client away. `Some(None)` if the client has no address, or need not
@@ -157,19 +169,41 @@ async fn serve<S: Stream>(
         Role::Gate => Box::pin(log_in(&mut slot, live, &mut stream, security, &peer, address_slot, deadline)),
         Role::Connect => Box::pin(pass(&mut slot, live, &peer)),
     };
-    let Some(LoggedIn { mut backend, early, user, backend_name }) = login.await else { return };
+    let Some(LoggedIn { mut backend, early, session }) = login.await else { return };
+    // The session has a copy.
+    drop(peer);
     let metrics = &slot.gate.metrics;
-    let (_gauge, begin) = (GaugeGuard::new(&metrics.relaying), Instant::now());
-    let counters = (&metrics.bytes_in, &metrics.bytes_out);
-    let (carried, result) = Box::pin(backend.relay(&mut stream, early, counters, half_closed)).await;
+    let gauge = GaugeGuard::new(&metrics.relaying);
+    let counters = Counters { own: &session.carried, all: &metrics.bytes };
+    let result = Box::pin(session.run(backend.relay(&mut stream, early, counters, half_closed))).await;
+    let (reason, error) = match &result {
+        Ok(Ok(())) => (EndReason::Closed, None),
+        Ok(Err(error)) => (EndReason::Failed, Some(error)),
+        Err(reason) => (*reason, None),
+    };
+    log_end(&session, reason, error);
+    count(&metrics.sessions_ended[reason as usize]);
+    drop(gauge);
+    slot.close_session();
+    if result.is_err() {
+        // Neither side expects it, and a client that does not read must not delay it.
+        Box::pin(timeout(2 * LINGER, async { tokio::join!(close(&mut stream, LINGER), backend.close(LINGER)) }))
+            .await
+            .ok();
+    }
+}
+
+fn log_end(session: &Session, reason: EndReason, error: Option<&io::Error>) {
+    let Session { user, about, begin, carried, .. } = session;
     info!(
-        peer = peer.text,
-        user = user.map(tracing::field::debug),
-        backend = backend_name,
-        bytes_in = carried.up,
-        bytes_out = carried.down,
+        peer = about.peer.text,
+        user = (!user.is_empty()).then(|| tracing::field::debug(user)),
+        backend = about.backend,
+        bytes_in = carried.up.load(Ordering::Relaxed),
+        bytes_out = carried.down.load(Ordering::Relaxed),
         seconds = begin.elapsed().as_secs(),
-        error = result.err().map(tracing::field::display),
+        reason = reason.text(),
+        error = error.map(tracing::field::display),
         "ended"
     );
 }
@@ -204,12 +238,41 @@ async fn pass(slot: &mut ConnectionSlot, live: Arc<LiveConfig>, peer: &Peer) -> 
         Ok(backend) => {
             slot.authenticated();
             info!(peer = peer.text, backend = %address, "connected");
-            Some(LoggedIn { backend, early: Vec::new(), user: None, backend_name: address.to_string().into() })
+            let about = About {
+                mechanism: "",
+                peer: peer.clone(),
+                backend: address.to_string().into(),
+                proof: Proof::Nothing,
+                certificates: Box::default(),
+            };
+            Some(LoggedIn { backend, early: Vec::new(), session: slot.open_session("", 0, about)? })
         }
         Err(error) => {
             error.count(&slot.gate.metrics);
             warn!(peer = peer.text, backend = %address, %error, "cannot connect to the backend");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::Gate;
+    use crate::settings::Settings;
+    use tokio::net::TcpListener;
+
+    /// An idle relay is this future, its boxed relay and its session. What only the login needs must not be in it.
+    #[tokio::test]
+    async fn a_connection_takes_little_memory() {
+        let unix_users = [("0".to_owned(), "fred".to_owned())].into_iter().collect();
+        let settings = Settings { mechanisms: "EXTERNAL".into(), unix_users, ..Settings::default() };
+        let gate = Arc::new(Gate::new(LiveConfig::load(settings).unwrap(), 1, Arc::default()));
+        let slot = ConnectionSlot::take(&gate).ok().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let size = size_of_val(&serve_tcp(slot, stream, address, false, Instant::now()));
+        assert!(size <= 832, "{size}");
     }
 }

@@ -2,11 +2,13 @@
 //! Kubernetes Secret) do not matter.
 
 use std::fs::{File, Metadata, OpenOptions};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use authen_sasl_accounts::files;
-pub use authen_sasl_accounts::files::{content, Readers};
+pub use authen_sasl_accounts::files::{content, Readers, Stamp};
 use authen_sasl_rust::secret::Secret;
+use socket2::{Domain, SockAddr, Socket, Type};
 
 /// Reads a regular file. Errors name the file.
 pub fn read(path: &Path, readers: Readers) -> Result<Secret, String> {
@@ -17,6 +19,18 @@ pub fn read(path: &Path, readers: Readers) -> Result<Secret, String> {
 /// Opens a file, and checks its type, owner, mode and size.
 pub fn open(path: &Path, options: &mut OpenOptions, readers: Readers) -> Result<(File, Metadata), String> {
     files::open(path, options, readers).map_err(|fault| named(path, fault))
+}
+
+/// Whether it is a stale socket, on which no process listens. Connecting to any other kind of file fails too; such a file is kept.
+pub fn is_stale_socket(path: &Path) -> bool {
+    let refuses = || {
+        // A process that is too busy to accept is not waited for.
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.connect(&SockAddr::unix(path)?)
+    };
+    std::fs::symlink_metadata(path).is_ok_and(|about| about.file_type().is_socket())
+        && refuses().is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
 }
 
 /// An error text with the file's name.

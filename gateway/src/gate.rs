@@ -1,22 +1,29 @@
 //! What all connections share.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 
+use authen_sasl_account_servers::Account;
 use authen_sasl_rust::contract::World;
 use authen_sasl_rust::secret::wiping_stack;
 use authen_sasl_rust::store::keys::KeyMemory;
 use authen_sasl_rust::world::{LookupMemory, OsRandom};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tracing::{error, info, warn};
 
+use crate::access::backend_of;
 use crate::account_server::AccountServer;
 use crate::accounts::Accounts;
 use crate::credentials::BackendLogin;
+use crate::end_reason::EndReason;
+use crate::files::Stamp;
+use crate::identity::CertificateId;
 use crate::log_limit::LogLimit;
 use crate::metrics::{count, Metrics};
+use crate::sessions::{About, Proof, Session, Sessions};
 use crate::settings::{Role, Settings};
 use crate::throttle::{Throttle, TurnedAway};
 use crate::tls;
@@ -31,6 +38,10 @@ pub struct LiveConfig {
     pub mechanisms: String,
     /// What is wrong with files that are usable nevertheless.
     pub warnings: Vec<String>,
+    /// The client certificates that are revoked.
+    revoked: HashSet<CertificateId>,
+    /// The account files as they were before they were read.
+    stamps: Vec<Option<Stamp>>,
     lookups: LookupMemory,
     /// The keys that were derived for the logins to the backends.
     keys: KeyMemory,
@@ -40,6 +51,7 @@ impl LiveConfig {
     /// Checks the settings, and loads all files that they name.
     pub fn load(settings: Settings) -> Result<Self, String> {
         settings.check()?;
+        let stamps = settings.stamps();
         let accounts = Accounts::read(&settings)?;
         let mechanisms = accounts.usable(settings.mechanisms());
         if mechanisms.is_empty() && settings.role == Role::Gate {
@@ -54,6 +66,7 @@ impl LiveConfig {
             (None, None) => None,
             _ => return Err("tls.certificate and tls.key must be set together".into()),
         };
+        let revoked = settings.tls.client_revoked.as_deref().map_or(Ok(HashSet::new()), tls::revoked)?;
         let connector = |ca| tls::connector(ca, &settings.backend_tls);
         let backend_tls = settings.backend_tls.ca.as_deref().map(connector).transpose()?;
         if let Some(certificate) = &settings.backend_tls.certificate {
@@ -62,13 +75,42 @@ impl LiveConfig {
         // Each login reads these files again; here they are only checked.
         settings.backend_login.as_ref().map(BackendLogin::read).transpose()?;
         let (lookups, keys) = (LookupMemory::new(), KeyMemory::new());
-        Ok(LiveConfig { settings, accounts, tls, backend_tls, mechanisms, warnings, lookups, keys })
+        Ok(LiveConfig { settings, accounts, tls, backend_tls, mechanisms, warnings, revoked, stamps, lookups, keys })
     }
 
     pub fn log_warnings(&self) {
         for warning in &self.warnings {
             warn!("{warning}");
         }
+    }
+
+    /// The account files as they are now, if they are not those that were read.
+    pub fn changed_stamps(&self) -> Option<Vec<Option<Stamp>>> {
+        Some(self.settings.stamps()).filter(|stamps| *stamps != self.stamps)
+    }
+
+    /// Why a session must end, if its client could not log in as it did. `account` is what [`Accounts::find_again`] has found.
+    pub fn rejection(&self, session: &Session, account: Option<&Account>, now: SystemTime) -> Option<EndReason> {
+        let (user, about) = (&*session.user, &session.about);
+        let groups = account.map_or(&[][..], |account| &account.groups);
+        if about.certificates.iter().any(|one| self.revoked.contains(one)) {
+            return Some(EndReason::CertificateRevoked);
+        }
+        if !self.accounts.holds(user, &about.proof, account, now) {
+            let is_token = matches!(about.proof, Proof::Token(_));
+            return Some(if is_token { EndReason::TokenInvalid } else { EndReason::NoUser });
+        }
+        let unix_users = &self.settings.unix_users;
+        let is_known = match about.proof {
+            Proof::UserId(uid) => unix_users.get(&uid.to_string()).is_some_and(|name| name == user),
+            Proof::Certificate => self.settings.tls.client_ca.is_some(),
+            _ => true,
+        };
+        if !is_known {
+            return Some(EndReason::NoUser);
+        }
+        let backend = backend_of(&self.settings.access, user, groups, about.peer.address);
+        (backend != Some(&*about.backend)).then_some(EndReason::NoAccess)
     }
 
     /// Lends the core its world for one call, and wipes the stack that the call used.
@@ -139,9 +181,12 @@ pub struct Gate {
     connections: AtomicUsize,
     /// The number of connections that are not authenticated yet.
     unauthenticated: AtomicUsize,
-    turned_away: [LogLimit; 5],
+    turned_away: [LogLimit; 6],
     /// Logins that failed because the accounts could not be asked.
     pub unavailable: LogLimit,
+    pub sessions: Sessions,
+    /// Asks for a look at all sessions: the configuration has changed.
+    pub recheck: Notify,
     /// Limits concurrent key derivations to one per thread, so that passwords do not starve the relays.
     pub derivations: Arc<Semaphore>,
 }
@@ -159,6 +204,8 @@ impl Gate {
             unauthenticated: AtomicUsize::new(0),
             turned_away: Default::default(),
             unavailable: LogLimit::default(),
+            sessions: Sessions::default(),
+            recheck: Notify::new(),
             derivations: Arc::new(Semaphore::new(threads)),
         }
     }
@@ -182,8 +229,19 @@ impl Gate {
     /// Counts a connection that is turned away, and logs it unless there are too many.
     pub fn turn_away(&self, peer: &str, reason: TurnedAway) {
         count(&self.metrics.turned_away);
+        self.log_turned_away(peer, None, reason);
+    }
+
+    /// The same for an authenticated client whose user has too many connections.
+    pub fn turn_away_user(&self, peer: &str, user: &str) {
+        count(&self.metrics.user_limit);
+        self.log_turned_away(peer, Some(user), TurnedAway::UserLimit);
+    }
+
+    fn log_turned_away(&self, peer: &str, user: Option<&str>, reason: TurnedAway) {
         if let Some(unlogged) = self.turned_away[reason as usize].admit(Instant::now()) {
-            warn!(peer, unlogged = (unlogged > 0).then_some(unlogged), "{}", reason.text());
+            let user = user.map(tracing::field::debug);
+            warn!(peer, user, unlogged = (unlogged > 0).then_some(unlogged), "{}", reason.text());
         }
     }
 
@@ -192,18 +250,20 @@ impl Gate {
         self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Replaces the configuration for new connections. Existing ones keep theirs.
+    /// Replaces the configuration for new connections. Existing ones keep theirs, unless their clients may not stay.
     pub fn replace(&self, live: LiveConfig) {
         live.count_into(&self.metrics);
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
+        self.recheck.notify_one();
     }
 }
 
-/// A connection's share of `limits.connections`, and of `limits.unauthenticated` until its client is authenticated. Dropping it
-/// gives both back.
+/// A connection's share of `limits.connections`, of `limits.unauthenticated` until its client is authenticated, and its session after
+/// that. Dropping it gives all back.
 pub struct ConnectionSlot {
     pub gate: Arc<Gate>,
     counts_as_unauthenticated: bool,
+    session: Option<Arc<Session>>,
 }
 
 impl ConnectionSlot {
@@ -215,12 +275,25 @@ impl ConnectionSlot {
             return Err(TurnedAway::ConnectionLimit);
         }
         // If the other limit is reached, dropping this gives the connection back.
-        let mut slot = ConnectionSlot { gate: gate.clone(), counts_as_unauthenticated: false };
+        let mut slot = ConnectionSlot { gate: gate.clone(), counts_as_unauthenticated: false, session: None };
         slot.counts_as_unauthenticated = try_increment(&gate.unauthenticated, limits.unauthenticated());
         if slot.counts_as_unauthenticated {
             Ok(slot)
         } else {
             Err(TurnedAway::UnauthenticatedLimit)
+        }
+    }
+
+    /// Opens the session of a client; `None` if its user has too many.
+    pub fn open_session(&mut self, user: &str, limit: usize, about: About) -> Option<Arc<Session>> {
+        self.session = self.gate.sessions.open(user, limit, about);
+        self.session.clone()
+    }
+
+    /// Closes the session, which is then no longer listed.
+    pub fn close_session(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.gate.sessions.close(&session);
         }
     }
 
@@ -241,6 +314,7 @@ fn try_increment(counter: &AtomicUsize, limit: usize) -> bool {
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.authenticated();
+        self.close_session();
         self.gate.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }

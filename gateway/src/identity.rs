@@ -1,11 +1,15 @@
 //! Identities from client certificates, for EXTERNAL.
 
+use authen_sasl_rust::crypto::hash;
 use authen_sasl_rust::wire::saslprep;
 use serde::Deserialize;
+use x509_cert::crl::CertificateList;
 use x509_cert::der::asn1::ObjectIdentifier;
-use x509_cert::der::Decode;
+use x509_cert::der::{Decode, Encode};
 use x509_cert::ext::pkix::name::{DirectoryString, GeneralName};
 use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::name::Name;
+use x509_cert::serial_number::SerialNumber;
 use x509_cert::Certificate;
 
 /// id-at-commonName (RFC 5280, appendix A.1).
@@ -24,6 +28,30 @@ pub enum ClientName {
     Dns,
     /// The uniformResourceIdentifier of the subject alternative names.
     Uri,
+}
+
+/// What a revocation list knows of a certificate: its issuer and serial number (RFC 5280 §5.1), hashed, because a session keeps them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CertificateId([u8; 32]);
+
+impl CertificateId {
+    fn new(issuer: &Name, serial: &SerialNumber) -> Option<Self> {
+        let text = [issuer.to_der().ok()?, serial.to_der().ok()?].concat();
+        (*hash::Hash::Sha256.digest(&text)).try_into().ok().map(CertificateId)
+    }
+
+    pub fn of(der: &[u8]) -> Option<Self> {
+        let certificate = Certificate::from_der(der).ok()?;
+        let body = certificate.tbs_certificate();
+        CertificateId::new(body.issuer(), body.serial_number())
+    }
+}
+
+/// The certificates that a revocation list names.
+pub fn revoked(der: &[u8]) -> Result<Vec<CertificateId>, String> {
+    let list = CertificateList::from_der(der).map_err(|error| error.to_string())?;
+    let revoked = list.tbs_cert_list.revoked_certificates.iter().flatten();
+    Ok(revoked.filter_map(|one| CertificateId::new(&list.tbs_cert_list.issuer, &one.serial_number)).collect())
 }
 
 /// The user of a certificate whose chain was verified. There is none if the certificate has several names of that kind, or

@@ -9,6 +9,9 @@ use crate::network::Network;
 /// The longest configurable time in seconds. Longer ones are mistakes, and very long ones would overflow the clock.
 const MAX_SECONDS: u64 = 365 * 86_400;
 
+/// The default of `revocation_seconds` with an account server.
+const SERVER_REVOCATION_SECONDS: u64 = 60;
+
 /// The table `limits`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -19,6 +22,8 @@ pub struct Limits {
     pub unauthenticated: Option<usize>,
     /// Concurrent unauthenticated connections from one address.
     pub unauthenticated_per_address: usize,
+    /// Concurrent connections of one user; 0: no limit.
+    pub connections_per_user: usize,
     /// Failures from one address within the window, after which it is blocked until the window ends.
     pub failures_per_address: u32,
     /// Failures of one user from one address within the window, after which this user is blocked there. The default is half of
@@ -36,6 +41,8 @@ pub struct Limits {
     pub backend_seconds: u64,
     /// Seconds without data from the backend after the client has closed its side.
     pub half_closed_seconds: u64,
+    /// Seconds between two looks for users who may not stay; 0: only a reload looks. The default depends on the account stores.
+    pub revocation_seconds: Option<u64>,
     /// Seconds that authenticated connections may continue after SIGTERM.
     pub drain_seconds: u64,
     /// Maximum size of one SASL message in bytes.
@@ -48,6 +55,7 @@ impl Default for Limits {
             connections: 65_536,
             unauthenticated: None,
             unauthenticated_per_address: 256,
+            connections_per_user: 0,
             failures_per_address: 20,
             failures_per_user: None,
             exempt: Vec::new(),
@@ -56,6 +64,7 @@ impl Default for Limits {
             login_seconds: 30,
             backend_seconds: 5,
             half_closed_seconds: 60,
+            revocation_seconds: None,
             drain_seconds: 30,
             token_bytes: 12_288,
         }
@@ -92,6 +101,13 @@ impl Limits {
     pub fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)
     }
+
+    /// How often to look for users who may not stay. `has_server`: accounts are in a server, which knows nothing of reloads.
+    pub fn revocation(&self, has_server: bool) -> Option<Duration> {
+        let default = if has_server { SERVER_REVOCATION_SECONDS } else { 0 };
+        Some(self.revocation_seconds.unwrap_or(default)).filter(|seconds| *seconds > 0).map(Duration::from_secs)
+    }
+
     /// Checks the values.
     pub fn check(&self) -> Result<(), String> {
         if !(12_288..=1 << 20).contains(&self.token_bytes) {
@@ -103,6 +119,7 @@ impl Limits {
             ("failure_window", self.failure_window),
             ("half_closed_seconds", self.half_closed_seconds),
             ("drain_seconds", self.drain_seconds),
+            ("revocation_seconds", self.revocation_seconds.unwrap_or(0)),
         ] {
             if value > MAX_SECONDS {
                 return Err(format!("limits.{name}: at most {MAX_SECONDS} seconds (a year)"));

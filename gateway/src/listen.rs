@@ -1,8 +1,7 @@
 //! Listening sockets for clients.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use tracing::{error, info};
 
 use crate::address::Address;
 use crate::connection::{serve_proxied, serve_tcp, serve_unix};
+use crate::files::is_stale_socket;
 use crate::gate::{ConnectionSlot, Gate};
 use crate::handed::Handed;
 use crate::metrics::count;
@@ -67,7 +67,7 @@ fn open_one(address: &Address, handed: &Handed, handed_over: watch::Receiver<boo
                     (UnixListener::from_std(listener)?, false)
                 }
                 None => {
-                    if is_stale(path) {
+                    if is_stale_socket(path) {
                         std::fs::remove_file(path)?;
                     }
                     (UnixListener::bind(path)?, true)
@@ -83,13 +83,6 @@ fn open_one(address: &Address, handed: &Handed, handed_over: watch::Receiver<boo
         Socket::Unix(_, unix) => info!(address = %unix.path.display(), "listening"),
     }
     Ok(socket)
-}
-
-/// Whether it is a stale socket, on which no process listens. Connecting to any other kind of file fails too; such a file is kept.
-fn is_stale(path: &Path) -> bool {
-    let refuses = |error: std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
-    std::fs::symlink_metadata(path).is_ok_and(|about| about.file_type().is_socket())
-        && std::os::unix::net::UnixStream::connect(path).is_err_and(refuses)
 }
 
 /// The socket with that address that was handed to this process, or a new one.

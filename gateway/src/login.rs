@@ -8,7 +8,7 @@ use authen_sasl_account_servers::{Account, Groups};
 use authen_sasl_rust::authline::reply::Word;
 use authen_sasl_rust::authline::server::{Event, Server};
 use authen_sasl_rust::config::ChannelBinding;
-use authen_sasl_rust::contract::{Abilities, Answer, Question, SecurityFlags, TokenVerdict};
+use authen_sasl_rust::contract::{Abilities, Answer, CredentialKind, Question, SecurityFlags, TokenVerdict};
 use authen_sasl_rust::error::{Code, Error, Failure};
 use authen_sasl_rust::mechanism;
 use authen_sasl_rust::secret::wiping_stack;
@@ -22,13 +22,15 @@ use crate::access::backend_of;
 use crate::accounts::ITERATIONS;
 use crate::backend::{connect, Backend};
 use crate::gate::{ConnectionSlot, LiveConfig};
+use crate::identity::CertificateId;
 use crate::mechanisms::{derives_key, proved_outside};
 use crate::metrics::count;
 use crate::names;
 use crate::peer::Peer;
 use crate::relay::{close, Stream};
+use crate::sessions::{About, Proof, Session};
 use crate::throttle::{AddressSlot, UserKey};
-use crate::tokens;
+use crate::tokens::{self, TokenHash};
 
 /// How long a refused client may take to read the reply.
 const LINGER: Duration = Duration::from_secs(1);
@@ -45,8 +47,19 @@ pub struct TransportSecurity {
     /// Its SSF.
     pub strength: u32,
     pub binding: Option<ChannelBinding>,
-    /// The identity of the client that it has proved, for EXTERNAL.
+    /// Boxed, since most clients have none.
+    pub identity: Option<Box<TransportIdentity>>,
+}
+
+/// The identity of a client that its transport has proved.
+#[derive(Default)]
+pub struct TransportIdentity {
+    /// The user, for EXTERNAL.
     pub user: Option<String>,
+    /// The user ID of the client's process, on the Unix socket.
+    pub user_id: Option<u32>,
+    /// The client's certificate, and those that it sent with it.
+    pub certificates: Box<[CertificateId]>,
 }
 
 /// An authenticated client with its backend.
@@ -54,10 +67,7 @@ pub struct LoggedIn {
     pub backend: Backend,
     /// What the client has sent after its last authentication message.
     pub early: Vec<u8>,
-    /// `None` for a client of `sasl-gate connect`.
-    pub user: Option<Box<str>>,
-    /// The name of the backend in the access rules.
-    pub backend_name: Box<str>,
+    pub session: Arc<Session>,
 }
 
 /// The login of a connection.
@@ -66,6 +76,9 @@ pub struct Login<'g> {
     live: Arc<LiveConfig>,
     peer: &'g Peer,
     address_slot: Option<AddressSlot>,
+    identity: Option<Box<TransportIdentity>>,
+    /// The token of this exchange, if it is valid.
+    token: Option<Box<TokenHash>>,
     /// `None` while another thread uses it for a key derivation.
     server: Option<Box<Server>>,
     /// The name that the client gave in this exchange, for the log.
@@ -86,7 +99,8 @@ impl<'g> Login<'g> {
         address_slot: Option<AddressSlot>,
     ) -> Self {
         let settings = &live.settings;
-        let offered = live.mechanisms.split(' ').filter(|name| security.user.is_some() || !proved_outside(name));
+        let user = security.identity.as_ref().and_then(|identity| identity.user.as_deref());
+        let offered = live.mechanisms.split(' ').filter(|name| user.is_some() || !proved_outside(name));
         let mut server = Box::new(
             Server::new(&offered.collect::<Vec<_>>().join(" "), mechanism::registry())
                 .with_token_limit(settings.limits.token_bytes),
@@ -100,7 +114,7 @@ impl<'g> Login<'g> {
         if !settings.plaintext {
             config.secflags = SecurityFlags::NOPLAINTEXT;
         }
-        if let Err(error) = config.set("external_id", security.user.as_deref()) {
+        if let Err(error) = config.set("external_id", user) {
             debug!(peer = peer.text, %error, "no identity for EXTERNAL");
         }
         if let Some(binding) = security.binding {
@@ -108,9 +122,19 @@ impl<'g> Login<'g> {
                 debug!(peer = peer.text, %error, "no channel binding");
             }
         }
-        let groups = Groups::default();
-        let server = Some(server);
-        Login { slot, live, peer, address_slot, server, claimed_user: None, user_key: None, groups, failures: 0 }
+        Login {
+            slot,
+            live,
+            peer,
+            address_slot,
+            identity: security.identity,
+            token: None,
+            server: Some(server),
+            claimed_user: None,
+            user_key: None,
+            groups: Groups::default(),
+            failures: 0,
+        }
     }
 
     /// Runs until the client is logged in (`Some`), or the connection is to be closed (`None`).
@@ -228,6 +252,8 @@ impl<'g> Login<'g> {
             if backend_of(&self.live.settings.access, authcid, &self.groups, self.peer.address).is_none() {
                 warn!(peer = self.peer.text, user = ?authcid, mechanism, "valid token, but no access rule allows this user");
                 answer = Answer::Token(tokens::rejected());
+            } else if let Question::Token { token, .. } = question {
+                self.token = tokens::hash_of(token.expose()).map(Box::new);
             }
         }
         if !matches!(question, Question::Credentials { kind, .. } if derives_key(*kind)) {
@@ -269,8 +295,49 @@ impl<'g> Login<'g> {
             server.refuse(Word::InternalError);
             return Err(false);
         };
+        let identity = self.identity.take().unwrap_or_default();
+        let about = About {
+            mechanism,
+            peer: self.peer.clone(),
+            backend: name.into(),
+            proof: match server.session.mechanism().map(|mechanism| mechanism.credential) {
+                Some(CredentialKind::Scram(_) | CredentialKind::Comparable) => Proof::Verifier,
+                Some(CredentialKind::Password) => Proof::Password,
+                Some(CredentialKind::Token) => self.token.take().map_or(Proof::Nothing, Proof::Token),
+                Some(CredentialKind::Outside) => identity.user_id.map_or(Proof::Certificate, Proof::UserId),
+                Some(CredentialKind::HtTokens(_) | CredentialKind::None) | None => Proof::Nothing,
+            },
+            certificates: identity.certificates,
+        };
+        let Some(session) = self.slot.open_session(&user, settings.limits.connections_per_user, about) else {
+            // The password was right: this is no failure.
+            server.refuse(Word::InternalError);
+            self.slot.gate.turn_away_user(&self.peer.text, &user);
+            return Err(false);
+        };
+        let gate = self.slot.gate.clone();
+        if !Arc::ptr_eq(&gate.live(), &self.live) {
+            // The look at all sessions after the reload may have been too early for this one.
+            gate.recheck.notify_one();
+        }
         // Boxed, so that unauthenticated connections do not take its memory.
-        match Box::pin(connect(address, &self.live, &self.slot.gate.derivations)).await {
+        let connected = match Box::pin(session.run(connect(address, &self.live, &gate.derivations))).await {
+            Ok(connected) => connected,
+            Err(reason) => {
+                server.refuse(Word::InternalError);
+                self.slot.close_session();
+                count(&gate.metrics.sessions_ended[reason as usize]);
+                warn!(
+                    peer = self.peer.text,
+                    ?user,
+                    mechanism,
+                    reason = reason.text(),
+                    "ended before the backend was connected"
+                );
+                return Err(false);
+            }
+        };
+        match connected {
             Ok(backend) => {
                 server.accept();
                 // Before the client reads the reply: it may open its next connection at once.
@@ -278,10 +345,11 @@ impl<'g> Login<'g> {
                 self.address_slot = None;
                 count(&self.slot.gate.metrics.logins);
                 info!(peer = self.peer.text, ?user, mechanism, backend = name, "authenticated");
-                Ok(LoggedIn { backend, early: Vec::new(), user: Some(user), backend_name: name.into() })
+                Ok(LoggedIn { backend, early: Vec::new(), session })
             }
             Err(error) => {
                 server.refuse(Word::InternalError);
+                self.slot.close_session();
                 error.count(&self.slot.gate.metrics);
                 warn!(peer = self.peer.text, ?user, backend = %address, %error, "cannot connect to the backend");
                 Err(false)
@@ -291,7 +359,7 @@ impl<'g> Login<'g> {
 
     /// Counts and logs an event. Returns whether the connection stays open.
     fn handle(&mut self, event: Event) -> bool {
-        let peer = self.peer.text.as_str();
+        let peer = &*self.peer.text;
         match event {
             Event::Failed(failure) => {
                 self.log_failure(&failure);
@@ -410,7 +478,8 @@ mod tests {
             let settings = Settings { mechanisms: "EXTERNAL".into(), unix_users, ..Settings::default() };
             let gate = Arc::new(Gate::new(LiveConfig::load(settings).unwrap(), 1, Arc::default()));
             let mut slot = ConnectionSlot::take(&gate).ok().unwrap();
-            let security = TransportSecurity { user: Some("fred".into()), ..TransportSecurity::default() };
+            let identity = TransportIdentity { user: Some("fred".into()), ..TransportIdentity::default() };
+            let security = TransportSecurity { identity: Some(identity.into()), ..TransportSecurity::default() };
             let peer = Peer { address: None, text: "a test".into() };
             let mut login = Login::new(&mut slot, gate.live(), security, &peer, None);
             assert!(login.run(&mut Gone(said.as_bytes())).await.is_none(), "{said}");

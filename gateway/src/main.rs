@@ -7,19 +7,19 @@
 //!
 //! | floor | files | what |
 //! |---|---|---|
-//! | 13 | `status.rs` | HTTP: metrics, and whether new clients are accepted |
+//! | 13 | `control.rs`, `status.rs` | the control socket; HTTP: metrics, and whether new clients are accepted |
 //! | 12 | `listen.rs` | listening sockets for clients |
 //! | 11 | `connection.rs` | one connection: TLS handshake, login, relay |
 //! | 10 | `login.rs` | the AUTH line protocol until the client is authenticated |
 //! | 9 | `backend.rs` | the connection to a backend |
-//! | 8 | `backend_login.rs` | the gateway's own login to a backend |
+//! | 8 | `backend_login.rs`, `revocation.rs` | the gateway's own login to a backend; sessions of clients that may not stay |
 //! | 7 | `gate.rs`, `passwd.rs`, `new_token.rs` | what all connections share; two subcommands |
 //! | 6 | `accounts.rs` | the account store: users, passwords and tokens |
-//! | 5 | `account_server.rs` | users in a server: PostgreSQL |
-//! | 4 | `options.rs`, `tls.rs`, `journal.rs`, `passwords.rs`, `tokens.rs` | the command line; TLS; the log; two of the accounts' files |
-//! | 3 | `settings.rs`, `throttle.rs` | the configuration file; limits per address |
+//! | 5 | `account_server.rs`, `operator.rs` | users in a server: PostgreSQL; the subcommands for sessions |
+//! | 4 | `options.rs`, `tls.rs`, `journal.rs`, `passwords.rs`, `sessions.rs` | the command line; TLS; the log; passwords; live sessions |
+//! | 3 | `metrics.rs`, `settings.rs`, `throttle.rs`, `tokens.rs` | figures; the configuration file; limits per address; tokens |
 //! | 2 | `access.rs`, `credentials.rs`, `limits.rs`, `lines.rs`, `relay.rs`, `workers.rs` | access rules; the gateway's own credentials; limits; lines of `name:value`; the relay and its threads |
-//! | 1 | `address.rs`, `busy_poll.rs`, `files.rs`, `handed.rs`, `identity.rs`, `log_limit.rs`, `mechanisms.rs`, `metrics.rs`, `names.rs`, `network.rs`, `notify.rs`, `peer.rs`, `proxy_header.rs` | import nothing of ours |
+//! | 1 | `address.rs`, `busy_poll.rs`, `control_line.rs`, `end_reason.rs`, `files.rs`, `handed.rs`, `identity.rs`, `log_limit.rs`, `mechanisms.rs`, `names.rs`, `network.rs`, `notify.rs`, `peer.rs`, `proxy_header.rs`, `recent.rs` | import nothing of ours |
 
 #![cfg_attr(
     not(test),
@@ -34,7 +34,10 @@ mod backend;
 mod backend_login;
 mod busy_poll;
 mod connection;
+mod control;
+mod control_line;
 mod credentials;
+mod end_reason;
 mod files;
 mod gate;
 mod handed;
@@ -53,12 +56,16 @@ mod names;
 mod network;
 mod new_token;
 mod notify;
+mod operator;
 mod options;
 mod passwd;
 mod passwords;
 mod peer;
 mod proxy_header;
+mod recent;
 mod relay;
+mod revocation;
+mod sessions;
 mod settings;
 mod status;
 mod throttle;
@@ -78,6 +85,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use address::HostPort;
+use control::Control;
 use gate::{Gate, LiveConfig};
 use handed::{Handed, Successor};
 use journal::Journal;
@@ -96,6 +104,8 @@ fn main() -> ExitCode {
     finish(match &options.command {
         Some(Command::Passwd(wanted)) => passwd::run(wanted),
         Some(Command::Token(wanted)) => new_token::run(wanted),
+        Some(Command::Sessions(wanted)) => operator::sessions(wanted),
+        Some(Command::Kick(wanted)) => operator::kick(wanted),
         Some(Command::Completions(wanted)) => wanted.print(),
         Some(Command::Connect(wanted)) => run(&|| wanted.settings(), wanted.common.check),
         None => run(&|| options.settings(), options.common.check),
@@ -178,6 +188,10 @@ async fn serve(
         duplicates.push(listener.as_fd().try_clone_to_owned().map_err(cannot)?);
         status = Some(status::serve(gate.clone(), listener, stopped.clone()));
     }
+    if let Some(folder) = &settings.control {
+        tokio::spawn(Control::open(folder)?.serve(gate.clone()));
+    }
+    tokio::spawn(revocation::watch(gate.clone()));
     handed.check()?;
     let accepting: Vec<_> = sockets
         .into_iter()
@@ -276,7 +290,9 @@ fn reload(source: Source<'_>, gate: &Gate, journal: &Journal) {
     let old = gate.live();
     match source().and_then(LiveConfig::load) {
         Ok(live) => {
-            if live.settings.listen != old.settings.listen || live.settings.metrics != old.settings.metrics {
+            let places =
+                |settings: &Settings| (settings.listen.clone(), settings.metrics.clone(), settings.control.clone());
+            if places(&live.settings) != places(&old.settings) {
                 warn!("new listening addresses need SIGUSR2");
             }
             live.log_warnings();

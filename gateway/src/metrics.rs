@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use authen_sasl_account_servers::{Figures, BOUNDS};
 
+use crate::end_reason::EndReason;
+use crate::relay::Carried;
+
 /// All counters and gauges.
 #[derive(Default)]
 pub struct Metrics {
@@ -13,18 +16,20 @@ pub struct Metrics {
     pub turned_away: AtomicU64,
     pub logins: AtomicU64,
     pub failures: AtomicU64,
+    pub user_limit: AtomicU64,
     pub broken: AtomicU64,
     pub late: AtomicU64,
     pub backend_errors: AtomicU64,
     pub backend_login_errors: AtomicU64,
     pub reloads: AtomicU64,
     pub reload_errors: AtomicU64,
-    pub bytes_in: AtomicU64,
-    pub bytes_out: AtomicU64,
+    pub bytes: Carried,
     pub log_lines_dropped: Arc<AtomicU64>,
     pub relaying: AtomicI64,
     /// Questions to the account server.
     pub store: Arc<Figures>,
+    /// By [`EndReason`].
+    pub sessions_ended: [AtomicU64; EndReason::ALL.len()],
 }
 
 /// Adds one to a counter.
@@ -56,14 +61,15 @@ impl Metrics {
             ("turned_away_total", "Connections closed at once because of a limit.", &self.turned_away),
             ("logins_total", "Clients authenticated.", &self.logins),
             ("login_failures_total", "Exchanges that failed.", &self.failures),
+            ("user_limit_total", "Logins refused because their user has too many connections.", &self.user_limit),
             ("protocol_errors_total", "Connections that did not speak the AUTH line protocol.", &self.broken),
             ("login_timeouts_total", "Connections that did not authenticate in time.", &self.late),
             ("backend_errors_total", "Failed connections to a backend.", &self.backend_errors),
             ("backend_login_errors_total", "Failed logins of the gateway to a backend.", &self.backend_login_errors),
             ("reloads_total", "Successful reloads of the configuration.", &self.reloads),
             ("reload_errors_total", "Failed reloads of the configuration.", &self.reload_errors),
-            ("client_bytes_total", "Bytes relayed from clients to backends.", &self.bytes_in),
-            ("backend_bytes_total", "Bytes relayed from backends to clients.", &self.bytes_out),
+            ("client_bytes_total", "Bytes relayed from clients to backends.", &self.bytes.up),
+            ("backend_bytes_total", "Bytes relayed from backends to clients.", &self.bytes.down),
             ("store_errors_total", "Look-ups of accounts without an answer.", &self.store.errors),
             ("log_lines_dropped_total", "Log lines that could not be written.", &self.log_lines_dropped),
         ];
@@ -87,6 +93,12 @@ impl Metrics {
             );
         }
         write_seconds(&mut text, "store_seconds", "How long look-ups of accounts took.", &self.store);
+        let name = "sessions_ended_total";
+        let _ = write!(text, "# HELP sasl_gate_{name} Sessions ended.\n# TYPE sasl_gate_{name} counter\n");
+        for (reason, ended) in EndReason::ALL.iter().zip(&self.sessions_ended) {
+            let (reason, ended) = (reason.text(), ended.load(Ordering::Relaxed));
+            let _ = writeln!(text, "sasl_gate_{name}{{reason=\"{reason}\"}} {ended}");
+        }
         text
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::address::{Address, HostPort};
+use crate::control_line::SessionId;
 use crate::settings::{Log, Role, Settings};
 
 /// The default listening address.
@@ -94,6 +95,10 @@ pub struct Common {
     #[arg(long, value_name = "HOST:PORT", value_parser = HostPort::parse)]
     metrics: Option<HostPort>,
 
+    /// Make a socket for sasl-gate sessions and sasl-gate kick in this folder
+    #[arg(long, value_name = "FOLDER")]
+    control: Option<PathBuf>,
+
     /// Format of the log on standard error: text or json [default: text]
     #[arg(long, value_name = "FORMAT", value_parser = log)]
     log: Option<Log>,
@@ -119,8 +124,50 @@ pub enum Command {
     Passwd(Passwd),
     /// Make a bearer token and its line for the tokens' file
     Token(NewToken),
+    /// List the authenticated connections of a running gateway
+    Sessions(Sessions),
+    /// End the authenticated connections of a user
+    Kick(Kick),
     /// Print a script that completes the command line in a shell
     Completions(Completions),
+}
+
+/// Where the gateway's control sockets are.
+#[derive(Debug, Args)]
+pub struct ControlFolder {
+    /// The folder of the gateway's control sockets [default: /run/sasl-gate/control]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "config")]
+    pub control: Option<PathBuf>,
+
+    /// The gateway's configuration file, which names that folder
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// Lists the authenticated connections of a running gateway.
+#[derive(Debug, Args)]
+pub struct Sessions {
+    /// Print one JSON object per line
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    pub control: ControlFolder,
+}
+
+/// Ends the authenticated connections of a user, or one of them.
+#[derive(Debug, Args)]
+pub struct Kick {
+    /// The user whose connections end
+    #[arg(value_name = "USER", required_unless_present = "session", conflicts_with = "session")]
+    pub user: Option<String>,
+
+    /// End one connection; sasl-gate sessions lists the IDs
+    #[arg(short, long, value_name = "ID", value_parser = session_id)]
+    pub session: Option<SessionId>,
+
+    #[command(flatten)]
+    pub control: ControlFolder,
 }
 
 /// Prints a script that completes the command line in a shell.
@@ -225,6 +272,10 @@ pub struct Passwd {
     pub iterations: Option<u32>,
 }
 
+fn session_id(text: &str) -> Result<SessionId, String> {
+    SessionId::parse(text).ok_or_else(|| "expected an ID such as 4242-17".into())
+}
+
 fn log(text: &str) -> Result<Log, String> {
     match text {
         "text" => Ok(Log::Text),
@@ -249,6 +300,7 @@ impl Common {
         };
         replace(&mut settings.backend_tls.ca, &self.backend_ca);
         replace(&mut settings.metrics, &self.metrics);
+        replace(&mut settings.control, &self.control);
         replace(&mut settings.threads, &self.threads);
         settings.log = self.log.unwrap_or(settings.log);
         settings.verbose |= self.verbose;

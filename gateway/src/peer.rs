@@ -4,20 +4,21 @@ use std::net::{IpAddr, SocketAddr};
 
 use tokio::net::UnixStream;
 
+#[derive(Debug, Clone)]
 pub struct Peer {
     /// `None` on a Unix socket.
     pub address: Option<IpAddr>,
     /// For the log.
-    pub text: String,
+    pub text: Box<str>,
 }
 
 impl Peer {
     pub fn tcp(address: SocketAddr) -> Self {
-        Peer { address: Some(address.ip()), text: address.to_string() }
+        Peer { address: Some(address.ip()), text: address.to_string().into() }
     }
 
     pub fn unix(stream: &UnixStream) -> Self {
-        Peer { address: None, text: uid_of(stream).map_or("unix".into(), |uid| format!("uid {uid}")) }
+        Peer { address: None, text: uid_of(stream).map_or("unix".into(), |uid| format!("uid {uid}").into()) }
     }
 }
 

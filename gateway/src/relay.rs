@@ -31,13 +31,22 @@ pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
-/// Bytes that a relay has carried each way.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+/// Bytes that have been carried each way: by one relay, or by all.
+#[derive(Debug, Default)]
 pub struct Carried {
     /// From the client to the backend.
-    pub up: u64,
+    pub up: AtomicU64,
     /// From the backend to the client.
-    pub down: u64,
+    pub down: AtomicU64,
+}
+
+/// What a relay counts.
+#[derive(Clone, Copy)]
+pub struct Counters<'c> {
+    /// Its own bytes.
+    pub own: &'c Carried,
+    /// Those of all relays.
+    pub all: &'c Carried,
 }
 
 /// What has been read of each side before the relay begins.
@@ -57,18 +66,23 @@ struct Flow<'c> {
     unflushed: bool,
     ended: bool,
     done: bool,
-    carried: u64,
-    counter: &'c AtomicU64,
+    /// Its own bytes, which it alone changes.
+    carried: &'c AtomicU64,
+    all: &'c AtomicU64,
 }
 
 impl<'c> Flow<'c> {
-    fn new(first: Vec<u8>, counter: &'c AtomicU64) -> Self {
-        Flow { kept: first, sent: 0, unflushed: false, ended: false, done: false, carried: 0, counter }
+    fn new(first: Vec<u8>, carried: &'c AtomicU64, all: &'c AtomicU64) -> Self {
+        Flow { kept: first, sent: 0, unflushed: false, ended: false, done: false, carried, all }
     }
 
     fn count(&mut self, bytes: usize) {
-        self.carried += bytes as u64;
-        self.counter.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.carried.store(self.carried() + bytes as u64, Ordering::Relaxed);
+        self.all.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn carried(&self) -> u64 {
+        self.carried.load(Ordering::Relaxed)
     }
 
     fn poll<A: Stream, B: Stream>(&mut self, from: &mut A, to: &mut B, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -144,15 +158,16 @@ pub async fn relay<C: Stream, B: Stream>(
     client: &mut C,
     backend: &mut B,
     early: Early,
-    counters: (&AtomicU64, &AtomicU64),
+    counters: Counters<'_>,
     half_closed: Duration,
-) -> (Carried, io::Result<()>) {
-    let (mut up, mut down) = (Flow::new(early.up, counters.0), Flow::new(early.down, counters.1));
+) -> io::Result<()> {
+    let Counters { own, all } = counters;
+    let (mut up, mut down) = (Flow::new(early.up, &own.up, &all.up), Flow::new(early.down, &own.down, &all.down));
     let result = run(&mut up, &mut down, client, backend, half_closed).await;
     if result.is_ok() && !up.ended {
         discard(client, LINGER).await;
     }
-    (Carried { up: up.carried, down: down.carried }, result)
+    result
 }
 
 async fn run<C: Stream, B: Stream>(
@@ -178,10 +193,10 @@ async fn run<C: Stream, B: Stream>(
     .await?;
     // A client that is gone looks like one that still listens, until something is sent to it.
     while !down.done {
-        let before = down.carried;
+        let before = down.carried();
         match timeout(half_closed, poll_fn(|cx| down.poll(backend, client, cx))).await {
             Ok(result) => return result,
-            Err(_) if down.carried != before => {}
+            Err(_) if down.carried() != before => {}
             Err(_) => {
                 return Err(io::Error::new(
                     io::ErrorKind::TimedOut,
@@ -217,7 +232,7 @@ mod tests {
     async fn all_bytes_arrive_through_narrow_pipes() {
         let (mut outer, mut client) = tokio::io::duplex(7);
         let (mut backend, inner) = tokio::io::duplex(5);
-        let counters = (AtomicU64::new(0), AtomicU64::new(0));
+        let (own, all) = (Carried::default(), Carried { up: 5.into(), down: 7.into() });
         let sent: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
         let echo = tokio::spawn(async move {
             let (mut read, mut write) = tokio::io::split(inner);
@@ -237,22 +252,21 @@ mod tests {
             back
         });
         let early = Early { up: b"early".to_vec(), down: b"greeting".to_vec() };
-        let (totals, minute) = ((&counters.0, &counters.1), Duration::from_secs(60));
-        let (carried, result) = relay(&mut client, &mut backend, early, totals, minute).await;
-        result.unwrap();
+        let (counters, minute) = (Counters { own: &own, all: &all }, Duration::from_secs(60));
+        relay(&mut client, &mut backend, early, counters, minute).await.unwrap();
         drop(client);
         assert!(talk.await.unwrap() == expected);
         echo.await.unwrap();
         let (up, down) = (expected.len() as u64 - 8, expected.len() as u64);
-        assert_eq!(carried, Carried { up, down });
-        assert_eq!((counters.0.into_inner(), counters.1.into_inner()), (up, down));
+        assert_eq!((own.up.into_inner(), own.down.into_inner()), (up, down));
+        assert_eq!((all.up.into_inner(), all.down.into_inner()), (up + 5, down + 7));
     }
 
     /// The backend may go on as long as it sends something. Then the relay ends, although the backend keeps its side open.
     #[tokio::test(start_paused = true)]
     async fn a_half_closed_relay_ends() {
         let ((mut outer, mut client), (mut backend, mut inner)) = (tokio::io::duplex(100), tokio::io::duplex(100));
-        let counters = (AtomicU64::new(0), AtomicU64::new(0));
+        let (own, all) = (Carried::default(), Carried::default());
         let server = tokio::spawn(async move {
             let mut asked = String::new();
             inner.read_to_string(&mut asked).await.unwrap();
@@ -265,10 +279,10 @@ mod tests {
         outer.write_all(b"quit").await.unwrap();
         outer.shutdown().await.unwrap();
         let (begin, minute) = (tokio::time::Instant::now(), Duration::from_secs(60));
-        let (carried, result) =
-            relay(&mut client, &mut backend, Early::default(), (&counters.0, &counters.1), minute).await;
+        let counters = Counters { own: &own, all: &all };
+        let result = relay(&mut client, &mut backend, Early::default(), counters, minute).await;
         assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        assert_eq!(carried, Carried { up: 4, down: 12 });
+        assert_eq!((own.up.into_inner(), own.down.into_inner()), (4, 12));
         assert!((150 + 60..150 + 120).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
         assert_eq!(server.await.unwrap().0, "quit");
     }

@@ -10,10 +10,10 @@ use authen_sasl_account_servers::StoreSettings;
 use authen_sasl_rust::contract::CredentialKind;
 use serde::Deserialize;
 
-use crate::access::Rule;
+use crate::access::{Rule, DEFAULT_BACKEND};
 use crate::address::{Address, HostPort};
 use crate::credentials::BackendLogin;
-use crate::files::{self, Readers};
+use crate::files::{self, Readers, Stamp};
 use crate::identity::ClientName;
 use crate::limits::Limits;
 use crate::mechanisms;
@@ -67,6 +67,8 @@ pub struct Settings {
     pub tls: Tls,
     pub limits: Limits,
     pub metrics: Option<HostPort>,
+    /// The folder of the control socket.
+    pub control: Option<PathBuf>,
     pub log: Log,
     /// Also log why connections ended that were never authenticated.
     pub verbose: bool,
@@ -140,6 +142,7 @@ impl Default for Settings {
             tls: Tls::default(),
             limits: Limits::default(),
             metrics: None,
+            control: None,
             log: Log::default(),
             verbose: false,
             threads: None,
@@ -186,6 +189,12 @@ impl Settings {
         self.backends.values().chain(&self.backend)
     }
 
+    /// The files that decide who may log in, as they are now.
+    pub fn stamps(&self) -> Vec<Option<Stamp>> {
+        let files = [&self.users, &self.passwords, &self.tokens, &self.tls.client_revoked];
+        files.into_iter().flatten().map(|path| Stamp::of(path)).collect()
+    }
+
     /// Checks the values, without reading the files that they name.
     pub fn check(&self) -> Result<(), String> {
         match self.role {
@@ -194,6 +203,9 @@ impl Settings {
         }
         self.check_backends()?;
         self.limits.check()?;
+        if self.control.as_deref().is_some_and(|folder| !folder.is_absolute()) {
+            return Err("control: expected the absolute path of a folder".into());
+        }
         if self.threads == Some(0) {
             return Err("threads: must not be 0".into());
         }
@@ -244,8 +256,10 @@ impl Settings {
             if !rule.groups.is_empty() && self.account_server().is_none() {
                 return Err("access: groups come from an account server, and there is none".into());
             }
-            if rule.backend != "default" && !self.backends.contains_key(&rule.backend) {
-                return Err(format!("access: there is no backend '{}'", rule.backend));
+            if let Some(name) =
+                rule.backend().filter(|name| *name != DEFAULT_BACKEND && !self.backends.contains_key(*name))
+            {
+                return Err(format!("access: there is no backend '{name}'"));
             }
         }
         Ok(())
@@ -374,6 +388,11 @@ mod tests {
             ("users = '/u'\n[[access]]\nusers = ['fred', 'wor\u{ad}ker-*']", "'worker-*'"),
             ("users = '/u'\n[[access]]\nusers = [\"\\u0007\"]", "not a valid"),
             ("users = '/u'\n[[access]]\nusers = ['*']\nbackend = 'x'", "'x'"),
+            ("users = '/u'\n[[access]]\nusers = ['*']\nbackend = 'default'\ndeny = true", "deny = true has no backend"),
+            ("users = '/u'\n[[access]]\nusers = ['*']\ndeny = 'yes'", "deny"),
+            ("users = '/u'\n[[access]]\ndeny = true", "needs users or groups"),
+            ("users = '/u'\n[limits]\nrevocation_seconds = 31536001", "revocation_seconds"),
+            ("users = '/u'\ncontrol = ''", "control"),
             ("backend = '127.0.0.1:1'", "users"),
             ("users = '/u'\n[backend_login]\npassword = 'x'", "unknown field `password`"),
             ("users = '/u'\n[backend_login]\nuser = 'fred'", "backend_login"),

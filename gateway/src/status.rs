@@ -1,39 +1,30 @@
 //! HTTP for operators: the metrics, and whether new clients are accepted.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::JoinHandle;
 use tracing::error;
 
 use crate::gate::Gate;
 use crate::listen::PAUSE;
-
-/// Maximum number of concurrent scrapers; usually there is one. Another one replaces the oldest, so that silent connections
-/// cannot block the metrics.
-const SCRAPERS: usize = 16;
+use crate::recent::RecentTasks;
 
 /// Serves the metrics over HTTP, as far as a scraper needs it, until the gateway ends. `stopped`: it accepts no new clients.
 pub fn serve(gate: Arc<Gate>, listener: TcpListener, stopped: watch::Receiver<bool>) -> JoinHandle<()> {
-    let mut scrapers: VecDeque<AbortHandle> = VecDeque::new();
+    let mut scrapers = RecentTasks::default();
     tokio::spawn(async move {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => {
                     let (gate, stopped) = (gate.clone(), stopped.clone());
-                    let scraper = tokio::spawn(async move {
+                    scrapers.spawn(async move {
                         // A scraper that is too slow or has disconnected tries again.
                         let _ = tokio::time::timeout(Duration::from_secs(5), answer(stream, &gate, &stopped)).await;
                     });
-                    scrapers.retain(|scraper| !scraper.is_finished());
-                    if scrapers.len() == SCRAPERS {
-                        scrapers.pop_front().inspect(AbortHandle::abort);
-                    }
-                    scrapers.push_back(scraper.abort_handle());
                 }
                 Err(error) => {
                     error!(%error, "cannot accept a scraper");

@@ -64,6 +64,8 @@ pub enum TurnedAway {
     ConnectionLimit,
     /// `limits.unauthenticated` is reached.
     UnauthenticatedLimit,
+    /// `limits.connections_per_user` is reached.
+    UserLimit,
 }
 
 impl TurnedAway {
@@ -75,6 +77,7 @@ impl TurnedAway {
             TurnedAway::TooManyUnauthenticated => "turned away: too many unauthenticated connections from this address",
             TurnedAway::ConnectionLimit => "turned away: limits.connections is reached",
             TurnedAway::UnauthenticatedLimit => "turned away: limits.unauthenticated is reached",
+            TurnedAway::UserLimit => "turned away: limits.connections_per_user is reached",
         }
     }
 }

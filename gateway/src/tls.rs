@@ -1,5 +1,6 @@
 //! TLS, and the properties of it that SASL needs.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -7,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use authen_sasl_rust::config::ChannelBinding;
 use tokio_rustls::rustls::client::Resumption;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use tokio_rustls::rustls::{
     ClientConfig, ConnectionCommon, ProtocolVersion, RootCertStore, ServerConfig, ServerConnection,
@@ -17,7 +18,7 @@ use x509_cert::der::Decode;
 use x509_cert::Certificate;
 
 use crate::files::{self, named, Readers};
-use crate::identity::{of_certificate, ClientName};
+use crate::identity::{self, of_certificate, CertificateId, ClientName};
 use crate::settings;
 
 /// Reads a certificate with its chain and its key, both PEM, and the CAs of client certificates if there are any.
@@ -110,6 +111,21 @@ fn invalidity(der: &[u8], now: SystemTime) -> Option<String> {
 /// The user that the client's certificate names. The handshake has verified the certificate.
 pub fn user(connection: &ServerConnection, which: ClientName) -> Option<String> {
     of_certificate(connection.peer_certificates()?.first()?, which)
+}
+
+/// The client's certificate, and those that it sent with it.
+pub fn certificates(connection: &ServerConnection) -> Box<[CertificateId]> {
+    connection.peer_certificates().unwrap_or_default().iter().filter_map(|der| CertificateId::of(der)).collect()
+}
+
+/// The certificates that the revocation lists in a file name.
+pub fn revoked(path: &Path) -> Result<HashSet<CertificateId>, String> {
+    let lists: Vec<CertificateRevocationListDer<'_>> = pem(path)?;
+    let mut revoked = HashSet::new();
+    for list in &lists {
+        revoked.extend(identity::revoked(list).map_err(|error| named(path, error))?);
+    }
+    Ok(revoked)
 }
 
 /// The channel binding of a connection: `tls-exporter` (RFC 9266), with TLS 1.3 only. With TLS 1.2 it is safe only if the extended

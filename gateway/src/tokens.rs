@@ -19,13 +19,16 @@ pub const PREFIX: &str = "SHA-256$";
 /// Bytes of a token, and of its hash.
 pub const SIZE: usize = 32;
 
+/// SHA-256 of a token.
+pub type TokenHash = [u8; SIZE];
+
 struct Owner {
     name: Box<str>,
     expires: Option<SystemTime>,
 }
 
 /// Lines of `name:SHA-256$hash`, or `name:SHA-256$hash$expiry` with the expiry in seconds since 1970.
-pub struct Tokens(HashMap<[u8; SIZE], Owner>);
+pub struct Tokens(HashMap<TokenHash, Owner>);
 
 impl Tokens {
     pub fn read(path: &Path) -> Result<Self, String> {
@@ -56,11 +59,16 @@ impl Tokens {
 
     /// Accepts a token that is in the file and has not expired. It is looked up by its hash, so timing reveals nothing of the token.
     pub fn verify(&self, token: &Secret, now: SystemTime) -> TokenVerdict {
-        let owner = hash_of(token.expose()).and_then(|hash| self.0.get(&hash));
-        match owner.filter(|owner| owner.expires.is_none_or(|expiry| now < expiry)) {
-            Some(owner) => TokenVerdict::Accepted { authcid: owner.name.to_string() },
+        match hash_of(token.expose()).and_then(|hash| self.owner(&hash, now)) {
+            Some(name) => TokenVerdict::Accepted { authcid: name.into() },
             None => rejected(),
         }
+    }
+
+    /// The user of a token that is in the file and has not expired.
+    pub fn owner(&self, hash: &TokenHash, now: SystemTime) -> Option<&str> {
+        let owner = self.0.get(hash).filter(|owner| owner.expires.is_none_or(|expiry| now < expiry));
+        owner.map(|owner| &*owner.name)
     }
 }
 
@@ -69,7 +77,7 @@ pub fn rejected() -> TokenVerdict {
     TokenVerdict::Rejected { status: "invalid_token".into(), scope: None, openid_configuration: None }
 }
 
-pub fn hash_of(token: &[u8]) -> Option<[u8; SIZE]> {
+pub fn hash_of(token: &[u8]) -> Option<TokenHash> {
     (*Hash::Sha256.digest(token)).try_into().ok()
 }
 
@@ -79,7 +87,7 @@ fn read_time(text: &str) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
-fn read_hex(text: &str) -> Option<[u8; SIZE]> {
+fn read_hex(text: &str) -> Option<TokenHash> {
     let mut hash = [0; SIZE];
     if text.len() != 2 * SIZE {
         return None;

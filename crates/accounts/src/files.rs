@@ -24,6 +24,30 @@ pub enum Readers {
     Owner,
 }
 
+/// Detects changes of a file: a replaced file has another inode, and a modified file another time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp([i128; 5]);
+
+impl Stamp {
+    /// The stamp of the current file of that name, if there is one that can be reached.
+    pub fn of(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().as_ref().map(Stamp::from)
+    }
+}
+
+impl From<&Metadata> for Stamp {
+    fn from(meta: &Metadata) -> Self {
+        let nanoseconds = |seconds, rest| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+        Stamp([
+            meta.dev().into(),
+            meta.ino().into(),
+            meta.size().into(),
+            nanoseconds(meta.mtime(), meta.mtime_nsec()),
+            nanoseconds(meta.ctime(), meta.ctime_nsec()),
+        ])
+    }
+}
+
 /// Why a file is not opened.
 #[derive(Debug)]
 pub enum Fault {

@@ -1,11 +1,12 @@
 package Server::SaslGate;
 
 # Our own gateway, built from gateway/ of this working copy. With `tls` it listens with TLS too: a true value, or the paths of a
-# certificate and its key.
+# certificate and its key. With `control` it has a control socket.
 
 use strict;
 use warnings;
 use Crate ();
+use JSON::PP ();
 use Time::HiRes qw(sleep);
 use parent 'Server::Daemon';
 
@@ -27,6 +28,7 @@ sub prepare {
     $tls = "[tls]\ncertificate = '$certificate'\nkey = '$key'\n";
   }
   $self->{head} = "listen = [$listen]\nusers = '" . $self->dir . "/users'\nmetrics = '" . ($self->{by_name} ? 'localhost' : '127.0.0.1') . ":$self->{metrics}'\n";
+  $self->{head} .= "control = '" . $self->control . "'\n" if $self->{control};
   $self->{tail} = $tls;
   $self->configure;
   return;
@@ -124,6 +126,27 @@ sub signal {
   my ($self, $name) = @_;
   kill $name, $self->pid or die "kill: $!";
   return;
+}
+
+# The folder of the control sockets.
+sub control { return $_[0]->dir . '/control' }
+
+# Runs a command for operators; returns its exit status and its output.
+sub operator {
+  my ($self, $command, @words) = @_;
+  my $output = eval { $self->run($self->binary, $command, '--control', $self->control, @words) };
+  return (1, $@ =~ s/\A.*? failed: //sr) unless defined $output;
+  return (0, $output);
+}
+
+# The sessions that the gateway lists, by user.
+sub sessions_of {
+  my ($self) = @_;
+  my ($status, $output) = $self->operator('sessions', '--json');
+  die $output if $status;
+  my %of;
+  for my $session (map { JSON::PP::decode_json($_) } split /\n/, $output) { push @{ $of{ $session->{user} } }, $session }
+  return \%of;
 }
 
 # What the metrics endpoint answers.

@@ -18,29 +18,13 @@ use rustix::fs::{flock, FlockOperation, OFlags};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
+pub(super) use crate::files::Stamp;
 use crate::files::{content, open_with, Fault, Readers};
 use authen_sasl_rust::error::{Code, Error};
 use authen_sasl_rust::secret::Secret;
 
 /// How long a writer waits for others.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
-
-/// Detects changes of a file: a replaced file has another inode, and a modified file another time.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Stamp([i128; 5]);
-
-impl Stamp {
-    fn of(meta: &Metadata) -> Self {
-        let nanoseconds = |seconds, rest| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
-        Stamp([
-            meta.dev().into(),
-            meta.ino().into(),
-            meta.size().into(),
-            nanoseconds(meta.mtime(), meta.mtime_nsec()),
-            nanoseconds(meta.ctime(), meta.ctime_nsec()),
-        ])
-    }
-}
 
 /// A file as it was read. It stays open, so that no other file gets its inode number.
 #[derive(Debug)]
@@ -73,13 +57,13 @@ impl Opened {
     }
 
     pub fn stamp(&self) -> Stamp {
-        Stamp::of(&self.meta)
+        Stamp::from(&self.meta)
     }
 }
 
 /// The stamp of the current file of that name.
 pub(super) fn stamp(path: &Path) -> Result<Stamp, Error> {
-    fs::metadata(path).map(|meta| Stamp::of(&meta)).map_err(|error| failed(path, &error))
+    fs::metadata(path).map(|meta| Stamp::from(&meta)).map_err(|error| failed(path, &error))
 }
 
 /// A locked file: no other writer changes it until this is dropped.
