@@ -35,7 +35,7 @@ sub html_of_pod {
   $html =~ s{(<a href="[^"]*">)&quot;([^<]*?)&quot;(?: in ([\w:]+))?</a>}{
     my ($start, $heading, $module) = ($1, sentence_case($2), $3);
     my $to = defined $module ? $site->{pages}->named($module) : undef;
-    "$start$heading</a>" . (!defined $module ? '' : $to ? " in $to->{title}" : " in $module")
+    "$start$heading</a>" . (!defined $module ? '' : $to ? " in <cite>$to->{title}</cite>" : " in $module")
   }ge;
   return $html;
 }
