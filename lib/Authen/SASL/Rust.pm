@@ -598,6 +598,8 @@ explains how to read one.
 
 =head1 SECURITY
 
+F<docs/security.md> in the distribution says what is promised, against whom.
+
 =over
 
 =item *
