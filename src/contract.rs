@@ -15,6 +15,22 @@
 //!   with its success;
 //! - a message after the end, a step while an answer is pending, a message above [`MESSAGE_LIMIT`];
 //! - a server's questions about a canonical name and an authorization identity, and who checks a password.
+//!
+//! [`crate::guide::mechanism`] has a whole mechanism, client and server. Its first step, without a session:
+//!
+//! ```
+//! use authen_sasl_rust::config::Config;
+//! use authen_sasl_rust::contract::{Context, Event, Question, Side, Step};
+//! use authen_sasl_rust::{mechanism, world::LocalWorld};
+//!
+//! let plain = mechanism::find("PLAIN").ok_or("not built in")?;
+//! assert_eq!((plain.first, plain.carries_authzid), (Side::Client, true));
+//! let (config, mut world) = (Config::default(), LocalWorld::default());
+//! let mut cx = Context { mechanism: plain, config: &config, accounts: None, world: &mut world.lend() };
+//! let step = plain.client().step(Event::Begin, &mut cx)?;
+//! assert!(matches!(step, Step::Ask(Question::Values(_), _)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::fmt;
 use std::ops::Deref;

@@ -28,5 +28,6 @@ pub use connection::Config;
 pub use limits::{
     BINDINGS_LIMIT, DEFAULT_MAX_BUF, FRAME_LIMIT, ITERATIONS_LIMIT, MAX_ITERATIONS, MIN_ITERATIONS, VALUE_LIMIT,
 };
+#[doc(hidden)]
 pub use names::{nearest, Closeness};
 pub use table::OPTIONS;
