@@ -1,7 +1,10 @@
 //! Accounts in a server, which is asked at each login.
 
 use std::future::Future;
+use std::pin::Pin;
 
+#[cfg(feature = "ldap")]
+use authen_sasl_account_servers::ldap;
 use authen_sasl_account_servers::{Account, Answer, Store};
 use authen_sasl_rust::contract::{CredentialKind, Question};
 use authen_sasl_rust::crypto::hash::Hash;
@@ -9,11 +12,18 @@ use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::mock::imitation;
 use authen_sasl_rust::store::verifier::VerifierFormat;
 
+#[cfg(feature = "ldap")]
+use crate::credentials::first_line;
 use crate::mechanisms::supported;
 use crate::settings::Settings;
+#[cfg(feature = "ldap")]
+use crate::tls;
 
 /// The length of the salt that an unknown user appears to have: the one that PostgreSQL and this program give.
 const SALT_LENGTH: usize = 16;
+
+/// A look-up that is under way.
+pub type Finding = Pin<Box<dyn Future<Output = Answer> + Send>>;
 
 /// The server, and how its users are answered for.
 pub struct AccountServer {
@@ -30,7 +40,12 @@ impl AccountServer {
     /// The one that the settings name. It is not asked yet.
     pub fn open(settings: &Settings, salt_key: Option<&Secret>) -> Result<Option<Self>, String> {
         let Some(kind) = settings.account_server() else { return Ok(None) };
-        let salt_key = salt_key.ok_or_else(|| format!("{kind} needs salt_key = \"FILE\""))?.clone();
+        let salt_key = match salt_key {
+            Some(key) => key.clone(),
+            // Nobody gets a verifier, so nobody needs a mock one.
+            None if settings.server_checks_passwords() => Secret::default(),
+            None => return Err(format!("{kind} needs salt_key = \"FILE\"")),
+        };
         let store = start(settings)?;
         let scram = |name| match supported(name)?.credential {
             CredentialKind::Scram(hash) => Some(hash),
@@ -40,11 +55,14 @@ impl AccountServer {
         Ok(Some(AccountServer { store, kind, salt_key, usual, iterations: settings.store.iterations }))
     }
 
-    /// Looks up the user whom a question is about, if it is one for this server.
-    pub fn find(&self, question: &Question) -> Option<impl Future<Output = Answer> + Send + 'static + use<>> {
+    /// Looks up the user whom a question is about, if it is one for this server, or lets the server check the password.
+    pub fn find(&self, question: &Question) -> Option<Finding> {
         match question {
             Question::Credentials { kind: CredentialKind::Scram(_) | CredentialKind::Comparable, authcid, .. } => {
-                Some(self.store.find(authcid))
+                Some(Box::pin(self.store.find(authcid)))
+            }
+            Question::CheckPassword { authcid, password, .. } => {
+                Some(Box::pin(self.store.check(authcid, password.clone())))
             }
             _ => None,
         }
@@ -62,6 +80,18 @@ impl AccountServer {
 
 fn start(settings: &Settings) -> Result<Store, String> {
     let cannot = |error: std::io::Error| format!("cannot start the thread for accounts: {error}");
+    #[cfg(feature = "ldap")]
+    if let Some(ldap) = &settings.ldap {
+        return Store::start(directory(ldap)?, &settings.store).map_err(cannot);
+    }
     let _ = (settings, cannot);
     Err("no account server is compiled in".into())
+}
+
+#[cfg(feature = "ldap")]
+fn directory(settings: &ldap::Settings) -> Result<ldap::Directory, String> {
+    let (certificate, key) = (settings.certificate.as_deref(), settings.key.as_deref());
+    let tls = settings.ca.as_deref().map(|ca| tls::client(ca, certificate, key)).transpose()?;
+    let password = settings.password_file.as_deref().map(first_line).transpose()?;
+    ldap::Directory::new(settings, password, tls)
 }

@@ -1,16 +1,15 @@
 //! The account store: verifiers, passwords and tokens, each in a file of its own, and the mechanisms that can be offered with them.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use authen_sasl_account_servers::{Account, Answer as Found};
+use authen_sasl_account_servers::Account;
 use authen_sasl_accounts::users::{Users, UsersFile};
 use authen_sasl_rust::contract::{Answer, CredentialKind, Description, Question};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::wire::saslprep;
 
-use crate::account_server::AccountServer;
+use crate::account_server::{AccountServer, Finding};
 use crate::lines;
 use crate::mechanisms::supported;
 use crate::passwords::Passwords;
@@ -65,8 +64,13 @@ impl Accounts {
         self.server.as_ref()
     }
 
+    /// True if an account server checks passwords itself. It shows no verifiers, so only mechanisms that send the password can use it.
+    pub fn checks_passwords(&self) -> bool {
+        self.server.as_ref().is_some_and(|server| server.store.checks_passwords())
+    }
+
     /// Looks up the user whom a question is about. `None` if that is not needed to answer it.
-    pub fn find(&self, question: &Question) -> Option<impl Future<Output = Found> + Send + 'static + use<>> {
+    pub fn find(&self, question: &Question) -> Option<Finding> {
         self.server.as_ref()?.find(question)
     }
 
@@ -78,6 +82,7 @@ impl Accounts {
 
     fn can_serve(&self, mechanism: &Description) -> bool {
         match mechanism.credential {
+            CredentialKind::Scram(_) if self.checks_passwords() => false,
             CredentialKind::Scram(_) | CredentialKind::Comparable if self.server.is_some() => true,
             CredentialKind::Scram(_) | CredentialKind::Comparable => {
                 let users = self.users.as_ref().filter(|users| users.count() > 0);
@@ -98,6 +103,8 @@ impl Accounts {
             Question::Credentials { kind, authcid, .. } => {
                 Some(Answer::Credential(self.credential(authcid, *kind, account)))
             }
+            // An account means that the server has accepted the password.
+            Question::CheckPassword { .. } => Some(Answer::Verdict(account.is_some())),
             Question::Token { token, .. } => {
                 Some(Answer::Token(self.tokens.as_ref()?.verify(token, SystemTime::now())))
             }
@@ -108,8 +115,8 @@ impl Accounts {
     }
 
     /// Looks up a user who has a verifier and a session, if the accounts are in a server.
-    pub fn find_again(&self, user: &str) -> Option<impl Future<Output = Found> + Send + 'static + use<>> {
-        self.server.as_ref().map(|server| server.store.find(user))
+    pub fn find_again(&self, user: &str) -> Option<Finding> {
+        self.server.as_ref().map(|server| -> Finding { Box::pin(server.store.find(user)) })
     }
 
     /// Whether a user may stay who has proved its identity with this. `account` is what [`Accounts::find_again`] has found.

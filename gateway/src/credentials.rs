@@ -101,7 +101,7 @@ impl BackendLogin {
 }
 
 /// The only line of a file that others cannot read, without its end.
-fn first_line(path: &Path) -> Result<Secret, String> {
+pub fn first_line(path: &Path) -> Result<Secret, String> {
     let text = files::read(path, Readers::Owner)?;
     let line = text.expose();
     let line = line.strip_suffix(b"\n").unwrap_or(line);

@@ -109,6 +109,9 @@ impl<'g> Login<'g> {
         config.service = settings.service.as_str().into();
         config.host = settings.host.as_str().into();
         config.abilities = Abilities::CREDENTIALS.union(Abilities::CHECK_TOKEN).union(Abilities::CANONICALIZE);
+        if live.accounts.checks_passwords() {
+            config.abilities = config.abilities.union(Abilities::CHECK_PASSWORD);
+        }
         config.iterations = ITERATIONS;
         config.external_ssf = security.strength;
         if !settings.plaintext {
@@ -243,6 +246,12 @@ impl<'g> Login<'g> {
         };
         let server = self.server.as_mut()?;
         let question = server.question()?;
+        // The server's answer may have taken a while. Attempts on parallel connections count together, also those that have just failed.
+        if matches!(question, Question::CheckPassword { .. })
+            && is_blocked(self.slot, &self.live, self.peer, self.address_slot.as_ref(), self.user_key)
+        {
+            return None;
+        }
         let Some(mut answer) = wiping_stack(|| self.live.accounts.answer(question, account.as_deref())) else {
             warn!(peer = self.peer.text, "unexpected question from the core");
             return None;

@@ -15,7 +15,7 @@
 //! | 8 | `backend_login.rs`, `revocation.rs` | the gateway's own login to a backend; sessions of clients that may not stay |
 //! | 7 | `gate.rs`, `passwd.rs`, `new_token.rs` | what all connections share; two subcommands |
 //! | 6 | `accounts.rs` | the account store: users, passwords and tokens |
-//! | 5 | `account_server.rs`, `operator.rs` | users in a server: PostgreSQL; the subcommands for sessions |
+//! | 5 | `account_server.rs`, `operator.rs` | users in a server: PostgreSQL, LDAP; the subcommands for sessions |
 //! | 4 | `options.rs`, `tls.rs`, `journal.rs`, `passwords.rs`, `sessions.rs` | the command line; TLS; the log; passwords; live sessions |
 //! | 3 | `metrics.rs`, `settings.rs`, `throttle.rs`, `tokens.rs` | figures; the configuration file; limits per address; tokens |
 //! | 2 | `access.rs`, `credentials.rs`, `limits.rs`, `lines.rs`, `relay.rs`, `workers.rs` | access rules; the gateway's own credentials; limits; lines of `name:value`; the relay and its threads |

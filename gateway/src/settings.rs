@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "ldap")]
+use authen_sasl_account_servers::ldap;
 #[cfg(feature = "postgres")]
 use authen_sasl_account_servers::postgres;
 use authen_sasl_account_servers::StoreSettings;
@@ -49,6 +51,9 @@ pub struct Settings {
     /// Accounts in PostgreSQL, instead of the users' file.
     #[cfg(feature = "postgres")]
     pub postgres: Option<postgres::Settings>,
+    /// Accounts in an LDAP directory, instead of the users' file.
+    #[cfg(feature = "ldap")]
+    pub ldap: Option<ldap::Settings>,
     /// Limits of look-ups in an account server.
     pub store: StoreSettings,
     /// Plain-text passwords, for CRAM-MD5 and DIGEST-MD5.
@@ -129,6 +134,8 @@ impl Default for Settings {
             users: None,
             #[cfg(feature = "postgres")]
             postgres: None,
+            #[cfg(feature = "ldap")]
+            ldap: None,
             store: StoreSettings::default(),
             passwords: None,
             tokens: None,
@@ -164,7 +171,20 @@ impl Settings {
         if self.postgres.is_some() {
             return Some("postgres");
         }
+        #[cfg(feature = "ldap")]
+        if self.ldap.is_some() {
+            return Some("ldap");
+        }
         None
+    }
+
+    /// True if the account server checks passwords itself, and has no verifiers for us.
+    pub fn server_checks_passwords(&self) -> bool {
+        #[cfg(feature = "ldap")]
+        if self.ldap.as_ref().is_some_and(ldap::Settings::binds) {
+            return true;
+        }
+        false
     }
 
     /// The mechanisms to offer, as far as they are possible.
@@ -270,7 +290,13 @@ impl Settings {
         if self.users.is_some() {
             return Err(format!("users and {server}: which one counts for a user who is in both? Set one of them"));
         }
-        if self.salt_key.is_none() {
+        #[cfg(feature = "ldap")]
+        self.ldap.as_ref().map_or(Ok(()), ldap::Settings::check)?;
+        #[cfg(all(feature = "ldap", feature = "postgres"))]
+        if self.ldap.is_some() && self.postgres.is_some() {
+            return Err("postgres and ldap: which one counts for a user who is in both? Set one of them".into());
+        }
+        if self.salt_key.is_none() && !self.server_checks_passwords() {
             return Err(format!("{server} needs salt_key = \"FILE\", the same on all gateways"));
         }
         self.store.check()

@@ -50,16 +50,21 @@ pub fn acceptor(certificate: &Path, key: &Path, settings: &settings::Tls) -> Res
 
 /// Connects to backends with certificates from `ca`, and shows them the gateway's own certificate if there is one.
 pub fn connector(ca: &Path, settings: &settings::BackendTls) -> Result<TlsConnector, String> {
+    client(ca, settings.certificate.as_deref(), settings.key.as_deref()).map(TlsConnector::from)
+}
+
+/// The client side of connections to servers with certificates from `ca`, with a certificate of its own if there is one.
+pub fn client(ca: &Path, certificate: Option<&Path>, key: Option<&Path>) -> Result<Arc<ClientConfig>, String> {
     let builder = ClientConfig::builder().with_root_certificates(authorities(ca)?);
-    let mut config = match (&settings.certificate, &settings.key) {
+    let mut config = match (certificate, key) {
         (Some(certificate), Some(key)) => builder
             .with_client_auth_cert(pem(certificate)?, secret_key(key)?)
             .map_err(|error| named(certificate, error))?,
         _ => builder.with_no_client_auth(),
     };
-    // As above: the backend's certificate is verified for each connection.
+    // As above: the server's certificate is verified for each connection.
     config.resumption = Resumption::disabled();
-    Ok(TlsConnector::from(Arc::new(config)))
+    Ok(Arc::new(config))
 }
 
 fn secret_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {

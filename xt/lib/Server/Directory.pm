@@ -16,6 +16,8 @@ our $BASE = $Server::Slapd::BASE;
 our $SERVICE = "cn=gateway,$BASE";
 our $SERVICE_PASSWORD = 'keeper';
 
+# With public => 1 anybody may see the users, without their passwords.
+#
 # start(entries => { DN below $BASE => { attribute => value or [values] } }, authority => TLS::Authority), all in characters.
 sub prepare {
   my ($self) = @_;
@@ -23,6 +25,7 @@ sub prepare {
   @$self{qw(port tls_port)} = ($self->free_port, $self->free_port);
   mkdir "$dir/db" or die "$dir/db: $!";
   my ($certificate, $key) = $authority->issue('/CN=localhost', 'DNS:localhost');
+  my $others = $self->{public} ? 'read' : 'none';
   my ($ca, $uid, $gid) = ($authority->certificate, $>, (split ' ', $))[0]);
   $self->{conf} = $self->write_file('slapd.conf', <<"CONF");
 include /etc/ldap/schema/core.schema
@@ -39,10 +42,10 @@ TLSVerifyClient try
 password-hash {CLEARTEXT}
 attributetype ( 1.3.6.1.4.1.4203.1.3.4 NAME 'authPassword' EQUALITY octetStringMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 )
 objectclass ( 1.3.6.1.4.1.4203.1.4.7 NAME 'authPasswordObject' SUP top AUXILIARY MAY authPassword )
-authz-regexp "gidNumber=$gid\\+uidNumber=$uid,cn=peercred,cn=external,cn=auth" "$SERVICE"
+authz-regexp "gidNumber=$gid\[+]uidNumber=$uid,cn=peercred,cn=external,cn=auth" "$SERVICE"
 authz-regexp "cn=sasl-gate" "$SERVICE"
 access to attrs=authPassword,userPassword by dn.exact="$SERVICE" read by anonymous auth by * none
-access to dn.subtree="ou=people,$BASE" by dn.exact="$SERVICE" read by anonymous auth by * none
+access to dn.subtree="ou=people,$BASE" by dn.exact="$SERVICE" read by * $others
 access to * by * read
 database mdb
 suffix $BASE
@@ -88,9 +91,7 @@ sub tls_uri { return "ldaps://localhost:$_[0]{tls_port}" }
 # Ends the server, and starts it again with the same data and addresses.
 sub halt {
   my ($self) = @_;
-  open my $file, '<', $self->dir . '/slapd.pid' or die "slapd.pid: $!";
-  chomp(my $pid = <$file>);
-  kill TERM => $pid;
+  $self->_signal('TERM');
   waitpid $self->{keeper}, 0;
   return;
 }
@@ -99,6 +100,18 @@ sub resume {
   my ($self) = @_;
   $self->launch;
   $self->await;
+  return;
+}
+
+# Lets it answer nothing for a while.
+sub pause { return $_[0]->_signal('STOP') }
+sub go_on { return $_[0]->_signal('CONT') }
+
+sub _signal {
+  my ($self, $name) = @_;
+  open my $file, '<', $self->dir . '/slapd.pid' or die "slapd.pid: $!";
+  chomp(my $pid = <$file>);
+  kill $name => $pid or die "kill: $!";
   return;
 }
 

@@ -1,7 +1,8 @@
 package Server::SaslGate;
 
 # Our own gateway, built from gateway/ of this working copy. With `tls` it listens with TLS too: a true value, or the paths of a
-# certificate and its key. With `control` it has a control socket.
+# certificate and its key. With `control` it has a control socket. With `elsewhere` there is no users'
+# file: the test configures other accounts.
 
 use strict;
 use warnings;
@@ -27,7 +28,7 @@ sub prepare {
     $listen .= ", 'tls:127.0.0.1:$self->{tls_port}'";
     $tls = "[tls]\ncertificate = '$certificate'\nkey = '$key'\n";
   }
-  $self->{head} = "listen = [$listen]\nusers = '" . $self->dir . "/users'\nmetrics = '" . ($self->{by_name} ? 'localhost' : '127.0.0.1') . ":$self->{metrics}'\n";
+  $self->{head} = "listen = [$listen]\n" . ($self->{elsewhere} ? '' : "users = '" . $self->dir . "/users'\n") . "metrics = '" . ($self->{by_name} ? 'localhost' : '127.0.0.1') . ":$self->{metrics}'\n";
   $self->{head} .= "control = '" . $self->control . "'\n" if $self->{control};
   $self->{tail} = $tls;
   $self->configure;
