@@ -10,15 +10,20 @@ use File::Path qw(make_path remove_tree);
 
 # The commands by the name of the library; each is called with host and port.
 sub commands {
-  my $source = Cwd::getcwd() . '/xt/gateway/clients';
-  my $target = ($ENV{CARGO_TARGET_DIR} || Cwd::getcwd() . '/gateway/target') . '/clients';
-  my ($python, $node, $rust) = map { installed($_, $source, $target) } qw(python node rust);
+  my ($python, $node, $rust) = map { installed($_, source(), target()) } qw(python node rust);
+  my $source = source();
   return (
     (map { $_ => ['env', "PYTHONPATH=$python", 'python3', '-B', "$source/python/with-$_"] } qw(greenstalk pystalkd)),
     (map { $_ => ['node', "$node/with-$_.js"] } qw(jackd fivebeans)),
     beanstalkc => ["$rust/release/with-beanstalkc"],
   );
 }
+
+# The directory of Python's libraries, which has scramp too.
+sub python { return installed('python', source(), target()) }
+
+sub source { return Cwd::getcwd() . '/xt/gateway/clients' }
+sub target { return ($ENV{CARGO_TARGET_DIR} || Cwd::getcwd() . '/gateway/target') . '/clients' }
 
 my %INSTALL = (
   python => sub { return qw(python3 -m pip install --quiet --no-deps --require-hashes --target), $_[1], '-r', "$_[0]/requirements.txt" },
