@@ -183,7 +183,7 @@ impl Login {
         config.min_ssf = self.ssf;
         config.max_ssf = Some(self.ssf);
         config.min_iterations = ITERATIONS;
-        config.iterations = ITERATIONS;
+        config.iterations = Some(ITERATIONS);
         if self.mechanism == "EXTERNAL" && side == Side::Server {
             config.set("external_id", Some(USER)).expect("an option");
         }

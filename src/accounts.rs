@@ -14,6 +14,7 @@
 use std::fmt;
 
 use crate::config::Config;
+use crate::crypto::scram::Strength;
 use crate::error::{Code, Error};
 use crate::secret::Secret;
 use crate::vocabulary::{Abilities, Answer, CredentialKind, Description, Question};
@@ -77,6 +78,24 @@ pub trait Accounts: Send + Sync + fmt::Debug {
     fn store(&self, _of: Account<'_>, _values: &[(&str, Option<&Secret>)], _config: &Config) -> Result<(), Error> {
         Err(Error::outside(Code::NoChange, "these accounts cannot be changed"))
     }
+
+    /// Gives a user who has just logged in a verifier of this strength, if none of the user's is as strong, and the stored secret has not
+    /// changed since. True if it was stored. It must not wait for long: the login waits for it.
+    ///
+    /// # Errors
+    /// As [`Accounts::store`]. The login succeeds nevertheless.
+    fn upgrade(&self, _of: Account<'_>, _proof: &Proof<'_>, _wanted: Strength) -> Result<bool, Error> {
+        Err(Error::outside(Code::NoChange, "these accounts cannot be changed"))
+    }
+}
+
+/// What a login has proved.
+#[derive(Debug, Clone, Copy)]
+pub struct Proof<'a> {
+    /// The password.
+    pub password: &'a Secret,
+    /// The stored secret that it fits.
+    pub stored: &'a Secret,
 }
 
 /// The user whose properties are looked up. The names are canonical.

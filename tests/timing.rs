@@ -247,7 +247,7 @@ impl Tried {
     fn sample(&mut self, known: bool, abilities: Abilities, application: Application) -> f64 {
         let mut session = Session::new(Side::Server, authen_sasl_rust::mechanism::registry());
         session.config.abilities = abilities;
-        session.config.iterations = self.iterations;
+        session.config.iterations = Some(self.iterations);
         session.config.host = "localhost".into();
         session.pick(self.mechanism).expect("a mechanism");
         let mut messages = self.messages.iter().map(String::as_bytes);

@@ -6,7 +6,7 @@ enum { BADAUTH = -13 };               /* SASL_BADAUTH of sasl.h */
 enum { DEFERRED = 100 };              /* in addition to the outcomes of ffi.h: the answer will come later */
 
 /* Calls a callback with the connection, then its own values, then the question's arguments. */
-static SV *call(pTHX_ conn_t *conn, SV *callback, SV **args, int count) {
+static SV *call_with(pTHX_ conn_t *conn, SV *callback, SV **args, int count, I32 flags) {
   SV *code = SvRV(callback), *result;
   AV *av = SvTYPE(code) == SVt_PVAV && !is_code(aTHX_ callback) ? (AV *)code : NULL;
   I32 own = 0, i;
@@ -30,7 +30,7 @@ static SV *call(pTHX_ conn_t *conn, SV *callback, SV **args, int count) {
   }
   for (i = 0; i < count; i++) PUSHs(args[i]);
   PUTBACK;
-  call_sv(code, G_SCALAR);
+  call_sv(code, G_SCALAR | flags);
   SPAGAIN;
   result = SvREFCNT_inc(POPs);
   PUTBACK;
@@ -38,6 +38,10 @@ static SV *call(pTHX_ conn_t *conn, SV *callback, SV **args, int count) {
   FREETMPS;
   LEAVE;
   return sv_2mortal(result);
+}
+
+static SV *call(pTHX_ conn_t *conn, SV *callback, SV **args, int count) {
+  return call_with(aTHX_ conn, callback, args, count, 0);
 }
 
 /* From now on the existing continuations have no effect. */
@@ -129,7 +133,7 @@ static int ask_values(pTHX_ conn_t *conn, U32 wanted) {
 
 /* The callbacks for the kinds of questions, starting with ASR_Q_REALM. */
 static const char *const QUESTIONS[] =
-    { "realm", "checkpass", "getsecret", "authorize", "checktoken", "canonuser", "challenge", "ht_tokens", "keep_scram_keys" };
+    { "realm", "checkpass", "getsecret", "authorize", "checktoken", "canonuser", "challenge", "ht_tokens", "keep_scram_keys", "setverifier" };
 
 /* Answers with the tokens that a user was issued. */
 static int give_tokens(pTHX_ conn_t *conn, SV *answer) {
@@ -165,7 +169,7 @@ static int give_answer(pTHX_ conn_t *conn, int kind, SV *answer) {
   asr_slice none = { NULL, 0 };
   conn->called = QUESTIONS[kind - ASR_Q_REALM];
   if (kind == ASR_Q_KEEP_KEYS) return asr_answer_verdict(conn->rust, 1);
-  if (kind == ASR_Q_CHECKPASS || kind == ASR_Q_AUTHORIZE) {
+  if (kind == ASR_Q_CHECKPASS || kind == ASR_Q_AUTHORIZE || kind == ASR_Q_SET_VERIFIER) {
     bool yes;
     /* A plain reference does not count as true: a callback that only stores its continuation may return one. */
     if (IS_MERE_REFERENCE(answer)) return give_up(aTHX_ conn, ASR_REFERENCE, answer);
@@ -283,6 +287,13 @@ static int question_args(pTHX_ conn_t *conn, const asr_question *q, SV **args) {
   args[0] = sv_2mortal(newRV_noinc((SV *)hv));
   if (q->kind != ASR_Q_TOKEN && !authzid.ptr) authzid.ptr = "";       /* as in Authen::SASL::Perl */
   store_text(aTHX_ conn, hv, "user", q->name);
+  if (q->kind == ASR_Q_SET_VERIFIER) {
+    store_text(aTHX_ conn, hv, "realm", q->realm);
+    store_text(aTHX_ conn, hv, "verifier", q->secret);
+    store_text(aTHX_ conn, hv, "stored", q->stored);
+    args[1] = make_reply(aTHX_ conn);
+    return 2;
+  }
   store_text(aTHX_ conn, hv, "authname", authzid);
   store_text(aTHX_ conn, hv, q->kind == ASR_Q_TOKEN ? "token" : "pass", q->secret);
   store_text(aTHX_ conn, hv, "realm", q->realm);
@@ -310,7 +321,8 @@ static int ask_one(pTHX_ conn_t *conn, const asr_question *q) {
   SV *callback = callback_named(aTHX_ conn->callbacks, name, (I32)strlen(name));
   SV *args[16], *result = &PL_sv_undef;
   int count, outcome;
-  bool continues = q->kind == ASR_Q_CHECKPASS || q->kind == ASR_Q_GETSECRET || q->kind == ASR_Q_TOKEN || q->kind == ASR_Q_HT_TOKENS;
+  bool continues = q->kind == ASR_Q_CHECKPASS || q->kind == ASR_Q_GETSECRET || q->kind == ASR_Q_TOKEN || q->kind == ASR_Q_HT_TOKENS
+      || q->kind == ASR_Q_SET_VERIFIER;
   if (!callback) return asr_answer_text(conn->rust, *(asr_slice[]){ { NULL, 0 } });
   conn->called = name;
   BEGIN_CALLING(conn);
@@ -320,7 +332,22 @@ static int ask_one(pTHX_ conn_t *conn, const asr_question *q) {
     new_serial(aTHX_ conn->reply);
     count = question_args(aTHX_ conn, q, args);
     serial = conn->reply ? conn->reply->serial : 0;
-    result = call(aTHX_ conn, callback, args, count);
+    if (q->kind == ASR_Q_SET_VERIFIER) {
+      /* The login has succeeded: an exception concerns only the verifier. */
+      SV *error;
+      save_scalar(PL_errgv);
+      result = call_with(aTHX_ conn, callback, args, count, G_EVAL);
+      error = ERRSV;
+      if (SvTRUE(error)) {
+        asr_slice reason = characters(aTHX_ sv_mortalcopy(error));
+        new_serial(aTHX_ conn->reply);
+        outcome = asr_answer_not_stored(conn->rust, reason);
+        END_CALLING(conn, QUIET);
+        return outcome;
+      }
+    } else {
+      result = call(aTHX_ conn, callback, args, count);
+    }
     if (continues && conn->reply->serial == serial) {
       if (conn->reply->answer) {
         result = sv_2mortal(conn->reply->answer);

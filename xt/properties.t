@@ -99,7 +99,7 @@ cmp_ok($defaults, '>=', 9, 'defaults are found');
 
 for my $name (@options) {
   my ($conn, $taken) = client();
-  for my $value ('5000', 'allow', 'noanonymous', 'sixteen bytes at least') {
+  for my $value ('5000', 'allow', 'noanonymous', 'sixteen bytes at least', 'SCRAM-SHA-512') {
     $taken = $value, last if eval { $conn->property($name => $value); 1 };
   }
   ok(defined $taken, "$name takes a value");

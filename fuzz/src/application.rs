@@ -77,6 +77,10 @@ pub fn answer(question: &Question, facts: &ExchangeFacts) -> (Answer, Option<(St
             })
         }
         Question::Canonicalize { name, .. } => Answer::Text(Some(name.clone())),
+        Question::SetVerifier { authcid, .. } => {
+            assert!(known(authcid), "a verifier of somebody else: {authcid}");
+            Answer::Verdict(true)
+        }
         // They are those of the name that the client gave, or of its canonical form.
         Question::KeepKeys { authcid, keys } => {
             assert!(known(authcid) && !keys.salt.is_empty(), "keys of somebody else: {authcid}");
@@ -109,9 +113,13 @@ pub fn dishonest(question: &Question, behavior: Behavior, facts: &ExchangeFacts)
             Answer::Values(values)
         }
         (Question::Realm { .. } | Question::Canonicalize { .. }, _) => Answer::Text(text),
-        (Question::CheckPassword { .. } | Question::Authorize { .. } | Question::KeepKeys { .. }, _) => {
-            Answer::Verdict(false)
-        }
+        (
+            Question::CheckPassword { .. }
+            | Question::Authorize { .. }
+            | Question::KeepKeys { .. }
+            | Question::SetVerifier { .. },
+            _,
+        ) => Answer::Verdict(false),
         // A credential must not be guessable, so garbage gets a secret suffix, except when it is empty or looks like a verifier.
         (Question::Credentials { .. }, _) => Answer::Credential(bytes.map(|bytes| match bytes {
             b"" | b"SCRAM-SHA-256$" => Secret::new(bytes),

@@ -194,7 +194,7 @@ pub fn configure(session: &mut Session, facts: &ExchangeFacts) {
         let kind = mechanism.binding_type.unwrap_or("tls-exporter").into();
         config.set_binding(ChannelBinding { kind, data }).expect("a binding");
     }
-    (config.iterations, config.min_iterations, config.max_iterations) = (ITERATIONS, 1, MAX_ITERATIONS);
+    (config.iterations, config.min_iterations, config.max_iterations) = (Some(ITERATIONS), 1, MAX_ITERATIONS);
     match side {
         Side::Client => {
             config.abilities =

@@ -112,7 +112,7 @@ impl<'g> Login<'g> {
         if live.accounts.checks_passwords() {
             config.abilities = config.abilities.union(Abilities::CHECK_PASSWORD);
         }
-        config.iterations = ITERATIONS;
+        config.iterations = Some(ITERATIONS);
         config.external_ssf = security.strength;
         if !settings.plaintext {
             config.secflags = SecurityFlags::NOPLAINTEXT;

@@ -267,7 +267,7 @@ pub struct Passwd {
     #[arg(short, long, value_name = "NAME")]
     pub mechanism: Option<String>,
 
-    /// Iterations of the key derivation [default: 4096, or those of the user's verifiers]
+    /// Iterations of the key derivation [default: 4096, or 10000 for SHA-384 and longer hashes, or those of the user's verifiers]
     #[arg(short, long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(4096..=2_000_000))]
     pub iterations: Option<u32>,
 }

@@ -8,7 +8,6 @@ use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::verifier::{make_text, VerifierFormat};
 use zeroize::Zeroizing;
 
-use crate::accounts::ITERATIONS;
 use crate::options::Passwd;
 
 /// Stores the verifier in the users' file, or prints `name:verifier` if no file is given.
@@ -18,9 +17,8 @@ pub fn run(wanted: &Passwd) -> Result<(), String> {
     match &wanted.users {
         Some(path) => store(path, &name, &password, wanted),
         None => {
-            let (mechanism, iterations) =
-                (wanted.mechanism.as_deref().unwrap_or("SCRAM-SHA-256"), wanted.iterations.unwrap_or(ITERATIONS));
-            let verifier = make_text(mechanism, &password, None, iterations, VerifierFormat::Rfc5803);
+            let mechanism = wanted.mechanism.as_deref().unwrap_or("SCRAM-SHA-256");
+            let verifier = make_text(mechanism, &password, None, wanted.iterations, VerifierFormat::Rfc5803);
             println!("{name}:{}", verifier.map_err(|error| error.to_string())?);
             Ok(())
         }

@@ -58,6 +58,6 @@ fn verifier(offer: &Offer, host: Host, password: &[u8]) -> Result<String, Error>
     let password = std::str::from_utf8(password)
         .map_err(|_| Error::outside(Code::BadParam, "the password is not valid UTF-8, which SCRAM requires"))?;
     let configured = host.option(c"scram_iteration_counter").and_then(|count| count.trim().parse().ok());
-    let iterations = configured.unwrap_or(MIN_ITERATIONS).max(MIN_ITERATIONS);
+    let iterations = configured.map(|count: u32| count.max(MIN_ITERATIONS));
     verifier::make_text(offer.mechanism.name, password, None, iterations, VerifierFormat::Rfc5803)
 }

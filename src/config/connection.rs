@@ -1,5 +1,7 @@
 //! The properties of a connection, typed.
 
+use crate::crypto::hash::Hash;
+use crate::crypto::scram::{usual_iterations, Strength};
 use crate::error::Error;
 use crate::secret::Secret;
 use crate::vocabulary::{Abilities, SecurityFlags};
@@ -34,8 +36,9 @@ pub struct Config {
     pub min_iterations: u32,
     /// Maximum number of SCRAM iterations that a client accepts.
     pub max_iterations: u32,
-    /// Iterations that a server sends for users with plain passwords and for unknown users.
-    pub iterations: u32,
+    /// Iterations that a server sends for users with plain passwords and for unknown users, if the caller has set them:
+    /// [`Config::iterations`].
+    pub iterations: Option<u32>,
     /// Whether channel binding is used.
     pub binding_policy: BindingPolicy,
     /// Server: offer no integrity layer.
@@ -66,6 +69,7 @@ pub(super) struct Rare {
     pub remote: Option<Box<str>>,
     pub external_id: Option<String>,
     pub salt_key: Option<Secret>,
+    pub upgrade: Option<Strength>,
     pub auxprop: Vec<Box<str>>,
     pub ccache: Option<String>,
     pub keytab: Option<String>,
@@ -89,7 +93,7 @@ impl Default for Config {
             max_buf: DEFAULT_MAX_BUF,
             min_iterations: MIN_ITERATIONS,
             max_iterations: MAX_ITERATIONS,
-            iterations: MIN_ITERATIONS,
+            iterations: None,
             binding_policy: BindingPolicy::Allow,
             no_integrity: false,
             no_confidentiality: false,
@@ -195,6 +199,17 @@ impl Config {
     /// The key from which salts are derived for users who have none, if the application has set it.
     pub fn salt_key(&self) -> Option<&Secret> {
         self.rare.as_ref()?.salt_key.as_ref()
+    }
+
+    /// Iterations that a server sends for users with plain passwords and for unknown users: those that the caller has set, or
+    /// else the usual ones of the hash.
+    pub fn iterations(&self, hash: Hash) -> u32 {
+        self.iterations.unwrap_or_else(|| usual_iterations(hash))
+    }
+
+    /// Server: the least strength of the verifiers of its users; weaker ones are replaced at login.
+    pub fn upgrade(&self) -> Option<Strength> {
+        self.rare.as_ref()?.upgrade
     }
 
     /// The user properties that a server's application wants to read after success.

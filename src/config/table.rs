@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use crate::crypto::scram::{parse_mechanism_name, usual_iterations, Strength};
 use crate::error::{Application, Error};
 use crate::secret::Secret;
 use crate::vocabulary::SecurityFlags;
@@ -112,8 +113,8 @@ static ROWS: &[Row] = &[
         names: &["iterations"],
         value: Number {
             range: MIN_ITERATIONS..=ITERATIONS_LIMIT,
-            get: |config| config.iterations,
-            set: |config, value| config.iterations = value.unwrap_or(MIN_ITERATIONS),
+            get: |config| config.iterations.unwrap_or(MIN_ITERATIONS),
+            set: |config, value| config.iterations = value,
         },
     },
     Row {
@@ -234,7 +235,29 @@ static ROWS: &[Row] = &[
             set: |config, value| config.service = value.unwrap_or("").into(),
         },
     },
+    Row {
+        names: &["upgrade"],
+        value: Parsed {
+            range: "a SCRAM mechanism, or one and its iterations from 4096 up to 2000000",
+            get: |config| {
+                config.upgrade().map(|Strength { hash, iterations }| format!("SCRAM-{} {iterations}", hash.name()))
+            },
+            set: |config, value| {
+                config.rare().upgrade = value.map(|value| strength(value).ok_or(())).transpose().ok()?;
+                Some(())
+            },
+        },
+    },
 ];
+
+/// `SCRAM-SHA-512`, or `SCRAM-SHA-512 100000`. More iterations than clients accept by default would lock users out.
+fn strength(text: &str) -> Option<Strength> {
+    let mut words = text.split_ascii_whitespace();
+    let (hash, _) = parse_mechanism_name(&words.next()?.to_ascii_uppercase())?;
+    let iterations = words.next().map_or(Some(usual_iterations(hash)), |count| count.parse().ok())?;
+    let fits = words.next().is_none() && (MIN_ITERATIONS..=MAX_ITERATIONS).contains(&iterations);
+    fits.then_some(Strength { hash, iterations })
+}
 
 /// All names that [`Config::set`] takes.
 pub const OPTIONS: &[&str] = &names();

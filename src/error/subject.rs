@@ -25,6 +25,8 @@ pub enum Subject {
     ScramKeys,
     /// What an application does with the SCRAM keys of a login.
     KeepKeys,
+    /// Where a server stores a stronger verifier.
+    VerifierStore,
     /// The tokens that a server has issued to a user (HT).
     HtTokens,
     /// The `host` key of OAUTHBEARER.
@@ -92,6 +94,7 @@ impl Subject {
             Subject::Token => "token",
             Subject::HtToken => "HT token",
             Subject::ScramKeys => "SCRAM keys",
+            Subject::VerifierStore => "store of verifiers",
             Subject::KeepKeys => "receiver of SCRAM keys",
             Subject::HtTokens => "list of HT tokens",
             Subject::Host => "host",

@@ -55,6 +55,9 @@ impl Session {
         if let Question::Credentials { realm: Some(realm), .. } = &question {
             self.identity.realm = Some(realm.as_str().into());
         }
+        if let Question::CheckPassword { password, .. } = &question {
+            self.note_password(password);
+        }
         match question {
             Question::CheckPassword { authcid, authzid, password } if !self.checks_passwords() => {
                 let realm = self.config.realm().map(str::to_owned);
@@ -65,7 +68,7 @@ impl Session {
         }
     }
 
-    fn put(
+    pub(super) fn put(
         &mut self,
         question: Question,
         pending: PendingAnswer,
@@ -136,6 +139,7 @@ impl Session {
             },
             (PendingAnswer::Compare(password), Answer::Credential(stored)) => {
                 let stored = self.within_limit(stored);
+                self.note_stored(stored.as_ref());
                 self.compare(stored, &password, next, world)
             }
             (PendingAnswer::None, Answer::Credential(stored)) if self.side == Side::Server => {
@@ -145,6 +149,7 @@ impl Session {
                     Some(stored) => self.fitting(stored),
                     None => self.unknown(world),
                 };
+                self.note_stored_password(stored.as_ref());
                 Ok(Progress::Resume(next, Answer::Credential(stored)))
             }
             (PendingAnswer::None, Answer::Credential(Some(secret))) if secret.expose().len() > SECRET_LIMIT => {
@@ -307,7 +312,7 @@ impl Session {
         self.hand_over_keys(established, world)
     }
 
-    /// Gives the SCRAM keys of this login to the application that asked for them; then the exchange succeeds. If the
+    /// Gives the SCRAM keys of this login to the application that asked for them; then its verifier is upgraded. If the
     /// application fails meanwhile, the exchange has failed.
     pub(super) fn hand_over_keys(
         &mut self,
@@ -315,7 +320,7 @@ impl Session {
         world: &mut World<'_>,
     ) -> Result<Progress, Error> {
         match established.keys.take() {
-            None => self.succeed(established).map(Progress::Return),
+            None => self.upgrade_verifier(established, world),
             Some(keys) => {
                 let question = Question::KeepKeys { authcid: established.authcid.clone(), keys };
                 self.put(question, PendingAnswer::FinishKeys(Box::new(established)), Phase::Finishing, world)
@@ -341,8 +346,12 @@ impl Session {
             (PendingAnswer::FinishAuthorize(established), Answer::Verdict(false)) => {
                 self.refuse_authorization(&established)
             }
-            (PendingAnswer::FinishKeys(established), Answer::Verdict(_)) => {
-                self.succeed(*established).map(Progress::Return)
+            (PendingAnswer::FinishKeys(established), Answer::Verdict(_)) => self.upgrade_verifier(*established, world),
+            (PendingAnswer::FinishStored(established, password), Answer::Credential(stored)) => {
+                self.offer_verifier(*established, &password, stored, world)
+            }
+            (PendingAnswer::FinishUpgrade(established), Answer::Verdict(stored)) => {
+                self.verifier_stored(*established, stored)
             }
             _ => Err(Application::WrongAnswer.into()),
         }
@@ -369,7 +378,7 @@ impl Session {
             || !own.contains(Abilities::CREDENTIALS) && self.can(Abilities::CHECK_PASSWORD)
     }
 
-    fn realm(&self) -> Option<String> {
+    pub(super) fn realm(&self) -> Option<String> {
         self.identity.realm.as_deref().or(self.config.realm()).map(str::to_owned)
     }
 

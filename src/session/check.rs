@@ -143,7 +143,7 @@ mod tests {
     #[allow(clippy::field_reassign_with_default)] // Config has a private field
     fn a_user_without_a_canonical_name_costs_what_a_wrong_password_costs() {
         let mut config = Config::default();
-        config.iterations = 300;
+        config.iterations = Some(300);
         for (user, password, daemon) in ["fred", "nobody", "empty", "refused"]
             .into_iter()
             .flat_map(|user| [(user, "rubber"), (user, "pencil")])
@@ -170,7 +170,7 @@ mod tests {
             assert_eq!((spent, asked()), (iterations, vec![expected.clone()]), "check {user}");
 
             let mut server = Session::new(Side::Server, crate::mechanism::registry());
-            server.config.iterations = 300;
+            server.config.iterations = Some(300);
             server.accounts = Some(accounts.clone());
             server.pick("PLAIN").unwrap();
             let mut world = LocalWorld::default();

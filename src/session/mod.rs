@@ -28,6 +28,7 @@ pub mod check;
 pub(crate) mod pair;
 mod questions;
 mod state;
+mod upgrade;
 
 use crate::contract::{Answer, Context, Event, Mechanism, Next, Side, Step, World, MESSAGE_LIMIT};
 use crate::error::{Error, Malformed, Misuse, PeerMisbehaved, Rejection};

@@ -31,6 +31,7 @@ pub fn ability_for(question: &Question) -> Abilities {
         Question::Canonicalize { .. } => Abilities::CANONICALIZE,
         Question::Token { .. } => Abilities::CHECK_TOKEN,
         Question::KeepKeys { .. } => Abilities::KEEP_KEYS,
+        Question::SetVerifier { .. } => Abilities::SET_VERIFIER,
         Question::Values(_) | Question::Realm { .. } | Question::Challenge { .. } => Abilities::NONE,
     }
 }

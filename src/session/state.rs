@@ -66,6 +66,19 @@ pub(super) enum PendingAnswer {
     FinishAuthzid(Box<Established>),
     FinishAuthorize(Box<Established>),
     FinishKeys(Box<Established>),
+    /// The stored secret decides if this password gets a stronger verifier.
+    FinishStored(Box<Established>, Secret),
+    FinishUpgrade(Box<Established>),
+}
+
+/// What is known of an upgrade.
+pub(super) enum Upgrade {
+    /// The password that is being checked, and what is stored for the user, where the session has compared them.
+    Proving { password: Secret, stored: Option<Option<Secret>> },
+    /// The verifier was stored.
+    Stored,
+    /// It was not, for this reason.
+    Failed(Error),
 }
 
 /// One side of one exchange. `start` may be called again at any time and begins a new exchange.
@@ -93,6 +106,7 @@ pub struct Session {
     pub(super) properties: Option<Box<Properties>>,
     pub(super) delegated: bool,
     pub(super) token_index: Option<usize>,
+    pub(super) upgrade: Option<Box<Upgrade>>,
 }
 
 /// The names of an exchange. A client has them as soon as they are known, a server only once they are proved.
@@ -128,6 +142,7 @@ impl Session {
             properties: None,
             delegated: false,
             token_index: None,
+            upgrade: None,
         }
     }
 
@@ -162,6 +177,7 @@ impl Session {
         self.properties = None;
         self.delegated = false;
         self.token_index = None;
+        self.upgrade = None;
     }
 
     pub(super) fn succeed(&mut self, established: Established) -> Result<Outcome, Error> {
@@ -189,6 +205,7 @@ impl Session {
         self.question = None;
         self.pending = PendingAnswer::None;
         self.layer = None;
+        self.upgrade = None;
         let error = match error {
             Error::Refused(refused @ (Refused::Credentials | Refused::HtToken)) if self.side == Side::Server => {
                 self.fault = self.fault.take().or_else(|| self.fault_of_accounts());

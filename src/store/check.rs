@@ -8,7 +8,7 @@ use crate::error::{Application, Error, Refused, Subject};
 use crate::secret::{ct_eq, Secret};
 use crate::wire::saslprep;
 
-use super::mock::{mock_credential, mock_verifier, MOCK_PASSWORD};
+use super::mock::{imitated, mock_credential, mock_verifier, MOCK_PASSWORD};
 use super::tokens;
 use super::verifier::{beginning, wrong, Verifier};
 
@@ -49,29 +49,35 @@ pub fn prepared_password(password: &[u8]) -> Result<Secret, Error> {
 }
 
 /// Compares `password`, as received, with the stored secret; `None` means an unknown user. If users may have verifiers, a
-/// plain password and an unknown user take a key derivation of `iterations` too.
+/// plain password and an unknown user take a key derivation too: of `iterations`, or as many as the verifiers seen have.
 ///
 /// # Errors
 /// [`Refused::Unusable`] if `stored` begins like a verifier but is malformed: after the same work as for an unknown user.
 pub fn check_password(
     stored: Option<Secret>,
     password: &Secret,
-    iterations: u32,
+    iterations: impl Into<Option<u32>>,
     lookups: &dyn Lookups,
 ) -> Result<bool, Error> {
+    let mut usual = imitated(None, lookups);
+    usual.iterations = iterations.into().unwrap_or(usual.iterations);
     // An empty password never matches. The mock credential of an unknown user is read in the same way as a real one.
     let stored = stored.filter(|stored| !stored.is_empty());
     let mut known = stored.is_some();
-    let stored = stored.unwrap_or_else(|| Secret::new(mock_credential(Some(Hash::Sha256), lookups)));
+    let stored = stored.unwrap_or_else(|| Secret::new(mock_credential(Some(usual.hash), lookups)));
     let (verifier, fault) = match Verifier::read(&stored) {
         Ok(verifier) => (verifier, None),
         Err(fault) => (None, Some(fault)),
     };
-    let verifier = if known { verifier } else { verifier.map(|mock| Verifier { iterations, ..mock }) };
+    let verifier =
+        if known { verifier } else { verifier.map(|mock| Verifier { iterations: usual.iterations, ..mock }) };
     known &= fault.is_none();
     let derives = lookups.expects_verifiers();
     if known {
         lookups.record_kind(verifier.is_some());
+        if let Some(verifier) = &verifier {
+            lookups.record_strength(verifier.strength());
+        }
     }
     let theirs = prepared(password);
     let key_input = theirs.as_ref().unwrap_or(password).expose();
@@ -79,7 +85,7 @@ pub fn check_password(
         Some(verifier) => verifier.is_of(key_input) & theirs.is_some(),
         None => {
             if derives {
-                let mock = Verifier { iterations, ..mock_verifier(Hash::Sha256)? };
+                let mock = Verifier { iterations: usual.iterations, ..mock_verifier(usual.hash)? };
                 black_box(mock.is_of(key_input));
             }
             match (prepared(&stored), &theirs) {
@@ -98,7 +104,7 @@ pub fn check_password(
 pub fn check_answer(
     stored: Result<Option<Secret>, Error>,
     password: &Secret,
-    iterations: u32,
+    iterations: impl Into<Option<u32>>,
     lookups: &dyn Lookups,
 ) -> Result<bool, Error> {
     let (stored, fault) = match stored {

@@ -1,8 +1,10 @@
 //! Mock credentials, for users who do not exist or have no usable secret. With them, the peer sees the same messages after
 //! the same work as for a wrong password.
 
+use crate::config::{MAX_ITERATIONS, MIN_ITERATIONS};
 use crate::contract::Lookups;
 use crate::crypto::hash::Hash;
+use crate::crypto::scram::{usual_iterations, Strength};
 use crate::error::Error;
 use crate::secret::Secret;
 
@@ -22,6 +24,19 @@ pub fn mock_credential(hash: Option<Hash>, lookups: &dyn Lookups) -> &'static [u
     hash.filter(|_| keys_alone).map_or(MOCK_PASSWORD, |hash| mock_text(hash).as_bytes())
 }
 
+/// The strength of mock verifiers, and the iterations for users with plain passwords, where the caller has set no count: that of the
+/// first verifier seen, within the limits of clients, or else the usual one.
+pub fn imitated(hash: Option<Hash>, lookups: &dyn Lookups) -> Strength {
+    let usual = || {
+        let hash = hash.unwrap_or(Hash::Sha256);
+        Strength { hash, iterations: usual_iterations(hash) }
+    };
+    lookups.usual_strength(hash).map_or_else(usual, |seen| {
+        let iterations = seen.iterations.clamp(MIN_ITERATIONS, MAX_ITERATIONS);
+        Strength { iterations, ..seen }
+    })
+}
+
 /// The mock verifier. Its keys are zeros, for which no password is known.
 ///
 /// # Errors
@@ -32,10 +47,13 @@ pub fn mock_verifier(hash: Hash) -> Result<Verifier, Error> {
 }
 
 /// A verifier that looks like a user's with this hash, count and length of salt, for a user who is unknown or has none. No password
-/// matches it. It is always the same for the same name and key, as a real one would be; without the key nobody can compute it.
+/// matches it. It is always the same for the same name, count and key, as a real one would be; without the key nobody can compute it.
 pub fn imitation(name: &str, hash: Hash, iterations: u32, salt_len: usize, key: &[u8]) -> Verifier {
-    let derive =
-        |what: &[u8], with: Hash| with.hmac(key, &[what, b"\0", hash.name().as_bytes(), b"\0", name.as_bytes()]);
+    // A user who gets a verifier with another count gets another salt.
+    let count = iterations.to_be_bytes();
+    let derive = |what: &[u8], with: Hash| {
+        with.hmac(key, &[what, b"\0", hash.name().as_bytes(), b"\0", &count, name.as_bytes()])
+    };
     let salt = derive(b"salt", Hash::Sha512);
     let keys = [&*derive(b"StoredKey", hash), &*derive(b"ServerKey", hash)].concat();
     Verifier { hash, iterations, salt: salt[..salt_len.min(salt.len())].into(), keys: keys.into() }

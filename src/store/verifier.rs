@@ -15,7 +15,8 @@ use zeroize::Zeroizing;
 
 use crate::contract::Random;
 use crate::crypto::hash::Hash;
-use crate::crypto::scram::{parse_mechanism_name, Keys};
+use crate::crypto::pbkdf2;
+use crate::crypto::scram::{parse_mechanism_name, usual_iterations, Keys, Strength};
 use crate::error::{Application, Error, Subject};
 use crate::secret::Secret;
 use crate::wire::saslprep::{self, Unprepared};
@@ -93,18 +94,33 @@ impl Verifier {
     /// [`Application::Option`] for a salt that is empty or above [`SALT_LIMIT`], [`Application::Number`] for a count that is not 1
     /// to 2147483647.
     pub fn make(hash: Hash, password: &str, salt: &[u8], iterations: u32) -> Result<Self, Error> {
-        if salt.is_empty() || salt.len() > SALT_LIMIT {
-            return Err(Application::Option { name: "salt", range: "1 to 1023 bytes" }.into());
-        }
-        if iterations == 0 || iterations > i32::MAX as u32 {
-            return Err(Application::Number { name: "iterations", least: 1, most: i32::MAX as u32 }.into());
-        }
+        check_parameters(salt, iterations)?;
         let unusable =
             |refused: Unprepared| Application::Unusable { what: Subject::Password, reason: refused.reason() };
         let password = Secret::from(saslprep::stored(password).map_err(unusable)?);
         let keys = Keys::derive(hash, password.expose(), salt, iterations);
         let keys = Secret::from([&*keys.stored, &*keys.server].concat());
         Ok(Verifier { hash, iterations, salt: salt.into(), keys })
+    }
+
+    /// The verifier of a salted password, which a client has computed (XEP-0480 §3).
+    ///
+    /// # Errors
+    /// [`Application::Option`] if one of the values has a wrong length, [`Application::Number`] for a wrong count.
+    pub fn of_salted(hash: Hash, salted: &Secret, salt: &[u8], iterations: u32) -> Result<Self, Error> {
+        check_parameters(salt, iterations)?;
+        if salted.expose().len() != hash.size() {
+            let range = "a salted password of the hash's length";
+            return Err(Application::Option { name: "salted_password", range }.into());
+        }
+        let keys = Keys::of_salted(hash, salted.expose());
+        let keys = Secret::from([&*keys.stored, &*keys.server].concat());
+        Ok(Verifier { hash, iterations, salt: salt.into(), keys })
+    }
+
+    /// Hash and iterations.
+    pub fn strength(&self) -> Strength {
+        Strength { hash: self.hash, iterations: self.iterations }
     }
 
     /// True if this is the verifier of the prepared password. Takes a key derivation.
@@ -123,6 +139,30 @@ impl Verifier {
             VerifierFormat::Dovecot => format!("{{SCRAM-{name}}}{iterations},{salt},{},{}", *stored, *server),
         }
     }
+}
+
+fn check_parameters(salt: &[u8], iterations: u32) -> Result<(), Error> {
+    if salt.is_empty() || salt.len() > SALT_LIMIT {
+        return Err(Application::Option { name: "salt", range: "1 to 1023 bytes" }.into());
+    }
+    if iterations == 0 || iterations > i32::MAX as u32 {
+        return Err(Application::Number { name: "iterations", least: 1, most: i32::MAX as u32 }.into());
+    }
+    Ok(())
+}
+
+/// What a client computes for a server that wants another verifier: `SaltedPassword` (RFC 5802 §3, XEP-0480 §3).
+///
+/// # Errors
+/// As [`Verifier::make`].
+pub fn salted_password(hash: Hash, password: &str, salt: &[u8], iterations: u32) -> Result<Secret, Error> {
+    check_parameters(salt, iterations)?;
+    let unusable = |refused: Unprepared| Application::Unusable { what: Subject::Password, reason: refused.reason() };
+    let password = Secret::from(saslprep::query(password).map_err(unusable)?);
+    if password.is_empty() {
+        return Err(Application::Empty(Subject::Password).into());
+    }
+    Ok(Secret::new(&pbkdf2::derive(hash, password.expose(), salt, iterations)))
 }
 
 /// The hash's name without the mechanism's -PLUS: both variants have the same keys.
@@ -199,7 +239,7 @@ pub(super) fn wrong(what: &'static str) -> Error {
 }
 
 /// The verifier of a password as text, for a SCRAM mechanism (with or without -PLUS). Without a salt, a random one of 16
-/// bytes is used.
+/// bytes is used; without a count, the usual one of the hash.
 ///
 /// # Errors
 /// [`Application::Option`] for another mechanism, and those of [`Verifier::make`].
@@ -207,7 +247,7 @@ pub fn make_text(
     mechanism: &str,
     password: &str,
     salt: Option<&[u8]>,
-    iterations: u32,
+    iterations: impl Into<Option<u32>>,
     format: VerifierFormat,
 ) -> Result<String, Error> {
     let (hash, _) = parse_mechanism_name(&mechanism.to_ascii_uppercase())
@@ -216,6 +256,7 @@ pub fn make_text(
     if salt.is_none() {
         OsRandom.fill(&mut random)?;
     }
+    let iterations = iterations.into().unwrap_or_else(|| usual_iterations(hash));
     Ok(Verifier::make(hash, password, salt.unwrap_or(&random), iterations)?.print(format))
 }
 

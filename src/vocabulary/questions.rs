@@ -84,6 +84,18 @@ pub enum Question {
         /// The keys, with which somebody else can log in as this user.
         keys: Box<ClientKeys>,
     },
+    /// Server: store this verifier in place of what is stored. Asked by the session once the client has logged in with the password.
+    /// Answered by [`Answer::Verdict`]: was it stored? The login succeeds in any case.
+    SetVerifier {
+        /// Authentication identity, canonical.
+        authcid: String,
+        /// The realm, where the mechanism has one.
+        realm: Option<String>,
+        /// The new verifier as text ([`crate::store::verifier`]).
+        verifier: Secret,
+        /// What was stored when the password was compared; `None` for nothing. If it has changed since, the user has another password.
+        stored: Option<Secret>,
+    },
 }
 
 /// The application's answer to a [`Question`].
@@ -93,7 +105,7 @@ pub enum Answer {
     Values(Values),
     /// To [`Question::Realm`] and [`Question::Canonicalize`]; `None` declines.
     Text(Option<String>),
-    /// To [`Question::CheckPassword`], [`Question::Authorize`] and [`Question::KeepKeys`].
+    /// To [`Question::CheckPassword`], [`Question::Authorize`], [`Question::KeepKeys`] and [`Question::SetVerifier`].
     Verdict(bool),
     /// To [`Question::Credentials`]: a password or a verifier as text (see [`crate::store::verifier`]), or tokens
     /// ([`crate::store::tokens`]); `None` for an unknown user. To [`Question::Challenge`]: what the user says.

@@ -39,6 +39,8 @@ impl Abilities {
     pub const HT_TOKENS: Self = Abilities(1 << 21);
     /// [`super::Question::KeepKeys`].
     pub const KEEP_KEYS: Self = Abilities(1 << 28);
+    /// Server: [`super::Question::SetVerifier`].
+    pub const SET_VERIFIER: Self = Abilities(1 << 29);
 
     /// Client: [`Property::ScramKeys`] of this hash (bits 22 to 27).
     pub const fn scram_keys(hash: Hash) -> Self {

@@ -3,6 +3,8 @@
 use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
 
+use crate::crypto::hash::Hash;
+use crate::crypto::scram::Strength;
 use crate::error::Error;
 use crate::secret::Secret;
 
@@ -73,4 +75,10 @@ pub trait Lookups {
     fn expects_verifiers(&self) -> bool;
     /// True if users may have plain passwords.
     fn expects_passwords(&self) -> bool;
+    /// Records the verifier of a known user.
+    fn record_strength(&self, _strength: Strength) {}
+    /// The strength of the verifiers seen, which unknown users imitate unless the caller has set a count: of the hash, or of any.
+    fn usual_strength(&self, _hash: Option<Hash>) -> Option<Strength> {
+        None
+    }
 }

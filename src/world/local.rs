@@ -1,8 +1,10 @@
 //! A [`World`] for most programs: random bytes of the operating system, and memories that a process shares.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU8, Ordering};
 use std::sync::OnceLock;
 
+use crate::crypto::hash::Hash;
+use crate::crypto::scram::Strength;
 use crate::error::Error;
 use crate::secret::Secret;
 
@@ -50,7 +52,13 @@ pub fn process_lookups() -> &'static LookupMemory {
 
 /// The memory behind [`Lookups`].
 #[derive(Debug, Default)]
-pub struct LookupMemory(AtomicU8);
+pub struct LookupMemory {
+    kinds: AtomicU8,
+    /// The iterations of the first verifier of each hash; 0 for none.
+    iterations: [AtomicU32; Hash::ALL.len()],
+    /// The number of the hash of the first verifier of all, counted from 1.
+    first: AtomicU8,
+}
 
 const PASSWORD: u8 = 1;
 const VERIFIER: u8 = 2;
@@ -58,12 +66,13 @@ const VERIFIER: u8 = 2;
 impl LookupMemory {
     /// Nothing seen yet.
     pub const fn new() -> Self {
-        LookupMemory(AtomicU8::new(0))
+        let iterations = [const { AtomicU32::new(0) }; Hash::ALL.len()];
+        LookupMemory { kinds: AtomicU8::new(0), iterations, first: AtomicU8::new(0) }
     }
 
     /// True if a credential of this kind was seen, or none of any kind.
     fn expects(&self, kind: u8) -> bool {
-        let seen = self.0.load(Ordering::Relaxed);
+        let seen = self.kinds.load(Ordering::Relaxed);
         seen == 0 || seen & kind != 0
     }
 }
@@ -72,8 +81,8 @@ impl Lookups for LookupMemory {
     fn record_kind(&self, verifier: bool) {
         // Written only once: this must not take longer for a known user than the read does for an unknown one.
         let kind = if verifier { VERIFIER } else { PASSWORD };
-        if self.0.load(Ordering::Relaxed) & kind == 0 {
-            self.0.fetch_or(kind, Ordering::Relaxed);
+        if self.kinds.load(Ordering::Relaxed) & kind == 0 {
+            self.kinds.fetch_or(kind, Ordering::Relaxed);
         }
     }
 
@@ -83,6 +92,22 @@ impl Lookups for LookupMemory {
 
     fn expects_passwords(&self) -> bool {
         self.expects(PASSWORD)
+    }
+
+    /// The first verifier stays: an unknown user must not change with each login of another.
+    fn record_strength(&self, strength: Strength) {
+        let index = strength.hash as usize;
+        if self.iterations[index].load(Ordering::Relaxed) == 0 {
+            self.iterations[index].store(strength.iterations, Ordering::Relaxed);
+            let _ = self.first.compare_exchange(0, index as u8 + 1, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    fn usual_strength(&self, hash: Option<Hash>) -> Option<Strength> {
+        let first = || Hash::ALL.get(usize::from(self.first.load(Ordering::Relaxed)).checked_sub(1)?).copied();
+        let hash = hash.or_else(first)?;
+        let iterations = self.iterations[hash as usize].load(Ordering::Relaxed);
+        (iterations > 0).then_some(Strength { hash, iterations })
     }
 }
 

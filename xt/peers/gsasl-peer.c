@@ -4,7 +4,8 @@
  * authzid, trace, service, host, realm, iterations, external (server: the
  * identity that EXTERNAL may take), allow (server: the authzid that the user
  * may take, besides its own name), tls-unique and tls-exporter (channel
- * binding data, in base64), maxssf (1: the layer auth-int). */
+ * binding data, in base64), maxssf (1: the layer auth-int), salted-password
+ * (client, in hexadecimal), salt (server, in base64). */
 #include <gsasl.h>
 
 #include "wire.h"
@@ -26,6 +27,7 @@ static int client_answer(Gsasl_session *session, Gsasl_property property) {
     case GSASL_AUTHID: return give(session, property, "user", GSASL_NO_AUTHID);
     case GSASL_AUTHZID: return give(session, property, "authzid", GSASL_NO_AUTHZID);
     case GSASL_PASSWORD: return give(session, property, "password", GSASL_NO_PASSWORD);
+    case GSASL_SCRAM_SALTED_PASSWORD: return give(session, property, "salted-password", GSASL_NO_CALLBACK);
     case GSASL_ANONYMOUS_TOKEN: return give(session, property, "trace", GSASL_NO_ANONYMOUS_TOKEN);
     case GSASL_SERVICE: return give(session, property, "service", GSASL_NO_SERVICE);
     case GSASL_HOSTNAME: return give(session, property, "host", GSASL_NO_HOSTNAME);
@@ -56,6 +58,7 @@ static int server_answer(Gsasl_session *session, Gsasl_property property) {
     case GSASL_SERVICE: return give(session, property, "service", GSASL_NO_SERVICE);
     case GSASL_HOSTNAME: return give(session, property, "host", GSASL_NO_HOSTNAME);
     case GSASL_REALM: return give(session, property, "realm", GSASL_NO_CALLBACK);
+    case GSASL_SCRAM_SALT: return give(session, property, "salt", GSASL_NO_CALLBACK);
     case GSASL_SCRAM_ITER: return give(session, property, "iterations", GSASL_NO_CALLBACK);
     case GSASL_QOPS:
       return gsasl_property_set(session, property, option("maxssf") ? "qop-int" : "qop-auth");

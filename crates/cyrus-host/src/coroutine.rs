@@ -290,12 +290,12 @@ mod tests {
         let (talk, _) = Talk::new();
         assert_eq!(talk.link.with_setup(|_| ()), None);
         let first = suspended(begin(talk, |talk| {
-            assert_eq!(talk.link.with_setup(|setup| setup.config.iterations), Some(4096));
+            assert_eq!(talk.link.with_setup(|setup| setup.config.iterations), Some(None));
             talk.ask();
-            assert_eq!(talk.link.with_setup(|setup| setup.config.iterations), Some(5000));
+            assert_eq!(talk.link.with_setup(|setup| setup.config.iterations), Some(Some(5000)));
         }));
         let mut other = Config::default();
-        other.iterations = 5000;
+        other.iterations = Some(5000);
         assert!(matches!(first.answer(Answer::Verdict(true), Setup::of(&other)).unwrap(), Progress::Done(_)));
     }
 

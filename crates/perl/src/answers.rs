@@ -4,6 +4,7 @@
 use authen_sasl_rust::contract::{Answer, CredentialKind, Property, Question, TokenVerdict, Values};
 use authen_sasl_rust::error::{Code, Error, Subject};
 use authen_sasl_rust::secret::Secret;
+use authen_sasl_rust::session::{Outcome, Session};
 
 use super::handle::Handle;
 use super::numbers::{question_kind, PROPERTIES};
@@ -29,6 +30,7 @@ pub struct FlatQuestion {
     host: Slice,
     port: Slice,
     prompt: Slice,
+    stored: Slice,
 }
 
 /// The pending question, flattened. Gives 0 if there is none.
@@ -51,6 +53,7 @@ pub unsafe extern "C" fn asr_question_get(handle: *mut Handle, out: *mut FlatQue
             host: NONE,
             port: NONE,
             prompt: NONE,
+            stored: NONE,
         };
         match question {
             Question::Values(properties) => {
@@ -99,6 +102,13 @@ pub unsafe extern "C" fn asr_question_get(handle: *mut Handle, out: *mut FlatQue
                 flat.wanted = u32::from(*echo);
                 flat.name = Slice::of(challenge.as_bytes());
                 flat.prompt = Slice::of(prompt.as_bytes());
+            }
+            Question::SetVerifier { authcid, realm, verifier, stored } => {
+                flat.kind = question_kind::SET_VERIFIER;
+                flat.name = Slice::of(authcid.as_bytes());
+                flat.realm = Slice::of_text(realm.as_deref());
+                flat.secret = Slice::of(verifier.expose());
+                flat.stored = stored.as_ref().map_or(NONE, |stored| Slice::of(stored.expose()));
             }
             Question::KeepKeys { authcid, keys } => {
                 *lent = keys.print();
@@ -216,6 +226,25 @@ pub unsafe extern "C" fn asr_answer_no_key(handle: *mut Handle) -> i32 {
         };
         session.answer_unusable(Error::outside(Code::BadParam, fault), world)
     })
+}
+
+/// Answers that the verifier could not be stored; the login goes on.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_answer_not_stored(handle: *mut Handle, reason: Slice) -> i32 {
+    // SAFETY: the module's rules.
+    let (handle, reason) = unsafe { (&mut *handle, reason.text().unwrap_or_default()) };
+    let reason: String = reason.trim_end().escape_debug().collect();
+    handle
+        .run(|session, _| not_stored(session, format!("callback setverifier died: {reason}")).unwrap_or(Outcome::Over))
+}
+
+/// If the session waits for a verifier to be stored: goes on without.
+pub(super) fn not_stored(session: &mut Session, reason: String) -> Option<Outcome> {
+    let goes_on = session.answer_not_stored(Error::outside(Code::Fail, reason));
+    goes_on.then(|| if session.message_absent() { Outcome::Absent } else { Outcome::Send })
 }
 
 /// Answers with the identity that a token belongs to; without one, the token is refused with the other three texts.

@@ -26,16 +26,17 @@ enum {
   ASR_CAN_ACT_AS_OTHER = 1 << 14, ASR_CAN_CHALLENGE = 1 << 15,
   ASR_CAN_CHECKPASS = 1 << 16, ASR_CAN_GETSECRET = 1 << 17, ASR_CAN_AUTHORIZE = 1 << 18,
   ASR_CAN_CHECKTOKEN = 1 << 19, ASR_CAN_CANONUSER = 1 << 20, ASR_CAN_HT_TOKENS = 1 << 21,
-  ASR_CAN_SCRAM_KEYS = 63 << 22, ASR_CAN_KEEP_KEYS = 1 << 28     /* of the former, one bit for each hash: asr_key_abilities */
+  ASR_CAN_SCRAM_KEYS = 63 << 22, ASR_CAN_KEEP_KEYS = 1 << 28,    /* of the former, one bit for each hash: asr_key_abilities */
+  ASR_CAN_SET_VERIFIER = 1 << 29
 };
 
 enum { ASR_Q_VALUES = 1, ASR_Q_REALM, ASR_Q_CHECKPASS, ASR_Q_GETSECRET, ASR_Q_AUTHORIZE, ASR_Q_TOKEN, ASR_Q_CANONUSER, ASR_Q_CHALLENGE,
-       ASR_Q_HT_TOKENS, ASR_Q_KEEP_KEYS };
+       ASR_Q_HT_TOKENS, ASR_Q_KEEP_KEYS, ASR_Q_SET_VERIFIER };
 
 typedef struct {
   int32_t kind;
   uint32_t wanted;   /* values: bits of properties; realm: how many; canonuser: 1 for the authzid; challenge: 1 if it may be seen */
-  asr_slice name, authzid, secret, realm, host, port, prompt;
+  asr_slice name, authzid, secret, realm, host, port, prompt, stored;
 } asr_question;
 
 /* why an exchange is aborted */
@@ -76,6 +77,9 @@ asr_text *asr_usable(const asr_handle *, asr_slice *out);
 void asr_text_free(asr_text *);
 int32_t asr_make_verifier(asr_slice mechanism, asr_slice password, asr_slice salt, uint32_t iterations,
                           asr_slice spelling, asr_slice *out, asr_text **owner);
+int32_t asr_salted_password(asr_slice mechanism, asr_slice password, asr_slice salt, uint32_t iterations, asr_slice *out, asr_text **owner);
+int32_t asr_verifier_of_salted(asr_slice mechanism, asr_slice salted, asr_slice salt, uint32_t iterations, asr_slice *out, asr_text **owner);
+int32_t asr_random(char *out, size_t length);
 int32_t asr_question_get(asr_handle *, asr_question *out);
 asr_slice asr_offered_realm(const asr_handle *, uint32_t index);
 int32_t asr_answer_values(asr_handle *, const asr_value *, size_t count);
@@ -83,6 +87,7 @@ int32_t asr_answer_text(asr_handle *, asr_slice);
 int32_t asr_answer_verdict(asr_handle *, int32_t);
 int32_t asr_answer_credential(asr_handle *, asr_slice);
 int32_t asr_answer_no_key(asr_handle *);
+int32_t asr_answer_not_stored(asr_handle *, asr_slice reason);
 int32_t asr_answer_token(asr_handle *, asr_slice identity, asr_slice status, asr_slice scope, asr_slice configuration);
 uint32_t asr_key_abilities(asr_slice keys);
 int32_t asr_wants_keys(const asr_handle *);

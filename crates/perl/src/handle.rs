@@ -33,6 +33,8 @@ pub struct Handle {
     pub(super) notice: Option<Box<Error>>,
     /// What is wrong with the user's stored secret has been logged.
     pub(super) fault_logged: bool,
+    /// Why a stronger verifier was not stored has been logged.
+    pub(super) upgrade_logged: bool,
 }
 
 /// SASL_LOG_ERR of sasl.h.
@@ -51,6 +53,7 @@ impl Handle {
             lent: Secret::default(),
             notice: None,
             fault_logged: false,
+            upgrade_logged: false,
         }
     }
 
@@ -66,6 +69,7 @@ impl Handle {
             Some(work(session, &mut world))
         });
         self.log_fault();
+        self.log_upgrade();
         let outcome = result.unwrap_or_else(|| {
             self.session.reset();
             self.session.abort(Error::System(DEFECT))
@@ -78,15 +82,30 @@ impl Handle {
 
     /// Logs what is wrong with the stored secret of a user at once: the exchange may never end.
     fn log_fault(&mut self) {
-        let session = &self.session;
-        let logged = session.fault().is_some();
-        if let (Some(fault), false) = (session.fault(), self.fault_logged) {
-            let (mechanism, user) = (session.mechanism().map_or("", |m| m.name), session.claimed_user());
-            let user: String = user.unwrap_or_default().escape_debug().collect();
-            let fault = fault.named(names::of_connection);
-            shielded((), || journal::log()(LOG_ERROR, &format!("{mechanism} server: user '{user}': {fault}")));
+        let faulty = self.session.fault().is_some();
+        if faulty && !self.fault_logged {
+            self.log(&|session| session.fault(), "");
         }
-        self.fault_logged = logged;
+        self.fault_logged = faulty;
+    }
+
+    /// Logs why a stronger verifier was not stored.
+    fn log_upgrade(&mut self) {
+        let failed = self.session.upgrade_failure().is_some();
+        if failed && !self.upgrade_logged {
+            self.log(&|session| session.upgrade_failure(), "no stronger verifier was stored: ");
+        }
+        self.upgrade_logged = failed;
+    }
+
+    /// Logs what is wrong for the user of this exchange.
+    fn log(&self, what: &dyn Fn(&Session) -> Option<&Error>, before: &str) {
+        let session = &self.session;
+        let Some(fault) = what(session) else { return };
+        let (mechanism, user) = (session.mechanism().map_or("", |m| m.name), session.claimed_user());
+        let user: String = user.unwrap_or_default().escape_debug().collect();
+        let fault = fault.named(names::of_connection);
+        shielded((), || journal::log()(LOG_ERROR, &format!("{mechanism} server: user '{user}': {before}{fault}")));
     }
 
     /// Keeps a text for C until the next one.

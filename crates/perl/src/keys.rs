@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
-use authen_sasl_rust::contract::{Abilities, Side};
+use authen_sasl_rust::contract::{Abilities, Random, Side};
 use authen_sasl_rust::crypto::hash::Hash;
+use authen_sasl_rust::crypto::scram::parse_mechanism_name;
 use authen_sasl_rust::error::{Application, Error};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::keys::KeyMemory;
-use authen_sasl_rust::store::verifier::{self, VerifierFormat};
+use authen_sasl_rust::store::verifier::{self, Verifier, VerifierFormat};
 use authen_sasl_rust::wire::client_keys::ClientKeys;
+use authen_sasl_rust::world::OsRandom;
 
 use super::handle::Handle;
 use super::shielded::{shielded, DEFECT};
 use super::slice::Slice;
 
-/// Makes a verifier. `mechanism` and `spelling` as in [`verifier::make_text`] and [`VerifierFormat::find`]. Gives 1 and the text, or 0
+/// Makes a verifier; 0 iterations are the usual ones. `mechanism` and `spelling` as in [`verifier::make_text`] and [`VerifierFormat::find`]. Gives 1 and the text, or 0
 /// and the reason, lent through `out`.
 ///
 /// # Safety
@@ -38,19 +40,98 @@ pub unsafe extern "C" fn asr_make_verifier(
             .ok_or(Application::Option { name: "spelling", range: "rfc5803, postgresql, dovecot or gsasl" })?;
         let (mechanism, password) =
             (mechanism.as_deref().unwrap_or_default(), password.expose_str().unwrap_or_default());
-        verifier::make_text(mechanism, password, salt, iterations, spelling)
+        verifier::make_text(mechanism, password, salt, (iterations != 0).then_some(iterations), spelling)
     });
+    // SAFETY: the module's rules.
+    unsafe { give(made, out, owner) }
+}
+
+/// Gives 1 and a text, or 0 and the reason, lent through `out`.
+///
+/// # Safety
+/// Both pointers are valid for writing; the text is freed by `asr_text_free`.
+unsafe fn give(made: Result<String, Error>, out: *mut Slice, owner: *mut *mut String) -> i32 {
     let (ok, text) = match made {
         Ok(text) => (1, text),
         Err(error) => (0, error.to_string()),
     };
     let text = Box::new(text);
-    // SAFETY: the module's rules.
+    // SAFETY: by this function's contract.
     unsafe {
         out.write(Slice::of(text.as_bytes()));
         owner.write(Box::into_raw(text));
     }
     ok
+}
+
+fn hash_of(mechanism: Option<String>) -> Result<Hash, Error> {
+    let found = parse_mechanism_name(&mechanism.unwrap_or_default().to_ascii_uppercase());
+    let range = "the name of a SCRAM mechanism";
+    found.map(|(hash, _)| hash).ok_or_else(|| Application::Option { name: "mechanism", range }.into())
+}
+
+/// The salted password of a password, in hexadecimal. As [`asr_make_verifier`].
+///
+/// # Safety
+/// The module's rules; the text is freed by `asr_text_free`.
+#[no_mangle]
+pub unsafe extern "C" fn asr_salted_password(
+    mechanism: Slice,
+    password: Slice,
+    salt: Slice,
+    iterations: u32,
+    out: *mut Slice,
+    owner: *mut *mut String,
+) -> i32 {
+    // SAFETY: the module's rules.
+    unsafe {
+        let (mechanism, password, salt) = (mechanism.text(), password.text(), salt.bytes().unwrap_or_default());
+        let password = Secret::from(password.unwrap_or_default());
+        let made = shielded(Err(Error::System(DEFECT)), || {
+            let text = password.expose_str().unwrap_or_default();
+            verifier::salted_password(hash_of(mechanism)?, text, salt, iterations)
+        });
+        give(made.map(|salted| salted.expose().iter().map(|byte| format!("{byte:02x}")).collect()), out, owner)
+    }
+}
+
+/// The verifier of a salted password. As [`asr_make_verifier`].
+///
+/// # Safety
+/// The module's rules; the text is freed by `asr_text_free`.
+#[no_mangle]
+pub unsafe extern "C" fn asr_verifier_of_salted(
+    mechanism: Slice,
+    salted: Slice,
+    salt: Slice,
+    iterations: u32,
+    out: *mut Slice,
+    owner: *mut *mut String,
+) -> i32 {
+    // SAFETY: the module's rules.
+    unsafe {
+        let (mechanism, salt) = (mechanism.text(), salt.bytes().unwrap_or_default());
+        let salted = Secret::new(salted.bytes().unwrap_or_default());
+        let made = shielded(Err(Error::System(DEFECT)), || {
+            Verifier::of_salted(hash_of(mechanism)?, &salted, salt, iterations)
+        });
+        give(made.map(|verifier| verifier.print(VerifierFormat::Rfc5803)), out, owner)
+    }
+}
+
+/// Fills a buffer with random bytes. Gives 0 if the system has none.
+///
+/// # Safety
+/// `out` is valid for writing `length` bytes.
+#[no_mangle]
+pub unsafe extern "C" fn asr_random(out: *mut u8, length: usize) -> i32 {
+    shielded(0, || {
+        let mut bytes = vec![0; length];
+        let filled = OsRandom.fill(&mut bytes).is_ok();
+        // SAFETY: by this function's contract.
+        unsafe { out.copy_from_nonoverlapping(bytes.as_ptr(), length) };
+        i32::from(filled)
+    })
 }
 
 /// The abilities of a client that has these SCRAM keys: one bit for each hash. If the text is malformed, all of them: the exchange

@@ -145,7 +145,10 @@ pub unsafe extern "C" fn asr_abort(handle: *mut Handle, why: i32, name: Slice, k
         _ => "kept its continuation to answer later, and server_start or server_step was given none".into(),
     };
     let text = format!("callback {} {reason}", name.unwrap_or_default());
-    handle.run(|session, _| session.abort(Error::outside(Code::BadParam, text)))
+    handle.run(|session, _| {
+        answers::not_stored(session, text.clone())
+            .unwrap_or_else(|| session.abort(Error::outside(Code::BadParam, text)))
+    })
 }
 
 /// The peer has ended the exchange or disconnected.

@@ -13,6 +13,7 @@ pub(super) fn of_connection(subject: Subject) -> Option<Name> {
         Subject::HtToken => ("callback", &["ht_token"]),
         Subject::ScramKeys => ("callback", &["scram_keys"]),
         Subject::KeepKeys => ("callback", &["keep_scram_keys"]),
+        Subject::VerifierStore => ("callback", &["setverifier"]),
         Subject::HtTokens => ("callback", &["ht_tokens"]),
         Subject::Host => ("callback", &["host"]),
         Subject::Port => ("callback", &["port"]),

@@ -59,6 +59,8 @@ pub mod question_kind {
     pub const HT_TOKENS: i32 = 9;
     /// The SCRAM keys of this login.
     pub const KEEP_KEYS: i32 = 10;
+    /// A stronger verifier to store.
+    pub const SET_VERIFIER: i32 = 11;
 }
 
 /// Why an exchange is aborted.
@@ -157,6 +159,7 @@ mod tests {
             ("ASR_CAN_HT_TOKENS", Abilities::HT_TOKENS.0.into()),
             ("ASR_CAN_SCRAM_KEYS", scram_keys.into()),
             ("ASR_CAN_KEEP_KEYS", Abilities::KEEP_KEYS.0.into()),
+            ("ASR_CAN_SET_VERIFIER", Abilities::SET_VERIFIER.0.into()),
             ("ASR_Q_VALUES", question_kind::VALUES.into()),
             ("ASR_Q_REALM", question_kind::REALM.into()),
             ("ASR_Q_CHECKPASS", question_kind::CHECK_PASSWORD.into()),
@@ -167,6 +170,7 @@ mod tests {
             ("ASR_Q_CHALLENGE", question_kind::CHALLENGE.into()),
             ("ASR_Q_HT_TOKENS", question_kind::HT_TOKENS.into()),
             ("ASR_Q_KEEP_KEYS", question_kind::KEEP_KEYS.into()),
+            ("ASR_Q_SET_VERIFIER", question_kind::SET_VERIFIER.into()),
             ("ASR_DIED", abort_reason::DIED.into()),
             ("ASR_NOT_CALLABLE", abort_reason::NOT_CALLABLE.into()),
             ("ASR_NO_CODE", abort_reason::NO_CODE.into()),

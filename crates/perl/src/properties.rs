@@ -188,6 +188,7 @@ impl Handle {
                 }
             }
             "delegated" => session.is_success().then(|| u8::from(session.delegated()).to_string()),
+            "upgraded" => session.is_success().then(|| u8::from(session.upgraded()).to_string()),
             "ht_token_index" => session.token_index().map(|index| index.to_string()),
             "maxout" => session.layer().map(|layer| lock(layer).limits().max_plaintext.to_string()),
             _ => session.config.get(name),

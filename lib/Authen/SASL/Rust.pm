@@ -69,10 +69,9 @@ sub scram_verifier {
   Carp::croak("scram_verifier: $unknown") if defined $unknown;
   Carp::croak('scram_verifier: a password is required') unless defined $password;
   $mechanism = 'SCRAM-SHA-256' unless defined $mechanism;
-  $iterations = 4096 unless defined $iterations;
   Carp::croak('scram_verifier: iterations: a number from 4096 to 100000000 was expected')
-    unless $iterations =~ /\A[0-9]{1,9}\z/ && $iterations >= 4096 && $iterations <= 100_000_000;
-  return _make_verifier($mechanism, $password, $salt, $iterations, defined $spelling ? $spelling : 'rfc5803');
+    if defined $iterations && !($iterations =~ /\A[0-9]{1,9}\z/ && $iterations >= 4096 && $iterations <= 100_000_000);
+  return _make_verifier($mechanism, $password, $salt, $iterations || 0, defined $spelling ? $spelling : 'rfc5803');
 }
 
 # The plugins of Cyrus SASL that new connections may use.
@@ -435,7 +434,7 @@ Any SCRAM mechanism of the table; default SCRAM-SHA-256.
 
 =item iterations
 
-4096 to 100000000; default 4096.
+4096 to 100000000; default 4096, and 10000 for SHA-384, SHA-512 and SHA3-512.
 
 =item salt
 
@@ -623,8 +622,9 @@ L<Authen::SASL::Rust::Error/CALLERS THAT IGNORE FAILURES>.
 A server handles an unknown user like a wrong password: it does the same work, takes the same time, and sends a stable salt
 from a mock credential. Forked processes and threads use the same mock salts if the module was loaded before them. Set
 C<salt_key> to keep the mock salts across restarts, and to have the same ones on several hosts or in processes that each
-load the module. Give your verifiers the iteration count of the option C<iterations>, and salts of 16 bytes: otherwise these
-two values distinguish a mock credential from a real one.
+load the module. Give all verifiers of a mechanism the same iteration count, and salts of 16 bytes: otherwise these two values distinguish a
+mock credential from a real one. A mock credential has the count of the option C<iterations>, or if that is not set, of the first
+verifier that the process has seen.
 
 =item *
 

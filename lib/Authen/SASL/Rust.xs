@@ -131,6 +131,39 @@ _make_verifier(mechanism, password, salt, iterations, spelling)
     if (!ok) blame_caller(aTHX_ sv_2mortal(newSVpvf("scram_verifier: %" SVf, SVfARG(TOPs))));
 
 void
+_salted_password(mechanism, password, salt, iterations)
+    text_t mechanism
+    text_t password
+    bytes_t salt
+    count_t iterations
+  ALIAS:
+    _verifier_of_salted = 1
+  PREINIT:
+    asr_slice text;
+    asr_text *owner;
+    int ok;
+  PPCODE:
+    if (ix) password = octets(aTHX_ ST(1));
+    ok = ix ? asr_verifier_of_salted(mechanism, password, salt, AS_U32(iterations), &text, &owner)
+            : asr_salted_password(mechanism, password, salt, AS_U32(iterations), &text, &owner);
+    mXPUSHp(text.ptr, text.len);
+    asr_text_free(owner);
+    if (!ok) blame_caller(aTHX_ TOPs);
+
+void
+_random(length)
+    count_t length
+  PREINIT:
+    SV *bytes;
+  PPCODE:
+    bytes = sv_2mortal(newSV(AS_U32(length) + 1));
+    if (!asr_random(SvPVX(bytes), AS_U32(length))) croak("the operating system has no random bytes");
+    SvPVX(bytes)[AS_U32(length)] = '\0';
+    SvCUR_set(bytes, AS_U32(length));
+    SvPOK_only(bytes);
+    XPUSHs(bytes);
+
+void
 _plugins(conn, path, load, prefer, options)
     SV *conn
     text_t path

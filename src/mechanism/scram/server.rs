@@ -14,7 +14,7 @@ use crate::crypto::scram::Keys;
 use crate::error::{Error, Malformed, PeerMisbehaved, Policy, Refused};
 use crate::secret::{ct_eq, Secret};
 use crate::store::check::prepared_password;
-use crate::store::mock::{mock_credential, MOCK_PASSWORD};
+use crate::store::mock::{imitated, mock_credential, MOCK_PASSWORD};
 use crate::store::verifier::Verifier;
 use crate::wire::client_keys::ClientKeys;
 use crate::wire::gs2::{Flag, Header};
@@ -101,17 +101,20 @@ impl State for AwaitCredential {
         let verifier = Verifier::read(&stored)?;
         if known {
             cx.world.lookups.record_kind(verifier.is_some());
+            if let Some(verifier) = &verifier {
+                cx.world.lookups.record_strength(verifier.strength());
+            }
         }
+        let usual = usual_iterations(hash, cx.config, cx.world);
         let name = saslprep::query(&first.name).unwrap_or(Cow::Borrowed(&first.name));
         // Derived also for users who have a stored salt: otherwise timing would reveal who has one.
         let derived = derived_salt(hash, &name, cx.config, cx.world);
         let (credential, salt, iterations) = match verifier {
             Some(Verifier { salt, iterations, keys, .. }) => {
-                let (salt, iterations) =
-                    if known { (salt.into_vec(), iterations) } else { (derived, cx.config.iterations) };
+                let (salt, iterations) = if known { (salt.into_vec(), iterations) } else { (derived, usual) };
                 (Credential::Keys(keys), salt, iterations)
             }
-            None => (Credential::Password(prepared_password(stored.expose())?), derived, cx.config.iterations),
+            None => (Credential::Password(prepared_password(stored.expose())?), derived, usual),
         };
         let salt = Cow::Owned(salt);
         let mut nonce = cx.world.random.nonce()?;
@@ -125,6 +128,12 @@ impl State for AwaitCredential {
         let first_len = self.first.len() as u32;
         Ok(Step::Send(message, Box::new(AwaitClientFinal { said, first_len, known, derives, credential })))
     }
+}
+
+/// The iterations of a user without a stored count, known or unknown: as many as those who have one, so that a default that
+/// was raised since does not tell who is known.
+fn usual_iterations(hash: Hash, config: &Config, world: &World<'_>) -> u32 {
+    config.iterations.unwrap_or_else(|| imitated(Some(hash), world.lookups).iterations)
 }
 
 /// The salt of a user without a stored one, known or unknown. It is always the same for the same name.
@@ -150,7 +159,8 @@ impl State for AwaitClientFinal {
         }
         let (stored, server) = keys(hash, &credential, &ours);
         if derives && matches!(credential, Credential::Keys(_)) {
-            black_box(Keys::derive(hash, MOCK_PASSWORD, &ours.salt, cx.config.iterations).stored);
+            let usual = usual_iterations(hash, cx.config, cx.world);
+            black_box(Keys::derive(hash, MOCK_PASSWORD, &ours.salt, usual).stored);
         }
 
         let auth_message: &[&[u8]] = &[&said[first.header_len..], b",", message.without_proof];

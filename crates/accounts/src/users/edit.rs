@@ -26,6 +26,26 @@ impl Users {
         Users::of(self.lines)
     }
 
+    /// Replaces the verifier of a user that has the same hash, or adds it behind the others. These stay, for clients that know no
+    /// stronger hash.
+    ///
+    /// # Errors
+    /// As [`Users::without`].
+    pub fn with_stronger(mut self, name: &str, verifier: &Verifier) -> Result<Self, String> {
+        let disabled = self.find(name).is_some_and(|user| user.disabled);
+        let key = Secret::from(verifier.print(VerifierFormat::Rfc5803));
+        let line = Line::Entry(Entry::of(name.to_owned(), disabled, verifier, key));
+        let same = |line: &Line| line.is_of(name) && line.entry().is_some_and(|e| e.shape.hash == verifier.hash);
+        match self.lines.iter().position(same) {
+            Some(at) => self.lines[at] = line,
+            None => {
+                let last = self.lines.iter().rposition(|line| line.is_of(name));
+                self.lines.insert(last.map_or(self.lines.len(), |last| last + 1), line);
+            }
+        }
+        Users::of(self.lines)
+    }
+
     /// Removes a user.
     ///
     /// # Errors

@@ -23,9 +23,6 @@ use crate::files::{content, open_with, Fault, Readers};
 use authen_sasl_rust::error::{Code, Error};
 use authen_sasl_rust::secret::Secret;
 
-/// How long a writer waits for others.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
-
 /// A file as it was read. It stays open, so that no other file gets its inode number.
 #[derive(Debug)]
 pub(super) struct Opened {
@@ -74,13 +71,13 @@ pub(super) struct Locked<'a> {
 }
 
 impl<'a> Locked<'a> {
-    /// Locks a file. Creates an empty one if there is none and `create` is true.
-    pub fn new(path: &'a Path, create: bool) -> Result<Self, Error> {
+    /// Locks a file, for which it waits at most `wait`. Creates an empty one if there is none and `create` is true.
+    pub fn new(path: &'a Path, create: bool, wait: Duration) -> Result<Self, Error> {
         if !create {
             Opened::read_only(path)?;
         }
         let (lock, is_new) = open_lock(path)?;
-        let end = Instant::now() + LOCK_WAIT;
+        let end = Instant::now() + wait;
         loop {
             match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => break,

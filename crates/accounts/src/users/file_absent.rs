@@ -36,7 +36,7 @@ pub(super) fn stamp(path: &Path) -> Result<Stamp, Error> {
 pub(super) enum Locked {}
 
 impl Locked {
-    pub fn new(path: &Path, _create: bool) -> Result<Self, Error> {
+    pub fn new(path: &Path, _create: bool, _wait: std::time::Duration) -> Result<Self, Error> {
         Err(refused(path, WHY))
     }
 

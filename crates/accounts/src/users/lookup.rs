@@ -14,7 +14,7 @@ impl Users {
     pub fn unfit_reason(&self, mechanism: &Description) -> Option<String> {
         match mechanism.credential {
             CredentialKind::Scram(hash) => {
-                self.usual.shape(Some(hash)).is_none().then(|| format!("no user has a SCRAM-{} verifier", hash.name()))
+                self.usual.shapes(Some(hash)).is_none().then(|| format!("no user has a SCRAM-{} verifier", hash.name()))
             }
             CredentialKind::Password => Some("it needs passwords, and a users' file has none".into()),
             _ => None,
@@ -24,7 +24,7 @@ impl Users {
     /// The verifier of a user: with the hash that is asked for, else the user's first.
     ///
     /// A user who is unknown or disabled, or has no verifier with that hash, gets a mock verifier. No password matches it. It
-    /// looks like those of most users, takes the same work, and is always the same for the same name.
+    /// looks like those of the users, takes the same work, and is always the same for the same name.
     ///
     /// `salt_key` takes precedence over the key in the file. `iterations` are used if there is no user to imitate.
     pub fn credential(&self, name: &str, kind: CredentialKind, salt_key: Option<&Secret>, iterations: u32) -> Secret {
@@ -49,10 +49,15 @@ impl Users {
     }
 
     fn made_up(&self, name: &str, hash: Option<Hash>, salt_key: Option<&Secret>, iterations: u32) -> Secret {
-        let usual = self.usual.shape(hash);
+        let key = salt_key.or(self.salt_key()).map_or(&b""[..], Secret::expose);
+        let fraction = || {
+            let hash = hash.map_or("", Hash::name).as_bytes();
+            let chosen = Hash::Sha256.hmac(key, &[b"shape\0", hash, b"\0", name.as_bytes()]);
+            chosen.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+        };
+        let usual = self.usual.shapes(hash).and_then(|shapes| shapes.pick(fraction));
         let Shape { hash, iterations, salt_len } =
             usual.unwrap_or(Shape { hash: hash.unwrap_or(Hash::Sha256), iterations, salt_len: 16 });
-        let key = salt_key.or(self.salt_key()).map_or(&b""[..], Secret::expose);
         imitation(name, hash, iterations, salt_len, key).print(VerifierFormat::Rfc5803).into()
     }
 
@@ -108,9 +113,9 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_user_looks_like_most_users_and_stays_the_same() {
+    fn an_unknown_user_looks_like_the_others_and_stays_the_same() {
         let other = KEY.replace("$4096:", "$5000:").replace("W22Z", "AAAAW22Z");
-        let users = parse(&format!("a:{other}\nb:{other}\nc:{KEY}\na:{SHA_1}\nd:!{KEY}\ne:!{KEY}")).unwrap();
+        let users = parse(&format!("a:{other}\nb:{other}\na:{SHA_1}\nd:!{KEY}\ne:!{KEY}")).unwrap();
         assert_eq!(shape(&key(&users, "nobody", "SCRAM-SHA-256")), (Hash::Sha256, 5000, 19));
         assert_eq!(shape(&key(&users, "nobody", "SCRAM-SHA-1-PLUS")), (Hash::Sha1, 4096, 6));
         assert_eq!(shape(&key(&users, "nobody", "PLAIN")), (Hash::Sha256, 5000, 19));
@@ -121,6 +126,32 @@ mod tests {
         // Names that cannot be stored count as unknown.
         for name in ["", "\u{7}", &"x".repeat(NAME_LIMIT + 1)] {
             assert_eq!(shape(&key(&users, name, "SCRAM-SHA-256")), (Hash::Sha256, 5000, 19));
+        }
+    }
+
+    /// While users move to more iterations, as many of the unknown ones seem to do so, each once.
+    #[test]
+    fn each_shape_is_as_common_among_unknown_users() {
+        let new = KEY.replace("$4096:", "$100000:");
+        let unknown: Vec<String> = (0..400).map(|n| format!("nobody{n}")).collect();
+        let mut moved = vec![None; unknown.len()];
+        for new_users in 0..=4 {
+            let line = |n| format!("user{n}:{}\n", if n < new_users { &new } else { KEY });
+            let text: String = (0..4).map(line).collect();
+            let users = parse(&format!("#salt-key:{}\n{text}", "A".repeat(24))).unwrap();
+            for (name, moved) in unknown.iter().zip(&mut moved) {
+                let found = key(&users, name, "SCRAM-SHA-256");
+                let many = shape(&found).1 == 100_000;
+                assert!(many || moved.is_none(), "{name} moved back");
+                if many {
+                    let salt = Verifier::read(&found).unwrap().unwrap().salt;
+                    assert_eq!(*moved.get_or_insert(salt.clone()), salt, "{name}");
+                } else {
+                    assert_eq!(shape(&found).1, 4096);
+                }
+            }
+            let part = moved.iter().flatten().count() * 4;
+            assert!(part.abs_diff(new_users * 400) < 160, "{part} of 1600 with {new_users} of 4");
         }
     }
 
@@ -145,7 +176,7 @@ mod tests {
 
     /// A check costs as many iterations as the verifier has (the core's own tests count them).
     #[test]
-    fn an_unknown_user_costs_as_much_as_most_users() {
+    fn an_unknown_user_costs_as_much_as_a_known_one() {
         let users = parse(&format!("fred:{KEY}\nanna:{}", KEY.replace("$4096:", "$4099:"))).unwrap();
         let cost = |name: &str| {
             let key = key(&users, name, "PLAIN");
@@ -153,7 +184,9 @@ mod tests {
             assert_eq!(check_password(Some(key), &Secret::new(b"wrong"), 1, &LookupMemory::new()), Ok(false));
             iterations
         };
-        assert_eq!((cost("fred"), cost("anna"), cost("nobody")), (4096, 4099, 4099));
+        assert_eq!((cost("fred"), cost("anna")), (4096, 4099));
+        let costs: std::collections::BTreeSet<u32> = (0..40).map(|n| cost(&format!("nobody{n}"))).collect();
+        assert_eq!(costs.into_iter().collect::<Vec<_>>(), [4096, 4099]);
     }
 
     #[test]

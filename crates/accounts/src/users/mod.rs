@@ -12,20 +12,24 @@ mod usual;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 pub use table::{stored_name, User, Users, NAME_LIMIT};
 
-use authen_sasl_rust::accounts::Accounts;
+use authen_sasl_rust::accounts::{Account, Accounts, Proof};
 use authen_sasl_rust::config::{Config, ITERATIONS_LIMIT, MIN_ITERATIONS};
 use authen_sasl_rust::contract::{Abilities, Answer, CredentialKind, Description, Question, Random};
 use authen_sasl_rust::crypto::hash::Hash;
-use authen_sasl_rust::crypto::scram::parse_mechanism_name;
+use authen_sasl_rust::crypto::scram::{parse_mechanism_name, usual_iterations, Strength};
 use authen_sasl_rust::error::{Application, Code, Error, Subject};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::verifier::Verifier;
 use authen_sasl_rust::wire;
 use authen_sasl_rust::world::OsRandom;
 use file::{Locked, Opened, Stamp};
+
+/// How long a writer waits for others.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// A users' file. Each look-up uses its current contents.
 #[derive(Debug)]
@@ -50,7 +54,7 @@ pub struct NewPassword<'a> {
     pub password: &'a Secret,
     /// Names of SCRAM mechanisms, for one verifier each. `None`: those that the user has; SCRAM-SHA-256 for a new user.
     pub mechanisms: Option<&'a str>,
-    /// `None`: as many as the user's verifiers have; 4096 for a new user.
+    /// `None`: as many as the user's verifiers have; for a hash that the user does not have, at least the usual ones.
     pub iterations: Option<u32>,
 }
 
@@ -124,13 +128,35 @@ impl UsersFile {
         };
         // Before the file is locked, since this takes time.
         let keys = new.keys(&known)?;
-        let mut salt_key = vec![0; 32];
-        OsRandom.fill(&mut salt_key)?;
-        let salt_key = Secret::from(salt_key);
+        let salt_key = new_salt_key()?;
         self.change(expected != Expected::Known, |users| {
             self.expect(&users, &name, expected)?;
             Ok(users.with_keys(&name, &keys).and_then(|users| users.with_salt_key(&salt_key)))
         })
+    }
+
+    /// Gives a user whose password was proved a verifier of this strength, unless one is as strong. `stored` is the verifier with which
+    /// the password was compared. If the user's verifiers have changed since, nothing is changed: somebody has set another password.
+    ///
+    /// # Errors
+    /// As [`UsersFile::set_password`]; [`Code::TryAgain`] if another program is writing the file: a login does not wait for it.
+    pub fn upgrade(&self, name: &str, password: &Secret, stored: &Secret, wanted: Strength) -> Result<bool, Error> {
+        let name = stored_name(name)?;
+        let users = self.users()?;
+        let Some(user) = users.find(&name).filter(|user| !user.disabled) else { return Ok(false) };
+        let strengths = user.keys.iter().map(|&(hash, iterations)| Strength { hash, iterations });
+        let proved = users.texts(&name).any(|text| text.ct_eq(stored.expose()));
+        let Some(due) = wanted.due(strengths).filter(|_| proved) else { return Ok(false) };
+        let verifier = new_verifier(due.hash, password, due.iterations)?;
+        let salt_key = new_salt_key()?;
+        let locked = Locked::new(&self.path, false, Duration::ZERO)?;
+        let current = self.parse(&locked.content()?)?;
+        if !same_texts(&current, &users, &name) {
+            return Ok(false);
+        }
+        let changed = current.with_stronger(&name, &verifier).and_then(|users| users.with_salt_key(&salt_key));
+        let changed = changed.map_err(|what| file::refused(&self.path, &what))?;
+        locked.replace(&changed.print()).map(|()| true)
     }
 
     /// Removes a user.
@@ -167,7 +193,7 @@ impl UsersFile {
         create: bool,
         change: impl FnOnce(Users) -> Result<Result<Users, String>, Error>,
     ) -> Result<(), Error> {
-        let locked = Locked::new(&self.path, create)?;
+        let locked = Locked::new(&self.path, create, LOCK_WAIT)?;
         let changed = change(self.parse(&locked.content()?)?)?.map_err(|what| file::refused(&self.path, &what))?;
         locked.replace(&changed.print())
     }
@@ -175,10 +201,8 @@ impl UsersFile {
 
 impl NewPassword<'_> {
     fn keys(&self, known: &[(Hash, u32)]) -> Result<Vec<Verifier>, Error> {
-        // A file from elsewhere may have counts that are not allowed for new verifiers.
-        let kept = || known.iter().map(|key| key.1).max().map(|most| most.clamp(MIN_ITERATIONS, ITERATIONS_LIMIT));
-        let iterations = self.iterations.or_else(kept).unwrap_or(MIN_ITERATIONS);
-        if !(MIN_ITERATIONS..=ITERATIONS_LIMIT).contains(&iterations) {
+        let kept = known.iter().map(|key| key.1.min(ITERATIONS_LIMIT)).max().unwrap_or(0);
+        if self.iterations.is_some_and(|count| !(MIN_ITERATIONS..=ITERATIONS_LIMIT).contains(&count)) {
             let (least, most) = (MIN_ITERATIONS, ITERATIONS_LIMIT);
             return Err(Application::Number { name: "iterations", least, most }.into());
         }
@@ -187,15 +211,39 @@ impl NewPassword<'_> {
             None if known.is_empty() => vec![Hash::Sha256],
             None => known.iter().map(|key| key.0).collect(),
         };
-        let password = self.password.expose_str();
-        let password =
-            password.ok_or(Application::Unusable { what: Subject::Password, reason: "is not valid UTF-8" })?;
-        let derive = |hash| {
-            let mut salt = [0; 16];
-            OsRandom.fill(&mut salt)?;
-            Verifier::make(hash, password, &salt, iterations)
+        // A file from elsewhere may have counts that are not allowed for new verifiers.
+        let least = |hash| match known.iter().any(|key| key.0 == hash) {
+            true => MIN_ITERATIONS,
+            false => usual_iterations(hash),
         };
-        hashes.into_iter().map(derive).collect()
+        let iterations = |hash| self.iterations.unwrap_or_else(|| kept.max(least(hash)));
+        hashes.into_iter().map(|hash| new_verifier(hash, self.password, iterations(hash))).collect()
+    }
+}
+
+fn new_salt_key() -> Result<Secret, Error> {
+    let mut key = vec![0; 32];
+    OsRandom.fill(&mut key)?;
+    Ok(key.into())
+}
+
+fn new_verifier(hash: Hash, password: &Secret, iterations: u32) -> Result<Verifier, Error> {
+    let password = password.expose_str();
+    let password = password.ok_or(Application::Unusable { what: Subject::Password, reason: "is not valid UTF-8" })?;
+    let mut salt = [0; 16];
+    OsRandom.fill(&mut salt)?;
+    Verifier::make(hash, password, &salt, iterations)
+}
+
+/// True if the user has the same verifiers in both.
+fn same_texts(one: &Users, other: &Users, name: &str) -> bool {
+    let (mut one, mut other) = (one.texts(name), other.texts(name));
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) => return true,
+            (Some(a), Some(b)) if a.ct_eq(b.expose()) => {}
+            _ => return false,
+        }
     }
 }
 
@@ -223,7 +271,8 @@ impl Accounts for UsersFile {
     fn answer(&self, question: &Question, config: &Config) -> Result<Answer, Error> {
         Ok(match question {
             Question::Credentials { kind, authcid, .. } => {
-                let (salt_key, iterations) = (config.salt_key(), config.iterations);
+                let (salt_key, iterations) =
+                    (config.salt_key(), config.iterations(kind.hash().unwrap_or(Hash::Sha256)));
                 let key = self.users()?.credential(authcid, *kind, salt_key, iterations);
                 Answer::Credential(Some(key))
             }
@@ -234,6 +283,10 @@ impl Accounts for UsersFile {
 
     fn unusable(&self, authcid: &str, kind: CredentialKind) -> Option<Error> {
         self.users().ok()?.unusable(authcid, kind).map(|reason| file::refused(&self.path, reason))
+    }
+
+    fn upgrade(&self, of: Account<'_>, proof: &Proof<'_>, wanted: Strength) -> Result<bool, Error> {
+        UsersFile::upgrade(self, of.authcid, proof.password, proof.stored, wanted)
     }
 
     fn available(&self) -> Result<(), Error> {

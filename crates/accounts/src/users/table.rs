@@ -147,6 +147,12 @@ impl Users {
         self.user(self.of_name.get(name)?)
     }
 
+    /// The texts of a user's verifiers, in the order of the file.
+    pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &Secret> {
+        let of_user = self.of_name.get(name).map_or(&[][..], Vec::as_slice);
+        of_user.iter().filter_map(|&at| self.lines[at].entry()).map(|entry| &entry.key)
+    }
+
     fn user(&self, of_user: &[usize]) -> Option<User<'_>> {
         let entries: Vec<&Entry> = of_user.iter().filter_map(|&at| self.lines[at].entry()).collect();
         let keys = entries.iter().map(|entry| (entry.shape.hash, entry.shape.iterations)).collect();

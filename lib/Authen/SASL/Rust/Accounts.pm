@@ -195,14 +195,19 @@ A change takes effect at the next login, whichever program made it.
 
 =item *
 
+With the option C<upgrade> of a server (L<Authen::SASL::Rust::Connection/upgrade>), users get stronger verifiers when they log in by PLAIN or
+LOGIN. The program must be allowed to write the file and its directory. A login does not wait for another writer: then the next login upgrades.
+
+=item *
+
 Writers replace the whole file, one after the other: a reader sees the file before or after a change, even if the machine fails. Writers
 lock the file F<.NAME.lock> in the same directory, which is never removed. No other user can open it, not even a group that may read the
 users' file. Do not edit the file by hand while programs change it.
 
 =item *
 
-An unknown or disabled user costs the same work and gets the same answers as a wrong password. Its mock credential has the same parameters
-as the verifiers of most users. Mock credentials are derived from the line C<#salt-key:>, or from the option C<salt_key>.
+An unknown or disabled user costs the same work and gets the same answers as a wrong password. Its mock credential has the parameters of the
+users' verifiers; if these differ, each as often among unknown users as among known ones. Mock credentials are derived from the line C<#salt-key:>, or from the option C<salt_key>.
 
 =back
 
@@ -329,8 +334,8 @@ password. It is meant for the log; do not send it to the client.
     $accounts->setpass($user, $password, mechanism => 'SCRAM-SHA-256 SCRAM-SHA-1', iterations => 10_000, create => 1)
 
 Sets a password. If C<create> is true, the user must not exist; if it is 0, the user must exist; without it, both are
-accepted. A new user gets a verifier for C<mechanism> (default SCRAM-SHA-256) with C<iterations> (default 4096). An
-existing user keeps both unless they are given, and stays disabled if it was.
+accepted. A new user gets a verifier for C<mechanism> (default SCRAM-SHA-256) with C<iterations> (default 4096, and 10000 for SHA-384, SHA-512
+and SHA3-512). An existing user keeps both unless they are given, and stays disabled if it was.
 
 =head2 delete, disable, enable
 

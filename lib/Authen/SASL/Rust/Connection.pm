@@ -85,7 +85,7 @@ sub _default_realm {
 # Read-only properties, which the core computes.
 my %read_only =
   map { $_ => 1 }
-  qw(ssf maxout mechname authcid authuser claimed_user pending_error message_absent delegated ht_token_index);
+  qw(ssf maxout mechname authcid authuser claimed_user pending_error message_absent delegated ht_token_index upgraded);
 
 sub property {
   my ($self, @arg) = @_;
@@ -656,7 +656,9 @@ Client: the maximum accepted SCRAM iterations; default 2000000.
 
 =item iterations
 
-Server: the SCRAM iterations for plain passwords and unknown users, 4096 to 100000000; default 4096.
+Server: the SCRAM iterations for plain passwords and unknown users, 4096 to 100000000; default 4096, and 10000 for SHA-384, SHA-512 and
+SHA3-512. If it is not set and the server has seen the verifier of a user, the count of the first one of that hash is used instead, so that it
+does not tell which users exist.
 
 =item salt_key
 
@@ -745,6 +747,16 @@ The account store, used if there is no callback: an object of L<Authen::SASL::Ru
 =item users
 
 The same: the name of a users' file.
+
+=item upgrade
+
+The least strength of the users' verifiers: a SCRAM mechanism, or one and its iterations from 4096 up to 2000000, for instance
+C<SCRAM-SHA-512 100000>. By default nothing is upgraded.
+
+A user who logs in by PLAIN or LOGIN and has a weaker verifier then gets a new one, with the stronger hash and the higher count of both. It
+is stored by the callback C<setverifier> (L<Authen::SASL::Rust::Callbacks/setverifier>), or in the users' file. SCRAM does not show the
+password to the server, so a login by SCRAM upgrades a user only if C<getsecret> returns the password itself; for XMPP see
+L<Authen::SASL::Rust::UpgradeTask>. See L<Authen::SASL::Rust::Cookbook/Move users to SCRAM-SHA-512 without asking them>.
 
 =item auxprop
 
@@ -865,6 +877,10 @@ The maximum bytes of plaintext in one frame; undef without a layer. Setting a nu
 =item ht_token_index
 
 Server, after success with an HT mechanism: which token of C<ht_tokens> the client has, counted from 0.
+
+=item upgraded
+
+Server, after success: 1 if a stronger verifier of the user was stored (option L</upgrade>), else 0.
 
 =item delegated
 
