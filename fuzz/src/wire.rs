@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use authen_sasl_accounts::users::Users;
+use authen_sasl_kerberos::fuzzing as kerberos;
 use authen_sasl_rust::error::printable;
 use authen_sasl_rust::mechanism::fuzzing as digest_md5;
 use authen_sasl_rust::negotiate;
@@ -36,6 +37,7 @@ pub const PARSERS: &[(&str, Parser)] = &[
     ("numbers", numbers),
     ("lists", lists),
     ("users", users),
+    ("kerberos-header", kerberos::header),
 ];
 
 fn text(bytes: &[u8]) -> Cow<'_, str> {

@@ -14,6 +14,10 @@
 pub mod gssapi;
 mod mechanism;
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use mechanism::fuzzing;
+
 use std::sync::{Arc, OnceLock};
 
 use authen_sasl_rust::contract::Mechanism;

@@ -688,5 +688,6 @@ The Authen::SASL::Rust contributors.
 Copyright 2026 the Authen::SASL::Rust contributors.
 
 This library is free software; you may redistribute it and modify it under the same terms as Perl itself.
+The Rust crates in it may also be used under the MIT License or the Apache License 2.0; F<LICENSE> says which files these are.
 
 =cut

@@ -51,7 +51,7 @@ fn bound(header: &[u8], kind: Option<&str>, config: &Config) -> Option<Vec<u8>> 
 }
 
 /// Removes the header of an initial token (RFC 5801 §4); `None` for a token without one.
-fn without_header(token: &[u8]) -> Option<&[u8]> {
+pub(super) fn without_header(token: &[u8]) -> Option<&[u8]> {
     let rest = token.strip_prefix(b"\x60")?;
     let (&first, rest) = rest.split_first()?;
     let octets = if first < 0x80 { 0 } else { usize::from(first & 0x7f) };
@@ -62,7 +62,7 @@ fn without_header(token: &[u8]) -> Option<&[u8]> {
 }
 
 /// Adds the header again.
-fn with_header(token: &[u8]) -> Vec<u8> {
+pub(super) fn with_header(token: &[u8]) -> Vec<u8> {
     let length = OID.len() + token.len();
     let mut whole = vec![0x60];
     if length < 0x80 {

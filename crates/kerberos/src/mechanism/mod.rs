@@ -4,6 +4,8 @@
 mod client;
 mod credentials;
 mod dialect;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gs2;
 mod layer;
 mod server;
