@@ -43,7 +43,7 @@ sub write_file {
 }
 
 subtest 'cargo package' => sub {
-  my ($said, $good) = output_of(qw(cargo package --quiet --offline --locked --allow-dirty --no-verify --package authen-sasl-rust),
+  my ($said, $good) = output_of(qw(cargo package --quiet --locked --allow-dirty --no-verify --package authen-sasl-rust),
     '--target-dir', $target);
   ok($good, 'it makes the crate') or diag($said);
   # There is no public repository that could be named.
@@ -68,7 +68,7 @@ subtest 'cargo package' => sub {
 
 # Crates that compile C have `links` or build with cc.
 subtest 'no C in what it is built from' => sub {
-  my ($tree, $good) = output_of(qw(cargo tree --offline --locked --package authen-sasl-rust --prefix none --edges),
+  my ($tree, $good) = output_of(qw(cargo tree --locked --package authen-sasl-rust --prefix none --edges),
     'normal,build');
   ok($good, 'cargo lists the crates') or diag($tree);
   like($tree, qr/^sha2 v/m, 'sha2 for one');
@@ -100,7 +100,7 @@ authen-sasl-rust = { path = "$crate", default-features = false, features = ["pla
 tokio = { version = "1", features = ["io-util", "macros", "net", "rt"] }
 $profiles
 TOML
-my ($said, $built) = output_of(qw(cargo build --quiet --offline --target-dir), $target, '--manifest-path', "$temp/user/Cargo.toml");
+my ($said, $built) = output_of(qw(cargo build --quiet --target-dir), $target, '--manifest-path', "$temp/user/Cargo.toml");
 ok($built, 'programs can be built with it');
 is($said, '', 'without warnings');
 
@@ -150,7 +150,7 @@ subtest 'each feature alone, and none' => sub {
   is_deeply([sort @features], [sort grep { $_ ne 'default' } $table =~ /^([\w-]+) = /mg], 'all are on by default');
   my $documented = slurp('docs/crate.md');
   for my $feature ('', @features) {
-    my ($printed, $good) = output_of(qw(cargo check --quiet --offline --locked --lib --package authen-sasl-rust --no-default-features),
+    my ($printed, $good) = output_of(qw(cargo check --quiet --locked --lib --package authen-sasl-rust --no-default-features),
       '--features', $feature, '--target-dir', $target);
     ok($good, $feature eq '' ? 'none' : $feature);
     is($printed, '', '... without warnings');

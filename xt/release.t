@@ -20,8 +20,7 @@ my $clone = "$temp/clone";
 my $folder = "$temp/release";
 my ($version) = slurp('lib/Authen/SASL/Rust.pm') =~ /^our \$VERSION = '(.+)';$/m;
 my $name = "Authen-SASL-Rust-$version";
-# Crates are there already, and nothing is compiled.
-$ENV{CARGO_NET_OFFLINE} = 'true';
+# Nothing is compiled.
 $ENV{CARGO_TARGET_DIR} = "$temp/target";
 
 # The files as they are now, in a repository of its own.

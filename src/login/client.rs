@@ -1,5 +1,7 @@
 //! The client's side.
 
+use zeroize::Zeroizing;
+
 use crate::config::Config;
 use crate::contract::{Abilities, Answer, Property, Question, Side, Values, World};
 use crate::error::{Error, Failure};
@@ -31,7 +33,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client without any values: add them by [`Client::with`]. It can only use ANONYMOUS, and EXTERNAL over TLS.
+    /// A client without any values: add them by [`Client::with`]. Without any it can only use ANONYMOUS and EXTERNAL.
     pub fn new() -> Self {
         Client { session: exchange::session(Side::Client), values: Vec::new(), failure: None }
     }
@@ -102,8 +104,8 @@ impl Client {
     /// # Errors
     /// As [`Client::initial_response`].
     pub fn initial_response_base64(&mut self) -> Result<Option<String>, Failure> {
-        let message = self.initial_response()?;
-        Ok(message.map(|message| if message.is_empty() { text::EMPTY.into() } else { text::encode(&message) }))
+        let message = self.initial_response()?.map(Zeroizing::new);
+        Ok(message.map(|message| text::encode_initial(&message)))
     }
 
     /// The response to a challenge. It may be empty, and must be sent nevertheless. After an error the client cancels the
@@ -122,7 +124,7 @@ impl Client {
     /// As [`Client::respond`], and if the challenge is not base64.
     pub fn respond_base64(&mut self, challenge: &str) -> Result<String, Failure> {
         match text::decode("challenge", challenge) {
-            Ok(challenge) => Ok(text::encode(&self.respond(&challenge)?)),
+            Ok(challenge) => Ok(text::encode(&Zeroizing::new(self.respond(&challenge)?))),
             Err(error) => Err(self.ended(error)),
         }
     }

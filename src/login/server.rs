@@ -108,9 +108,7 @@ impl Server {
     /// Begins a login with a mechanism that was offered, and the client's initial response if there was one. It can be called
     /// again after a failure: how often a client may try is the program's decision.
     pub fn start(&mut self, mechanism: &str, initial: Option<&[u8]>) -> Reply {
-        self.session.reset();
-        self.session.unpick();
-        self.failure = None;
+        self.forget();
         let picked = match lists(&self.offered, mechanism) {
             true => self.session.pick(mechanism),
             false => Err(rejected(mechanism, Rejection::NotOffered)),
@@ -125,12 +123,13 @@ impl Server {
 
     /// The same with base64; an initial response of `=` is an empty one.
     pub fn start_base64(&mut self, mechanism: &str, initial: Option<&str>) -> Reply<String> {
-        match initial
-            .map(|text| if text == text::EMPTY { Ok(Vec::new()) } else { text::decode("initial response", text) })
-        {
+        match initial.map(text::decode_initial) {
             None => self.start(mechanism, None),
             Some(Ok(initial)) => self.start(mechanism, Some(&initial)),
-            Some(Err(error)) => self.ended(error),
+            Some(Err(error)) => {
+                self.forget();
+                self.ended(error)
+            }
         }
         .into_text()
     }
@@ -186,6 +185,13 @@ impl Server {
             }
             _ => self.ended(exchange::over("response")),
         }
+    }
+
+    /// Discards an earlier login.
+    fn forget(&mut self) {
+        self.session.reset();
+        self.session.unpick();
+        self.failure = None;
     }
 
     /// Ends the login, with this error unless it has failed already.
