@@ -236,9 +236,8 @@ pub unsafe extern "C" fn asr_answer_no_key(handle: *mut Handle) -> i32 {
 pub unsafe extern "C" fn asr_answer_not_stored(handle: *mut Handle, reason: Slice) -> i32 {
     // SAFETY: the module's rules.
     let (handle, reason) = unsafe { (&mut *handle, reason.text().unwrap_or_default()) };
-    let reason: String = reason.trim_end().escape_debug().collect();
-    handle
-        .run(|session, _| not_stored(session, format!("callback setverifier died: {reason}")).unwrap_or(Outcome::Over))
+    let why = format!("callback setverifier died: {}", reason.trim_end().escape_debug());
+    handle.run(|session, _| not_stored(session, why).unwrap_or(Outcome::Over))
 }
 
 /// If the session waits for a verifier to be stored: goes on without.
