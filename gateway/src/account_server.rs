@@ -5,6 +5,11 @@ use std::pin::Pin;
 
 #[cfg(feature = "ldap")]
 use authen_sasl_account_servers::ldap;
+#[cfg(feature = "postgres")]
+use authen_sasl_account_servers::{
+    postgres::{self, Postgres, ReadPassword},
+    StoreSettings,
+};
 use authen_sasl_account_servers::{Account, Answer, Store};
 use authen_sasl_rust::contract::{CredentialKind, Question};
 use authen_sasl_rust::crypto::hash::Hash;
@@ -12,11 +17,11 @@ use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::mock::imitation;
 use authen_sasl_rust::store::verifier::VerifierFormat;
 
-#[cfg(feature = "ldap")]
+#[cfg(any(feature = "ldap", feature = "postgres"))]
 use crate::credentials::first_line;
 use crate::mechanisms::supported;
 use crate::settings::Settings;
-#[cfg(feature = "ldap")]
+#[cfg(any(feature = "ldap", feature = "postgres"))]
 use crate::tls;
 
 /// The length of the salt that an unknown user appears to have: the one that PostgreSQL and this program give.
@@ -79,13 +84,26 @@ impl AccountServer {
 }
 
 fn start(settings: &Settings) -> Result<Store, String> {
-    let cannot = |error: std::io::Error| format!("cannot start the thread for accounts: {error}");
-    #[cfg(feature = "ldap")]
-    if let Some(ldap) = &settings.ldap {
-        return Store::start(directory(ldap)?, &settings.store).map_err(cannot);
-    }
-    let _ = (settings, cannot);
-    Err("no account server is compiled in".into())
+    let store = match settings {
+        #[cfg(feature = "postgres")]
+        Settings { postgres: Some(postgres), store, .. } => Store::start(open_postgres(postgres, store)?, store),
+        #[cfg(feature = "ldap")]
+        Settings { ldap: Some(ldap), store, .. } => Store::start(directory(ldap)?, store),
+        _ => return Err("no account server is compiled in".into()),
+    };
+    store.map_err(|error| format!("cannot start the thread for accounts: {error}"))
+}
+
+/// A database, which is not asked yet. The files are read to check them.
+#[cfg(feature = "postgres")]
+pub fn open_postgres(settings: &postgres::Settings, store: &StoreSettings) -> Result<Postgres, String> {
+    let tls = settings.ca.as_deref().map(|ca| tls::client(ca, None, None)).transpose()?;
+    let password = settings.password_file.clone().map(|path| {
+        let read: ReadPassword = Box::new(move || first_line(&path));
+        read
+    });
+    password.as_ref().map(|read| read()).transpose()?;
+    Postgres::new(settings, password, tls, store.deadline())
 }
 
 #[cfg(feature = "ldap")]

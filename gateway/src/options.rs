@@ -252,7 +252,7 @@ pub struct NewToken {
     pub days: Option<u32>,
 }
 
-/// Sets a user's password in the users' file, or prints a line for that file. The password is read from the terminal or from standard input.
+/// Sets a user's password in the users' file or in a database, or prints a line for that file. The password is read from the terminal or from standard input.
 #[derive(Debug, Args)]
 pub struct Passwd {
     /// The user's name
@@ -262,6 +262,11 @@ pub struct Passwd {
     /// The users' file; it is created if it does not exist [default: print the line]
     #[arg(short, long, value_name = "FILE")]
     pub users: Option<PathBuf>,
+
+    /// A configuration whose table postgres names the database to store the verifiers in
+    #[cfg(feature = "postgres")]
+    #[arg(long, value_name = "FILE", conflicts_with = "users")]
+    pub postgres: Option<PathBuf>,
 
     /// The SCRAM mechanism of the verifier [default: SCRAM-SHA-256, or those of the user's verifiers]
     #[arg(short, long, value_name = "NAME")]

@@ -290,6 +290,8 @@ impl Settings {
         if self.users.is_some() {
             return Err(format!("users and {server}: which one counts for a user who is in both? Set one of them"));
         }
+        #[cfg(feature = "postgres")]
+        self.postgres.as_ref().map_or(Ok(()), postgres::Settings::check)?;
         #[cfg(feature = "ldap")]
         self.ldap.as_ref().map_or(Ok(()), ldap::Settings::check)?;
         #[cfg(all(feature = "ldap", feature = "postgres"))]

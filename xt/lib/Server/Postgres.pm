@@ -1,7 +1,7 @@
 package Server::Postgres;
 
 # PostgreSQL, which does not run as root: it then runs as the user that its package creates. Any client that can connect is that
-# user there.
+# user there. With `authority`, a TLS::Authority, it has TLS, and the user tls_gate needs it and a password.
 
 use strict;
 use warnings;
@@ -20,7 +20,44 @@ sub prepare {
     my ($uid, $gid) = (getpwnam $USER)[2, 3];
     chown $uid, $gid, "$dir/data", "$dir/run" or die "chown: $!";
   }
+  $self->with_tls if $self->{authority};
   $self->run($self->as_user($USER, $self->tool('initdb'), '-D', "$dir/data", '-U', $USER, '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'));
+  return;
+}
+
+sub with_tls {
+  my ($self) = @_;
+  my $dir = $self->dir;
+  my ($certificate, $key) = $self->{authority}->issue('/CN=localhost', 'DNS:localhost');
+  for my $case ([$certificate, 'cert.pem'], [$key, 'key.pem']) {
+    my ($from, $name) = @$case;
+    $self->run('/bin/cp', $from, "$dir/$name");
+    chmod 0600, "$dir/$name" or die "$name: $!";
+    if ($> == 0) { chown((getpwnam $USER)[2, 3], "$dir/$name") or die "$name: $!" }
+  }
+  my $hba = $self->write_file('hba.conf', "local all all trust\nhostssl all tls_gate 127.0.0.1/32 scram-sha-256\n"
+    . "host all tls_gate 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 trust\n");
+  chmod 0644, $hba or die "$hba: $!";
+  $self->{tls} = ['-c', 'ssl=on', '-c', "ssl_cert_file=$dir/cert.pem", '-c', "ssl_key_file=$dir/key.pem", '-c', "hba_file=$hba"];
+  return;
+}
+
+# Ends it in the middle of everything, and starts it again.
+sub halt {
+  my ($self) = @_;
+  $self->run($self->as_user($USER, $self->tool('pg_ctl'), '-D', $self->dir . '/data', qw(stop -w -m immediate)));
+
+  # The keeper ends with the server. Told to end before, it would remove the directory.
+  waitpid $self->{keeper}, 0;
+  $self->stop;
+  return;
+}
+
+sub resume {
+  my ($self) = @_;
+  $self->launch;
+  $self->await;
+  $self->sql('SELECT 1');
   return;
 }
 
@@ -36,7 +73,7 @@ sub version_of { return (split m{/}, dirname $_[0])[-2] }
 sub command {
   my ($self) = @_;
   my $dir = $self->dir;
-  return $self->as_user($USER, $self->tool('postgres'), '-D', "$dir/data", '-k', "$dir/run", '-h', '127.0.0.1', '-p', $self->{port}, '-F');
+  return $self->as_user($USER, $self->tool('postgres'), '-D', "$dir/data", '-k', "$dir/run", '-h', '127.0.0.1', '-p', $self->{port}, '-F', @{ $self->{tls} || [] });
 }
 
 sub addresses { my ($self) = @_; return ("127.0.0.1:$self->{port}") }

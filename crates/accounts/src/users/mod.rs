@@ -200,7 +200,11 @@ impl UsersFile {
 }
 
 impl NewPassword<'_> {
-    fn keys(&self, known: &[(Hash, u32)]) -> Result<Vec<Verifier>, Error> {
+    /// The verifiers of the new password, for a user who has verifiers with these hashes and counts.
+    ///
+    /// # Errors
+    /// [`Error::Application`] for an invalid password, mechanism or count.
+    pub fn keys(&self, known: &[(Hash, u32)]) -> Result<Vec<Verifier>, Error> {
         let kept = known.iter().map(|key| key.1.min(ITERATIONS_LIMIT)).max().unwrap_or(0);
         if self.iterations.is_some_and(|count| !(MIN_ITERATIONS..=ITERATIONS_LIMIT).contains(&count)) {
             let (least, most) = (MIN_ITERATIONS, ITERATIONS_LIMIT);
