@@ -7,6 +7,7 @@ use Isolated;
 use Test::More;
 use File::Temp ();
 use Server::Directory ();
+use Server::Postgres ();
 use Server::SaslGate ();
 use TLS::Authority ();
 
@@ -15,7 +16,7 @@ my ($section) = $readme =~ /^## Protect a beanstalkd\n(.*?)^## /ms;
 my @block = $section =~ /^```sh\n(.*?)^```/msg;
 
 # The lines use files in this directory.
-my @file = ('users', '.users.lock', 'gate.toml');
+my @file = ('users', '.users.lock', 'gate.toml', 'salt-key');
 my $owner = $$;
 for my $file (@file) { die "there is a file '$file'\n" if -e $file }
 END { unlink @file if defined $owner && $owner == $$ }
@@ -44,7 +45,7 @@ SHELL
   # The program prompts at a terminal.
   delete local $ENV{CARGO_TARGET_DIR};
   alarm 1800;
-  my $said = qx{unshare -n script -qec "bash $script" /dev/null < $typed 2>&1};
+  my $said = qx{unshare -nm script -qec "bash $script" /dev/null < $typed 2>&1};
   is $?, 0, 'they end well' or diag $said;
   # The gateway logs to the same terminal at any time: its lines begin with the time.
   $said =~ s/^\d{4}-\d\d-\d\dT.*\n//mg;
@@ -59,6 +60,23 @@ subtest 'a users\' file' => sub {
   like $said, qr/Password: .*Again: /s, 'the password is asked for';
   like $said, qr/^logged in by SCRAM-SHA-256\r?\n$worked/m, '... and lets in' or diag $said;
   is + (stat 'users')[2] & 07777, 0600, 'other users cannot read the users\' file';
+};
+
+subtest 'PostgreSQL' => sub {
+  my ($lines) = grep {/\bpostgres\./} @block;
+  my ($beanstalkd) = $block[0] =~ /^(beanstalkd .*)/m;
+  my ($password) = $lines =~ /type (\w+), twice/;
+  my $database = Server::Postgres->start;
+  my $sockets = $database->dir . '/run';
+  $database->sql('CREATE ROLE "' . getpwuid($>) . '" LOGIN SUPERUSER');
+  symlink ".s.PGSQL.$database->{port}", "$sockets/.s.PGSQL.5432" or die "$sockets: $!";
+  Server::SaslGate->built;
+  my $said = run_lines($lines, typed => "$password\n$password\n",
+    before => "mkdir -p /run/postgresql; mount --bind $sockets /run/postgresql; $beanstalkd");
+  like $said, qr/Password: .*Again: /s, 'the password is asked for';
+  like $said, qr/^logged in by SCRAM-SHA-256\r?\n$worked/m, '... and lets in' or diag $said;
+  is + (stat 'salt-key')[2] & 07777, 0600, 'other users cannot read the salt key';
+  unlink 'gate.toml';
 };
 
 subtest 'an LDAP directory' => sub {
