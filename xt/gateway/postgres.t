@@ -259,6 +259,16 @@ trial 'the database ends and comes back' => sub {
   is $word, 'in', 'afterwards, without a restart of the gateway';
 };
 
+trial 'users who may no longer log in' => sub {
+  configure(tables => $server . $limits . "[[access]]\nusers = ['dovecot']\ngroups = ['workers']\n", limits => "failures_per_address = 1000\nrevocation_seconds = 1\n");
+  $database->sql(q{SELECT sasl_set_verifiers(name, ARRAY(SELECT verifier FROM sasl_verifiers WHERE name = 'dovecot')) FROM (VALUES ('a'), ('b'), ('c')) AS new (name);
+    UPDATE sasl_users SET groups = '{workers}' WHERE name IN ('a', 'b', 'c')});
+  my %in = map { $_ => (login(connect_to($address), mechanism => 'SCRAM-SHA-256', user => $_, pass => 'comb'))[0] } qw(a b c dovecot);
+  $database->sql(q{UPDATE sasl_users SET disabled = true WHERE name = 'a'; DELETE FROM sasl_users WHERE name = 'b'; UPDATE sasl_users SET groups = '{}' WHERE name = 'c'});
+  is all_heard($in{$_}), '', "$_ is disconnected" for qw(a b c);
+  is job_works($in{dovecot}), '', 'others are not';
+};
+
 trial 'many logins at once' => sub {
   configure(tables => $server . $rules, limits => "unauthenticated_per_address = 1000\nfailures_per_address = 1000\n");
   my $count = sub { my ($count) = $gate->http('/metrics') =~ /^sasl_gate_store_seconds_count (\d+)/m; return $count };
