@@ -217,7 +217,7 @@ trial 'an unknown user takes the same steps' => sub {
   cmp_ok $binds->(), '>', $before + 1, 'the other entry was bound to';
 };
 
-# All of them wait for the directory when none has failed yet. This user has not failed before.
+# All of them wait for the directory when none has failed yet. This user has failed once before.
 trial 'guesses at the same time' => sub {
   with(check => 'bind', limits => "failures_per_address = 1000\nfailures_per_user = 3\n", seconds => 20);
   my @guess = map { tls_to() } 1 .. 12;
@@ -226,7 +226,7 @@ trial 'guesses at the same time' => sub {
   select undef, undef, undef, 0.3;
   $directory->go_on;
   my $heard = grep { defined && /UNAUTHORIZED/ } map { scalar <$_> } @guess;
-  cmp_ok $heard, '>=', 3, 'some hear that they were wrong';
+  cmp_ok $heard, '>=', 2, 'some hear that they were wrong';
   cmp_ok $heard, '<', 8, 'the others are turned away';
 };
 
