@@ -147,3 +147,20 @@ impl Limits {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gateway_looks_by_itself_if_accounts_are_in_a_server() {
+        let interval = |seconds, has_server| {
+            Limits { revocation_seconds: seconds, ..Limits::default() }
+                .revocation(has_server)
+                .map(|time| time.as_secs())
+        };
+        assert_eq!((interval(None, false), interval(None, true)), (None, Some(60)));
+        assert_eq!((interval(Some(5), false), interval(Some(5), true)), (Some(5), Some(5)));
+        assert_eq!((interval(Some(0), false), interval(Some(0), true)), (None, None));
+    }
+}

@@ -330,7 +330,7 @@ impl<'g> Login<'g> {
             gate.recheck.notify_one();
         }
         // Boxed, so that unauthenticated connections do not take its memory.
-        let connected = match Box::pin(session.run(connect(address, &self.live, &gate.derivations))).await {
+        let connected = match session.run(Box::pin(connect(address, &self.live, &gate.derivations))).await {
             Ok(connected) => connected,
             Err(reason) => {
                 server.refuse(Word::InternalError);

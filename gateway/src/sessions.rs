@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::future::{poll_fn, Future};
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
@@ -46,7 +46,7 @@ pub struct About {
     pub mechanism: &'static str,
     pub peer: Peer,
     /// The name of the backend in the access rules; the address in `sasl-gate connect`.
-    pub backend: Box<str>,
+    pub backend: Arc<str>,
     pub proof: Proof,
     /// The client's certificate, and those that it sent with it.
     pub certificates: Box<[CertificateId]>,
@@ -84,9 +84,9 @@ impl Session {
         EndReason::ALL.get(usize::from(reason)).copied()
     }
 
-    /// Does the work of this session, unless it is ended before.
-    pub async fn run<F: Future>(&self, work: F) -> Result<F::Output, EndReason> {
-        let mut work = pin!(work);
+    /// Does the work of this session, unless it is ended before. The work is boxed: a future that is moved into another one takes its
+    /// memory twice.
+    pub async fn run<F: Future>(&self, mut work: Pin<Box<F>>) -> Result<F::Output, EndReason> {
         // A task has one waker, so a later poll need not store it again.
         poll_fn(|cx| {
             *self.waker() = Some(cx.waker().clone());
@@ -123,13 +123,20 @@ struct Table {
 
 impl Sessions {
     /// Lists a new session, unless its user has `limit` already (0: no limit).
-    pub fn open(&self, user: &str, limit: usize, about: About) -> Option<Arc<Session>> {
+    pub fn open(&self, user: &str, limit: usize, mut about: About) -> Option<Arc<Session>> {
         let mut table = self.lock();
-        let known = table.users.get_key_value(user).map(|(name, sessions)| (name.clone(), sessions.len()));
-        let (user, position) = known.unwrap_or_else(|| (user.into(), 0));
-        if limit > 0 && position >= limit {
-            return None;
-        }
+        let (user, position) =
+            match table.users.get(user).and_then(|sessions| Some((sessions.first()?, sessions.len()))) {
+                None => (user.into(), 0),
+                Some((_, position)) if limit > 0 && position >= limit => return None,
+                Some((first, position)) => {
+                    // One copy in memory, of the name and mostly of the backend's too.
+                    if first.about.backend == about.backend {
+                        about.backend = first.about.backend.clone();
+                    }
+                    (first.user.clone(), position)
+                }
+            };
         table.opened += 1;
         let session = Arc::new(Session {
             number: table.opened,
@@ -258,14 +265,14 @@ mod tests {
     async fn an_ended_session_does_no_more_work() {
         let sessions = Sessions::default();
         let session = open(&sessions, "fred", 0).unwrap();
-        assert_eq!(session.run(async { 1 }).await, Ok(1));
+        assert_eq!(session.run(Box::pin(async { 1 })).await, Ok(1));
         let running = session.clone();
-        let task = tokio::spawn(async move { running.run(std::future::pending::<()>()).await });
+        let task = tokio::spawn(async move { running.run(Box::pin(std::future::pending::<()>())).await });
         tokio::time::sleep(Duration::from_millis(1)).await;
         assert!(session.end(EndReason::Kicked));
         assert!(!session.end(EndReason::NoUser), "the first reason stays");
         assert_eq!(task.await.unwrap(), Err(EndReason::Kicked));
-        assert_eq!(session.run(async { 1 }).await, Err(EndReason::Kicked), "ended before it began");
+        assert_eq!(session.run(Box::pin(async { 1 })).await, Err(EndReason::Kicked), "ended before it began");
     }
 
     #[test]

@@ -115,6 +115,15 @@ trial 'a client that sends, and one that does not read' => sub {
   my $all = all_heard($client, 5);
   ok defined $all && $all =~ /\Ax+\z/, 'the client too, after what was sent to it before';
   is $other->metric('relaying_connections'), 0, 'nothing is left';
+
+  # A socket that is closed with bytes that were not read resets the connection.
+  my $sender = as('fred', "127.0.0.1:$other->{port}") or die 'no login';
+  my $deaf = $flood->accept;
+  $sender->blocking(0);
+  while (IO::Select->new($sender)->can_write(0.3)) { syswrite $sender, 'x' x 65_536 or last }
+  is_deeply [$other->operator('kick', 'fred')], [0, "sessions ended: 1\n"], 'a client whose bytes are not taken is kicked';
+  ok(IO::Select->new($sender)->can_read(5), '... and sees it');
+  is sysread($sender, my $bytes, 10), 0, '... as the end, and not as a reset' or diag $!;
 };
 
 trial 'during the login' => sub {
