@@ -81,6 +81,13 @@ steps(client('OAUTHBEARER', { token => 'x' }), '{"status":"invalid_token"}');
 steps(client('PLAIN', { pass => sub { undef } }));
 steps(client('PLAIN', { pass => '' }));
 steps(client('PLAIN', { user => "fred\0" }));
+for my $keys ('SCRAM-SHA-256 4096', 'SCRAM-SHA-256 4096 QUJD' . (' ' . 'A' x 43 . '=') x 2) {
+  my $keyed = client('SCRAM-SHA-256', { pass => undef, scram_keys => $keys });
+  my ($nonce) = ($keyed->client_start || '') =~ /r=(.*)/;
+  $keyed->client_step("r=${nonce}x,s=QUJE,i=4096") if defined $nonce;
+  failed($keyed);
+}
+server('PLAIN', { log => sub { push @provoked, $_[2] } }, { upgrade => 'SCRAM-SHA-512' })->server_start("\0fred\0pencil");
 my $scram = client('SCRAM-SHA-256');
 my ($nonce) = $scram->client_start =~ /r=(.*)/;
 $scram->client_step("r=${nonce}x,s=QUJD,i=4096");

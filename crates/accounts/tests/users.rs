@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use authen_sasl_accounts::users::{Expected, NewPassword, UsersFile};
 use authen_sasl_rust::contract::{Abilities, Answer, Property, Side, Values};
+use authen_sasl_rust::crypto::hash::Hash;
+use authen_sasl_rust::crypto::scram::Strength;
 use authen_sasl_rust::error::Code;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::{Outcome, Session};
@@ -125,6 +127,36 @@ fn servers_see_each_change() {
     server.accounts = Some(users);
     let none = server.negotiate("SCRAM-SHA-256").expect_err("nobody is left").to_string();
     assert!(none.contains("SCRAM-SHA-256: no user has a SCRAM-SHA-256 verifier"), "{none}");
+}
+
+#[test]
+fn a_stronger_verifier_replaces_no_password_that_was_set_meanwhile() {
+    let folder = Folder::new();
+    let users = folder.users();
+    let stored = || {
+        let text = text(&folder.file());
+        Secret::new(text.lines().find_map(|line| line.strip_prefix("fred:")).expect("fred").as_bytes())
+    };
+    let upgrade = |name: &str, password: &[u8], stored: &Secret| {
+        let wanted = Strength { hash: Hash::Sha512, iterations: 4096 };
+        users.upgrade(name, &Secret::new(password), stored, wanted)
+    };
+    set(&users, "fred", "pencil", Expected::New).expect("a user");
+    let old = stored();
+    set(&users, "fred", "crayon", Expected::Known).expect("another password");
+    let before = text(&folder.file());
+    assert_eq!(upgrade("fred", b"pencil", &old), Ok(false));
+    assert_eq!(upgrade("eve", b"pencil", &old), Ok(false));
+    assert_eq!(text(&folder.file()), before);
+    let current = stored();
+    assert_eq!(upgrade("fred", b"crayon", &current), Ok(true));
+    let after = text(&folder.file());
+    assert!(after.starts_with(&before) && after[before.len()..].starts_with("fred:SCRAM-SHA-512$4096:"), "{after}");
+    assert_eq!(upgrade("fred", b"crayon", &current), Ok(false));
+    assert_eq!(text(&folder.file()), after);
+    users.disable("fred", true).expect("it is there");
+    let wanted = Strength { hash: Hash::Sha3_512, iterations: 4096 };
+    assert_eq!(users.upgrade("fred", &Secret::new(b"crayon"), &current, wanted), Ok(false));
 }
 
 #[test]
