@@ -309,16 +309,22 @@ impl Session {
             let properties = accounts.properties(wanted, account, &self.config).map_err(unasked)?;
             self.properties = Some(Box::new(properties));
         }
+        self.conclude(established, world)
+    }
+
+    /// The exchange succeeds, after what few logins need: keys for the application, and a stronger verifier.
+    #[inline]
+    pub(super) fn conclude(&mut self, established: Established, world: &mut World<'_>) -> Result<Progress, Error> {
+        if established.keys.is_none() && self.upgrade.is_none() {
+            return self.succeed(established).map(Progress::Return);
+        }
         self.hand_over_keys(established, world)
     }
 
     /// Gives the SCRAM keys of this login to the application that asked for them; then its verifier is upgraded. If the
     /// application fails meanwhile, the exchange has failed.
-    pub(super) fn hand_over_keys(
-        &mut self,
-        mut established: Established,
-        world: &mut World<'_>,
-    ) -> Result<Progress, Error> {
+    #[cold]
+    fn hand_over_keys(&mut self, mut established: Established, world: &mut World<'_>) -> Result<Progress, Error> {
         match established.keys.take() {
             None => self.upgrade_verifier(established, world),
             Some(keys) => {

@@ -236,7 +236,7 @@ impl Session {
                 Ok(Step::Done(established) | Step::DoneUnlessRefused(established, _)) if self.side == Side::Server => {
                     self.finish(established, world)
                 }
-                Ok(Step::Done(established)) => self.hand_over_keys(established, world),
+                Ok(Step::Done(established)) => self.conclude(established, world),
                 Ok(Step::DoneUnlessRefused(established, next)) => self.succeed(established).map(|outcome| {
                     self.phase = Phase::SucceededUnlessRefused(next);
                     Progress::Return(outcome)

@@ -7,6 +7,7 @@ use strict;
 use warnings;
 use Storable ();
 use Authen::SASL qw(Rust);
+use Authen::SASL::Rust::UpgradeTask;
 use Boundary::Accounts ();
 use Boundary::Layers ();
 use Boundary::Lines  ();
@@ -78,6 +79,17 @@ sub exchanges {
   } grep { !/-(?:PLUS|EXPR|UNIQ|ENDP)\z|\AGS/ } Authen::SASL::Rust->global_listmech;
 }
 
+# A login by PLAIN, or with a client of SCRAM, at a server that upgrades verifiers.
+sub log_in {
+  my ($mechanism, $client, @callback) = @_;
+  my @continuation = @callback % 2 ? pop @callback : ();
+  my $server = server($mechanism, getsecret => sub { 'pencil' }, @callback);
+  $server->property(upgrade => 'SCRAM-SHA-1 4096');
+  return $server->server_start("\0fred\0pencil", @continuation) unless $client;
+  my $last = $server->server_step($client->client_step($server->server_start($client->client_start)));
+  return $client->client_step($last);
+}
+
 # One call per place where a callback is called.
 sub places {
   my ($what, $code) = @_;
@@ -95,6 +107,10 @@ sub places {
     ['canonuser', sub { server('PLAIN', checkpass => sub { 1 }, canonuser => $code)->server_start($PLAIN) }],
     ['checktoken', sub { server('OAUTHBEARER', checktoken => $code)->server_start("n,,\x01auth=Bearer abc\x01\x01") }],
     ['ht_tokens', sub { server('HT-SHA-256-NONE', ht_tokens => $code)->server_start("fred\0" . 'x' x 32) }],
+    ['scram_keys', sub { client('SCRAM-SHA-256', user => 'fred', scram_keys => $code)->client_start }],
+    ['keep_scram_keys', sub { log_in('SCRAM-SHA-256', client('SCRAM-SHA-256', @NAMES, keep_scram_keys => $code), keep_scram_keys => $code) }],
+    ['setverifier', sub { log_in('PLAIN', undef, setverifier => $code) }],
+    ['setverifier, with a continuation', sub { log_in('PLAIN', undef, getsecret => sub { $_[2]->('pencil') }, setverifier => $code, sub { }) }],
     ['realm of a server', sub { server('PLAIN', checkpass => sub { 1 }, realm => $code) }],
   );
 }
@@ -274,6 +290,14 @@ sub others {
       ['a reference', { a => [] }], ['a string', 'x'],
     )),
     ['tls that is none', sub { quietly(sub { $conn->property(tls => []) }) }],
+    ['an upgrade task', sub {
+      my $task = Authen::SASL::Rust::UpgradeTask->new(mechanism => 'SCRAM-SHA-1', iterations => 4096);
+      my @x = map { $task->$_ } qw(name mechanism iterations salt);
+      my $of = Authen::SASL::Rust::UpgradeTask->of_name($task->name);
+      $task->verifier($of->salted_password(password => 'x', salt => $task->salt, iterations => 4096));
+      quietly(sub { $task->verifier('x') });
+      quietly(sub { $of->salted_password(password => "\a", salt => 'x', iterations => 4096) });
+    }],
     ['global_listmech', sub { my @x = Authen::SASL::Rust->global_listmech }],
   );
 }
