@@ -13,7 +13,7 @@ use Server::Postgres ();
 use Server::SaslGate ();
 use Server::Trial qw(trial);
 use TLS::Authority ();
-use Time::HiRes qw(time);
+use Time::HiRes qw(sleep time);
 
 my $authority = TLS::Authority->new('databases');
 my $database = Server::Postgres->start(authority => $authority);
@@ -267,6 +267,18 @@ trial 'users who may no longer log in' => sub {
   $database->sql(q{UPDATE sasl_users SET disabled = true WHERE name = 'a'; DELETE FROM sasl_users WHERE name = 'b'; UPDATE sasl_users SET groups = '{}' WHERE name = 'c'});
   is all_heard($in{$_}), '', "$_ is disconnected" for qw(a b c);
   is job_works($in{dovecot}), '', 'others are not';
+  my $text = 'the accounts of connected users cannot be looked up; nobody is disconnected';
+  my $reports = sub { return scalar(() = $gate->log_text =~ /\Q$text\E/g) };
+  my $before = $reports->();
+  $database->halt;
+  for my $try (1 .. 100) { last if $reports->() > $before; sleep 0.1 }
+  sleep 2.5;
+  is $reports->(), $before + 1, 'a database that cannot be asked is reported once';
+  is job_works($in{dovecot}), '', '... and nobody is disconnected';
+  $database->resume;
+  $database->sql(q{UPDATE sasl_users SET disabled = true WHERE name = 'dovecot'});
+  is all_heard($in{dovecot}), '', 'when it is back, a user who is disabled is disconnected';
+  $database->sql(q{UPDATE sasl_users SET disabled = false WHERE name = 'dovecot'});
 };
 
 trial 'many logins at once' => sub {
