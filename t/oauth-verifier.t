@@ -312,6 +312,9 @@ subtest 'signed tokens' => sub {
     $remote->{key_set}{$_} -= 4000 for qw(tried fetched);
     unlink "$folder/served";
     is($remote->verify($next), 'fred', 'the keys stay in use while the issuer is away');
+    $remote->{key_set}{$_} -= 86_400 for qw(tried fetched);
+    refused($remote, $next, qr/status 503/, 'but not for ever');
+    is($remote->verify($next), undef, 'nor when the issuer is not asked again');
     my $away = Authen::SASL::Rust::OAuth::Verifier->new(keys => $provider->url('keys'), issuer => 'https://a', audience => 'imap');
     refused($away, $next, qr/status 503/, 'an issuer that is away from the beginning');
     like(connection($away)->server_start("n,,\x01auth=Bearer $next\x01\x01"), qr/temporarily_unavailable/, 'is not a wrong token');

@@ -18,6 +18,9 @@ my $MAX_KEYS = 100;
 # Seconds for which a fetched set is used, and between two requests: otherwise each token with an invented kid would cause one.
 my ($FRESH, $PAUSE) = (3600, 30);
 
+# Seconds for which an old set is used while it cannot be fetched: a key that the issuer has withdrawn must not count for ever.
+my $KEEP = 86_400;
+
 # new($source, $request): a URL with ://, else the name of a file.
 sub new {
   my ($class, $source, $request) = @_;
@@ -50,7 +53,7 @@ sub _refresh {
     $self->{error} = $@;
     @{$self}{qw(keys fetched)} = ($set, $now) if $set;
   }
-  die $self->{error} if !$self->{fetched};    # keys that were fetched once stay in use while the issuer is away
+  die $self->{error} if $now - $self->{fetched} > $KEEP;
   return;
 }
 

@@ -344,7 +344,7 @@ The certificate authorities for https; default: the system's.
 A URL begins with C<https://>, or with C<http://> for loopback addresses. An unknown argument dies.
 
 A key set from a URL is fetched when it is first needed, then every hour, and when a token names a key (C<kid>) that it does not have, but not more
-than once in 30 seconds. If it cannot be fetched again, the keys stay in use. A file is read again when it has changed.
+than once in 30 seconds. If it cannot be fetched again, the keys stay in use for a day. A file is read again when it has changed.
 
 A cached answer is used although the token may have been revoked meanwhile. At most 10,000 answers are kept, by the hash of the token.
 
