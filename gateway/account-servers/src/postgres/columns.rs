@@ -41,7 +41,7 @@ impl Columns {
 
     /// The account in these rows; `None` if there are none.
     pub fn account(&self, rows: &[Row]) -> Result<Option<Account>, Error> {
-        let (mut account, mut groups) = (Account::default(), Vec::new());
+        let (mut account, mut groups) = (Account::default(), Vec::<Box<str>>::new());
         for row in rows {
             let verifiers = match self.is_array {
                 true => row.try_get::<_, Option<Vec<Option<&str>>>>(self.verifier)?.unwrap_or_default(),
@@ -61,7 +61,7 @@ impl Columns {
             if let Some(at) = self.groups {
                 let of_row = row.try_get::<_, Option<Vec<Option<&str>>>>(at)?.unwrap_or_default();
                 for group in of_row.into_iter().flatten() {
-                    if !groups.iter().any(|known: &Box<str>| **known == *group) {
+                    if !groups.iter().any(|known| **known == *group) {
                         groups.push(group.into());
                     }
                 }
