@@ -32,6 +32,7 @@ my $directory = Server::Directory->start(authority => $authority, entries => {
     authPassword => $verifier{'SCRAM-SHA-256'}, memberOf => "cn=workers,ou=elsewhere,ou=groups,$BASE" },
   'uid=dove,ou=people' => { %person, uid => 'dove', userPassword => ['{SSHA}AAAAAAAAAAAAAAAAAAAAAAAAAAA=', $dovecot] },
   'uid=gone,ou=people' => { %person, uid => 'gone', authPassword => $verifier{'SCRAM-SHA-256'}, description => 'Disabled' },
+  'uid=leaver,ou=people' => { %person, uid => 'leaver', authPassword => $verifier{'SCRAM-SHA-256'} },
   'uid=plain,ou=people' => { %person, uid => 'plain' },
   'uid=broken,ou=people' => { %person, uid => 'broken', authPassword => 'SCRAM-SHA-256$4096:x$y:z' },
   'uid=twin,ou=people' => { %person, uid => 'twin', authPassword => $verifier{'SCRAM-SHA-256'} },
@@ -216,6 +217,19 @@ trial 'an unknown user takes the same steps' => sub {
   for my $try (1 .. 100) { last if $binds->() > $before + 1; select undef, undef, undef, 0.02 }
   cmp_ok $binds->(), '>', $before + 1, 'the other entry was bound to';
 };
+
+for my $check ('verifiers', 'bind') {
+  trial "$check: a user who is disabled or deleted while logged in" => sub {
+    with(check => $check, limits => "${LIMITS}revocation_seconds = 1\n");
+    my ($stays, $goes) = map { (login(tls_to(), mechanism => 'PLAIN', user => $_, pass => 'pencil'))[0] } 'fred', 'leaver';
+    ok $stays && $goes, 'both are in' or return;
+    $directory->change("dn: uid=leaver,ou=people,$BASE\nchangetype: modify\nreplace: description\ndescription: DISABLED\n");
+    is sysread($goes, my $byte, 1) || 0, 0, 'the connection ends';
+    say_raw($stays, "quit\r\n");
+    is came('PLAIN', 'leaver'), 'UNAUTHORIZED', 'there is no next one';
+    $directory->change("dn: uid=leaver,ou=people,$BASE\nchangetype: modify\nreplace: description\ndescription: back\n");
+  };
+}
 
 # All of them wait for the directory when none has failed yet. This user has failed once before.
 trial 'guesses at the same time' => sub {

@@ -49,6 +49,8 @@ access to dn.subtree="ou=people,$BASE" by dn.exact="$SERVICE" read by * $others
 access to * by * read
 database mdb
 suffix $BASE
+rootdn cn=root,$BASE
+rootpw root
 directory $dir/db
 maxsize 4194304
 overlay memberof
@@ -101,6 +103,13 @@ sub resume {
   $self->launch;
   $self->await;
   return;
+}
+
+# Changes entries, as LDIF, while the server runs.
+sub change {
+  my ($self, $ldif) = @_;
+  my $file = $self->write_file('change.ldif', $ldif);
+  return $self->run($self->program('ldapmodify'), '-x', '-H', $self->uri, '-D', "cn=root,$BASE", '-w', 'root', '-f', $file);
 }
 
 # Lets it answer nothing for a while.
