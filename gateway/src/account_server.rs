@@ -6,11 +6,10 @@ use std::pin::Pin;
 #[cfg(feature = "ldap")]
 use authen_sasl_account_servers::ldap;
 #[cfg(feature = "postgres")]
-use authen_sasl_account_servers::{
-    postgres::{self, Postgres, ReadPassword},
-    StoreSettings,
-};
+use authen_sasl_account_servers::postgres::{self, Postgres, ReadPassword};
 use authen_sasl_account_servers::{Account, Answer, Store};
+#[cfg(any(feature = "ldap", feature = "postgres"))]
+use authen_sasl_account_servers::{Engine, StoreSettings};
 use authen_sasl_rust::contract::{CredentialKind, Question};
 use authen_sasl_rust::crypto::hash::Hash;
 use authen_sasl_rust::secret::Secret;
@@ -84,14 +83,18 @@ impl AccountServer {
 }
 
 fn start(settings: &Settings) -> Result<Store, String> {
-    let store = match settings {
+    match settings {
         #[cfg(feature = "postgres")]
-        Settings { postgres: Some(postgres), store, .. } => Store::start(open_postgres(postgres, store)?, store),
+        Settings { postgres: Some(postgres), store, .. } => start_thread(open_postgres(postgres, store)?, store),
         #[cfg(feature = "ldap")]
-        Settings { ldap: Some(ldap), store, .. } => Store::start(directory(ldap)?, store),
-        _ => return Err("no account server is compiled in".into()),
-    };
-    store.map_err(|error| format!("cannot start the thread for accounts: {error}"))
+        Settings { ldap: Some(ldap), store, .. } => start_thread(directory(ldap)?, store),
+        _ => Err("no account server is compiled in".into()),
+    }
+}
+
+#[cfg(any(feature = "ldap", feature = "postgres"))]
+fn start_thread(engine: impl Engine, settings: &StoreSettings) -> Result<Store, String> {
+    Store::start(engine, settings).map_err(|error| format!("cannot start the thread for accounts: {error}"))
 }
 
 /// A database, which is not asked yet. The files are read to check them.
