@@ -20,12 +20,14 @@ use authen_sasl_rust::contract::{
     Abilities, Answer, CredentialKind, Property, Question, Random, Side, TokenVerdict, Values,
 };
 use authen_sasl_rust::crypto::hash::Hash;
+use authen_sasl_rust::crypto::otp::OtpHash;
 use authen_sasl_rust::crypto::pbkdf2;
 use authen_sasl_rust::error::Error;
 use authen_sasl_rust::layer;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::store::keys::KeyMemory;
+use authen_sasl_rust::store::otp::OtpState;
 use authen_sasl_rust::store::verifier::{make_text, VerifierFormat};
 use authen_sasl_rust::world::LocalWorld;
 
@@ -51,6 +53,7 @@ fn main() {
         "HT2-SHA-512-NONE",
         "LOGIN",
         "OAUTHBEARER",
+        "OTP",
         "PLAIN",
         "XOAUTH2",
     ] {
@@ -151,11 +154,18 @@ struct Heard {
 
 impl Login {
     fn new(mechanism: &'static str) -> Self {
-        Login { mechanism, stored: PASSWORD.to_owned(), remembers_keys: false, ssf: 0 }
+        let stored = match mechanism {
+            "OTP" => OtpState::new(OtpHash::Md5, PASSWORD.as_bytes(), "lo1234", 100).print(),
+            _ => Secret::new(PASSWORD.as_bytes()),
+        };
+        let stored = stored.expose_str().expect("a text").to_owned();
+        Login { mechanism, stored, remembers_keys: false, ssf: 0 }
     }
 
     fn world(&self) -> LocalWorld {
-        let world = LocalWorld::with_random(Box::new(OneNonce)).with_salt_key(Secret::new(b"a salt key for each run"));
+        let world = LocalWorld::with_random(Box::new(OneNonce))
+            .with_salt_key(Secret::new(b"a salt key for each run"))
+            .with_clock(|| 1_800_000_000);
         if self.remembers_keys {
             world.remember_in(Box::new(KeyMemory::new()))
         } else {
@@ -170,6 +180,7 @@ impl Login {
             (Side::Client, _) => Abilities::AUTHCID.union(Abilities::PASSWORD),
             (Side::Server, "OAUTHBEARER" | "XOAUTH2") => Abilities::CHECK_TOKEN,
             (Side::Server, name) if name.starts_with("HT") => Abilities::HT_TOKENS,
+            (Side::Server, "OTP") => Abilities::OTP,
             (Side::Server, _) => Abilities::CREDENTIALS,
         }
     }
@@ -213,7 +224,7 @@ impl Login {
             }
             Question::Realm { .. } => Answer::Text(None),
             Question::Credentials { .. } => Answer::Credential(Some(Secret::new(self.stored.as_bytes()))),
-            Question::Authorize { .. } => Answer::Verdict(true),
+            Question::Authorize { .. } | Question::Replace { .. } => Answer::Verdict(true),
             Question::Token { .. } => Answer::Token(TokenVerdict::Accepted { authcid: USER.into() }),
             other => panic!("{}: {other:?}", self.mechanism),
         }

@@ -25,7 +25,7 @@ use crate::vocabulary::{Abilities, Answer, CredentialKind, Description, Question
 /// reads a file or waits for a daemon must limit the time it takes.
 pub trait Accounts: Send + Sync + fmt::Debug {
     /// The questions that it answers: any of [`Abilities::CHECK_PASSWORD`], [`Abilities::CREDENTIALS`],
-    /// [`Abilities::CANONICALIZE`] and [`Abilities::AUTHORIZE`].
+    /// [`Abilities::CANONICALIZE`], [`Abilities::AUTHORIZE`] and [`Abilities::OTP`].
     fn abilities(&self) -> Abilities;
 
     /// Answers a question of one of these kinds. "Unknown user" and "refused" are answers, not errors.

@@ -338,7 +338,7 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// The answer to [`Question::CheckPassword`] or [`Question::Authorize`].
+    /// The answer to [`Question::CheckPassword`], [`Question::Replace`] or [`Question::Authorize`].
     ///
     /// # Errors
     /// [`Application::WrongAnswer`].

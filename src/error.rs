@@ -78,6 +78,8 @@ pub enum Refused {
     Credentials,
     /// No token of the user fits the client's proof, or the user is unknown: one and the same, on purpose.
     HtToken,
+    /// OTP: another exchange used the same one-time password first, or changed the state otherwise.
+    OtpUsed,
     /// This mechanism cannot use the stored secret of this user. The peer sees [`Refused::Credentials`]: the same messages
     /// after the same work, and the same code.
     Unusable(Box<Error>),
@@ -263,6 +265,7 @@ impl Error {
                 | PeerMisbehaved::ChannelBindingUnsupported
                 | PeerMisbehaved::Downgrade
                 | PeerMisbehaved::OffersChanged
+                | PeerMisbehaved::TlsVersion
                 | PeerMisbehaved::NoCommonBinding => Code::BadBinding,
                 PeerMisbehaved::IterationsTooLow { .. } => Code::TooWeak,
                 PeerMisbehaved::Replay => Code::BadAuth,

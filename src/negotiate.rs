@@ -13,8 +13,8 @@
 //! let client = Negotiation { side: Side::Client, registry: &registry, setup: Setup::of(&config) };
 //! assert_eq!(client.choose("PLAIN SCRAM-SHA-256")?.name, "SCRAM-SHA-256");
 //! assert_eq!(
-//!     client.choose("PLAIN OTP").unwrap_err().to_string(),
-//!     "no mechanism is usable: PLAIN: it does not satisfy the security flag noplaintext; OTP: not supported"
+//!     client.choose("PLAIN NTLM").unwrap_err().to_string(),
+//!     "no mechanism is usable: PLAIN: it does not satisfy the security flag noplaintext; NTLM: not supported"
 //! );
 //! # Ok::<(), authen_sasl_rust::error::Error>(())
 //! ```
@@ -208,6 +208,7 @@ fn subjects(abilities: Abilities) -> Box<[Subject]> {
         (Abilities::CREDENTIALS, Subject::StoredSecret),
         (Abilities::CHECK_TOKEN, Subject::TokenCheck),
         (Abilities::HT_TOKENS, Subject::HtTokens),
+        (Abilities::OTP, Subject::OtpState),
     ]
     .into_iter()
     .filter(|(ability, _)| abilities.contains(*ability))

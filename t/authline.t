@@ -24,6 +24,8 @@ sub server_sasl {
     getsecret => sub { $_[1]{user} eq 'fred' ? 'pencil' : undef },
     checktoken => sub { $_[1]{token} eq 'abc' ? 'fred' : undef },
     ht_tokens => sub { $_[1]{user} eq 'fred' ? 'abc' : undef },
+    otp_state => sub { $_[1]{user} eq 'fred' ? "md5\t0009\tte1234\t27a5f6cf366df446\t" . '0' x 20 : undef },    # of the pass phrase pencil
+    otp_replace => sub { 1 },
   });
 }
 

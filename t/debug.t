@@ -142,6 +142,7 @@ subtest 'no secret' => sub {
   my ($PASSWORD, $TOKEN, $HT_TOKEN) = ('Tr0ub4dor-marked-pw', 'vF9dft4qmTc2Nvb3RlckBhbHRh-marked', 'secret-token:fast-marked-Q3c1bmQ');
   my %binding = map { $_ => "data of $_, which is no secret" } qw(tls-exporter tls-unique tls-server-end-point);
   my @kerberos = grep { /\AGS/ } Authen::SASL::Rust->global_listmech;
+  my $OTP = Authen::SASL::Rust->otp_state(phrase => $PASSWORD);
   my ($said, %messages) = (0);
   for my $mechanism (grep { !/\AGS/ } Authen::SASL::Rust->global_listmech) {
     my $verifier = $mechanism =~ /\A(SCRAM-.*?)(?:-PLUS)?\z/
@@ -156,6 +157,7 @@ subtest 'no secret' => sub {
         my $server = Authen::SASL->new(mechanism => $mechanism, callback => {
           getsecret => sub { $stored }, checktoken => sub { $stored eq $PASSWORD ? 'fred' : undef },
           ht_tokens => sub { $stored eq $PASSWORD ? $HT_TOKEN : 'x' },
+          otp_state => sub { $OTP }, otp_replace => sub { 1 },
         })->server_new('imap', 'h', { %option, external_id => 'fred' });
         my @said;
         my $message = $client->client_start;
@@ -175,6 +177,7 @@ subtest 'no secret' => sub {
           push @secret, $1 while $text =~ /(?:\A|[,=" \0])([0-9a-f]{32})\b/g;                     # digests
           push @secret, $2, eval { decode_base64($2) } while $text =~ /(?:\A|,)([prvs])=([A-Za-z0-9+\/]{8,}=*)/g;
           push @secret, $1 while $text =~ /nonce="([^"]{8,})"/g;
+          push @secret, $text =~ /([0-9a-f]{16})/g if $mechanism eq 'OTP';
           push @secret, substr $text, -20 if $mechanism =~ /\AHT/ && length $text > 20;
         }
         push @secret, $verifier =~ /[\$:]([^\$:]{20,})/g if $verifier;
@@ -191,7 +194,7 @@ subtest 'no secret' => sub {
   is_deeply([sort keys %messages], [sort
     'client-first-message', 'server-first-message', 'client-final-message', 'server-final-message', 'initiator-msg', 'responder-msg', 'message',
     'prompt', 'user name', 'password', 'challenge', 'response', 'digest-challenge', 'digest-response', 'response-auth', 'error object',
-    'dummy client response', 'initial client response'], 'each kind of message has its name');
+    'dummy client response', 'initial client response', 'first message'], 'each kind of message has its name');
 };
 
 my $all = printed {

@@ -116,7 +116,8 @@ subtest 'where the peer speaks in our error' => sub {
 };
 
 subtest 'damaged messages of every mechanism' => sub {
-  my %both = (%client, %server, token => $SECRET, ht_token => $SECRET, authname => 'fred', checktoken => sub { undef }, ht_tokens => sub { $SECRET });
+  my %both = (%client, %server, token => $SECRET, ht_token => $SECRET, authname => 'fred', checktoken => sub { undef }, ht_tokens => sub { $SECRET },
+    otp_state => sub { Authen::SASL::Rust->otp_state(phrase => "$SECRET, a pass phrase") }, otp_replace => sub { 1 });
   for my $mechanism (grep { !/\AGS/ } Authen::SASL::Rust->global_listmech) {
     next if $mechanism =~ /-(?:PLUS|EXPR|UNIQ|ENDP)\z/;
     my @transcript = transcript($mechanism, %both);
@@ -168,7 +169,7 @@ sub replay {
 }
 
 subtest 'wrong passwords' => sub {
-  for my $mechanism (grep { !/-PLUS|\AGS|\AHT|ANONYMOUS|EXTERNAL|OAUTH/ } Authen::SASL::Rust->global_listmech) {
+  for my $mechanism (grep { !/-PLUS|\AGS|\AHT|OTP|ANONYMOUS|EXTERNAL|OAUTH/ } Authen::SASL::Rust->global_listmech) {
     for my $secret ($SECRET, Authen::SASL::Rust->scram_verifier(password => $SECRET), { iterations => $SECRET }) {
       my $client = make('client', $mechanism, { user => 'fred', pass => 'not it' });
       my $server = make('server', $mechanism, { getsecret => sub { $secret } });

@@ -82,6 +82,10 @@ sub server_callbacks {
   my $tokens = first_defined(@{$facts}{qw(ht-tokens ht-token)});
   $callback{ht_tokens} = sub { $is_known->($_[1]) ? [map { length ? $_ : { token => 'x', expires => 1 } } split /\0/, $tokens] : undef }
     if defined $tokens;
+  if (defined(my $state = $facts->{'otp-state'})) {
+    $callback{otp_state} = sub { $is_known->($_[1]) ? $state : undef };
+    $callback{otp_replace} = sub { $_[1]{old} eq $state or return 0; $state = $_[1]{new}; 1 };
+  }
   # A secret other than the client's password is only for getsecret.
   $callback{checkpass} = sub { $is_known->($_[1]) && defined $secret && $_[1]{pass} eq $secret }
     unless defined $facts->{secret} || defined $facts->{verifier};

@@ -172,7 +172,7 @@ fn cve_2017_12610() {
             assert!(!server.session.is_success(), "{}", mechanism.name);
         }
     }
-    for name in ["EXTERNAL", "PLAIN", "OAUTHBEARER"] {
+    for name in ["EXTERNAL", "PLAIN", "OAUTHBEARER", "OTP"] {
         assert!(carry.contains(&name), "{name} carries an authorization identity");
     }
     let unable = |name: &&str| ["ANONYMOUS", "LOGIN", "CRAM-MD5", "XOAUTH2"].contains(name) || name.starts_with("HT");

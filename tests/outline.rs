@@ -63,7 +63,7 @@ fn damages(message: &[u8]) -> Vec<Vec<u8>> {
 /// Runs of letters and digits in a message that are long enough to be a secret, and its end, where a proof of HT is.
 fn proofs(message: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(message);
-    let runs = text.split(|c: char| !c.is_ascii_alphanumeric() && !"+/".contains(c)).filter(|run| run.len() >= 20);
+    let runs = text.split(|c: char| !c.is_ascii_alphanumeric() && !"+/".contains(c)).filter(|run| run.len() >= 16);
     runs.map(str::to_owned).collect()
 }
 

@@ -133,7 +133,8 @@ static int ask_values(pTHX_ conn_t *conn, U32 wanted) {
 
 /* The callbacks for the kinds of questions, starting with ASR_Q_REALM. */
 static const char *const QUESTIONS[] =
-    { "realm", "checkpass", "getsecret", "authorize", "checktoken", "canonuser", "challenge", "ht_tokens", "keep_scram_keys", "setverifier" };
+    { "realm", "checkpass", "getsecret", "authorize", "checktoken", "canonuser", "challenge", "ht_tokens", "keep_scram_keys", "setverifier",
+      "otp_state", "otp_replace" };
 
 /* Answers with the tokens that a user was issued. */
 static int give_tokens(pTHX_ conn_t *conn, SV *answer) {
@@ -169,7 +170,7 @@ static int give_answer(pTHX_ conn_t *conn, int kind, SV *answer) {
   asr_slice none = { NULL, 0 };
   conn->called = QUESTIONS[kind - ASR_Q_REALM];
   if (kind == ASR_Q_KEEP_KEYS) return asr_answer_verdict(conn->rust, 1);
-  if (kind == ASR_Q_CHECKPASS || kind == ASR_Q_AUTHORIZE || kind == ASR_Q_SET_VERIFIER) {
+  if (kind == ASR_Q_CHECKPASS || kind == ASR_Q_AUTHORIZE || kind == ASR_Q_SET_VERIFIER || kind == ASR_Q_OTP_REPLACE) {
     bool yes;
     /* A plain reference does not count as true: a callback that only stores its continuation may return one. */
     if (IS_MERE_REFERENCE(answer)) return give_up(aTHX_ conn, ASR_REFERENCE, answer);
@@ -205,10 +206,11 @@ static int give_answer(pTHX_ conn_t *conn, int kind, SV *answer) {
     }
   }
   if (IS_MERE_REFERENCE(answer)) {
-    return kind == ASR_Q_GETSECRET ? asr_answer_no_key(conn->rust) : give_up(aTHX_ conn, ASR_REFERENCE, answer);
+    bool stored = kind == ASR_Q_GETSECRET || kind == ASR_Q_OTP_STATE;
+    return stored ? asr_answer_no_key(conn->rust) : give_up(aTHX_ conn, ASR_REFERENCE, answer);
   }
   none = characters(aTHX_ answer);
-  if (kind == ASR_Q_GETSECRET || kind == ASR_Q_CHALLENGE) return asr_answer_credential(conn->rust, none);
+  if (kind == ASR_Q_GETSECRET || kind == ASR_Q_CHALLENGE || kind == ASR_Q_OTP_STATE) return asr_answer_credential(conn->rust, none);
   if (kind == ASR_Q_TOKEN) {
     asr_slice absent = { NULL, 0 };
     return asr_answer_token(conn->rust, none, absent, absent, absent);
@@ -295,11 +297,16 @@ static int question_args(pTHX_ conn_t *conn, const asr_question *q, SV **args) {
     return 2;
   }
   store_text(aTHX_ conn, hv, "authname", authzid);
-  store_text(aTHX_ conn, hv, q->kind == ASR_Q_TOKEN ? "token" : "pass", q->secret);
+  if (q->kind == ASR_Q_OTP_REPLACE) {
+    store_text(aTHX_ conn, hv, "old", q->secret);
+    store_text(aTHX_ conn, hv, "new", q->prompt);
+  } else {
+    store_text(aTHX_ conn, hv, q->kind == ASR_Q_TOKEN ? "token" : "pass", q->secret);
+  }
   store_text(aTHX_ conn, hv, "realm", q->realm);
   store_text(aTHX_ conn, hv, "host", q->host);
   store_text(aTHX_ conn, hv, "port", q->port);
-  if (q->kind == ASR_Q_GETSECRET || q->kind == ASR_Q_HT_TOKENS) {
+  if (q->kind == ASR_Q_GETSECRET || q->kind == ASR_Q_HT_TOKENS || q->kind == ASR_Q_OTP_STATE) {
     store_text(aTHX_ conn, hv, "authzid", authzid);
     (void)hv_stores(hv, "mechanism", text_sv(aTHX_ asr_mechanism(conn->rust)));
   }
@@ -322,7 +329,7 @@ static int ask_one(pTHX_ conn_t *conn, const asr_question *q) {
   SV *args[16], *result = &PL_sv_undef;
   int count, outcome;
   bool continues = q->kind == ASR_Q_CHECKPASS || q->kind == ASR_Q_GETSECRET || q->kind == ASR_Q_TOKEN || q->kind == ASR_Q_HT_TOKENS
-      || q->kind == ASR_Q_SET_VERIFIER;
+      || q->kind == ASR_Q_SET_VERIFIER || q->kind == ASR_Q_OTP_STATE || q->kind == ASR_Q_OTP_REPLACE;
   if (!callback) return asr_answer_text(conn->rust, *(asr_slice[]){ { NULL, 0 } });
   conn->called = name;
   BEGIN_CALLING(conn);

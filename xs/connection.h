@@ -281,6 +281,7 @@ static U32 abilities(pTHX_ conn_t *conn) {
     if (CALLBACK(callbacks, "ht_tokens")) can |= ASR_CAN_HT_TOKENS;
     if (CALLBACK(callbacks, "keep_scram_keys")) can |= ASR_CAN_KEEP_KEYS;
     if (CALLBACK(callbacks, "setverifier")) can |= ASR_CAN_SET_VERIFIER;
+    if (CALLBACK(callbacks, "otp_state") && CALLBACK(callbacks, "otp_replace")) can |= ASR_CAN_OTP;
     return can;
   }
   for (property = ASR_AUTHCID; property <= ASR_TOKEN; property++)

@@ -48,14 +48,15 @@ subtest 'the table of mechanisms' => sub {
     my $conn = Authen::SASL->new(mechanism => $name, callback => { user => 'u', pass => 'p', token => 't', ht_token => 't' })
       ->client_new('imap', 'h');
     is($rank{$name}, $conn->_order, "rank of $name");
-    my ($first, $flags) = $manual =~ /^    \Q$name\E +\d+  (client|server) +(?:RFC \d+|draft|-) +((?:[padmn] )+)/m;
+    my ($first, $flags) = $manual =~ /^    \Q$name\E +\d+  (client|server) +(?:RFC \d+|draft|-) +((?:[padmnf] )+)/m;
     $conn->client_start;
     is($conn->property('message_absent') ? 'server' : 'client', $first, 'first to send');
-    my %letter = (p => 'noplaintext', a => 'noactive', d => 'nodictionary', m => 'mutual_auth', n => 'noanonymous');
+    my %letter = (p => 'noplaintext', a => 'noactive', d => 'nodictionary', m => 'mutual_auth', n => 'noanonymous',
+      f => 'forward_secrecy');
     my $satisfied = join '', map { "$_ " } grep {
       $conn->property(secflags => $letter{$_}, channel_binding_policy => 'allow');
       defined $conn->client_start;
-    } qw(p a d m n);
+    } qw(p a d m n f);
     is($flags, $satisfied, 'flags');
   }
 };

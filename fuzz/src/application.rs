@@ -2,8 +2,9 @@
 //!
 //! It never accepts a wrong secret: that would be a fault of the application, not of the core.
 
-use authen_sasl_rust::contract::{Answer, Property, Question, TokenVerdict, Values};
+use authen_sasl_rust::contract::{Answer, CredentialKind, Property, Question, TokenVerdict, Values};
 use authen_sasl_rust::secret::Secret;
+use authen_sasl_rust::store::otp::OtpState;
 
 use crate::facts::ExchangeFacts;
 
@@ -57,6 +58,17 @@ pub fn answer(question: &Question, facts: &ExchangeFacts) -> (Answer, Option<(St
         Question::Realm { .. } => Answer::Text(None),
         Question::CheckPassword { authcid, password, .. } => {
             Answer::Verdict(known(authcid) && password.ct_eq(facts.secret().as_bytes()))
+        }
+        Question::Credentials { kind: CredentialKind::Otp, authcid, .. } => {
+            Answer::Credential(known(authcid).then(|| facts.otp.borrow().print()))
+        }
+        Question::Replace { authcid, old, new, .. } => {
+            let mut state = facts.otp.borrow_mut();
+            let same = known(authcid) && state.print().ct_eq(old.expose());
+            if same {
+                *state = OtpState::parse(new.expose()).expect("a state that can be stored");
+            }
+            Answer::Verdict(same)
         }
         Question::Credentials { authcid, .. } => {
             Answer::Credential(known(authcid).then(|| Secret::from(facts.credential())))
@@ -118,6 +130,7 @@ pub fn dishonest(question: &Question, behavior: Behavior, facts: &ExchangeFacts)
             | Question::Authorize { .. }
             | Question::KeepKeys { .. }
             | Question::SetVerifier { .. },
+            Question::Replace { .. },
             _,
         ) => Answer::Verdict(false),
         // A credential must not be guessable, so garbage gets a secret suffix, except when it is empty or looks like a verifier.

@@ -1,13 +1,17 @@
 //! What both sides of an exchange know, and how they are configured.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use authen_sasl_cyrus_host::{CyrusAccounts, Options};
 use authen_sasl_rust::config::ChannelBinding;
 use authen_sasl_rust::contract::{Abilities, Side};
+use authen_sasl_rust::crypto::otp::OtpHash;
 use authen_sasl_rust::crypto::scram::parse_mechanism_name;
 use authen_sasl_rust::mechanism;
 use authen_sasl_rust::session::Session;
+use authen_sasl_rust::store::otp::OtpState;
 use authen_sasl_rust::store::tokens;
 use authen_sasl_rust::store::verifier::{Verifier, VerifierFormat};
 
@@ -65,8 +69,14 @@ pub struct ExchangeFacts {
     pub declares_other: bool,
     /// The mechanisms that the server's account store allows. `None` if the server has no account store.
     pub mech_list: Option<&'static str>,
+    /// The server's state of OTP, which exchanges change.
+    pub(crate) otp: Rc<RefCell<OtpState>>,
     /// The seed of secrets and nonces.
     pub(crate) seed: u64,
+}
+
+fn secret(seed: u64) -> String {
+    format!("pa{:016x}", seed.rotate_left(17) ^ 0x5eed_5eed_5eed_5eed)
 }
 
 impl ExchangeFacts {
@@ -89,6 +99,7 @@ impl ExchangeFacts {
             (8, Abilities::CANONICALIZE),
             (16, Abilities::CHECK_TOKEN),
             (32, Abilities::HT_TOKENS),
+            (64, Abilities::OTP),
         ] {
             // Inverted, so that zero bytes make a server with all abilities.
             if what & bit == 0 {
@@ -112,6 +123,7 @@ impl ExchangeFacts {
                 side.push(("offered_mechanisms", "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN".into()));
             }
         }
+        let seed = input.digest();
         ExchangeFacts {
             mechanism,
             name,
@@ -126,13 +138,14 @@ impl ExchangeFacts {
             peer_offers_binding: bound & 32 != 0,
             declares_other: bound & 128 != 0,
             mech_list: MECH_LISTS[usize::from(who >> 5)],
-            seed: input.digest(),
+            otp: Rc::new(RefCell::new(OtpState::new(OtpHash::Md5, secret(seed).as_bytes(), "fu0001", 6))),
+            seed,
         }
     }
 
     /// The user's password, which is also the token. It is valid in every grammar.
     pub fn secret(&self) -> String {
-        format!("pa{:016x}", self.seed.rotate_left(17) ^ 0x5eed_5eed_5eed_5eed)
+        secret(self.seed)
     }
 
     /// What the client's application believes to be the secret.

@@ -8,7 +8,7 @@ use authen_sasl_rust::wire::scram::base64;
 
 use crate::evidence::Evidence;
 use crate::facts::ExchangeFacts;
-use crate::party::Run;
+use crate::party::{Party, Run};
 
 /// Checks both sides after a call.
 pub fn check(evidence: &Evidence) {
@@ -110,10 +110,27 @@ fn server(evidence: &Evidence, facts: &ExchangeFacts) {
     if facts.mechanism.starts_with("SCRAM-") {
         scram_server(evidence, facts);
     }
+    if facts.mechanism == "OTP" {
+        otp(server, facts);
+    }
     if facts.mechanism.starts_with("HT") {
         ht(evidence, facts, &server.run.received[0], b"Initiator");
         assert!(server.session.token_index() == Some(if facts.has_verifier { 2 } else { 0 }), "another token's place");
     }
+}
+
+/// OTP: the store has the password of this login, or the chain that the client began. Nothing is locked, and nothing repeats.
+fn otp(server: &Party, facts: &ExchangeFacts) {
+    let state = server.facts.otp.borrow();
+    assert_eq!(state.locked_until, 0, "a success that leaves the user locked");
+    let expected = state.hash.compute(facts.secret().as_bytes(), &state.seed, state.sequence);
+    // A forged or damaged response may begin any chain, but only with the password of the current one.
+    let renews = server.run.received[1].to_ascii_lowercase().starts_with(b"init-") || state.seed != "fu0001".into();
+    assert!(renews || state.otp == expected, "a success that stores another password than the client's");
+    assert!(renews || state.sequence < 6, "a success that used up nothing");
+    let replayed =
+        server.earlier_runs.iter().filter(|run| run.succeeded && run.received.get(1) == server.run.received.get(1));
+    assert_eq!(replayed.count(), 0, "a one-time password was accepted twice");
 }
 
 /// HT: a message that was believed ends with the proof of the secret over this channel.

@@ -1,5 +1,6 @@
 //! One side of an exchange with its application, and what holds of a session after every call.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use authen_sasl_rust::contract::{Question, Random, Side};
@@ -39,7 +40,13 @@ impl Random for RecordingRandom {
 /// The world that is lent to a side. Its nonces are recorded.
 pub fn world(side: Side, facts: &ExchangeFacts, nonces: Arc<Mutex<Vec<String>>>) -> LocalWorld {
     let random = RecordingRandom { state: facts.seed.wrapping_add(side as u64), nonces };
-    LocalWorld::with_random(Box::new(random)).with_salt_key(Secret::new(b"a salt key for each run"))
+    LocalWorld::with_random(Box::new(random)).with_salt_key(Secret::new(b"a salt key for each run")).with_clock(clock)
+}
+
+/// Some steps later a lock of OTP ends. Only differences matter, so no run depends on an earlier one.
+fn clock() -> u64 {
+    static TIME: AtomicU64 = AtomicU64::new(1_800_000_000);
+    TIME.fetch_add(50, Ordering::Relaxed)
 }
 
 /// What has happened on one side since it last started.

@@ -69,7 +69,8 @@ impl Connector {
 
     fn login(&self, stream: &mut TcpStream, user: &str) -> io::Result<()> {
         let mut random = OsRandom;
-        let mut world = World { random: &mut random, keys: Some(&self.keys), salt_key: b"", lookups: &self.lookups };
+        let mut world =
+            World { random: &mut random, keys: Some(&self.keys), salt_key: b"", lookups: &self.lookups, clock: None };
         let mut client = Client::new(&self.mechanism, authen_sasl_rust::mechanism::registry());
         client.session.config.abilities = Abilities::AUTHCID.union(Abilities::PASSWORD);
         client.session.config.service = "beanstalkd".into();

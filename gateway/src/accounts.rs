@@ -91,7 +91,7 @@ impl Accounts {
             CredentialKind::Password => self.passwords.is_some(),
             CredentialKind::Token => self.tokens.is_some(),
             CredentialKind::Outside => self.has_transport_identities,
-            CredentialKind::HtTokens(_) => false,
+            CredentialKind::HtTokens(_) | CredentialKind::Otp => false,
             CredentialKind::None => true,
         }
     }

@@ -20,8 +20,9 @@ pub const DEFAULT_OF_SERVER: &str = "EXTERNAL SCRAM-SHA-256-PLUS SCRAM-SHA-256 O
 
 /// The mechanism of that name, unless the gateway does not support it.
 pub fn supported(name: &str) -> Option<&'static dyn Mechanism> {
-    // The gateway issues no tokens for HT.
-    let serves = |mechanism: &'static dyn Mechanism| !matches!(mechanism.credential, CredentialKind::HtTokens(_));
+    // The gateway issues no tokens for HT, and stores no state of OTP.
+    let left_out = |kind| matches!(kind, CredentialKind::HtTokens(_) | CredentialKind::Otp);
+    let serves = |mechanism: &'static dyn Mechanism| !left_out(mechanism.credential);
     mechanism::ALL.iter().copied().find(|mechanism| mechanism.name == name && serves(*mechanism))
 }
 

@@ -61,6 +61,7 @@ pub(super) struct Rare {
     pub bindings: Vec<ChannelBinding>,
     pub offered_mechanisms: Option<Box<str>>,
     pub offered_bindings: Option<Box<str>>,
+    pub tls_version: Option<Box<str>>,
     pub digest_md5_utf8: bool,
     pub tls_ssf: u32,
     tls_certificate: bool,
@@ -76,6 +77,7 @@ pub(super) struct Rare {
     pub principal: Option<String>,
     pub kerberos_password: bool,
     pub delegate: bool,
+    pub otp_renew: u32,
     pub delegated_ccache: Option<String>,
 }
 
@@ -109,6 +111,11 @@ impl Config {
     /// A server's default realm.
     pub fn realm(&self) -> Option<&str> {
         self.rare.as_ref()?.realm.as_deref()
+    }
+
+    /// OTP client: a challenge with a sequence number below this makes it begin a new chain; 0 for never.
+    pub fn otp_renew(&self) -> u32 {
+        self.rare.as_ref().map_or(0, |rare| rare.otp_renew)
     }
 
     /// The address and port of this side, `ip;port`.
@@ -154,6 +161,11 @@ impl Config {
     /// The mechanisms that the server offers: as a server states them, or as a client has received them.
     pub fn offered_mechanisms(&self) -> Option<&str> {
         self.rare.as_ref()?.offered_mechanisms.as_deref()
+    }
+
+    /// The version of TLS as four hexadecimal digits in lower case (XEP-0515).
+    pub fn tls_version(&self) -> Option<&str> {
+        self.rare.as_ref()?.tls_version.as_deref()
     }
 
     /// Maximum strength (SSF). If it is not set, it is 0 for the services named here: their programs do not use security

@@ -16,3 +16,5 @@ pub const MIN_ITERATIONS: u32 = 4096;
 pub const MAX_ITERATIONS: u32 = 2_000_000;
 /// SCRAM iterations: the maximum that a server can be set to. More would take too long.
 pub const ITERATIONS_LIMIT: u32 = 100_000_000;
+/// Highest sequence number of OTP, as with libsasl2.
+pub const OTP_SEQUENCE_LIMIT: u32 = 9999;

@@ -26,7 +26,8 @@ mod tests;
 pub use binding::{BindingPolicy, ChannelBinding};
 pub use connection::Config;
 pub use limits::{
-    BINDINGS_LIMIT, DEFAULT_MAX_BUF, FRAME_LIMIT, ITERATIONS_LIMIT, MAX_ITERATIONS, MIN_ITERATIONS, VALUE_LIMIT,
+    BINDINGS_LIMIT, DEFAULT_MAX_BUF, FRAME_LIMIT, ITERATIONS_LIMIT, MAX_ITERATIONS, MIN_ITERATIONS, OTP_SEQUENCE_LIMIT,
+    VALUE_LIMIT,
 };
 #[doc(hidden)]
 pub use names::{nearest, Closeness};

@@ -10,7 +10,9 @@ use crate::wire::names::words;
 
 use super::binding::BindingPolicy;
 use super::connection::Config;
-use super::limits::{DEFAULT_MAX_BUF, FRAME_LIMIT, ITERATIONS_LIMIT, MAX_ITERATIONS, MIN_ITERATIONS, VALUE_LIMIT};
+use super::limits::{
+    DEFAULT_MAX_BUF, FRAME_LIMIT, ITERATIONS_LIMIT, MAX_ITERATIONS, MIN_ITERATIONS, OTP_SEQUENCE_LIMIT, VALUE_LIMIT,
+};
 use super::names::{nearest, Closeness};
 
 struct Row {
@@ -192,6 +194,14 @@ static ROWS: &[Row] = &[
         },
     },
     Row {
+        names: &["otp_renew"],
+        value: Number {
+            range: 0..=OTP_SEQUENCE_LIMIT,
+            get: Config::otp_renew,
+            set: |config, value| config.rare().otp_renew = value.unwrap_or(0),
+        },
+    },
+    Row {
         names: &["principal"],
         value: Text { get: Config::principal, set: |config, value| config.rare().principal = value.map(Into::into) },
     },
@@ -233,6 +243,19 @@ static ROWS: &[Row] = &[
         value: Text {
             get: |config| Some(&config.service),
             set: |config, value| config.service = value.unwrap_or("").into(),
+        },
+    },
+    Row {
+        names: &["tls_version"],
+        value: Parsed {
+            range: "four hexadecimal digits in lower case, such as 0304",
+            get: |config| config.tls_version().map(Into::into),
+            set: |config, value| {
+                let is_hex =
+                    |text: &str| text.len() == 4 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+                config.rare().tls_version = checked(value, is_hex)?.map(Into::into);
+                Some(())
+            },
         },
     },
     Row {

@@ -14,6 +14,9 @@
 //! ```
 
 pub mod hash;
+#[cfg(feature = "otp")]
+#[doc(hidden)]
+pub mod otp;
 #[doc(hidden)]
 pub mod pbkdf2;
 #[doc(hidden)]

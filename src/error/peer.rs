@@ -96,6 +96,9 @@ pub enum PeerMisbehaved {
     /// The server offered other mechanisms or binding types than those that arrived (XEP-0474).
     #[error("the server offered other mechanisms or channel binding types than offered_mechanisms and offered_bindings name: the list was changed on the way")]
     OffersChanged,
+    /// The server says that its connection has another version of TLS (XEP-0515).
+    #[error("the server's version of TLS is not this client's (tls_version): there is a man in the middle")]
+    TlsVersion,
     /// The list that arrived has -PLUS without a type that the client has data for, and the server does not confirm the
     /// list.
     #[error("the list that has arrived names no channel binding type that this side has data for, and the server's hash (XEP-0474) does not confirm it: somebody may have changed it on the way")]

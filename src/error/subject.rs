@@ -29,6 +29,10 @@ pub enum Subject {
     VerifierStore,
     /// The tokens that a server has issued to a user (HT).
     HtTokens,
+    /// The state of a user's chain of one-time passwords, which a server stores (OTP).
+    OtpState,
+    /// The pass phrase of a new chain of one-time passwords.
+    Phrase,
     /// The `host` key of OAUTHBEARER.
     Host,
     /// The `port` key of OAUTHBEARER.
@@ -97,6 +101,8 @@ impl Subject {
             Subject::VerifierStore => "store of verifiers",
             Subject::KeepKeys => "receiver of SCRAM keys",
             Subject::HtTokens => "list of HT tokens",
+            Subject::OtpState => "state of OTP",
+            Subject::Phrase => "pass phrase",
             Subject::Host => "host",
             Subject::Port => "port",
             Subject::ServName => "serv-name",

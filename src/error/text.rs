@@ -75,6 +75,9 @@ impl Text for Refused {
             Refused::HtToken => f.write_str(
                 "authentication failed: wrong or expired token, unknown user, or another channel binding",
             ),
+            Refused::OtpUsed => {
+                f.write_str("authentication failed: another exchange has changed the state of OTP since the challenge")
+            }
             Refused::Unusable(fault) => {
                 let fault = Named(&**fault, names);
                 write!(f, "authentication failed: {fault} (the client is answered as for a wrong password)")

@@ -2,14 +2,14 @@
 //!
 //! The ranks set the preference: Kerberos from 80, HT with channel binding 78, SCRAM with channel binding from 70, HT
 //! without it 58, SCRAM by strength of hash from 50, DIGEST-MD5 30, CRAM-MD5 and EXTERNAL 20, OAUTHBEARER 13, XOAUTH2 12,
-//! PLAIN and LOGIN 10, ANONYMOUS 0. Mechanisms with equal ranks keep the caller's order.
+//! PLAIN and LOGIN 10, OTP 5, ANONYMOUS 0. Mechanisms with equal ranks keep the caller's order.
 //!
 //! ```
 //! use authen_sasl_rust::mechanism::find;
 //!
 //! let rank = |name| find(name).map(|mechanism| mechanism.rank);
 //! assert!(rank("SCRAM-SHA-256-PLUS") > rank("scram-sha-256") && rank("SCRAM-SHA-256") > rank("PLAIN"));
-//! assert_eq!(rank("OTP"), None);
+//! assert_eq!(rank("NTLM"), None);
 //! ```
 
 #[cfg(feature = "anonymous")]
@@ -31,6 +31,8 @@ mod ht;
 mod login;
 #[cfg(feature = "oauth")]
 mod oauthbearer;
+#[cfg(feature = "otp")]
+mod otp;
 #[cfg(feature = "plain")]
 mod plain;
 #[cfg(feature = "scram")]
@@ -91,6 +93,7 @@ families! {
         ht::HT_SHA_256_ENDP,
         ht::HT_SHA_256_NONE,
     ]
+    "otp": [otp::MECHANISM]
 }
 
 /// The registry of [`ALL`].

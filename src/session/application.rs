@@ -48,6 +48,11 @@ impl Session {
         if let Question::Canonicalize { authzid: false, .. } = &question {
             return self.put(question, PendingAnswer::Name, Phase::Application(next), world);
         }
+        // The credential was looked up by the canonical name.
+        let question = match (&question, self.identity.authcid.as_deref()) {
+            (Question::Replace { .. }, Some(name)) if self.side == Side::Server => renamed(question, name.into()),
+            _ => question,
+        };
         self.put_or_replace(question, next, world)
     }
 

@@ -6,7 +6,7 @@ use crate::error::{Error, Malformed};
 /// The answer to a question about an unknown user.
 pub fn unknown_user(question: &Question) -> Answer {
     match question {
-        Question::CheckPassword { .. } => Answer::Verdict(false),
+        Question::CheckPassword { .. } | Question::Replace { .. } => Answer::Verdict(false),
         Question::Canonicalize { .. } => Answer::Text(None),
         _ => Answer::Credential(None),
     }
@@ -26,6 +26,7 @@ pub fn ability_for(question: &Question) -> Abilities {
     match question {
         Question::CheckPassword { .. } => Abilities::CHECK_PASSWORD,
         Question::Credentials { kind: CredentialKind::HtTokens(_), .. } => Abilities::HT_TOKENS,
+        Question::Credentials { kind: CredentialKind::Otp, .. } | Question::Replace { .. } => Abilities::OTP,
         Question::Credentials { .. } => Abilities::CREDENTIALS,
         Question::Authorize { .. } => Abilities::AUTHORIZE,
         Question::Canonicalize { .. } => Abilities::CANONICALIZE,
@@ -79,6 +80,7 @@ pub fn renamed(question: Question, name: String) -> Question {
         Question::Credentials { kind, authzid, realm, .. } => {
             Question::Credentials { kind, authcid: name, authzid, realm }
         }
+        Question::Replace { kind, realm, old, new, .. } => Question::Replace { kind, authcid: name, realm, old, new },
         other => other,
     }
 }

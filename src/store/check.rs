@@ -17,8 +17,11 @@ use super::verifier::{beginning, wrong, Verifier};
 /// # Errors
 /// The reason why not. Only the operator may see it; the peer is answered as for an unknown user.
 pub fn fits(stored: &[u8], kind: CredentialKind) -> Result<(), Error> {
-    if let CredentialKind::HtTokens(_) = kind {
-        return tokens::fits(stored);
+    match kind {
+        CredentialKind::HtTokens(_) => return tokens::fits(stored),
+        #[cfg(feature = "otp")]
+        CredentialKind::Otp => return super::otp::fits(stored),
+        _ => {}
     }
     match (Verifier::parse(stored)?, kind) {
         (Some(verifier), CredentialKind::Scram(hash)) if verifier.hash != hash => {

@@ -19,5 +19,7 @@ pub mod check;
 pub mod keys;
 #[doc(hidden)]
 pub mod mock;
+#[cfg(feature = "otp")]
+pub mod otp;
 pub mod tokens;
 pub mod verifier;

@@ -61,6 +61,7 @@ impl Description {
             CredentialKind::Password | CredentialKind::Scram(_) => Abilities::CREDENTIALS,
             CredentialKind::Token => Abilities::CHECK_TOKEN,
             CredentialKind::HtTokens(_) => Abilities::HT_TOKENS,
+            CredentialKind::Otp => Abilities::OTP,
             CredentialKind::None | CredentialKind::Outside => Abilities::NONE,
         }
     }
@@ -97,6 +98,8 @@ pub enum CredentialKind {
     Token,
     /// The tokens that the server has issued to the user ([`crate::store::tokens`]), for an HMAC with this hash (SASL-HT).
     HtTokens(Hash),
+    /// The state of a chain of one-time passwords ([`crate::store::otp`]), which [`super::Question::Replace`] changes.
+    Otp,
     /// An identity that was proved outside SASL (EXTERNAL, RFC 4422 appendix A).
     Outside,
 }

@@ -37,6 +37,20 @@ pub enum Question {
         /// The realm, where the mechanism has one.
         realm: Option<String>,
     },
+    /// Server: replace what `Credentials` returned, if the store still has exactly that; else change nothing. Reading, comparing and
+    /// writing must be one atomic step. Answered by [`Answer::Verdict`]: true if it was replaced.
+    Replace {
+        /// The kind of the credential.
+        kind: CredentialKind,
+        /// Authentication identity.
+        authcid: String,
+        /// The realm, where the mechanism has one.
+        realm: Option<String>,
+        /// The credential that the store must have.
+        old: Secret,
+        /// The credential that takes its place.
+        new: Secret,
+    },
     /// Server: may `authcid` act as `authzid`? Asked by the session. Answered by [`Answer::Verdict`].
     Authorize {
         /// Authentication identity, canonical.
@@ -105,7 +119,8 @@ pub enum Answer {
     Values(Values),
     /// To [`Question::Realm`] and [`Question::Canonicalize`]; `None` declines.
     Text(Option<String>),
-    /// To [`Question::CheckPassword`], [`Question::Authorize`], [`Question::KeepKeys`] and [`Question::SetVerifier`].
+    /// To [`Question::CheckPassword`], [`Question::Replace`], [`Question::Authorize`], [`Question::KeepKeys`] and
+    /// [`Question::SetVerifier`].
     Verdict(bool),
     /// To [`Question::Credentials`]: a password or a verifier as text (see [`crate::store::verifier`]), or tokens
     /// ([`crate::store::tokens`]); `None` for an unknown user. To [`Question::Challenge`]: what the user says.

@@ -42,6 +42,9 @@ impl Abilities {
     /// Server: [`super::Question::SetVerifier`].
     pub const SET_VERIFIER: Self = Abilities(1 << 29);
 
+    /// Server: the state of OTP, which it can also replace ([`super::Question::Replace`]).
+    pub const OTP: Self = Abilities(1 << 30);
+
     /// Client: [`Property::ScramKeys`] of this hash (bits 22 to 27).
     pub const fn scram_keys(hash: Hash) -> Self {
         Abilities(1 << (22 + hash as u32))

@@ -18,6 +18,8 @@ pub struct World<'w> {
     pub salt_key: &'w [u8],
     /// What a server knows about the credentials of its users.
     pub lookups: &'w dyn Lookups,
+    /// The time, in seconds since 1970, if the program has a clock. Servers of OTP need it.
+    pub clock: Option<fn() -> u64>,
 }
 
 /// A source of random bytes that is good enough for nonces.

@@ -40,7 +40,7 @@ pub fn process_salt_key() -> &'static [u8] {
 impl<'w> World<'w> {
     /// A world with the memories that all connections of a process share: [`process_salt_key`] and [`process_lookups`].
     pub fn of_process(random: &'w mut dyn Random, keys: Option<&'w dyn DerivedKeys>) -> Self {
-        World { random, keys, salt_key: process_salt_key(), lookups: process_lookups() }
+        World { random, keys, salt_key: process_salt_key(), lookups: process_lookups(), clock: None }
     }
 }
 
@@ -118,6 +118,7 @@ pub struct LocalWorld {
     keys: Option<Box<dyn DerivedKeys + Send>>,
     salt_key: Option<Secret>,
     lookups: LookupMemory,
+    clock: Option<fn() -> u64>,
 }
 
 impl Default for LocalWorld {
@@ -129,7 +130,13 @@ impl Default for LocalWorld {
 impl LocalWorld {
     /// A world whose nonces come from `random`: fixed nonces replay a published exchange.
     pub fn with_random(random: Box<dyn Random + Send>) -> Self {
-        LocalWorld { random, keys: None, salt_key: None, lookups: LookupMemory::new() }
+        LocalWorld { random, keys: None, salt_key: None, lookups: LookupMemory::new(), clock: None }
+    }
+
+    /// Lends this clock.
+    pub fn with_clock(mut self, clock: fn() -> u64) -> Self {
+        self.clock = Some(clock);
+        self
     }
 
     /// Caches derived keys in `keys`.
@@ -151,6 +158,7 @@ impl LocalWorld {
             keys: self.keys.as_deref().map(|keys| keys as &dyn DerivedKeys),
             salt_key: self.salt_key.as_ref().map_or_else(|| process_salt_key(), Secret::expose),
             lookups: &self.lookups,
+            clock: self.clock,
         }
     }
 }

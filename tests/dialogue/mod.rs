@@ -10,11 +10,13 @@ use authen_sasl_rust::contract::{
     Abilities, Answer, CredentialKind, DerivedKeys, KeyId, Property, Question, Random, Side, TokenVerdict, Values,
 };
 use authen_sasl_rust::crypto::hash::Hash;
+use authen_sasl_rust::crypto::otp::OtpHash;
 use authen_sasl_rust::error::Error;
 use authen_sasl_rust::mechanism;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::store::keys::KeyMemory;
+use authen_sasl_rust::store::otp::OtpState;
 use authen_sasl_rust::store::verifier::{make_text, VerifierFormat};
 use authen_sasl_rust::world::LocalWorld;
 
@@ -55,6 +57,10 @@ impl Facts {
             _ => {}
         }
         let password = facts.text("password").expect("a password");
+        if described.credential == CredentialKind::Otp {
+            let state = OtpState::new(OtpHash::Md5, password.as_bytes(), "te1234", 9).print();
+            return facts.with("otp-state", state.expose_str().expect("a text"));
+        }
         match make_text(mechanism, password, Some(b"abc"), 4096, VerifierFormat::Rfc5803) {
             Ok(key) => facts.with("verifier", &key),
             Err(_) => facts,
@@ -92,7 +98,7 @@ impl<'f> Party<'f> {
     pub fn new(side: Side, mechanism: &str, facts: &'f Facts, random: Box<dyn Random + Send>) -> Self {
         let mut session = session(side, facts);
         session.pick(mechanism).unwrap_or_else(|error| panic!("{mechanism}: {error}"));
-        Party { world: LocalWorld::with_random(random), ..Party::with(session, facts) }
+        Party { world: LocalWorld::with_random(random).with_clock(clock), ..Party::with(session, facts) }
     }
 
     /// A party with a session that has its mechanism.
@@ -137,6 +143,10 @@ impl<'f> Party<'f> {
     }
 }
 
+fn clock() -> u64 {
+    1_800_000_000
+}
+
 /// A session whose options and abilities are those that the facts tell.
 pub fn session(side: Side, facts: &Facts) -> Session {
     let mut session = Session::new(side, authen_sasl_rust::mechanism::registry());
@@ -174,7 +184,9 @@ fn abilities(side: Side, facts: &Facts) -> Abilities {
             }
         }
         Side::Server => {
-            let know = Abilities::CREDENTIALS.union(Abilities::CHECK_TOKEN).union(Abilities::HT_TOKENS);
+            let know = [Abilities::CHECK_TOKEN, Abilities::HT_TOKENS, Abilities::OTP]
+                .into_iter()
+                .fold(Abilities::CREDENTIALS, Abilities::union);
             abilities = abilities.union(know);
             // What is told apart from the client's password is for getsecret alone.
             if facts.bytes("secret").or(facts.bytes("verifier")).is_none() {
@@ -220,10 +232,17 @@ pub fn answer(question: &Question, facts: &Facts) -> Answer {
         ),
         Question::Credentials { kind, authcid, .. } => {
             let secret = || match kind {
+                CredentialKind::Otp => facts.bytes("otp-state").map(Secret::new),
                 CredentialKind::HtTokens(_) => facts.bytes("ht-tokens").or(facts.bytes("ht-token")).map(Secret::new),
                 _ => facts.secret(),
             };
             Answer::Credential(if known == Some(authcid) { secret() } else { None })
+        }
+        // Its locks are not stored.
+        Question::Replace { authcid, old, .. } => {
+            let state = |text| OtpState::parse(text).ok().map(|state| OtpState { locked_until: 0, ..state });
+            let same = facts.bytes("otp-state").is_some_and(|stored| state(stored) == state(old.expose()));
+            Answer::Verdict(known == Some(authcid) && same)
         }
         Question::Authorize { .. } => Answer::Verdict(facts.text("authorize") == Some("yes")),
         Question::Token { token, .. } => {

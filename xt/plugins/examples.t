@@ -14,8 +14,8 @@ for my $mechanism ('NTLM', 'SCRAM-SHA-256') {
   like $output, qr/^logged in as fred by \Q$mechanism\E\n\z/m, 'and logs in';
 }
 
-my $names = qx{AUTHEN_SASL_RUST_PLUGINS=ntlm,otp $^X -Mblib -MAuthen::SASL::Rust -e 'print scalar Authen::SASL::Rust->global_listmech'};
-like $names, qr/\bNTLM OTP\z/, 'the environment brings in plugins';
+my $names = qx{AUTHEN_SASL_RUST_PLUGINS=ntlm $^X -Mblib -MAuthen::SASL::Rust -e 'print scalar Authen::SASL::Rust->global_listmech'};
+like $names, qr/\bNTLM\z/, 'the environment brings in plugins';
 $names = qx{AUTHEN_SASL_RUST_PLUGINS=0 $^X -Mblib -MAuthen::SASL::Rust -e 'print scalar Authen::SASL::Rust->global_listmech'};
 unlike $names, qr/NTLM/, 'and 0 does not';
 

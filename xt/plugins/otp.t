@@ -1,5 +1,5 @@
-# OTP, which only a plugin has: a secret is made, each login uses up a password, and a used one is refused; against ourselves
-# and against libsasl2's client. The state is in a sasldb.
+# OTP of a plugin, which is preferred to our own: a secret is made, each login uses up a password, and a used one is refused; against
+# ourselves and against libsasl2's client. The state is in a sasldb.
 
 use strict;
 use warnings;
@@ -19,7 +19,7 @@ use Peer::Ours     ();
 my $PHRASE = 'a pass phrase of fred';
 my $folder = File::Temp->newdir;
 my $accounts = Authen::SASL::Rust::Accounts->new(cyrus => {auxprop_plugin => 'sasldb', sasldb_path => "$folder/sasldb"});
-Authen::SASL::Rust->plugins(load => 'otp');
+Authen::SASL::Rust->plugins(load => 'otp', prefer => 'plugins');
 
 sub server {
   my (%option) = @_;

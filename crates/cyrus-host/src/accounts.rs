@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use authen_sasl_accounts::domain::is_foreign;
@@ -13,6 +13,7 @@ use authen_sasl_rust::contract::{Abilities, Answer, CredentialKind, Description,
 use authen_sasl_rust::error::{self, Application, Code, Error};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::check::check_answer;
+use authen_sasl_rust::store::otp;
 use authen_sasl_rust::store::verifier::Verifier;
 use authen_sasl_rust::world::LookupMemory;
 
@@ -112,6 +113,9 @@ impl CyrusAccounts {
         kind: CredentialKind,
         config: &Config,
     ) -> Result<Option<Secret>, Error> {
+        if kind == CredentialKind::Otp {
+            return self.otp_state(authcid, realm, config);
+        }
         if is_foreign(authcid, config) {
             return Ok(None);
         }
@@ -154,6 +158,38 @@ impl CyrusAccounts {
         Ok(Some(stored))
     }
 
+    /// The state of OTP of a user, which libsasl2's plugin stores in the same property.
+    fn otp_state(&self, authcid: &str, realm: Option<&str>, config: &Config) -> Result<Option<Secret>, Error> {
+        if is_foreign(authcid, config) {
+            return Ok(None);
+        }
+        let mut inquiry = self.inquiry(config, realm)?;
+        let name = text("property", &["*", otp::PROPERTY].concat())?;
+        inquiry.properties.request(name.clone());
+        self.auxprops.look_up(&mut inquiry, 0, authcid)?;
+        let mut values = inquiry.properties.values(&name).into_iter().flatten();
+        Ok(values.find(|value| !value.is_empty()).map(Secret::new))
+    }
+
+    /// Replaces a state that is still the stored one. An auxprop plugin cannot compare and set, so this is atomic within the
+    /// process only. Beyond it the lock in the state protects, as that of libsasl2's plugin does.
+    fn replace_otp_state(
+        &self,
+        account: Account<'_>,
+        old: &Secret,
+        new: &Secret,
+        config: &Config,
+    ) -> Result<bool, Error> {
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        let stored = self.otp_state(account.authcid, account.realm, config)?;
+        if !stored.is_some_and(|stored| stored.ct_eq(old.expose())) {
+            return Ok(false);
+        }
+        self.store(account, &[(otp::PROPERTY, Some(new))], config)?;
+        Ok(true)
+    }
+
     /// True if one of the methods accepts the password. The methods after it are not asked.
     fn check(&self, authcid: &str, password: &Secret, config: &Config) -> Result<bool, Error> {
         let mut failure = None;
@@ -185,6 +221,9 @@ impl Accounts for CyrusAccounts {
         if !self.auxprops.is_empty() {
             abilities = abilities.union(Abilities::CREDENTIALS);
         }
+        if self.auxprops.can_store() {
+            abilities = abilities.union(Abilities::OTP);
+        }
         // Without a daemon, the session compares with the credentials itself.
         if self.methods.iter().any(|method| matches!(method, Method::Saslauthd(_))) {
             abilities = abilities.union(Abilities::CHECK_PASSWORD);
@@ -199,6 +238,10 @@ impl Accounts for CyrusAccounts {
         match question {
             Question::Credentials { kind, authcid, realm, .. } => {
                 self.credential(authcid, realm.as_deref(), *kind, config).map(Answer::Credential)
+            }
+            Question::Replace { authcid, realm, old, new, .. } => {
+                let account = Account { authcid, authzid: None, realm: realm.as_deref() };
+                self.replace_otp_state(account, old, new, config).map(Answer::Verdict)
             }
             Question::CheckPassword { authcid, password, .. } => {
                 self.check(authcid, password, config).map(Answer::Verdict)

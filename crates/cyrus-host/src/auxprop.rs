@@ -80,6 +80,11 @@ impl Auxprops {
         self.0.is_empty()
     }
 
+    /// True if one of the plugins stores properties.
+    pub fn can_store(&self) -> bool {
+        self.0.iter().any(|plugin| plugin.plug.auxprop_store.is_some())
+    }
+
     /// Looks up the properties that the inquiry asks for: with [`saslplug::flag::AUXPROP_AUTHZID`] those of an authorization
     /// identity, else those with a star before their name. All plugins are asked, and later ones add
     /// what earlier ones did not find. False if no plugin knows the user.

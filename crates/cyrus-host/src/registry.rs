@@ -119,8 +119,9 @@ fn descriptions(tables: &Tables, own: &Registry) -> Vec<(Description, &'static s
         };
         let (client_needs, either) = match known {
             _ if !plug.required_prompts.is_null() => (client_needs(plug.required_prompts), false),
-            Some(own) => (own.client_needs, false),
-            // Mechanisms that only plugins have may ask for a password or show a challenge.
+            Some(own) if own.credential != CredentialKind::Otp => (own.client_needs, false),
+            // Mechanisms that only plugins have may ask for a password or show a challenge, and so does OTP.
+            Some(own) => (own.client_needs, true),
             None => (Abilities::AUTHCID, true),
         };
         let features = (plug.max_ssf, plug.security_flags, plug.features);
@@ -130,8 +131,9 @@ fn descriptions(tables: &Tables, own: &Registry) -> Vec<(Description, &'static s
     for plug in &tables.server {
         let Some(base) = name_of(plug.mech_name) else { continue };
         let first = if plug.features & feature::WANT_CLIENT_FIRST == 0 { Side::Server } else { Side::Client };
-        // The plugin does not say which credential it needs.
+        // The plugin does not say which credential it needs. It reads and writes the state of OTP itself.
         let credential = own.find(base, Side::Server).map_or(CredentialKind::None, |own| own.credential);
+        let credential = if credential == CredentialKind::Otp { CredentialKind::None } else { credential };
         let features = (plug.max_ssf, plug.security_flags, plug.features);
         let described = Description { first, credential, ..described(Side::Server, base, features) };
         all.extend(variants(described, plug.features, own).map(|description| (description, base, false)));

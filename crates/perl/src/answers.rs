@@ -78,10 +78,18 @@ pub unsafe extern "C" fn asr_question_get(handle: *mut Handle, out: *mut FlatQue
             Question::Credentials { kind, authcid, authzid, realm } => {
                 flat.kind = match kind {
                     CredentialKind::HtTokens(_) => question_kind::HT_TOKENS,
+                    CredentialKind::Otp => question_kind::OTP_STATE,
                     _ => question_kind::CREDENTIALS,
                 };
                 flat.name = Slice::of(authcid.as_bytes());
                 flat.authzid = Slice::of_text(authzid.as_deref());
+                flat.realm = Slice::of_text(realm.as_deref().or(session.config.realm()));
+            }
+            Question::Replace { authcid, realm, old, new, .. } => {
+                flat.kind = question_kind::OTP_REPLACE;
+                flat.name = Slice::of(authcid.as_bytes());
+                flat.secret = Slice::of(old.expose());
+                flat.prompt = Slice::of(new.expose());
                 flat.realm = Slice::of_text(realm.as_deref().or(session.config.realm()));
             }
             Question::Authorize { authcid, authzid, realm } => {
@@ -218,6 +226,9 @@ pub unsafe extern "C" fn asr_answer_no_key(handle: *mut Handle) -> i32 {
             Some(Question::Credentials { kind: CredentialKind::HtTokens(_), .. }) => {
                 "callback ht_tokens returned neither a token nor an array of tokens \
                 (each a string without NUL, or a hash reference with token, and perhaps expires and mechanism)"
+            }
+            Some(Question::Credentials { kind: CredentialKind::Otp, .. }) => {
+                "callback otp_state returned a reference that is not a state (a string that otp_state of Authen::SASL::Rust makes)"
             }
             _ => {
                 "callback getsecret returned a reference that is not a SCRAM verifier \

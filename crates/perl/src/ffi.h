@@ -27,11 +27,11 @@ enum {
   ASR_CAN_CHECKPASS = 1 << 16, ASR_CAN_GETSECRET = 1 << 17, ASR_CAN_AUTHORIZE = 1 << 18,
   ASR_CAN_CHECKTOKEN = 1 << 19, ASR_CAN_CANONUSER = 1 << 20, ASR_CAN_HT_TOKENS = 1 << 21,
   ASR_CAN_SCRAM_KEYS = 63 << 22, ASR_CAN_KEEP_KEYS = 1 << 28,    /* of the former, one bit for each hash: asr_key_abilities */
-  ASR_CAN_SET_VERIFIER = 1 << 29
+  ASR_CAN_SET_VERIFIER = 1 << 29, ASR_CAN_OTP = 1 << 30
 };
 
 enum { ASR_Q_VALUES = 1, ASR_Q_REALM, ASR_Q_CHECKPASS, ASR_Q_GETSECRET, ASR_Q_AUTHORIZE, ASR_Q_TOKEN, ASR_Q_CANONUSER, ASR_Q_CHALLENGE,
-       ASR_Q_HT_TOKENS, ASR_Q_KEEP_KEYS, ASR_Q_SET_VERIFIER };
+       ASR_Q_HT_TOKENS, ASR_Q_KEEP_KEYS, ASR_Q_SET_VERIFIER, ASR_Q_OTP_STATE, ASR_Q_OTP_REPLACE };
 
 typedef struct {
   int32_t kind;
@@ -80,6 +80,7 @@ int32_t asr_make_verifier(asr_slice mechanism, asr_slice password, asr_slice sal
 int32_t asr_salted_password(asr_slice mechanism, asr_slice password, asr_slice salt, uint32_t iterations, asr_slice *out, asr_text **owner);
 int32_t asr_verifier_of_salted(asr_slice mechanism, asr_slice salted, asr_slice salt, uint32_t iterations, asr_slice *out, asr_text **owner);
 int32_t asr_random(char *out, size_t length);
+int32_t asr_make_otp_state(asr_slice phrase, asr_slice hash, asr_slice seed, uint32_t sequence, asr_slice *out, asr_text **owner);
 int32_t asr_question_get(asr_handle *, asr_question *out);
 asr_slice asr_offered_realm(const asr_handle *, uint32_t index);
 int32_t asr_answer_values(asr_handle *, const asr_value *, size_t count);

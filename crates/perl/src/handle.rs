@@ -2,6 +2,7 @@
 
 use std::ffi::c_int;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use authen_sasl_cyrus_host::journal;
 use authen_sasl_rust::contract::World;
@@ -37,6 +38,11 @@ pub struct Handle {
     pub(super) upgrade_logged: bool,
 }
 
+/// Seconds since 1970; the 0 if the clock is before that.
+fn system_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
 /// SASL_LOG_ERR of sasl.h.
 const LOG_ERROR: c_int = 1;
 
@@ -65,7 +71,8 @@ impl Handle {
         let session = &mut self.session;
         let result = shielded(None, || {
             let mut random = OsRandom;
-            let mut world = World::of_process(&mut random, keys.as_deref().map(|keys| keys as _));
+            let keys = keys.as_deref().map(|keys| keys as _);
+            let mut world = World { clock: Some(system_time), ..World::of_process(&mut random, keys) };
             Some(work(session, &mut world))
         });
         self.log_fault();

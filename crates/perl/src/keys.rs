@@ -50,7 +50,7 @@ pub unsafe extern "C" fn asr_make_verifier(
 ///
 /// # Safety
 /// Both pointers are valid for writing; the text is freed by `asr_text_free`.
-unsafe fn give(made: Result<String, Error>, out: *mut Slice, owner: *mut *mut String) -> i32 {
+pub(super) unsafe fn give(made: Result<String, Error>, out: *mut Slice, owner: *mut *mut String) -> i32 {
     let (ok, text) = match made {
         Ok(text) => (1, text),
         Err(error) => (0, error.to_string()),

@@ -8,7 +8,7 @@
 //!
 //! | floor | files | what |
 //! |---|---|---|
-//! | 5 | `choice.rs`, `cyrus.rs` | the mechanism is chosen; accounts of a Cyrus configuration |
+//! | 5 | `choice.rs`, `cyrus.rs`, `otp.rs` | the mechanism is chosen; accounts of a Cyrus configuration; states of OTP |
 //! | 4 | `accounts.rs`, `answers.rs`, `keys.rs`, `layer.rs`, `plugins.rs`, `properties.rs` | the other parts of the surface |
 //! | 3 | `handle.rs` | what one Perl object owns |
 //! | 2 | `slice.rs` | bytes and texts that cross the border |
@@ -28,6 +28,7 @@ mod keys;
 mod layer;
 mod names;
 pub mod numbers;
+mod otp;
 mod plugins;
 mod properties;
 mod shielded;

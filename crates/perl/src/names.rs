@@ -14,6 +14,7 @@ pub(super) fn of_connection(subject: Subject) -> Option<Name> {
         Subject::ScramKeys => ("callback", &["scram_keys"]),
         Subject::KeepKeys => ("callback", &["keep_scram_keys"]),
         Subject::VerifierStore => ("callback", &["setverifier"]),
+        Subject::OtpState => ("callback", &["otp_state and otp_replace"]),
         Subject::HtTokens => ("callback", &["ht_tokens"]),
         Subject::Host => ("callback", &["host"]),
         Subject::Port => ("callback", &["port"]),

@@ -61,6 +61,10 @@ pub mod question_kind {
     pub const KEEP_KEYS: i32 = 10;
     /// A stronger verifier to store.
     pub const SET_VERIFIER: i32 = 11;
+    /// The state of OTP of a user.
+    pub const OTP_STATE: i32 = 12;
+    /// The state that takes its place.
+    pub const OTP_REPLACE: i32 = 13;
 }
 
 /// Why an exchange is aborted.
@@ -160,6 +164,7 @@ mod tests {
             ("ASR_CAN_SCRAM_KEYS", scram_keys.into()),
             ("ASR_CAN_KEEP_KEYS", Abilities::KEEP_KEYS.0.into()),
             ("ASR_CAN_SET_VERIFIER", Abilities::SET_VERIFIER.0.into()),
+            ("ASR_CAN_OTP", Abilities::OTP.0.into()),
             ("ASR_Q_VALUES", question_kind::VALUES.into()),
             ("ASR_Q_REALM", question_kind::REALM.into()),
             ("ASR_Q_CHECKPASS", question_kind::CHECK_PASSWORD.into()),
@@ -171,6 +176,8 @@ mod tests {
             ("ASR_Q_HT_TOKENS", question_kind::HT_TOKENS.into()),
             ("ASR_Q_KEEP_KEYS", question_kind::KEEP_KEYS.into()),
             ("ASR_Q_SET_VERIFIER", question_kind::SET_VERIFIER.into()),
+            ("ASR_Q_OTP_STATE", question_kind::OTP_STATE.into()),
+            ("ASR_Q_OTP_REPLACE", question_kind::OTP_REPLACE.into()),
             ("ASR_DIED", abort_reason::DIED.into()),
             ("ASR_NOT_CALLABLE", abort_reason::NOT_CALLABLE.into()),
             ("ASR_NO_CODE", abort_reason::NO_CODE.into()),

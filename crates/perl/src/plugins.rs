@@ -163,7 +163,8 @@ pub unsafe extern "C" fn asr_setpass(handle: *mut Handle, user: Slice, password:
     let (handle, user, password) =
         unsafe { (&mut *handle, user.name(Subject::UserName), password.bytes().map(Secret::new)) };
     let session = &handle.session;
-    let Some(mechanism) = session.mechanism().filter(|m| session.side() == Side::Server && m.keeps_secrets()) else {
+    let stores = session.side() == Side::Server && session.accounts.is_some();
+    let Some(mechanism) = session.mechanism().filter(|m| stores && m.keeps_secrets()) else {
         return -1;
     };
     let done = shielded(Err(Error::System(DEFECT)), || {

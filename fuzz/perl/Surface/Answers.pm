@@ -13,10 +13,13 @@ my @verifier =
   map { Authen::SASL::Rust->scram_verifier(password => $_, mechanism => 'SCRAM-SHA-256', salt => 'saltsalt') }
   $Surface::UNKNOWN, $Surface::SECRET;
 
+# The state of OTP whose pass phrase is the secret.
+my $OTP = "md5\t0009\tfu0001\t14b71c9fd8692019\t" . '0' x 20;
+
 # Marks behaviours that may lead to a success without the right secret.
 sub permits {
   my ($name, $answer) = @_;
-  return if $name !~ /\A(?:checkpass|getsecret|checktoken|ht_tokens)\z/;
+  return if $name !~ /\A(?:checkpass|getsecret|checktoken|ht_tokens|otp_state)\z/;
   if (!tied $$answer) {
     return unless defined $$answer;
     my $mere = ref $$answer && !Scalar::Util::blessed($$answer);
@@ -45,6 +48,7 @@ sub right {
     checkpass => $known && $query && ($query->{pass} || '') eq $Surface::SECRET ? 1 : 0,
     checktoken => $known && $query && ($query->{token} || '') eq $Surface::TOKEN ? 'fred' : undef,
     ht_tokens => $known ? ['another', $Surface::TOKEN] : undef,
+    otp_state => $known ? $OTP : undef, otp_replace => 1,
     canonuser => $arg[-1], channel_binding => 'binding data',
   );
   return \$right{$name};
@@ -196,7 +200,7 @@ sub interlude {
 }
 
 our @CLIENT = qw(user pass authname realm token ht_token serv host port canonuser authcid auth password authzid channel_binding);
-our @SERVER = qw(getsecret checkpass checktoken ht_tokens authorize canonuser realm setpass channel_binding);
+our @SERVER = qw(getsecret checkpass checktoken ht_tokens otp_state otp_replace authorize canonuser realm setpass channel_binding);
 my %plain = map {
   my $name = $_;
   $name => sub { ${ called($name, @_) } }
@@ -224,7 +228,7 @@ sub callbacks {
   } @names;
   if ($server && $form % 5 == 0) {
     $given{$_} = $plain{$_}
-      for grep { $given{$_} && $_ ne 'getsecret' } qw(checkpass checktoken ht_tokens authorize canonuser setpass);
+      for grep { $given{$_} && $_ ne 'getsecret' } qw(checkpass checktoken ht_tokens otp_state otp_replace authorize canonuser setpass);
   }
   delete $given{channel_binding} if $given{channel_binding} && !ref $given{channel_binding};
   $given{getsecret} = ${ right('getsecret') } if $server && $form % 5 == 0;
@@ -232,7 +236,7 @@ sub callbacks {
   if ($form % 5 == 4) {
     my $name = $names[$odd % @names];
     $given{$name} = ${ Surface::Values::value($odd) };
-    $Surface::permitted = 1 if $name =~ /\A(?:checkpass|getsecret|checktoken|ht_tokens)\z/;    # it may be code that returns true
+    $Surface::permitted = 1 if $name =~ /\A(?:checkpass|getsecret|checktoken|ht_tokens|otp_state)\z/;    # it may be code that returns true
   }
   return \%given;
 }

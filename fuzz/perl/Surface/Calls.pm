@@ -289,7 +289,7 @@ my @calls = (
     sub {
       my ($r) = @_;
       my $name = ('user', @Surface::Answers::SERVER, @Surface::Answers::CLIENT)[$r->[1] % 20];
-      $Surface::permitted = 1 if $name =~ /\A(?:checkpass|getsecret|checktoken|ht_tokens)\z/;
+      $Surface::permitted = 1 if $name =~ /\A(?:checkpass|getsecret|checktoken|ht_tokens|otp_state)\z/;
       slot(conn => $r->[0])->callback($name, ${ value($r->[2]) });
     }
   ],

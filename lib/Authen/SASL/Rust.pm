@@ -74,6 +74,17 @@ sub scram_verifier {
   return _make_verifier($mechanism, $password, $salt, $iterations || 0, defined $spelling ? $spelling : 'rfc5803');
 }
 
+sub otp_state {
+  my ($class, %arg) = @_;
+  my ($phrase, $hash, $seed, $sequence) = delete @arg{qw(phrase hash seed sequence)};
+  my $unknown = _unknown(\%arg, qw(phrase hash seed sequence));
+  Carp::croak("otp_state: $unknown") if defined $unknown;
+  Carp::croak('otp_state: a phrase is required') unless defined $phrase;
+  $sequence = 499 unless defined $sequence;
+  Carp::croak('otp_state: sequence: a number from 2 to 9999 was expected') unless $sequence =~ /\A[1-9][0-9]{0,3}\z/;
+  return _make_otp_state($phrase, $hash, $seed, $sequence);
+}
+
 # The plugins of Cyrus SASL that new connections may use.
 sub plugins {
   my ($class, @wish) = @_;
@@ -289,6 +300,7 @@ All of them work on both sides.
     XOAUTH2           12  client  -        n         user token    checktoken
     PLAIN             10  client  RFC 4616 n         user pass     checkpass
     LOGIN             10  server  -        n         user pass     checkpass
+    OTP                5  client  RFC 2444 p n f     user pass     otp_state
     ANONYMOUS          0  client  RFC 4505 p         none          none
 
 The forms with channel binding have a rank that is 20 higher: C<-PLUS> of the SCRAM mechanisms; C<-EXPR>, C<-UNIQ> and C<-ENDP> in place of
@@ -299,7 +311,11 @@ C<getsecret> instead of C<checkpass>. C<keytab> and C<external_id> are not callb
 (L<Authen::SASL::Rust::Connection/keytab>, L<Authen::SASL::Rust::Connection/external_id>).
 
 The flags are the security flags that a mechanism satisfies: C<p> noplaintext, C<a> noactive, C<d> nodictionary, C<m>
-mutual_auth, C<n> noanonymous, C<c> pass_credentials. No mechanism of this module satisfies forward_secrecy.
+mutual_auth, C<n> noanonymous, C<c> pass_credentials, C<f> forward_secrecy (only as far as libsasl2 means it: what is read of a login with OTP is
+of no use for the next one).
+
+OTP has the lowest rank of those with a password because its pass phrase comes from C<pass> too and each login uses up a one-time
+password: name it alone, or give the callback C<challenge> and no C<pass>. See L<Authen::SASL::Rust::Callbacks/ONE-TIME PASSWORDS>.
 
 B<Deprecated>, for peers that support nothing better: LOGIN (never standardized), CRAM-MD5, and DIGEST-MD5 (made
 historic by RFC 6331). XOAUTH2 is not a standard; some large mail services use it. A dash or "draft" under "standard"
@@ -457,6 +473,43 @@ The format: C<rfc5803> (the default), which PostgreSQL stores and libsasl2 reads
     # prints SCRAM-SHA-256
     # prints 4096:c2l4dGVlbiBieXRlcy4uLg==
     # prints O+7iEydBd9mlsNdJxgaBGtHrun0Z4Tf3Pnzu449pwHw=:dCSewtpeuMHDL7esX4kPY05JWdr/KZQO8DYlJqZSRFI=
+
+=head2 otp_state
+
+    $text = Authen::SASL::Rust->otp_state(phrase => $phrase, ...)
+
+Makes the state that a server of OTP stores for a user: the beginning of a chain of one-time passwords. Dies if an argument is missing,
+unknown or out of range. The arguments:
+
+=over
+
+=item phrase
+
+Required: the pass phrase, 10 to 63 printable characters of ASCII (RFC 2289 section 6).
+
+=item hash
+
+C<md5> or C<sha1>; default C<md5>, which each client has.
+
+=item sequence
+
+The sequence number, 2 to 9999; default 499. The user can log in one time less than that.
+
+=item seed
+
+1 to 16 letters and digits; default two letters and four random digits. The same phrase and seed must not be used twice.
+
+=back
+
+=for program
+
+    use strict;
+    use warnings;
+    use Authen::SASL::Rust;
+
+    my $state = Authen::SASL::Rust->otp_state(phrase => 'This is a test.', seed => 'TeSt', sequence => 99);
+    print join(' ', split /\t/, $state), "\n";
+    # prints md5 0099 test 50fe1962c4965880 00000000000000000000
 
 =head1 CALLBACKS
 

@@ -164,6 +164,22 @@ _random(length)
     XPUSHs(bytes);
 
 void
+_make_otp_state(phrase, hash, seed, sequence)
+    text_t phrase
+    text_t hash
+    text_t seed
+    count_t sequence
+  PREINIT:
+    asr_slice text;
+    asr_text *owner;
+    int ok;
+  PPCODE:
+    ok = asr_make_otp_state(phrase, hash, seed, AS_U32(sequence), &text, &owner);
+    mXPUSHp(text.ptr, text.len);
+    asr_text_free(owner);
+    if (!ok) blame_caller(aTHX_ sv_2mortal(newSVpvf("otp_state: %" SVf, SVfARG(TOPs))));
+
+void
 _plugins(conn, path, load, prefer, options)
     SV *conn
     text_t path

@@ -42,12 +42,15 @@ sub server {
   return Authen::SASL->new(mechanism => $mechanism, callback => {@callback})->server_new('imap', 'h', { external_id => 'fred' });
 }
 
+# The state of OTP with the pass phrase pencil.
+my $OTP = "md5\t0009\tte1234\t27a5f6cf366df446\t" . '0' x 20;
+
 # Runs both sides to the end. `change` may modify a message on its way.
 sub exchange {
   my ($mechanism, $secret, $change) = @_;
   my $client = client($mechanism, user => sub { 'fred' }, pass => [sub { 'pencil' }, 1], token => 'abc', ht_token => 'pencil');
   my $server = server($mechanism, getsecret => sub { $secret }, ht_tokens => sub { ['x', $secret] },
-    checktoken => sub { defined $secret ? 'fred' : undef });
+    otp_state => sub { defined $secret ? $OTP : undef }, otp_replace => sub { 1 }, checktoken => sub { defined $secret ? 'fred' : undef });
   my $message = $client->client_start;
   $message = $server->server_start($client->property('message_absent') ? undef : $change->($message));
   for (1 .. 4) {
@@ -111,6 +114,8 @@ sub places {
     ['keep_scram_keys', sub { log_in('SCRAM-SHA-256', client('SCRAM-SHA-256', @NAMES, keep_scram_keys => $code), keep_scram_keys => $code) }],
     ['setverifier', sub { log_in('PLAIN', undef, setverifier => $code) }],
     ['setverifier, with a continuation', sub { log_in('PLAIN', undef, getsecret => sub { $_[2]->('pencil') }, setverifier => $code, sub { }) }],
+    ['otp_state', sub { server('OTP', otp_state => $code, otp_replace => sub { 1 })->server_start("\0fred") }],
+    ['otp_replace', sub { server('OTP', otp_state => sub { $OTP }, otp_replace => $code)->server_start("\0fred") }],
     ['realm of a server', sub { server('PLAIN', checkpass => sub { 1 }, realm => $code) }],
   );
 }

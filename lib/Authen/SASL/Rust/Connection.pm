@@ -35,7 +35,8 @@ sub mechanism {
 sub answer {
   my ($self, $name) = @_;
   return undef
-    if !defined $name || $name =~ /\A(?:pass|password|token|ht_tokens?|scram_keys|challenge|getsecret|checkpass)\z/;
+    if !defined $name
+    || $name =~ /\A(?:pass|password|token|ht_tokens?|scram_keys|challenge|otp_state|getsecret|checkpass)\z/;
   my %property = (
     user => 'authcid', username => 'authcid', authcid => 'authcid', auth => 'authcid',
     authname => 'authzid', authzid => 'authzid', realm => 'realm',
@@ -577,8 +578,8 @@ unusable (L<Authen::SASL::Rust::Callbacks/VERIFIERS>), the result is also 0, and
 
     $yes = $conn->setpass($user, $password, $flags)
 
-Server: sets a password. A plugin mechanism that keeps its own secrets makes and stores one
-(L<Authen::SASL::Rust::Plugins>). Otherwise the three arguments are passed to the callback C<setpass>, or if there is
+Server: sets a password. If there is an account store, a mechanism that keeps its own secrets makes and stores one: OTP
+(L<Authen::SASL::Rust::Callbacks/ONE-TIME PASSWORDS>), and mechanisms of plugins (L<Authen::SASL::Rust::Plugins>). Otherwise the three arguments are passed to the callback C<setpass>, or if there is
 none, to the account store (L<Authen::SASL::Rust::Accounts/setpass>). Returns 1 or 0; 0 if there is neither. If the
 account store cannot set the password, the method dies with the reason.
 
@@ -817,7 +818,13 @@ disable, allow or require; default allow.
 
 =item tls
 
-An IO::Socket::SSL handle that supplies channel binding data and C<externalssf>.
+An IO::Socket::SSL handle, a stream that has one, or C<< { ssl => $ssl } >> of Net::SSLeay, which supplies channel binding data and
+C<externalssf>: L<Authen::SASL::Rust::ChannelBinding>.
+
+=item otp_renew
+
+OTP, client with C<pass>: below this sequence number the client begins a new chain of one-time passwords with the same pass phrase and another
+seed (C<init-hex> of RFC 2243). 0 to 9999; the default 0 means never. See L<Authen::SASL::Rust::Callbacks/ONE-TIME PASSWORDS>.
 
 =item offered_mechanisms
 
@@ -826,6 +833,12 @@ The mechanisms that the server offers; SCRAM compares them with the server's own
 =item offered_bindings
 
 The types of channel binding that the server offers.
+
+=item tls_version
+
+The version of TLS: four hexadecimal digits in lower case, such as C<0304> for TLS 1.3: with Net::SSLeay C<sprintf '%04x', Net::SSLeay::version($ssl)>. A
+SCRAM server that has it sends it, and a client compares (XEP-0515): a man in the middle with another version on one of its sides is
+detected. Set it on a server only if the protocol defines it, as XMPP does.
 
 =back
 

@@ -86,9 +86,9 @@ Authen::SASL::Rust::Plugins - mechanisms from Cyrus SASL plugins
 
     use Authen::SASL qw(Rust);
 
-    Authen::SASL::Rust->plugins(load => ['otp', 'ntlm']);       # for all connections made from now on
+    Authen::SASL::Rust->plugins(load => 'ntlm');                # for all connections made from now on
 
-    my $conn = Authen::SASL->new(mechanism => 'OTP', callback => { user => 'fred', pass => 'a pass phrase' })
+    my $conn = Authen::SASL->new(mechanism => 'NTLM', callback => { user => 'fred', pass => 'pencil' })
         ->client_new('imap', 'mail.example.org');
 
 =head1 DESCRIPTION
@@ -178,15 +178,17 @@ its mechanism requires.
 
 If the user has to respond to a challenge that the server displays, use C<challenge>: code that is called with the connection, the
 server's challenge, a prompt for the user, and a flag that is true if the typed text may be echoed. It returns the response; undef gives
-up. With this callback OTP asks for a one-time password, in the format of RFC 2444 (C<hex:5bf0 75d9 959d 036f> or
+up. With this callback the OTP plugin asks for a one-time password, in the format of RFC 2444 (C<hex:5bf0 75d9 959d 036f> or
 C<word:BOND FOGY DRAB NE RISE MART>), and needs no pass phrase:
 
+    Authen::SASL::Rust->plugins(load => 'otp', prefer => 'plugins');
     my $sasl = Authen::SASL->new(mechanism => 'OTP', callback => {
         user      => 'fred',
         challenge => sub { my ($conn, $challenge) = @_; print "$challenge? "; chomp(my $line = <STDIN>); $line },
     });
 
-If there is also C<pass>, the OTP plugin uses C<challenge>.
+If there is also C<pass>, the OTP plugin uses C<challenge>. Without C<prefer> our own OTP is used instead, which has the same callback and the
+same state in the account store.
 
 B<Server.> A plugin uses the same callbacks as our own mechanisms: C<getsecret> to get a password, C<checkpass> to have one
 checked (PLAIN, LOGIN), C<canonuser> and C<authorize>. They may answer later. Other properties of a user, such as the state of

@@ -95,6 +95,7 @@ impl Party {
             keys: Some(&self.keys),
             salt_key: b"the salts of a test",
             lookups: &self.seen,
+            clock: None,
         };
         let mut outcome = act(&mut self.session, &mut world);
         while outcome == Outcome::Ask {
