@@ -314,7 +314,7 @@ impl<'g> Login<'g> {
                 Some(CredentialKind::Password) => Proof::Password,
                 Some(CredentialKind::Token) => self.token.take().map_or(Proof::Nothing, Proof::Token),
                 Some(CredentialKind::Outside) => identity.user_id.map_or(Proof::Certificate, Proof::UserId),
-                Some(CredentialKind::HtTokens(_) | CredentialKind::None) | None => Proof::Nothing,
+                Some(CredentialKind::HtTokens(_) | CredentialKind::Otp | CredentialKind::None) | None => Proof::Nothing,
             },
             certificates: identity.certificates,
         };

@@ -119,7 +119,7 @@ impl State for AwaitCredential {
         let salt = Cow::Owned(salt);
         let mut nonce = cx.world.random.nonce()?;
         nonce.insert_str(0, first.nonce);
-        let extension = downgrade::attribute(hash, cx.config).unwrap_or_default();
+        let extension = downgrade::extensions(hash, cx.config);
         let theirs = ServerFirst { nonce: Cow::Owned(nonce), salt, iterations, extensions: &extension };
         let mut message = Vec::with_capacity(theirs.nonce.len() + theirs.salt.len() * 2 + extension.len() + 24);
         theirs.print(&mut message);

@@ -5,6 +5,7 @@ package Authen::SASL::Rust::ChannelBinding;
 use strict;
 use warnings;
 use Carp ();
+use Scalar::Util ();
 
 our $VERSION = '0.1';
 
@@ -58,11 +59,35 @@ sub _tls_facts {
   return (Net::SSLeay::get_cipher_bits($ssl) || 0, Net::SSLeay::get_certificate($ssl) ? 1 : 0);
 }
 
+# The handle of a stream: Mojo::IOLoop::Stream has it as handle, IO::Async::Stream as read_handle.
+sub _handle_of {
+  my ($tls) = @_;
+  return undef unless Scalar::Util::blessed($tls);
+  return $tls if $tls->isa('IO::Socket::SSL');
+  for my $method (qw(handle read_handle)) {
+    my $handle = $tls->can($method) && eval { $tls->$method } or next;
+    return $handle if Scalar::Util::blessed($handle) && $handle->isa('IO::Socket::SSL');
+  }
+  return undef;
+}
+
+# An SSL of Net::SSLeay is an address, which cannot be checked: it comes by its name, so that no other number is taken for one.
+sub _raw_ssl {
+  my ($tls) = @_;
+  return undef unless ref $tls eq 'HASH' && keys %$tls == 1 && defined $tls->{ssl};
+  Carp::croak('tls: ssl is no SSL of Net::SSLeay') unless $tls->{ssl} =~ /\A[1-9][0-9]{3,19}\z/;
+  require Net::SSLeay;
+  return $tls->{ssl};
+}
+
 sub _ssl_of {
   my ($tls) = @_;
-  my $is_handle = ref $tls && eval { $tls->isa('IO::Socket::SSL') };
-  Carp::croak('tls: an IO::Socket::SSL handle was expected') unless $is_handle;
-  my $ssl = eval { $tls->_get_ssl_object };
+  my $raw = _raw_ssl($tls);
+  my $handle = defined $raw ? undef : _handle_of($tls);
+  Carp::croak(
+    'tls: an IO::Socket::SSL handle was expected, or a stream that has one, or { ssl => $ssl } of Net::SSLeay')
+    unless defined $raw || $handle;
+  my $ssl = defined $raw ? $raw : eval { $handle->_get_ssl_object };
   Carp::croak('tls: the TLS handshake of this handle has not finished')
     unless $ssl && Net::SSLeay::get_cipher_bits($ssl);
   return $ssl;
@@ -97,7 +122,8 @@ sub _unique {
 }
 
 # RFC 5929 section 4: the server's certificate, hashed with the hash of its signature; MD5 and SHA-1 are replaced by
-# SHA-256. undef if the signature has no hash (Ed25519) or an unknown one.
+# SHA-256. undef if the hash is unknown, or if the signature names none: for Ed25519 and Ed448 the RFC defines no data, and
+# implementations differ (GnuTLS takes SHA-512, others SHA-256 or nothing).
 sub _server_end_point {
   my ($ssl, $is_server) = @_;
   my $certificate = $is_server ? Net::SSLeay::get_certificate($ssl) : Net::SSLeay::get_peer_certificate($ssl);
@@ -114,10 +140,24 @@ my %hash_of = (
   '2a864886f70d01010d' => 'sha512', '2a864886f70d01010e' => 'sha224',
   '2a8648ce3d0401' => 'sha256', '2a8648ce3d040301' => 'sha224',          # ECDSA; the first with sha1
   '2a8648ce3d040302' => 'sha256', '2a8648ce3d040303' => 'sha384', '2a8648ce3d040304' => 'sha512',
-  '2a8648ce380403' => 'sha256', '608648016503040301' => 'sha224', '608648016503040302' => 'sha256',    # DSA
-  '2b0e03021a' => 'sha256', '608648016503040204' => 'sha224', '608648016503040201' => 'sha256',
-  '608648016503040202' => 'sha384', '608648016503040203' => 'sha512',
+  '2a8648ce380403' => 'sha256', '2b0e03021a' => 'sha256',                # sha1 with DSA, and sha1
 );
+# NIST has them in one arc: hashes below 2, signatures with DSA, ECDSA (SHA-3) and RSA (SHA-3) below 3.
+my @SHA3 = qw(sha3-224 sha3-256 sha3-384 sha3-512);
+my %arc = (
+  '2a864886f70d0101' => { 15 => 'sha512-224', 16 => 'sha512-256' },      # with RSA (RFC 8017)
+  '6086480165030402' => {
+    1 => 'sha256', 2 => 'sha384', 3 => 'sha512', 4 => 'sha224', 5 => 'sha512-224', 6 => 'sha512-256',
+    map({ 7 + $_ => $SHA3[$_] } 0 .. 3)
+  },
+  '6086480165030403' => {
+    1 => 'sha224', 2 => 'sha256', 3 => 'sha384', 4 => 'sha512',
+    map({ (5 + $_ => $SHA3[$_], 9 + $_ => $SHA3[$_], 13 + $_ => $SHA3[$_]) } 0 .. 3)
+  },
+);
+for my $arc (keys %arc) {
+  $hash_of{ $arc . sprintf '%02x', $_ } = $arc{$arc}{$_} for keys %{ $arc{$arc} };
+}
 my $RSASSA_PSS = '2a864886f70d01010a';
 
 sub _end_point_data {
@@ -134,7 +174,10 @@ sub _end_point_data {
     $oid = $explicit ? unpack 'H*', (_elements((_elements((_elements($explicit))[0]))[0]))[0] : '2b0e03021a';
   }
   my $hash = $hash_of{$oid} or return undef;
-  return Digest::SHA->new($hash)->add($der)->digest;
+  return Digest::SHA->new($hash =~ tr/-//dr)->add($der)->digest if $hash !~ /\Asha3/;
+  # Perl has no SHA-3 itself; OpenSSL has it from 1.1.1 on.
+  my $type = eval { require Net::SSLeay; Net::SSLeay::EVP_get_digestbyname($hash) } or return undef;
+  return Net::SSLeay::EVP_Digest($der, $type);
 }
 
 # The contents of the DER elements in a string; with $whole the elements with their headers.
@@ -200,7 +243,8 @@ the callback C<channel_binding>, in the same form;
 =item 3.
 
 the property or option C<tls>: an L<IO::Socket::SSL> handle after its handshake, or an object of a derived class, such
-as Net::SMTP after C<starttls>. It also sets C<externalssf> to the key length of the cipher in bits, unless the program
+as Net::SMTP after C<starttls>; a Mojo::IOLoop::Stream or an IO::Async::Stream over one; or C<< { ssl => $ssl } >> with an SSL of
+Net::SSLeay, such as C<< $handle->{tls} >> of AnyEvent::Handle. An SSL is an address: a wrong one crashes the program. It also sets C<externalssf> to the key length of the cipher in bits, unless the program
 sets C<externalssf> itself. The connection does not keep the handle open.
 
 =back
@@ -219,7 +263,8 @@ RFC 9266. Always with TLS 1.3; with TLS 1.2 if both sides support the extended m
 
 =item tls-server-end-point
 
-RFC 5929: the hash of the server's certificate. Not for Ed25519, whose signatures specify no hash.
+RFC 5929: the server's certificate, hashed with the hash of its signature: SHA-2, SHA-512/224, SHA-512/256, SHA-3 (with OpenSSL 1.1.1 or newer),
+also with RSASSA-PSS; SHA-256 instead of MD5 and SHA-1. Not for Ed25519 and Ed448, whose signatures specify no hash.
 
 =item tls-unique
 
@@ -329,7 +374,7 @@ A login to an XMPP server. C<@mechanisms> and C<@types> were read from its strea
 
 Returns a reference to a hash with the channel binding data of a TLS connection by type, as far as IO::Socket::SSL and
 Net::SSLeay provide it. The second argument says which side of the TLS connection the handle is, C<client> or C<server>;
-the property C<tls> assumes that it is the same as the SASL side. Dies if the argument is not such a handle, or if its
+the property C<tls> assumes that it is the same as the SASL side. $handle is what C<tls> takes. Dies if it is something else, or if its
 handshake has not finished.
 
 =head1 SEE ALSO
