@@ -27,7 +27,13 @@ export PATH="$folder_of_gate:\$PATH"
 ip link set lo up
 beanstalkd -l 127.0.0.1 -p 11300 &
 chown() { [ "\$1" = root:sasl-gate ] && command chown root:root "\${\@:2}"; }
-sasl-gate() { if [ "\$1" = passwd ]; then printf 'pencil\\n' | command sasl-gate "\$@"; else command sasl-gate "\$@"; fi; }
+sasl-gate() {
+  case "\$1" in
+    passwd) printf 'pencil\\n' | command sasl-gate "\$@" ;;
+    sessions) command sasl-gate "\$@" --control /run/sasl-gate/control ;;
+    *) command sasl-gate "\$@" ;;
+  esac
+}
 healthy() { for _ in {1..100}; do curl --silent --fail http://127.0.0.1:9123/healthz >/dev/null && return; sleep 0.05; done; return 1; }
 reloads() { curl --silent http://127.0.0.1:9123/metrics | sed -n 's/^sasl_gate_reloads_total //p'; }
 systemctl() {
@@ -58,9 +64,10 @@ echo "added: $(ask 11401)"
 SHELL
 for my $part ($text, $toml) {
   $part =~ s{/etc/sasl-gate(?!\w)}{$folder/etc}g;
+  $part =~ s{/run/sasl-gate(?!\w)}{$folder/run}g;
   $part =~ s{queue\.example\.org}{localhost}g;
 }
-mkdir "$folder/etc" or die $!;
+mkdir "$folder/$_" or die $! for qw(etc run);
 for (["$folder/etc/sasl-gate.toml", $toml], [$script, $text]) {
   my ($file, $content) = @$_;
   open my $out, '>', $file or die "$file: $!";
