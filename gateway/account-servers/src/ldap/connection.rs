@@ -95,7 +95,22 @@ pub fn described(result: &LdapResult) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    /// A server would take it as anonymous, and say that it succeeded. This one would not answer.
+    #[tokio::test]
+    async fn nothing_is_asked_without_a_name_and_a_password() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let settings = Settings { url: format!("ldap://{}", listener.local_addr().unwrap()), ..Settings::default() };
+        let connection = Connection::open(&settings, None).await.unwrap();
+        for (dn, password) in [("", "pencil"), ("cn=fred", ""), ("", "")] {
+            let password = Secret::new(password.as_bytes());
+            let bound = tokio::time::timeout(Duration::from_secs(5), connection.bind(dn, &password)).await;
+            assert!(bound.expect("no answer is waited for").is_err(), "{dn}");
+        }
+    }
 
     #[test]
     fn results_are_described() {
