@@ -257,6 +257,9 @@ trial 'the database ends and comes back' => sub {
   my $word = '';
   $word = outcome(user => "o'connor", pass => 'pen') while $word ne 'in' && time < $end;
   is $word, 'in', 'afterwards, without a restart of the gateway';
+  $database->halt;
+  $database->resume;
+  is outcome(user => "o'connor", pass => 'pen'), 'in', 'a restart that no login has met is not noticed';
 };
 
 trial 'users who may no longer log in' => sub {
