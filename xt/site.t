@@ -54,7 +54,7 @@ ok $ids{'migration.html'}{"FROM-Authen::SASL::$_"}, "which has a part for Authen
 
 # Each mechanism that has an exchange in t/vectors is drawn, with all bytes of its messages.
 my %drawn = map { $_ => 1 } $html{'mechanisms.html'} =~ /aria-label="A (\S+) exchange"/g;
-for my $family (qw(SCRAM-SHA-256 SCRAM-SHA-256-PLUS HT-SHA-256-NONE OAUTHBEARER XOAUTH2 OTP PLAIN LOGIN EXTERNAL ANONYMOUS GSSAPI DIGEST-MD5 CRAM-MD5)) {
+for my $family (qw(SCRAM-SHA-256 SCRAM-SHA-256-PLUS HT-SHA-256-NONE OAUTHBEARER XOAUTH2 OTP PLAIN LOGIN OTP EXTERNAL ANONYMOUS GSSAPI DIGEST-MD5 CRAM-MD5)) {
   ok $drawn{$family}, "$family is drawn";
 }
 for my $file (qw(t/vectors/scram-sha-256.txt t/vectors/digest-md5-rfc2831.txt)) {
