@@ -13,6 +13,7 @@ use IO::Socket::INET ();
 use IO::Socket::UNIX ();
 use Server::Beanstalkd ();
 use Server::JobTalk qw(connect_to login logs_in say_raw heard_line all_heard job_works);
+use Server::SaslConnect ();
 use Server::SaslGate ();
 use Server::Trial qw(trial utf8);
 use Time::HiRes qw(sleep time);
@@ -237,6 +238,23 @@ trial 'many' => sub {
   is_deeply [$gate->operator('kick', 'worker')], [0, "sessions ended: 1000\n"], 'all are kicked';
   is scalar(grep { my $all = all_heard($_); defined $all && $all eq '' } @many), 1000, '... and end';
   ok $gate->metric_becomes(relaying_connections => scalar map { @$_ } values %{ $gate->sessions_of }), 'the rest stay';
+};
+
+# Its clients have no names.
+trial 'a sidecar' => sub {
+  my $folder = $gate->dir . '/of-sidecar';
+  my $password = $gate->write_secret('of-sidecar-password', "pencil\n");
+  my $sidecar = Server::SaslConnect->start(backend => $address, options => ['--user', 'fred', '--password-file', $password, '--control', $folder]);
+  my @in = map { connect_to("127.0.0.1:$sidecar->{port}") } 1, 2;
+  is job_works($_), '', 'its clients work' for @in;
+  my @lines = split /\n/, $gate->run($gate->binary, 'sessions', '--json', '--control', $folder);
+  is scalar @lines, 2, '... and are listed';
+  like $lines[0], qr/"user":null,"mechanism":null,"peer":"127\.0\.0\.1:\d+","backend":"\Q$address\E"/, '... with the gateway, and without a user';
+  my $peer = $in[0]->sockhost . ':' . $in[0]->sockport;
+  my ($id) = map { /"id":"([^"]+)"/ ? $1 : () } grep { /"\Q$peer\E"/ } @lines;
+  is $gate->run($gate->binary, 'kick', '--control', $folder, '--session', $id), "sessions ended: 1\n", 'one is kicked';
+  is all_heard($in[0]), '', '... and ends';
+  is job_works($in[1]), '', 'the other one stays';
 };
 
 trial 'a hand-over' => sub {
