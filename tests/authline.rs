@@ -358,7 +358,7 @@ fn what_follows_is_not_lost() {
     for cut in 0..=stream.len() {
         let mut server = Server::new("PLAIN", authen_sasl_rust::mechanism::registry());
         server.session = session(Side::Server, &facts);
-        let mut world = LocalWorld::default();
+        let mut world = LocalWorld::default().with_clock(|| 1_800_000_000);
         let mut rest = &stream[..cut];
         let opened = loop {
             match server.receive(&mut rest, &mut world.lend()) {
@@ -477,7 +477,7 @@ fn a_client_believes_nothing_unproved() {
     ] {
         let mut line = Line::new("SCRAM-SHA-256", &facts, &facts);
         line.to_client = replies.into_bytes();
-        let mut world = LocalWorld::default();
+        let mut world = LocalWorld::default().with_clock(|| 1_800_000_000);
         let stream = std::mem::take(&mut line.to_client);
         let mut rest = &stream[..];
         let event = loop {
@@ -629,7 +629,7 @@ fn a_refused_client_sees_a_wrong_password() {
         let facts = Facts::of(&[("authcid", "fred"), ("password", "pencil")]);
         let mut server = Server::new("PLAIN", authen_sasl_rust::mechanism::registry());
         server.session = session(Side::Server, &facts);
-        let mut world = LocalWorld::default();
+        let mut world = LocalWorld::default().with_clock(|| 1_800_000_000);
         let (mut said, mut authenticated) = (Vec::new(), 0);
         for attempt in [password, "crayon", password, "crayon"] {
             let message = format!("auth-start PLAIN {}\r\n\0fred\0{attempt}\r\n", 6 + attempt.len());

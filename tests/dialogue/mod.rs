@@ -103,7 +103,7 @@ impl<'f> Party<'f> {
 
     /// A party with a session that has its mechanism.
     pub fn with(session: Session, facts: &'f Facts) -> Self {
-        Party { session, world: LocalWorld::default(), facts }
+        Party { session, world: LocalWorld::default().with_clock(clock), facts }
     }
 
     /// The party remembers derived keys together with all others that do.
