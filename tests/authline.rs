@@ -216,7 +216,7 @@ impl<'f> Line<'f> {
             client,
             server,
             client_world: LocalWorld::with_random(Box::new(Seeded(1))).remember_in(Box::new(KeyMemory::default())),
-            server_world: LocalWorld::with_random(Box::new(Seeded(2))),
+            server_world: LocalWorld::with_random(Box::new(Seeded(2))).with_clock(|| 1_800_000_000),
             client_facts,
             server_facts,
             to_client: Vec::new(),
