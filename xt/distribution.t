@@ -63,6 +63,7 @@ sub named_in {
 subtest 'prerequisites' => sub {
   my $meta = CPAN::Meta->load_file("$top/META.json")->effective_prereqs;
   my %has = map { $_ => $meta->requirements_for($_, 'requires')->as_string_hash } qw(configure runtime test);
+  my %recommended = map { $_ => $meta->requirements_for($_, 'recommends')->as_string_hash } keys %has;
   my %named = (
     configure => named_in('Makefile.PL'),
     runtime => named_in(glob 'lib/Authen/SASL/Rust.pm lib/Authen/SASL/Rust/*.pm lib/Authen/SASL/Rust/*/*.pm bin/*'),
@@ -72,7 +73,7 @@ subtest 'prerequisites' => sub {
   my %not_required = map { $_ => 1 } qw(Module::Metadata lib threads),
     map { s{.*/}{}r =~ s{\.pm\z}{}r } glob 't/lib/*.pm';
   for my $phase (sort keys %named) {
-    my $declared = { %{ $has{$phase} }, $phase eq 'test' ? %{ $has{runtime} } : () };
+    my $declared = { %{ $has{$phase} }, $phase eq 'test' ? %{ $has{runtime} } : (), %{ $recommended{$phase} } };
     my @missing =
       grep { !/\AAuthen::SASL::Rust\b/ && !$not_required{$_} && !exists $declared->{$_} } sort keys %{ $named{$phase} };
     is_deeply(\@missing, [], "$phase: each module that is used is declared");
