@@ -74,9 +74,10 @@ impl Mechanism for Otp {
         if message.from == Side::Server {
             return Challenge::parse(message.bytes).ok().map(|challenge| challenge.outline());
         }
-        match message.bytes.contains(&0) {
-            true => Identities::parse(message.bytes).ok().map(|identities| identities.outline()),
-            false => Response::parse(message.bytes).ok().map(|response| response.outline()),
+        // Its place tells what it is: a damaged response must not be taken for names.
+        match message.index {
+            0 => Identities::parse(message.bytes).ok().map(|identities| identities.outline()),
+            _ => Response::parse(message.bytes).ok().map(|response| response.outline()),
         }
     }
 
