@@ -162,7 +162,9 @@ pub fn session(side: Side, facts: &Facts) -> Session {
     if let Some((kind, hex)) = facts.text("channel-binding").and_then(|text| text.split_once(' ')) {
         session.config.set_binding(ChannelBinding { kind: kind.into(), data: unhex(hex) }).unwrap();
     }
-    for (header, option) in [("service", "service"), ("host", "host"), ("external-id", "external_id")] {
+    for (header, option) in
+        [("service", "service"), ("host", "host"), ("external-id", "external_id"), ("iterations", "iterations")]
+    {
         if let Some(value) = facts.text(header) {
             assert_eq!(session.config.set(option, Some(value)), Ok(()));
         }
