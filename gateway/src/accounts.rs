@@ -5,17 +5,18 @@ use std::time::SystemTime;
 
 use authen_sasl_account_servers::Account;
 use authen_sasl_accounts::users::{Users, UsersFile};
-use authen_sasl_rust::contract::{Answer, CredentialKind, Description, Question};
+use authen_sasl_rust::contract::{Answer, CredentialKind, Description, Question, TokenVerdict};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::wire::saslprep;
 
 use crate::account_server::{AccountServer, Finding};
 use crate::lines;
 use crate::mechanisms::supported;
+use crate::oauth::{Failure, Grant, Provider, Refusal};
 use crate::passwords::Passwords;
 use crate::sessions::Proof;
 use crate::settings::Settings;
-use crate::tokens::Tokens;
+use crate::tokens::{hash_of, Tokens};
 
 /// Iterations that an unknown user appears to have if there is no user to imitate.
 pub const ITERATIONS: u32 = 4096;
@@ -27,6 +28,8 @@ pub struct Accounts {
     server: Option<AccountServer>,
     passwords: Option<Passwords>,
     tokens: Option<Tokens>,
+    /// The OAuth provider whose tokens are accepted too.
+    provider: Option<Provider>,
     /// The key from which the salts of unknown users are derived, unless it is the one of the users' file.
     salt_key: Option<Secret>,
     /// The transport can prove identities: by certificates, or on the Unix socket.
@@ -46,6 +49,7 @@ impl Accounts {
             users: settings.users.as_deref().map(users).transpose()?,
             passwords: settings.passwords.as_deref().map(Passwords::read).transpose()?,
             tokens: settings.tokens.as_deref().map(Tokens::read).transpose()?,
+            provider: Provider::new(settings.jwt.as_ref(), settings.introspection.as_ref())?,
             salt_key,
             has_transport_identities: settings.has_transport_identities(),
         })
@@ -56,6 +60,13 @@ impl Accounts {
         match self.server {
             Some(_) => None,
             None => Some(self.users.as_ref().map_or(0, |users| users.count())),
+        }
+    }
+
+    /// Takes over what the accounts before a reload have learned.
+    pub fn inherit(&self, old: &Accounts) {
+        if let (Some(provider), Some(old)) = (&self.provider, &old.provider) {
+            provider.inherit(old);
         }
     }
 
@@ -89,14 +100,15 @@ impl Accounts {
                 users.is_some_and(|users| users.unfit_reason(mechanism).is_none())
             }
             CredentialKind::Password => self.passwords.is_some(),
-            CredentialKind::Token => self.tokens.is_some(),
+            CredentialKind::Token => self.tokens.is_some() || self.provider.is_some(),
             CredentialKind::Outside => self.has_transport_identities,
             CredentialKind::HtTokens(_) | CredentialKind::Otp => false,
             CredentialKind::None => true,
         }
     }
 
-    /// Answers a question of the core; `None` to a question that a gateway does not expect. `account` is what [`Accounts::find`] has
+    /// Answers a question of the core; `None` to a question that a gateway does not expect, or that
+    /// [`Accounts::judge`] answers. `account` is what [`Accounts::find`] has
     /// found.
     pub fn answer(&self, question: &Question, account: Option<&Account>) -> Option<Answer> {
         match question {
@@ -105,9 +117,6 @@ impl Accounts {
             }
             // An account means that the server has accepted the password.
             Question::CheckPassword { .. } => Some(Answer::Verdict(account.is_some())),
-            Question::Token { token, .. } => {
-                Some(Answer::Token(self.tokens.as_ref()?.verify(token, SystemTime::now())))
-            }
             // Each user has exactly one name, in the rules too. Invalid names are refused.
             Question::Canonicalize { name, .. } => Some(Answer::Text(saslprep::query(name).ok().map(Into::into))),
             _ => None,
@@ -131,8 +140,30 @@ impl Accounts {
             Proof::Token(hash) => {
                 self.tokens.as_ref().and_then(|tokens| tokens.owner(hash, now)).is_some_and(|owner| owner == user)
             }
+            Proof::Grant(grant) => self.provider.is_some() && !grant.has_expired(now),
             // Of settings, and not of accounts.
             Proof::Certificate | Proof::UserId(_) | Proof::Nothing => true,
+        }
+    }
+
+    /// Whom a bearer token stands for. The file of tokens decides first, then the provider.
+    pub async fn judge(&self, token: &Secret) -> Result<(Grant, Proof), Failure> {
+        let hash = hash_of(token.expose());
+        if let Some((tokens, hash)) = self.tokens.as_ref().zip(hash).filter(|(tokens, hash)| tokens.has(hash)) {
+            let owner = tokens.owner(&hash, SystemTime::now()).ok_or_else(|| Refusal::new("it has expired"))?;
+            return Ok((Grant::of(owner), Proof::Token(hash.into())));
+        }
+        let Some(provider) = &self.provider else { return Err(Refusal::new("it is unknown").into()) };
+        // Boxed, so that connections without a provider do not take its memory.
+        let grant = Box::pin(provider.check(token)).await?;
+        Ok((grant.clone(), Proof::Grant(grant.into())))
+    }
+
+    /// The verdict on a token that is not accepted. It does not contain the reason.
+    pub fn rejected(&self, status: &str) -> TokenVerdict {
+        match &self.provider {
+            Some(provider) => provider.rejected(status),
+            None => TokenVerdict::Rejected { status: status.into(), scope: None, openid_configuration: None },
         }
     }
 

@@ -2,12 +2,13 @@
 //! Kubernetes Secret) do not matter.
 
 use std::fs::{File, Metadata, OpenOptions};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use authen_sasl_accounts::files;
 pub use authen_sasl_accounts::files::{content, Readers, Stamp};
 use authen_sasl_rust::secret::Secret;
+use rustix::process::geteuid;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 /// Reads a regular file. Errors name the file.
@@ -31,6 +32,17 @@ pub fn is_stale_socket(path: &Path) -> bool {
     };
     std::fs::symlink_metadata(path).is_ok_and(|about| about.file_type().is_socket())
         && refuses().is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+}
+
+/// Checks that only its owner, who must be root or this program's user, can write a file.
+pub fn check_writers(about: &Metadata) -> Result<(), &'static str> {
+    if about.uid() != 0 && about.uid() != geteuid().as_raw() {
+        return Err("it belongs to another user");
+    }
+    match about.mode() & 0o022 {
+        0 => Ok(()),
+        _ => Err("others can write it"),
+    }
 }
 
 /// An error text with the file's name.

@@ -92,12 +92,15 @@ impl LiveConfig {
     /// Why a session must end, if its client could not log in as it did. `account` is what [`Accounts::find_again`] has found.
     pub fn rejection(&self, session: &Session, account: Option<&Account>, now: SystemTime) -> Option<EndReason> {
         let (user, about) = (&*session.user, &session.about);
-        let groups = account.map_or(&[][..], |account| &account.groups);
+        let groups = match &about.proof {
+            Proof::Grant(grant) => &grant.groups,
+            _ => account.map_or(&[][..], |account| &account.groups),
+        };
         if about.certificates.iter().any(|one| self.revoked.contains(one)) {
             return Some(EndReason::CertificateRevoked);
         }
         if !self.accounts.holds(user, &about.proof, account, now) {
-            let is_token = matches!(about.proof, Proof::Token(_));
+            let is_token = matches!(about.proof, Proof::Token(_) | Proof::Grant(_));
             return Some(if is_token { EndReason::TokenInvalid } else { EndReason::NoUser });
         }
         let unix_users = &self.settings.unix_users;
@@ -253,6 +256,7 @@ impl Gate {
     /// Replaces the configuration for new connections. Existing ones keep theirs, unless their clients may not stay.
     pub fn replace(&self, live: LiveConfig) {
         live.count_into(&self.metrics);
+        live.accounts.inherit(&self.live().accounts);
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(live);
         self.recheck.notify_one();
     }

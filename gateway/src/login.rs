@@ -11,7 +11,7 @@ use authen_sasl_rust::config::ChannelBinding;
 use authen_sasl_rust::contract::{Abilities, Answer, CredentialKind, Question, SecurityFlags, TokenVerdict};
 use authen_sasl_rust::error::{Code, Error, Failure};
 use authen_sasl_rust::mechanism;
-use authen_sasl_rust::secret::wiping_stack;
+use authen_sasl_rust::secret::{wiping_stack, Secret};
 use authen_sasl_rust::wire::saslprep;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracing::field::{debug, DebugValue};
@@ -26,11 +26,11 @@ use crate::identity::CertificateId;
 use crate::mechanisms::{derives_key, proved_outside};
 use crate::metrics::count;
 use crate::names;
+use crate::oauth::Failure as TokenFailure;
 use crate::peer::Peer;
 use crate::relay::{close, Stream};
 use crate::sessions::{About, Proof, Session};
 use crate::throttle::{AddressSlot, UserKey};
-use crate::tokens::{self, TokenHash};
 
 /// How long a refused client may take to read the reply.
 const LINGER: Duration = Duration::from_secs(1);
@@ -70,6 +70,12 @@ pub struct LoggedIn {
     pub session: Arc<Session>,
 }
 
+/// A bearer token: what it proves, or why it is refused, for the log.
+enum Judged {
+    Accepted(Proof),
+    Refused(String),
+}
+
 /// The login of a connection.
 pub struct Login<'g> {
     slot: &'g mut ConnectionSlot,
@@ -77,8 +83,8 @@ pub struct Login<'g> {
     peer: &'g Peer,
     address_slot: Option<AddressSlot>,
     identity: Option<Box<TransportIdentity>>,
-    /// The token of this exchange, if it is valid.
-    token: Option<Box<TokenHash>>,
+    /// What was found out about the token of this exchange.
+    judged: Option<Box<Judged>>,
     /// `None` while another thread uses it for a key derivation.
     server: Option<Box<Server>>,
     /// The name that the client gave in this exchange, for the log.
@@ -131,7 +137,7 @@ impl<'g> Login<'g> {
             peer,
             address_slot,
             identity: security.identity,
-            token: None,
+            judged: None,
             server: Some(server),
             claimed_user: None,
             user_key: None,
@@ -225,10 +231,47 @@ impl<'g> Login<'g> {
         Ok(account)
     }
 
+    /// The answer to the core's question, `None` to one that a gateway does not expect. An error ends the exchange.
+    async fn find_answer(&mut self) -> Result<Option<Answer>, Error> {
+        if let Some(Question::Token { token, .. }) = self.server.as_ref().and_then(|server| server.question()) {
+            let token = token.clone();
+            // Boxed, so that connections without a token do not take its memory.
+            return Box::pin(self.judge(&token)).await.map(|verdict| Some(Answer::Token(verdict)));
+        }
+        let account = self.look_up().await?;
+        let Some(question) = self.server.as_ref().and_then(|server| server.question()) else { return Ok(None) };
+        Ok(wiping_stack(|| self.live.accounts.answer(question, account.as_deref())))
+    }
+
+    /// The verdict on a bearer token.
+    async fn judge(&mut self, token: &Secret) -> Result<TokenVerdict, Error> {
+        let live = self.live.clone();
+        let session = self.server.as_ref().map(|server| &server.session);
+        let mechanism = session.and_then(|session| session.mechanism()).map_or("", |mechanism| mechanism.name);
+        match live.accounts.judge(token).await {
+            Ok((grant, proof)) => {
+                if backend_of(&live.settings.access, &grant.user, &grant.groups, self.peer.address).is_some() {
+                    (self.groups, self.judged) = (grant.groups, Some(Judged::Accepted(proof).into()));
+                    return Ok(TokenVerdict::Accepted { authcid: grant.user });
+                }
+                // Before the client gets a reply: otherwise it would learn that the token is valid.
+                warn!(peer = self.peer.text, user = ?grant.user, mechanism, "valid token, but no access rule allows this user");
+                Ok(live.accounts.rejected("invalid_token"))
+            }
+            Err(TokenFailure::Refused(refusal)) => {
+                self.judged = Some(Judged::Refused(format!("OAuth, token: {}", refusal.reason)).into());
+                Ok(live.accounts.rejected(refusal.status))
+            }
+            Err(TokenFailure::Unavailable(error)) => {
+                count(&self.slot.gate.metrics.provider_errors);
+                Err(Error::outside(Code::Unavail, error))
+            }
+        }
+    }
+
     /// Answers the core's question. A key derivation from a password runs outside the relay threads.
     async fn answer(&mut self) -> Option<Event> {
         let server = self.server.as_mut()?;
-        let mechanism = server.session.mechanism().map_or("", |mechanism| mechanism.name);
         let question = server.question()?;
         match question {
             Question::Canonicalize { authzid: false, name, .. } | Question::Token { user: Some(name), .. } => {
@@ -240,30 +283,21 @@ impl<'g> Login<'g> {
             }
             _ => {}
         }
-        let account = match self.look_up().await {
-            Ok(account) => account,
+        let answer = match self.find_answer().await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => {
+                warn!(peer = self.peer.text, "unexpected question from the core");
+                return None;
+            }
             Err(error) => return Some(self.server.as_mut()?.fail(error)),
         };
         let server = self.server.as_mut()?;
         let question = server.question()?;
-        // The server's answer may have taken a while. Attempts on parallel connections count together, also those that have just failed.
-        if matches!(question, Question::CheckPassword { .. })
+        // The answer may have taken a while. Attempts on parallel connections count together, also those that have just failed.
+        if matches!(question, Question::CheckPassword { .. } | Question::Token { .. })
             && is_blocked(self.slot, &self.live, self.peer, self.address_slot.as_ref(), self.user_key)
         {
             return None;
-        }
-        let Some(mut answer) = wiping_stack(|| self.live.accounts.answer(question, account.as_deref())) else {
-            warn!(peer = self.peer.text, "unexpected question from the core");
-            return None;
-        };
-        if let Answer::Token(TokenVerdict::Accepted { authcid }) = &answer {
-            // Before the client gets a reply: otherwise it would learn that the token is valid.
-            if backend_of(&self.live.settings.access, authcid, &self.groups, self.peer.address).is_none() {
-                warn!(peer = self.peer.text, user = ?authcid, mechanism, "valid token, but no access rule allows this user");
-                answer = Answer::Token(tokens::rejected());
-            } else if let Question::Token { token, .. } = question {
-                self.token = tokens::hash_of(token.expose()).map(Box::new);
-            }
         }
         if !matches!(question, Question::Credentials { kind, .. } if derives_key(*kind)) {
             return Some(self.live.with_world(|world| server.answer(answer, world)));
@@ -312,7 +346,10 @@ impl<'g> Login<'g> {
             proof: match server.session.mechanism().map(|mechanism| mechanism.credential) {
                 Some(CredentialKind::Scram(_) | CredentialKind::Comparable) => Proof::Verifier,
                 Some(CredentialKind::Password) => Proof::Password,
-                Some(CredentialKind::Token) => self.token.take().map_or(Proof::Nothing, Proof::Token),
+                Some(CredentialKind::Token) => match self.judged.take().map(|judged| *judged) {
+                    Some(Judged::Accepted(proof)) => proof,
+                    _ => Proof::Nothing,
+                },
                 Some(CredentialKind::Outside) => identity.user_id.map_or(Proof::Certificate, Proof::UserId),
                 Some(CredentialKind::HtTokens(_) | CredentialKind::Otp | CredentialKind::None) | None => Proof::Nothing,
             },
@@ -399,7 +436,11 @@ impl<'g> Login<'g> {
         // Printed as a string literal, which escapes control characters.
         let user: Option<DebugValue<String>> = self.claimed_user.take().map(debug);
         let error = failure.error.named(names::of_settings);
-        warn!(peer = self.peer.text, user, mechanism = failure.mechanism, %error, "not authenticated");
+        let reason = match self.judged.as_deref() {
+            Some(Judged::Refused(reason)) => Some(reason.as_str()),
+            _ => None,
+        };
+        warn!(peer = self.peer.text, user, mechanism = failure.mechanism, %error, reason, "not authenticated");
     }
 
     /// Counts a failure. Returns whether the client may try again.
@@ -407,6 +448,7 @@ impl<'g> Login<'g> {
         count(&self.slot.gate.metrics.failures);
         self.claimed_user = None;
         self.groups = Groups::default();
+        self.judged = None;
         let user = self.user_key.take();
         if let Some(slot) = &self.address_slot {
             slot.failed(user, &self.live.settings.limits, Instant::now());

@@ -17,9 +17,9 @@
 //! | 6 | `accounts.rs` | the account store: users, passwords and tokens |
 //! | 5 | `account_server.rs`, `operator.rs` | users in a server: PostgreSQL, LDAP; the subcommands for sessions |
 //! | 4 | `options.rs`, `tls.rs`, `journal.rs`, `passwords.rs`, `sessions.rs` | the command line; TLS; the log; passwords; live sessions |
-//! | 3 | `metrics.rs`, `settings.rs`, `throttle.rs`, `tokens.rs` | figures; the configuration file; limits per address; tokens |
-//! | 2 | `access.rs`, `credentials.rs`, `limits.rs`, `lines.rs`, `relay.rs`, `workers.rs` | access rules; the gateway's own credentials; limits; lines of `name:value`; the relay and its threads |
-//! | 1 | `address.rs`, `busy_poll.rs`, `control_line.rs`, `end_reason.rs`, `files.rs`, `handed.rs`, `identity.rs`, `log_limit.rs`, `mechanisms.rs`, `names.rs`, `network.rs`, `notify.rs`, `peer.rs`, `proxy_header.rs`, `recent.rs` | import nothing of ours |
+//! | 3 | `metrics.rs`, `oauth/`, `settings.rs`, `throttle.rs`, `tokens.rs` | figures; tokens of OAuth providers; the configuration file; limits per address; tokens |
+//! | 2 | `access.rs`, `credentials.rs`, `limits.rs`, `lines.rs`, `oauth/settings.rs`, `relay.rs`, `workers.rs` | access rules; the gateway's own credentials; limits; lines of `name:value`; settings of OAuth providers; the relay and its threads |
+//! | 1 | `address.rs`, `busy_poll.rs`, `control_line.rs`, `end_reason.rs`, `files.rs`, `handed.rs`, `identity.rs`, `log_limit.rs`, `mechanisms.rs`, `names.rs`, `network.rs`, `notify.rs`, `oauth/algorithms.rs`, `peer.rs`, `proxy_header.rs`, `recent.rs` | import nothing of ours |
 
 #![cfg_attr(
     not(test),
@@ -56,6 +56,7 @@ mod names;
 mod network;
 mod new_token;
 mod notify;
+mod oauth;
 mod operator;
 mod options;
 mod passwd;

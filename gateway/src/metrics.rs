@@ -26,6 +26,8 @@ pub struct Metrics {
     pub bytes: Carried,
     pub log_lines_dropped: Arc<AtomicU64>,
     pub relaying: AtomicI64,
+    /// Tokens that the provider could not be asked about.
+    pub provider_errors: AtomicU64,
     /// Questions to the account server.
     pub store: Arc<Figures>,
     /// By [`EndReason`].
@@ -71,6 +73,11 @@ impl Metrics {
             ("client_bytes_total", "Bytes relayed from clients to backends.", &self.bytes.up),
             ("backend_bytes_total", "Bytes relayed from backends to clients.", &self.bytes.down),
             ("store_errors_total", "Look-ups of accounts without an answer.", &self.store.errors),
+            (
+                "provider_errors_total",
+                "Tokens that could not be checked because of the OAuth provider.",
+                &self.provider_errors,
+            ),
             ("log_lines_dropped_total", "Log lines that could not be written.", &self.log_lines_dropped),
         ];
         let gauges = [

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use crate::end_reason::EndReason;
 use crate::identity::CertificateId;
+use crate::oauth::Grant;
 use crate::peer::Peer;
 use crate::relay::Carried;
 use crate::tokens::TokenHash;
@@ -32,6 +33,8 @@ pub enum Proof {
     Password,
     /// A bearer token.
     Token(Box<TokenHash>),
+    /// A bearer token of an OAuth provider.
+    Grant(Box<Grant>),
     /// The certificate of its connection.
     Certificate,
     /// The user ID of its process.

@@ -20,6 +20,7 @@ use crate::identity::ClientName;
 use crate::limits::Limits;
 use crate::mechanisms;
 use crate::network::Network;
+use crate::oauth::settings::{Introspection, Jwt};
 
 /// On which side this process authenticates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,6 +61,9 @@ pub struct Settings {
     pub passwords: Option<PathBuf>,
     /// Hashes of bearer tokens.
     pub tokens: Option<PathBuf>,
+    /// Tokens of an OAuth provider: signed ones, and others about which it is asked.
+    pub jwt: Option<Jwt>,
+    pub introspection: Option<Introspection>,
     /// The users of the Unix socket for EXTERNAL, by user id.
     pub unix_users: BTreeMap<String, String>,
     pub salt_key: Option<PathBuf>,
@@ -139,6 +143,8 @@ impl Default for Settings {
             store: StoreSettings::default(),
             passwords: None,
             tokens: None,
+            jwt: None,
+            introspection: None,
             unix_users: Default::default(),
             salt_key: None,
             mechanisms: mechanisms::DEFAULT.into(),
@@ -200,6 +206,16 @@ impl Settings {
         self.tls.client_ca.is_some() || !self.unix_users.is_empty()
     }
 
+    fn has_tokens(&self) -> bool {
+        self.tokens.is_some() || self.jwt.is_some() || self.introspection.is_some()
+    }
+
+    /// Whether anything says of which groups a user is.
+    fn has_groups(&self) -> bool {
+        let claims = [self.jwt.as_ref().map(|jwt| &jwt.groups), self.introspection.as_ref().map(|other| &other.groups)];
+        self.account_server().is_some() || claims.into_iter().flatten().any(|claim| claim.is_some())
+    }
+
     /// The backend of that name in the rules.
     pub fn backend(&self, name: &str) -> Option<&Address> {
         self.backends.get(name).or(self.backend.as_ref())
@@ -234,11 +250,13 @@ impl Settings {
 
     /// How clients authenticate.
     fn check_clients(&self) -> Result<(), String> {
-        let no_files = [&self.users, &self.passwords, &self.tokens].iter().all(|file| file.is_none());
+        let no_files = [&self.users, &self.passwords].iter().all(|file| file.is_none()) && !self.has_tokens();
         if no_files && self.account_server().is_none() && !self.has_transport_identities() {
             return Err("no users: use --users FILE, or users = \"FILE\" in the configuration".into());
         }
         self.check_account_server()?;
+        self.jwt.as_ref().map_or(Ok(()), Jwt::check)?;
+        self.introspection.as_ref().map_or(Ok(()), Introspection::check)?;
         if self.listen.iter().any(|address| matches!(address, Address::Tls(_)))
             && (self.tls.certificate.is_none() || self.tls.key.is_none())
         {
@@ -263,7 +281,7 @@ impl Settings {
                 // The default ones are left out where they are not possible.
                 _ if mechanisms::DEFAULT.split_whitespace().any(|default| default == name) => continue,
                 CredentialKind::Password if self.passwords.is_none() => "passwords = \"FILE\"",
-                CredentialKind::Token if self.tokens.is_none() => "tokens = \"FILE\"",
+                CredentialKind::Token if !self.has_tokens() => "tokens = \"FILE\", jwt or introspection",
                 _ => continue,
             };
             return Err(format!("mechanisms: {name} needs {missing}"));
@@ -273,8 +291,10 @@ impl Settings {
         }
         for rule in &self.access {
             rule.check()?;
-            if !rule.groups.is_empty() && self.account_server().is_none() {
-                return Err("access: groups come from an account server, and there is none".into());
+            if !rule.groups.is_empty() && !self.has_groups() {
+                return Err("access: groups come from an account server, jwt.groups or introspection.groups, \
+                    and none is set"
+                    .into());
             }
             if let Some(name) =
                 rule.backend().filter(|name| *name != DEFAULT_BACKEND && !self.backends.contains_key(*name))
@@ -312,6 +332,8 @@ impl Settings {
             ("store", self.store != StoreSettings::default()),
             ("passwords", self.passwords.is_some()),
             ("tokens", self.tokens.is_some()),
+            ("jwt", self.jwt.is_some()),
+            ("introspection", self.introspection.is_some()),
             ("unix_users", !self.unix_users.is_empty()),
             ("salt_key", self.salt_key.is_some()),
             ("mechanisms", self.mechanisms != mechanisms::DEFAULT),

@@ -1,6 +1,8 @@
 # Makes keys, and tokens signed with them by PyJWT and by Authlib. Prints one JSON object: the key set, and the tokens by name.
+# With arguments, each a JSON object (`algorithms`, a prefix for `kid`, and other `claims`), it prints a line for each.
 
 import json
+import sys
 import time
 
 import jwt
@@ -13,18 +15,26 @@ ALGORITHMS = {
     "ES384": ("EC", "P-384"), "ES512": ("EC", "P-521"), "EdDSA": ("OKP", "Ed25519"),
 }
 
-keys, tokens = [], {}
-for name, (kind, size) in ALGORITHMS.items():
-    key = JsonWebKey.generate_key(kind, size, is_private=True)
-    public = json.loads(key.as_json(is_private=False))
-    keys.append({**public, "kid": name, "use": "sig", "alg": name})
-    header = {"alg": name, "kid": name}
-    tokens["Authlib " + name] = JsonWebToken([name]).encode({**header, "typ": "at+jwt"}, CLAIMS, key).decode()
-    pem = key.as_pem(is_private=True).decode()
-    tokens["PyJWT " + name] = jwt.encode(CLAIMS, pem, algorithm=name, headers={"kid": name})
-    tokens["expired " + name] = jwt.encode({**CLAIMS, "exp": now - 600}, pem, algorithm=name, headers={"kid": name})
 
-hmac = {"iss": CLAIMS["iss"], "aud": "imap", "sub": "root", "exp": now + 600}
-tokens["forged none"] = jwt.encode(hmac, None, algorithm="none", headers={"kid": "RS256"})
-tokens["forged HS256"] = JsonWebToken(["HS256"]).encode({"alg": "HS256", "kid": "RS256"}, hmac, json.dumps(keys[0]).encode()).decode()
-print(json.dumps({"keys": keys, "tokens": tokens}))
+def made(options):
+    keys, tokens = [], {}
+    claims = {**CLAIMS, **options.get("claims", {})}
+    for name in options.get("algorithms", ALGORITHMS):
+        kid = options.get("kid", "") + name
+        key = JsonWebKey.generate_key(*ALGORITHMS[name], is_private=True)
+        public = json.loads(key.as_json(is_private=False))
+        keys.append({**public, "kid": kid, "use": "sig", "alg": name})
+        header = {"alg": name, "kid": kid}
+        tokens["Authlib " + name] = JsonWebToken([name]).encode({**header, "typ": "at+jwt"}, claims, key).decode()
+        pem = key.as_pem(is_private=True).decode()
+        tokens["PyJWT " + name] = jwt.encode(claims, pem, algorithm=name, headers={"kid": kid})
+        tokens["expired " + name] = jwt.encode({**claims, "exp": now - 600}, pem, algorithm=name, headers={"kid": kid})
+    forged = {"iss": CLAIMS["iss"], "aud": "imap", "sub": "root", "exp": now + 600}
+    tokens["forged none"] = jwt.encode(forged, None, algorithm="none", headers={"kid": keys[0]["kid"]})
+    header = {"alg": "HS256", "kid": keys[0]["kid"]}
+    tokens["forged HS256"] = JsonWebToken(["HS256"]).encode(header, forged, json.dumps(keys[0]).encode()).decode()
+    return {"keys": keys, "tokens": tokens}
+
+
+for options in [json.loads(text) for text in sys.argv[1:]] or [{}]:
+    print(json.dumps(made(options)))
