@@ -3,6 +3,7 @@
 //!     gate-load logins  address=127.0.0.1:11301 user=fred password=pencil count=20000 threads=4
 //!     gate-load jobs    address=127.0.0.1:11301 user=fred password=pencil count=200000 size=4096 threads=2 depth=16
 //!     gate-load idle    address=127.0.0.1:11301 user=fred password=pencil count=5000 pid=PID-OF-THE-GATEWAY
+//!     gate-load paced   address=127.0.0.1:11301 user=fred password=pencil rate=100 seconds=10 connections=1000 pid=PID-OF-THE-GATEWAY
 //!     gate-load jobs    address=127.0.0.1:11300 count=200000        without user: no AUTH, directly to beanstalkd
 //!
 //! Each command prints one line of key=value words, and fails at the first wrong reply.
@@ -207,6 +208,35 @@ fn resident(pid: &str) -> io::Result<usize> {
     kib.map(|kib| kib * 1024).ok_or_else(|| wrong("no VmRSS"))
 }
 
+/// The time that a process has used on processors, in nanoseconds. /proc/PID/stat counts whole hundredths of a second.
+fn processor_time(pid: &str) -> io::Result<u64> {
+    let mut sum = 0;
+    for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let text = std::fs::read_to_string(task?.path().join("schedstat"))?;
+        sum += text.split(' ').next().and_then(|word| word.parse::<u64>().ok()).ok_or_else(|| wrong("no schedstat"))?;
+    }
+    Ok(sum)
+}
+
+/// Sends `rate` requests a second, on all connections in turn, and reads each reply before the next request. Returns their number.
+fn paced(streams: &mut [TcpStream], rate: usize, time: Duration) -> io::Result<usize> {
+    let mut replies: Vec<_> = streams.iter().map(|_| Replies::new()).collect();
+    let begin = Instant::now();
+    let mut sent = 0;
+    while begin.elapsed() < time {
+        let due = begin + Duration::from_secs_f64(sent as f64 / rate as f64);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        let at = sent % streams.len();
+        streams[at].write_all(b"list-tube-used\r\n")?;
+        let line = replies[at].line(&mut streams[at])?;
+        if line != "USING default" {
+            return Err(wrong(&line));
+        }
+        sent += 1;
+    }
+    Ok(sent)
+}
+
 fn run(command: &str, arguments: &Arguments) -> io::Result<String> {
     let connector = Connector {
         address: arguments.text("address", "127.0.0.1:11301"),
@@ -237,7 +267,8 @@ fn run(command: &str, arguments: &Arguments) -> io::Result<String> {
             let depth = arguments.number("depth", 16);
             // A body with line ends and text that looks like commands.
             let body: Vec<u8> = b"\r\nquit\r\n\0abcdefg".iter().copied().cycle().take(size).collect();
-            let begin = Instant::now();
+            let used = || arguments.0.get("pid").map(|pid| processor_time(pid)).transpose();
+            let (begin, before) = (Instant::now(), used()?);
             in_threads(threads, |number| {
                 let mut stream = connector.connect()?;
                 jobs(&mut stream, count / threads + usize::from(number < count % threads), depth, &body)
@@ -245,7 +276,9 @@ fn run(command: &str, arguments: &Arguments) -> io::Result<String> {
             let seconds = begin.elapsed().as_secs_f64();
             let megabytes = (2 * count * size) as f64 / 1e6 / seconds;
             let rate = count as f64 / seconds;
-            Ok(format!("jobs={count} size={size} seconds={seconds:.4} per_second={rate:.0} megabytes_per_second={megabytes:.0}"))
+            let each = before.zip(used()?).map(|(before, after)| (after - before) as f64 / 1000.0 / count as f64);
+            let each = each.map_or(String::new(), |each| format!(" processor_microseconds_each={each:.1}"));
+            Ok(format!("jobs={count} size={size} seconds={seconds:.4} per_second={rate:.0} megabytes_per_second={megabytes:.0}{each}"))
         }
         "idle" => {
             let count = arguments.number("count", 5000);
@@ -267,7 +300,25 @@ fn run(command: &str, arguments: &Arguments) -> io::Result<String> {
             let each = after.saturating_sub(before) / count;
             Ok(format!("connections={count} resident_before={before} resident_after={after} bytes_each={each}"))
         }
-        _ => Err(wrong("expected logins, jobs or idle")),
+        "paced" => {
+            let (rate, count) = (arguments.number("rate", 100), arguments.number("connections", 1));
+            let time = Duration::from_secs(arguments.number("seconds", 10) as u64);
+            let pid = arguments.text("pid", "self");
+            let mut streams = (0..count).map(|_| connector.connect()).collect::<io::Result<Vec<_>>>()?;
+            for stream in &mut streams {
+                paced(std::slice::from_mut(stream), 1_000_000, Duration::from_micros(1))?;
+            }
+            std::thread::sleep(Duration::from_millis(500));
+            let (begin, before) = (Instant::now(), processor_time(&pid)?);
+            let sent = paced(&mut streams, rate, time)?;
+            let used = processor_time(&pid)? - before;
+            let per_second = sent as f64 / begin.elapsed().as_secs_f64();
+            let each = used as f64 / 1000.0 / sent as f64;
+            Ok(format!(
+                "connections={count} requests={sent} per_second={per_second:.0} processor_microseconds_each={each:.1}"
+            ))
+        }
+        _ => Err(wrong("expected logins, jobs, idle or paced")),
     }
 }
 

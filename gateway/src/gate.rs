@@ -1,6 +1,6 @@
 //! What all connections share.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
@@ -22,7 +22,7 @@ use crate::end_reason::EndReason;
 use crate::files::Stamp;
 use crate::identity::CertificateId;
 use crate::log_limit::LogLimit;
-use crate::metrics::{count, Metrics};
+use crate::metrics::{count, Metrics, Now};
 use crate::sessions::{About, Proof, Session, Sessions};
 use crate::settings::{Role, Settings};
 use crate::throttle::{Throttle, TurnedAway};
@@ -42,6 +42,8 @@ pub struct LiveConfig {
     revoked: HashSet<CertificateId>,
     /// The account files as they were before they were read.
     stamps: Vec<Option<Stamp>>,
+    /// The files with certificates, and when the first one of each expires.
+    certificates: Vec<(String, u64)>,
     lookups: LookupMemory,
     /// The keys that were derived for the logins to the backends.
     keys: KeyMemory,
@@ -75,7 +77,25 @@ impl LiveConfig {
         // Each login reads these files again; here they are only checked.
         settings.backend_login.as_ref().map(BackendLogin::read).transpose()?;
         let (lookups, keys) = (LookupMemory::new(), KeyMemory::new());
-        Ok(LiveConfig { settings, accounts, tls, backend_tls, mechanisms, warnings, revoked, stamps, lookups, keys })
+        let (own, to_backends) = (&settings.tls, &settings.backend_tls);
+        let certificates = [&own.certificate, &own.client_ca, &to_backends.certificate, &to_backends.ca]
+            .into_iter()
+            .flatten()
+            .filter_map(|path| Some((path.display().to_string(), tls::expiry(path)?)));
+        let certificates: BTreeMap<_, _> = certificates.collect();
+        Ok(LiveConfig {
+            settings,
+            accounts,
+            tls,
+            backend_tls,
+            mechanisms,
+            warnings,
+            revoked,
+            stamps,
+            certificates: certificates.into_iter().collect(),
+            lookups,
+            keys,
+        })
     }
 
     pub fn log_warnings(&self) {
@@ -216,6 +236,12 @@ impl Gate {
     /// The number of connections.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    /// The metrics for a scraper.
+    pub fn metrics_text(&self) -> String {
+        let live = self.live();
+        self.metrics.text(&Now { unauthenticated: self.unauthenticated(), certificates: &live.certificates })
     }
 
     /// How many more unauthenticated connections fit under `limits.unauthenticated`.

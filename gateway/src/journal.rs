@@ -1,16 +1,19 @@
 //! The log. A separate thread writes the queued lines to standard error, so a stalled reader does not block connections. Lines that
 //! do not fit into the queue are dropped and counted.
+//!
+//! If standard error is the systemd journal, each line begins with its priority (sd-daemon(3)), which the journal removes.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender, TrySendError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tracing::level_filters::LevelFilter;
-use tracing::warn;
+use tracing::{warn, Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -35,6 +38,14 @@ enum Entry {
 struct Queue {
     entries: SyncSender<Entry>,
     dropped: Arc<AtomicU64>,
+    /// Whether lines begin with their priority.
+    priorities: bool,
+}
+
+/// Writes the lines of one priority.
+struct Lines<'q> {
+    queue: &'q Queue,
+    priority: &'static str,
 }
 
 /// The log of this process.
@@ -49,7 +60,9 @@ impl Journal {
         let cannot = |error: &dyn std::fmt::Display| format!("cannot start the log: {error}");
         // A separate handle: the standard library's has a lock, which a stalled write would hold.
         let out = File::from(io::stderr().as_fd().try_clone_to_owned().map_err(|error| cannot(&error))?);
-        let queue = Queue::start(out).map_err(|error| cannot(&error))?;
+        let journal = std::env::var("JOURNAL_STREAM").ok();
+        let priorities = out.metadata().is_ok_and(|about| is_journal(journal.as_deref(), about.dev(), about.ino()));
+        let queue = Queue { priorities, ..Queue::start(out).map_err(|error| cannot(&error))? };
         let (filter, level) = reload::Layer::new(level(verbose));
         // Without the last call, the gateway would panic if the log cannot be written, for example on a full disk.
         let lines = tracing_subscriber::fmt::layer().with_writer(queue.clone()).log_internal_errors(false);
@@ -80,6 +93,23 @@ impl Journal {
     }
 }
 
+/// Whether a file is the journal: systemd names its device and inode in JOURNAL_STREAM (systemd.exec(5)).
+fn is_journal(named: Option<&str>, device: u64, inode: u64) -> bool {
+    named
+        .and_then(|text| text.split_once(':'))
+        .is_some_and(|(first, second)| first.parse() == Ok(device) && second.parse() == Ok(inode))
+}
+
+/// The priorities of syslog(3).
+fn priority(level: &Level) -> &'static str {
+    match *level {
+        Level::ERROR => "<3>",
+        Level::WARN => "<4>",
+        Level::INFO => "<6>",
+        _ => "<7>",
+    }
+}
+
 fn level(verbose: bool) -> LevelFilter {
     if verbose {
         LevelFilter::DEBUG
@@ -94,7 +124,7 @@ impl Queue {
         let dropped = Arc::new(AtomicU64::new(0));
         let counter = dropped.clone();
         std::thread::Builder::new().name("log".into()).spawn(move || write_all(&waiting, &counter, out))?;
-        Ok(Queue { entries, dropped })
+        Ok(Queue { entries, dropped, priorities: false })
     }
 
     fn flush(&self, limit: Duration) {
@@ -128,11 +158,12 @@ fn write_all(waiting: &Receiver<Entry>, dropped: &AtomicU64, mut out: impl Write
     }
 }
 
-impl Write for Queue {
+impl Write for Lines<'_> {
     /// Queues a whole line: the subscriber writes each line with one call.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.entries.try_send(Entry::Line(line.to_vec())).is_err() {
-            count(&self.dropped);
+        let entry = Entry::Line([self.priority.as_bytes(), line].concat());
+        if self.queue.entries.try_send(entry).is_err() {
+            count(&self.queue.dropped);
         }
         Ok(line.len())
     }
@@ -143,10 +174,15 @@ impl Write for Queue {
 }
 
 impl<'w> MakeWriter<'w> for Queue {
-    type Writer = Queue;
+    type Writer = Lines<'w>;
 
-    fn make_writer(&'w self) -> Queue {
-        self.clone()
+    fn make_writer(&'w self) -> Lines<'w> {
+        Lines { queue: self, priority: "" }
+    }
+
+    fn make_writer_for(&'w self, about: &Metadata<'_>) -> Lines<'w> {
+        let priority = if self.priorities { priority(about.level()) } else { "" };
+        Lines { queue: self, priority }
     }
 }
 
@@ -174,12 +210,20 @@ mod tests {
     }
 
     #[test]
+    fn the_journal_is_recognized() {
+        assert!(is_journal(Some("8:1234"), 8, 1234));
+        for other in [None, Some(""), Some("8"), Some("9:1234"), Some("8:12345"), Some("8:1234:5"), Some("x:y")] {
+            assert!(!is_journal(other, 8, 1234), "{other:?}");
+        }
+    }
+
+    #[test]
     fn a_stalled_reader_costs_lines_but_no_time() {
         let ((lets, allowed), (written, out)) = (channel(), sync_channel(10 * QUEUE_LENGTH));
-        let mut queue = Queue::start(Stalled { lets: allowed, written }).unwrap();
+        let queue = Queue::start(Stalled { lets: allowed, written }).unwrap();
         let begin = Instant::now();
         for number in 0..3 * QUEUE_LENGTH {
-            Write::write_all(&mut queue, format!("{number}\n").as_bytes()).unwrap();
+            Write::write_all(&mut queue.make_writer(), format!("{number}\n").as_bytes()).unwrap();
         }
         queue.flush(Duration::from_millis(50));
         assert!(begin.elapsed() < Duration::from_secs(5), "logging waits for the reader");

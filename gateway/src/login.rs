@@ -389,7 +389,7 @@ impl<'g> Login<'g> {
                 // Before the client reads the reply: it may open its next connection at once.
                 self.slot.authenticated();
                 self.address_slot = None;
-                count(&self.slot.gate.metrics.logins);
+                self.slot.gate.metrics.logins.count(name, mechanism);
                 info!(peer = self.peer.text, ?user, mechanism, backend = name, "authenticated");
                 Ok(LoggedIn { backend, early: Vec::new(), session })
             }

@@ -159,7 +159,7 @@ fn work(source: Source<'_>, live: LiveConfig, journal: &Journal, handed: Handed)
     let threads =
         live.settings.threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(2);
     let cannot_start = |error| format!("cannot start the threads: {error}");
-    let workers = Arc::new(Workers::start(threads).map_err(cannot_start)?);
+    let workers = Arc::new(Workers::start(threads, live.settings.busy_poll).map_err(cannot_start)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot_start)?;
     // Connections that still relay after the drain are cut off when the runtime ends.
     runtime.block_on(serve(source, live, threads, workers, journal, handed))

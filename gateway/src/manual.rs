@@ -137,7 +137,7 @@ fn files_that_the_manual_names_exist() {
 
 #[test]
 fn every_metric_is_in_the_manual() {
-    let text = crate::metrics::Metrics::default().text(0);
+    let text = crate::metrics::Metrics::default().text(&Default::default());
     for name in text.lines().filter_map(|line| line.strip_prefix("# TYPE sasl_gate_")?.split(' ').next()) {
         assert!(
             section("METRICS").contains(&format!("C<{name}>")),

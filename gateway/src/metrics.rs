@@ -1,8 +1,9 @@
 //! Metrics in the text format of Prometheus.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use authen_sasl_account_servers::{Figures, BOUNDS};
 
@@ -14,7 +15,7 @@ use crate::relay::Carried;
 pub struct Metrics {
     pub accepted: AtomicU64,
     pub turned_away: AtomicU64,
-    pub logins: AtomicU64,
+    pub logins: Logins,
     pub failures: AtomicU64,
     pub user_limit: AtomicU64,
     pub broken: AtomicU64,
@@ -32,6 +33,53 @@ pub struct Metrics {
     pub store: Arc<Figures>,
     /// By [`EndReason`].
     pub sessions_ended: [AtomicU64; EndReason::ALL.len()],
+}
+
+/// What the configuration and the connections are at the moment of a scrape.
+#[derive(Default)]
+pub struct Now<'l> {
+    /// Connections that are not authenticated yet.
+    pub unauthenticated: usize,
+    /// Files with certificates, and when the first one of each expires, in seconds since 1970.
+    pub certificates: &'l [(String, u64)],
+}
+
+/// Logins by backend and mechanism. Both names come from the configuration and never from a client, so there are few.
+#[derive(Default)]
+pub struct Logins(Mutex<BTreeMap<Box<str>, BTreeMap<&'static str, u64>>>);
+
+impl Logins {
+    pub fn count(&self, backend: &str, mechanism: &'static str) {
+        let mut backends = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !backends.contains_key(backend) {
+            backends.insert(backend.into(), BTreeMap::new());
+        }
+        if let Some(mechanisms) = backends.get_mut(backend) {
+            *mechanisms.entry(mechanism).or_default() += 1;
+        }
+    }
+
+    fn write(&self, text: &mut String) {
+        write_head(text, "logins_total", "counter", "Clients authenticated.");
+        let backends = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (backend, mechanisms) in &*backends {
+            for (mechanism, count) in mechanisms {
+                let backend = escaped(backend);
+                let _ =
+                    writeln!(text, "sasl_gate_logins_total{{backend=\"{backend}\",mechanism=\"{mechanism}\"}} {count}");
+            }
+        }
+    }
+}
+
+/// A label's value, as the text format of Prometheus demands.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+fn write_head(text: &mut String, name: &str, kind: &str, help: &str) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "# HELP sasl_gate_{name} {help}\n# TYPE sasl_gate_{name} {kind}");
 }
 
 /// Adds one to a counter.
@@ -56,12 +104,11 @@ impl Drop for GaugeGuard<'_> {
 }
 
 impl Metrics {
-    /// The text for a scraper. `unauthenticated` is the number of connections that are not authenticated yet.
-    pub fn text(&self, unauthenticated: usize) -> String {
+    /// The text for a scraper.
+    pub fn text(&self, now: &Now<'_>) -> String {
         let counters = [
             ("connections_total", "Connections accepted.", &self.accepted),
             ("turned_away_total", "Connections closed at once because of a limit.", &self.turned_away),
-            ("logins_total", "Clients authenticated.", &self.logins),
             ("login_failures_total", "Exchanges that failed.", &self.failures),
             ("user_limit_total", "Logins refused because their user has too many connections.", &self.user_limit),
             ("protocol_errors_total", "Connections that did not speak the AUTH line protocol.", &self.broken),
@@ -81,27 +128,30 @@ impl Metrics {
             ("log_lines_dropped_total", "Log lines that could not be written.", &self.log_lines_dropped),
         ];
         let gauges = [
-            ("unauthenticated_connections", "Connections that are not authenticated yet.", unauthenticated as i64),
+            ("unauthenticated_connections", "Connections that are not authenticated yet.", now.unauthenticated as i64),
             ("relaying_connections", "Authenticated connections.", self.relaying.load(Ordering::Relaxed)),
         ];
         let mut text = String::new();
+        write_head(&mut text, "build_info", "gauge", "The version of this program.");
+        let _ = writeln!(text, "sasl_gate_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
+        let name = "certificate_expiry_timestamp_seconds";
+        write_head(&mut text, name, "gauge", "When the first certificate of a file expires.");
+        for (file, time) in now.certificates {
+            let _ = writeln!(text, "sasl_gate_{name}{{file=\"{}\"}} {time}", escaped(file));
+        }
+        self.logins.write(&mut text);
         for (name, help, value) in counters {
             let value = value.load(Ordering::Relaxed);
-            // Writing to a String cannot fail.
-            let _ = write!(
-                text,
-                "# HELP sasl_gate_{name} {help}\n# TYPE sasl_gate_{name} counter\nsasl_gate_{name} {value}\n"
-            );
+            write_head(&mut text, name, "counter", help);
+            let _ = writeln!(text, "sasl_gate_{name} {value}");
         }
         for (name, help, value) in gauges {
-            let _ = write!(
-                text,
-                "# HELP sasl_gate_{name} {help}\n# TYPE sasl_gate_{name} gauge\nsasl_gate_{name} {value}\n"
-            );
+            write_head(&mut text, name, "gauge", help);
+            let _ = writeln!(text, "sasl_gate_{name} {value}");
         }
         write_seconds(&mut text, "store_seconds", "How long look-ups of accounts took.", &self.store);
         let name = "sessions_ended_total";
-        let _ = write!(text, "# HELP sasl_gate_{name} Sessions ended.\n# TYPE sasl_gate_{name} counter\n");
+        write_head(&mut text, name, "counter", "Sessions ended.");
         for (reason, ended) in EndReason::ALL.iter().zip(&self.sessions_ended) {
             let (reason, ended) = (reason.text(), ended.load(Ordering::Relaxed));
             let _ = writeln!(text, "sasl_gate_{name}{{reason=\"{reason}\"}} {ended}");
@@ -112,7 +162,7 @@ impl Metrics {
 
 /// A histogram.
 fn write_seconds(text: &mut String, name: &str, help: &str, figures: &Figures) {
-    let _ = write!(text, "# HELP sasl_gate_{name} {help}\n# TYPE sasl_gate_{name} histogram\n");
+    write_head(text, name, "histogram", help);
     let (counts, sum) = (figures.cumulative(), figures.seconds());
     for (bound, count) in BOUNDS.iter().map(f64::to_string).chain(["+Inf".into()]).zip(counts) {
         let _ = writeln!(text, "sasl_gate_{name}_bucket{{le=\"{bound}\"}} {count}");

@@ -82,6 +82,8 @@ pub struct Settings {
     /// Also log why connections ended that were never authenticated.
     pub verbose: bool,
     pub threads: Option<usize>,
+    /// Relay threads poll for a short time before they sleep.
+    pub busy_poll: bool,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -159,6 +161,7 @@ impl Default for Settings {
             log: Log::default(),
             verbose: false,
             threads: None,
+            busy_poll: true,
         }
     }
 }

@@ -46,7 +46,7 @@ async fn answer(mut stream: TcpStream, gate: &Gate, stopped: &watch::Receiver<bo
     }
     let path = request.strip_prefix(b"GET ").and_then(|rest| rest.split(|byte| *byte == b' ').next());
     let (status, body) = match path {
-        Some(b"/metrics") => ("200 OK", gate.metrics.text(gate.unauthenticated())),
+        Some(b"/metrics") => ("200 OK", gate.metrics_text()),
         Some(b"/healthz") if *stopped.borrow() => ("503 Service Unavailable", "draining\n".into()),
         Some(b"/healthz") => ("200 OK", "ok\n".into()),
         _ => ("404 Not Found", "GET /metrics or /healthz\n".into()),

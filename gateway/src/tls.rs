@@ -100,6 +100,13 @@ pub fn warnings(path: &Path, now: SystemTime) -> Result<Vec<String>, String> {
     Ok(chain.iter().filter_map(|der| invalidity(der, now)).map(|what| named(path, what)).collect())
 }
 
+/// When the first certificate of a file expires, in seconds since 1970.
+pub fn expiry(path: &Path) -> Option<u64> {
+    let all: Vec<CertificateDer<'_>> = pem(path).ok()?;
+    let read = all.iter().filter_map(|der| Certificate::from_der(der).ok());
+    read.map(|one| one.tbs_certificate().validity().not_after.to_unix_duration().as_secs()).min()
+}
+
 fn invalidity(der: &[u8], now: SystemTime) -> Option<String> {
     // A malformed certificate was refused before.
     let certificate = Certificate::from_der(der).ok()?;

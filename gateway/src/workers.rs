@@ -20,10 +20,11 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts `count` threads.
-    pub fn start(count: usize) -> std::io::Result<Self> {
+    /// Starts `count` threads. With `busy_poll`, they poll for a short time before they sleep.
+    pub fn start(count: usize, busy_poll: bool) -> std::io::Result<Self> {
         let (_running, running) = watch::channel(());
-        let handles = (0..count).map(|number| start_one(number, running.clone())).collect::<Result<_, _>>()?;
+        let handles =
+            (0..count).map(|number| start_one(number, busy_poll, running.clone())).collect::<Result<_, _>>()?;
         Ok(Workers { handles, next: AtomicUsize::new(0), _running })
     }
 
@@ -36,11 +37,13 @@ impl Workers {
     }
 }
 
-fn start_one(number: usize, mut running: watch::Receiver<()>) -> std::io::Result<Handle> {
+fn start_one(number: usize, busy_poll: bool, mut running: watch::Receiver<()>) -> std::io::Result<Handle> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let handle = runtime.handle().clone();
     std::thread::Builder::new().name(format!("relay-{number}")).spawn(move || {
-        runtime.spawn(busy_poll::poll());
+        if busy_poll {
+            runtime.spawn(busy_poll::poll());
+        }
         // Nothing is ever sent: this returns when the sender is dropped.
         let _ = runtime.block_on(running.changed());
         runtime.shutdown_background();

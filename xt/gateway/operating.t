@@ -80,7 +80,7 @@ my $said = qx{timeout 60 unshare --net --pid --fork --kill-child --mount-proc ba
 is $?, 0, 'all commands succeed' or diag $said, slurp("$folder/errors"), -e "$folder/log" ? slurp("$folder/log") : ();
 my (undef, @outputs) = split /^=== .*\n/m, $said;
 like $outputs[2], qr/default/, 'the worker reaches the backend';
-like $outputs[3], qr/^sasl_gate_logins_total 1$/m, 'the metrics have its login';
+like $outputs[3], qr/^sasl_gate_logins_total\{backend="default",mechanism="SCRAM-SHA-256(?:-PLUS)?"\} 1$/m, 'the metrics have its login';
 my %metric = map { $_ => 1 } $outputs[3] =~ /^sasl_gate_(\w+)/mg;
 ok $metric{$_}, "the metric $_ exists" for $guide =~ /^\| `(\w+)` \|/mg;
 like $outputs[-1], qr/^disabled: 0$/m, 'the disabled worker no longer does';

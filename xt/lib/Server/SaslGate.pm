@@ -159,12 +159,15 @@ sub http {
   return scalar <$socket>;
 }
 
-# A value from the metrics endpoint.
+# A value from the metrics endpoint: the sum over its labels, or that with the labels in the name.
 sub metric {
   my ($self, $name) = @_;
-  my ($value) = $self->http('/metrics') =~ /^sasl_gate_\Q$name\E (-?\d+)$/m;
-  die "no metric is named $name\n" unless defined $value;
-  return $value;
+  my $text = $self->http('/metrics');
+  my ($family) = split /\{/, $name;
+  die "no metric is named $name\n" unless $text =~ /^# TYPE sasl_gate_\Q$family\E /m;
+  my $sum = 0;
+  $sum += $_ for $text =~ /^sasl_gate_\Q$name\E(?:\{.*\})? (-?\d+)$/mg;
+  return $sum;
 }
 
 # Waits until a metric has the expected value.
