@@ -11,7 +11,7 @@ use authen_sasl_rust::config::ChannelBinding;
 use authen_sasl_rust::contract::{Abilities, Answer, CredentialKind, Question, SecurityFlags, TokenVerdict};
 use authen_sasl_rust::error::{Code, Error, Failure};
 use authen_sasl_rust::mechanism;
-use authen_sasl_rust::secret::{wiping_stack, Secret};
+use authen_sasl_rust::secret::wiping_stack;
 use authen_sasl_rust::wire::saslprep;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tracing::field::{debug, DebugValue};
@@ -231,42 +231,33 @@ impl<'g> Login<'g> {
         Ok(account)
     }
 
-    /// The answer to the core's question, `None` to one that a gateway does not expect. An error ends the exchange.
-    async fn find_answer(&mut self) -> Result<Option<Answer>, Error> {
-        if let Some(Question::Token { token, .. }) = self.server.as_ref().and_then(|server| server.question()) {
-            let token = token.clone();
-            // Boxed, so that connections without a token do not take its memory.
-            return Box::pin(self.judge(&token)).await.map(|verdict| Some(Answer::Token(verdict)));
-        }
-        let account = self.look_up().await?;
-        let Some(question) = self.server.as_ref().and_then(|server| server.question()) else { return Ok(None) };
-        Ok(wiping_stack(|| self.live.accounts.answer(question, account.as_deref())))
-    }
-
-    /// The verdict on a bearer token.
-    async fn judge(&mut self, token: &Secret) -> Result<TokenVerdict, Error> {
-        let live = self.live.clone();
+    /// The verdict on the bearer token that the core's question is about. `None` if it is about something else.
+    async fn judge(&mut self) -> Result<Option<Answer>, Error> {
+        let question = self.server.as_ref().and_then(|server| server.question());
+        let Some(Question::Token { token, .. }) = question else { return Ok(None) };
+        let (token, live) = (token.clone(), self.live.clone());
         let session = self.server.as_ref().map(|server| &server.session);
         let mechanism = session.and_then(|session| session.mechanism()).map_or("", |mechanism| mechanism.name);
-        match live.accounts.judge(token).await {
+        let verdict = match live.accounts.judge(&token).await {
             Ok((grant, proof)) => {
                 if backend_of(&live.settings.access, &grant.user, &grant.groups, self.peer.address).is_some() {
                     (self.groups, self.judged) = (grant.groups, Some(Judged::Accepted(proof).into()));
-                    return Ok(TokenVerdict::Accepted { authcid: grant.user });
+                    return Ok(Some(Answer::Token(TokenVerdict::Accepted { authcid: grant.user })));
                 }
                 // Before the client gets a reply: otherwise it would learn that the token is valid.
                 warn!(peer = self.peer.text, user = ?grant.user, mechanism, "valid token, but no access rule allows this user");
-                Ok(live.accounts.rejected("invalid_token"))
+                live.accounts.rejected("invalid_token")
             }
             Err(TokenFailure::Refused(refusal)) => {
                 self.judged = Some(Judged::Refused(format!("OAuth, token: {}", refusal.reason)).into());
-                Ok(live.accounts.rejected(refusal.status))
+                live.accounts.rejected(refusal.status)
             }
             Err(TokenFailure::Unavailable(error)) => {
                 count(&self.slot.gate.metrics.provider_errors);
-                Err(Error::outside(Code::Unavail, error))
+                return Err(Error::outside(Code::Unavail, error));
             }
-        }
+        };
+        Ok(Some(Answer::Token(verdict)))
     }
 
     /// Answers the core's question. A key derivation from a password runs outside the relay threads.
@@ -283,7 +274,15 @@ impl<'g> Login<'g> {
             }
             _ => {}
         }
-        let answer = match self.find_answer().await {
+        // Boxed, so that connections without a token do not take its memory.
+        let found = match question {
+            Question::Token { .. } => Box::pin(self.judge()).await,
+            _ => self.look_up().await.map(|account| {
+                let question = self.server.as_ref().and_then(|server| server.question());
+                question.and_then(|question| wiping_stack(|| self.live.accounts.answer(question, account.as_deref())))
+            }),
+        };
+        let answer = match found {
             Ok(Some(answer)) => answer,
             Ok(None) => {
                 warn!(peer = self.peer.text, "unexpected question from the core");
