@@ -129,8 +129,8 @@ pub fn dishonest(question: &Question, behavior: Behavior, facts: &ExchangeFacts)
             Question::CheckPassword { .. }
             | Question::Authorize { .. }
             | Question::KeepKeys { .. }
-            | Question::SetVerifier { .. },
-            Question::Replace { .. },
+            | Question::SetVerifier { .. }
+            | Question::Replace { .. },
             _,
         ) => Answer::Verdict(false),
         // A credential must not be guessable, so garbage gets a secret suffix, except when it is empty or looks like a verifier.
