@@ -11,7 +11,7 @@ use authen_sasl_rust::authline::reply::{Reply, Word};
 use authen_sasl_rust::authline::request::Request;
 use authen_sasl_rust::authline::server::{Event, Server};
 use authen_sasl_rust::authline::{Fault, LINE_LIMIT, TOKEN_LIMIT};
-use authen_sasl_rust::contract::{Random, Side};
+use authen_sasl_rust::contract::{Abilities, Random, Side};
 use authen_sasl_rust::mechanism;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::keys::KeyMemory;
@@ -297,6 +297,21 @@ fn every_mechanism_logs_in_at_any_split() {
             let who = line.server.identity().authcid.as_deref();
             assert_eq!(who, Some(if mechanism.name == "ANONYMOUS" { "anonymous" } else { "fred" }));
         }
+    }
+}
+
+/// The client's session asks once more when the server has announced success.
+#[test]
+fn scram_keys_are_handed_over_at_both_ends() {
+    let facts = facts("SCRAM-SHA-256");
+    for piece in [1, 4096] {
+        let mut line = Line::new("SCRAM-SHA-256", &facts, &facts);
+        for session in [&mut line.client.session, &mut line.server.session] {
+            session.config.abilities = session.config.abilities.union(Abilities::KEEP_KEYS);
+        }
+        line.run(piece, |_| ());
+        assert_eq!(line.client_event, ClientEvent::Done);
+        assert!(matches!(line.server_event, Some(Event::Authenticated | Event::Open)));
     }
 }
 

@@ -55,6 +55,8 @@ enum Phase {
     Application {
         started: bool,
     },
+    /// The server has announced success, and the session has one question left.
+    LastQuestion,
     Reply,
     /// The exchange has failed; the server's answer to the last message is pending.
     Doomed,
@@ -99,7 +101,7 @@ impl Client {
         loop {
             match &self.phase {
                 Phase::New => return Event::Read,
-                Phase::Application { .. } => return Event::Ask,
+                Phase::Application { .. } | Phase::LastQuestion => return Event::Ask,
                 Phase::Done => return Event::Done,
                 Phase::Failed(error) => return Event::Failed(error.clone()),
                 Phase::List | Phase::Reply | Phase::Doomed => {}
@@ -167,6 +169,10 @@ impl Client {
     pub fn answer(&mut self, answer: Answer, world: &mut World<'_>) -> Event {
         let started = match &self.phase {
             Phase::Application { started } => *started,
+            Phase::LastQuestion => {
+                let outcome = self.session.answer(answer, world);
+                return self.completed(outcome);
+            }
             Phase::Done => return Event::Done,
             Phase::Failed(error) => return Event::Failed(error.clone()),
             _ => return Event::Read,
@@ -223,7 +229,15 @@ impl Client {
             Some(data) if data.is_empty() && self.session.is_success() => Outcome::Absent,
             Some(data) => self.session.step(data.expose(), world),
         };
+        self.completed(outcome)
+    }
+
+    fn completed(&mut self, outcome: Outcome) -> Event {
         match outcome {
+            Outcome::Ask => {
+                self.phase = Phase::LastQuestion;
+                Event::Ask
+            }
             Outcome::Absent if self.session.is_success() => {
                 self.phase = Phase::Done;
                 Event::Done
