@@ -18,6 +18,14 @@ my $tls = TLS::Pair->new(version => 'TLSv1_3', certificate => TLS::Certificate->
 my @all = (
   Boundary::Calls::all(),
   ['from_tls', sub { my $found = Authen::SASL::Rust::ChannelBinding->from_tls($tls->handle, 'client') }],
+  ['otp_state', sub { my $state = Authen::SASL::Rust->otp_state(phrase => 'This is a test.') }],
+  [
+    'otp_state of a short phrase',
+    sub {
+      local $@;
+      eval { Authen::SASL::Rust->otp_state(phrase => 'short') }
+    }
+  ],
   [
     'from_tls of no TLS',
     sub {
