@@ -3,8 +3,8 @@
 use strict;
 use warnings;
 use lib 't/lib';
-use Command qw(installed run start);
 use Isolated;
+use Command qw(installed run start);
 use Test::More;
 use Authen::SASL::Rust::Accounts;
 use File::Temp qw(tempdir);

@@ -3,8 +3,8 @@
 use strict;
 use warnings;
 use lib 't/lib';
-use Command ();
 use Isolated;
+use Command ();
 use Test::More;
 use File::Temp qw(tempdir);
 use IO::Socket::INET;
