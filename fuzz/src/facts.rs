@@ -18,6 +18,8 @@ use authen_sasl_rust::store::verifier::{Verifier, VerifierFormat};
 use crate::input::Input;
 
 /// Names with characters that are special in some mechanism: a comma, quotes, ISO 8859-1 characters, and others.
+/// The sequence number of the user's chain, which is one that an unknown user may appear to have.
+pub(crate) const OTP_SEQUENCE: u32 = 450;
 const NAMES: [&str; 6] = ["fred", "a=b,c", "q\"u\\o", "fr\u{e9}d", "\u{20ac}\u{4e2d}", "a name with spaces"];
 const REALMS: [&str; 4] = ["example.com", "", "r\"\\, x", "r\u{e9}alm"];
 /// Limits for the SSF, and maximum sizes of frames.
@@ -138,7 +140,7 @@ impl ExchangeFacts {
             peer_offers_binding: bound & 32 != 0,
             declares_other: bound & 128 != 0,
             mech_list: MECH_LISTS[usize::from(who >> 5)],
-            otp: Rc::new(RefCell::new(OtpState::new(OtpHash::Md5, secret(seed).as_bytes(), "fu0001", 6))),
+            otp: Rc::new(RefCell::new(OtpState::new(OtpHash::Md5, secret(seed).as_bytes(), "fu0001", OTP_SEQUENCE))),
             seed,
         }
     }
