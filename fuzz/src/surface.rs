@@ -33,6 +33,7 @@ pub struct Question {
     pub host: Slice,
     pub port: Slice,
     pub prompt: Slice,
+    pub stored: Slice,
 }
 
 pub type Handle = *mut c_void;
@@ -115,6 +116,7 @@ pub const NO_QUESTION: Question = Question {
     host: NONE,
     port: NONE,
     prompt: NONE,
+    stored: NONE,
 };
 
 impl Slice {
