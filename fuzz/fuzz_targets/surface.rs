@@ -231,6 +231,10 @@ impl Program {
                 question_kind::CANONICALIZE => {
                     asr_answer_text(handle, Slice::of(name.as_ref().map(|name| name.as_bytes())))
                 }
+                // ASR_Q_KEEP_KEYS, ASR_Q_SET_VERIFIER, ASR_Q_OTP_REPLACE: nothing is kept.
+                10 | 11 | 13 => asr_answer_verdict(handle, 0),
+                // ASR_Q_OTP_STATE: an unknown user.
+                12 => asr_answer_credential(handle, NONE),
                 kind => panic!("an unknown question: {kind}"),
             }
         };
