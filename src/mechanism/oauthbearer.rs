@@ -48,8 +48,8 @@ impl State for AwaitValues {
     /// grammar does not allow an empty one.
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
         let mut values = event.values()?;
-        let authcid = values.text(Property::Authcid)?.filter(|name| !name.is_empty());
-        let authzid = values.text(Property::Authzid)?.filter(|name| !name.is_empty());
+        let authcid = values.optional_text(Property::Authcid)?;
+        let authzid = values.optional_text(Property::Authzid)?;
         let host = ascii(values.text(Property::Host)?)?;
         let port = values.text(Property::Port)?.filter(|port| !port.is_empty());
         if port.as_deref().is_some_and(|port| !is_port(port)) {

@@ -45,7 +45,7 @@ impl State for AwaitValues {
     /// `message = [authzid] UTF8NUL authcid UTF8NUL passwd` (RFC 4616 §2).
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
         let mut values = event.values()?;
-        let authzid = values.text(Property::Authzid)?.filter(|name| !name.is_empty());
+        let authzid = values.optional_text(Property::Authzid)?;
         let authcid = values.require_text(Property::Authcid)?;
         let password = values.require_password(Property::Password)?;
         let prefix = authzid.as_deref().unwrap_or("");

@@ -112,6 +112,14 @@ impl Values {
         }
     }
 
+    /// Takes a name as text, if there is one. An empty one counts as none.
+    ///
+    /// # Errors
+    /// As [`Values::text`].
+    pub fn optional_text(&mut self, property: Property) -> Result<Option<String>, Error> {
+        Ok(self.text(property)?.filter(|name| !name.is_empty()))
+    }
+
     /// Takes a value as text that the mechanism needs and that must not be empty.
     ///
     /// # Errors

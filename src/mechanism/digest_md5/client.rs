@@ -57,9 +57,9 @@ impl State for AwaitValues {
     fn step(self: Box<Self>, event: Event<'_>, _: &mut Context<'_, '_>) -> Result<Step, Error> {
         let mut values = event.values()?;
         let authcid = values.require_text(Property::Authcid)?;
-        let authzid = values.text(Property::Authzid)?.filter(|name| !name.is_empty());
+        let authzid = values.optional_text(Property::Authzid)?;
         let password = values.require(Property::Password)?;
-        let serv_name = values.text(Property::ServName)?.filter(|name| !name.is_empty());
+        let serv_name = values.optional_text(Property::ServName)?;
         if password.is_empty() {
             return Err(Application::Empty(Subject::Password).into());
         }

@@ -57,7 +57,7 @@ impl State for AwaitBegin {
 impl State for AwaitValues {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let mut values = event.values()?;
-        let authzid = values.text(Property::Authzid)?.filter(|name| !name.is_empty());
+        let authzid = values.optional_text(Property::Authzid)?;
         let authcid = values.require_text(Property::Authcid)?;
         let given = given_keys(&mut values, cx)?;
         let password = match values.get(Property::Password) {

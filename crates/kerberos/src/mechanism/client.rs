@@ -50,7 +50,7 @@ pub fn wanted(config: &Config) -> Question {
 /// The application's authorization identity, and what it gives to get a ticket with.
 pub fn given(event: Event<'_>, config: &Config) -> Result<(Option<String>, Option<Login>), Error> {
     let mut values = event.values()?;
-    let authzid = values.text(Property::Authzid)?.filter(|name| !name.is_empty());
+    let authzid = values.optional_text(Property::Authzid)?;
     Ok((authzid, Login::of(&mut values, config)?))
 }
 
