@@ -92,8 +92,8 @@ subtest 'no mechanism sends a name with a NUL' => sub {
   my ($authcid, $authzid) = ('authentication identity (callback user or authcid)', 'authorization identity (callback authname or authzid)');
   for my $case (
     ['EXTERNAL', 'user', 'identity (callback authzid, user or authname)'],
-    (map { [$_, 'user', $authcid] } qw(PLAIN LOGIN CRAM-MD5 DIGEST-MD5 SCRAM-SHA-256 HT-SHA-256-NONE HT2-SHA-256-NONE OAUTHBEARER XOAUTH2)),
-    (map { [$_, 'authname', $authzid] } qw(ANONYMOUS PLAIN DIGEST-MD5 SCRAM-SHA-256 OAUTHBEARER)),
+    (map { [$_, 'user', $authcid] } qw(PLAIN LOGIN OTP CRAM-MD5 DIGEST-MD5 SCRAM-SHA-256 HT-SHA-256-NONE HT2-SHA-256-NONE OAUTHBEARER XOAUTH2)),
+    (map { [$_, 'authname', $authzid] } qw(ANONYMOUS PLAIN OTP DIGEST-MD5 SCRAM-SHA-256 OAUTHBEARER)),
   ) {
     my ($mechanism, $callback, $expected) = @$case;
     like(

@@ -1,6 +1,6 @@
 //! The client.
 
-use crate::contract::{Abilities, Context, Established, Event, Property, Question, State, Step, Values};
+use crate::contract::{Abilities, Context, Established, Event, Property, Question, State, Step};
 use crate::error::{Application, Error, Subject};
 use crate::secret::Secret;
 use crate::store::otp::{new_seed, OtpState, FIRST_SEQUENCE};
@@ -50,33 +50,16 @@ impl State for AwaitBegin {
 impl State for AwaitValues {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let mut values = event.values()?;
-        let authzid = values.text(Property::Authzid)?.filter(|name| !name.is_empty());
+        let authzid = values.optional_text(Property::Authzid)?;
         let authcid = values.require_text(Property::Authcid)?;
-        without_nul(Subject::Authzid, authzid.as_deref().unwrap_or_default())?;
-        without_nul(Subject::Authcid, &authcid)?;
         let phrase = match cx.config.abilities.contains(Abilities::CHALLENGE) {
             true => None,
-            false => Some(phrase(&mut values)?),
+            false => Some(values.require_password(Property::Password)?),
         };
         let message = Identities { authzid: authzid.as_deref().unwrap_or_default(), authcid: &authcid }.print();
         let identity = Identity { authcid, authzid };
         Ok(Step::Send(message, Box::new(AwaitChallenge { identity, phrase })))
     }
-}
-
-fn phrase(values: &mut Values) -> Result<Secret, Error> {
-    let phrase = values.require(Property::Password)?;
-    if phrase.is_empty() {
-        return Err(Application::Empty(Subject::Password).into());
-    }
-    Ok(phrase)
-}
-
-fn without_nul(what: Subject, value: &str) -> Result<(), Error> {
-    if value.contains('\0') {
-        return Err(Application::Unusable { what, reason: "holds a NUL character (RFC 2444 section 3)" }.into());
-    }
-    Ok(())
 }
 
 impl State for AwaitChallenge {

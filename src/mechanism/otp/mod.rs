@@ -96,6 +96,7 @@ impl Mechanism for Otp {
         let Some(accounts) = setup.accounts else {
             return Err(Error::outside(Code::NoMech, "OTP: no account store keeps the state of this user"));
         };
+        // SASL_SET_DISABLE of sasl.h.
         const DISABLE: u32 = 2;
         let account = Account { authcid: user, authzid: None, realm: setup.config.realm() };
         let state = match password.filter(|_| flags & DISABLE == 0) {
