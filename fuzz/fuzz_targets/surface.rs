@@ -231,10 +231,12 @@ impl Program {
                 question_kind::CANONICALIZE => {
                     asr_answer_text(handle, Slice::of(name.as_ref().map(|name| name.as_bytes())))
                 }
-                // ASR_Q_KEEP_KEYS, ASR_Q_SET_VERIFIER, ASR_Q_OTP_REPLACE: nothing is kept.
-                10 | 11 | 13 => asr_answer_verdict(handle, 0),
-                // ASR_Q_OTP_STATE: an unknown user.
-                12 => asr_answer_credential(handle, NONE),
+                // Nothing is kept.
+                question_kind::KEEP_KEYS | question_kind::SET_VERIFIER | question_kind::OTP_REPLACE => {
+                    asr_answer_verdict(handle, 0)
+                }
+                // Nobody has a chain.
+                question_kind::OTP_STATE => asr_answer_credential(handle, NONE),
                 kind => panic!("an unknown question: {kind}"),
             }
         };
