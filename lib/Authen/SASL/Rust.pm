@@ -109,34 +109,9 @@ sub _verifier_text {
   return "{SCRAM-$name}$hash->{iterations},$salt,$stored,$server";
 }
 
-# SCRAM keys as the text that the core reads: a hash, several in an array, or such text. What is no keys becomes a text that the core
-# refuses.
-sub _scram_keys_text {
-  my ($keys) = @_;
-  return join "\n", map { _scram_keys_line($_) } ref $keys eq 'ARRAY' ? @$keys : $keys;
-}
-
-sub _scram_keys_line {
-  my ($keys) = @_;
-  return defined $keys ? $keys : '-' unless ref $keys;
-  my @field =
-    ref $keys eq 'HASH' && defined $keys->{salted_password} ? qw(salt salted_password) : qw(salt client_key server_key);
-  return '-' if ref $keys ne 'HASH' || grep { !defined || ref } @{$keys}{ qw(mechanism iterations), @field };
-  require MIME::Base64;
-  my @bytes =
-    map { my $bytes = $_; utf8::downgrade($bytes, 1) ? MIME::Base64::encode_base64($bytes, '') : '-' } @{$keys}{@field};
-  return join ' ', @{$keys}{qw(mechanism iterations)}, @bytes;
-}
-
-# SCRAM keys of the core, for keep_scram_keys.
-sub _scram_keys_hash {
-  my ($user, $text) = @_;
-  require MIME::Base64;
-  my %keys = (user => $user, text => $text);
-  @keys{qw(mechanism iterations salt client_key server_key)} = split / /, $text;
-  $_ = MIME::Base64::decode_base64($_) for @keys{qw(salt client_key server_key)};
-  return \%keys;
-}
+# What SCRAM keys are for programs and for the core. Few connections have any.
+sub _scram_keys_text { require Authen::SASL::Rust::ScramKeys; goto &Authen::SASL::Rust::ScramKeys::_text }
+sub _scram_keys_hash { require Authen::SASL::Rust::ScramKeys; goto &Authen::SASL::Rust::ScramKeys::_hash }
 
 # Converts what ht_tokens returned to a list of tokens; one undef if it is something else. An expired token, or one that was issued
 # for another mechanism, becomes an empty string, which matches nothing and keeps the place of the others.
