@@ -1,4 +1,4 @@
-//! The login of one connection: the AUTH line protocol until its client is authenticated, and the connection to the backend.
+//! The login of one connection: the AUTH line protocol until its client is authenticated and admitted.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,7 +20,8 @@ use zeroize::Zeroizing;
 
 use crate::access::backend_of;
 use crate::accounts::ITERATIONS;
-use crate::backend::{connect, Backend};
+use crate::admission::{admit, Admitted, Applicant, NotAdmitted};
+use crate::backend::Backend;
 use crate::gate::{ConnectionSlot, LiveConfig};
 use crate::identity::CertificateId;
 use crate::mechanisms::{derives_key, proved_outside};
@@ -29,7 +30,7 @@ use crate::names;
 use crate::oauth::Failure as TokenFailure;
 use crate::peer::Peer;
 use crate::relay::{close, Stream};
-use crate::sessions::{About, Proof, Session};
+use crate::sessions::{Proof, Session};
 use crate::throttle::{AddressSlot, UserKey};
 
 /// How long a refused client may take to read the reply.
@@ -182,7 +183,7 @@ impl<'g> Login<'g> {
                 let mut logged_in = None;
                 let keep_open = match event {
                     Event::Read => true,
-                    Event::Authenticated => match self.connect_backend().await {
+                    Event::Authenticated => match self.admit().await {
                         Ok(client) => {
                             logged_in = Some(client);
                             true
@@ -321,82 +322,46 @@ impl<'g> Login<'g> {
         is_blocked(self.slot, &self.live, self.peer, self.address_slot.as_ref(), self.user_key)
     }
 
-    /// Connects an authenticated client to its backend. Otherwise returns whether the client may try again.
-    async fn connect_backend(&mut self) -> Result<LoggedIn, bool> {
+    /// Lets an authenticated client in. Otherwise returns whether the client may try again.
+    async fn admit(&mut self) -> Result<LoggedIn, bool> {
         let server = self.server.as_mut().ok_or(false)?;
         let user: Box<str> = server.identity().authcid.as_deref().unwrap_or_default().into();
         let mechanism = server.session.mechanism().map_or("", |mechanism| mechanism.name);
-        let settings = &self.live.settings;
-        let Some(name) = backend_of(&settings.access, &user, &self.groups, self.peer.address) else {
-            // The client sees the same as after a wrong password.
-            server.refuse(Word::Unauthorized);
-            warn!(peer = self.peer.text, ?user, mechanism, "authenticated, but no access rule allows this user");
-            return Err(self.failed());
-        };
-        let Some(address) = settings.backend(name) else {
-            server.refuse(Word::InternalError);
-            return Err(false);
-        };
-        let identity = self.identity.take().unwrap_or_default();
-        let about = About {
-            mechanism,
-            peer: self.peer.clone(),
-            backend: name.into(),
-            proof: match server.session.mechanism().map(|mechanism| mechanism.credential) {
-                Some(CredentialKind::Scram(_) | CredentialKind::Comparable) => Proof::Verifier,
-                Some(CredentialKind::Password) => Proof::Password,
-                Some(CredentialKind::Token) => match self.judged.take().map(|judged| *judged) {
-                    Some(Judged::Accepted(proof)) => proof,
-                    _ => Proof::Nothing,
-                },
-                Some(CredentialKind::Outside) => identity.user_id.map_or(Proof::Certificate, Proof::UserId),
-                Some(CredentialKind::HtTokens(_) | CredentialKind::Otp | CredentialKind::None) | None => Proof::Nothing,
+        // Not taken: a client that is not admitted may try again.
+        let identity = self.identity.as_deref();
+        let certificates = identity.map(|identity| identity.certificates.clone()).unwrap_or_default();
+        let proof = match server.session.mechanism().map(|mechanism| mechanism.credential) {
+            Some(CredentialKind::Scram(_) | CredentialKind::Comparable) => Proof::Verifier,
+            Some(CredentialKind::Password) => Proof::Password,
+            Some(CredentialKind::Token) => match self.judged.take().map(|judged| *judged) {
+                Some(Judged::Accepted(proof)) => proof,
+                _ => Proof::Nothing,
             },
-            certificates: identity.certificates,
-        };
-        let Some(session) = self.slot.open_session(&user, settings.limits.connections_per_user, about) else {
-            // The password was right: this is no failure.
-            server.refuse(Word::InternalError);
-            self.slot.gate.turn_away_user(&self.peer.text, &user);
-            return Err(false);
-        };
-        let gate = self.slot.gate.clone();
-        if !Arc::ptr_eq(&gate.live(), &self.live) {
-            // The look at all sessions after the reload may have been too early for this one.
-            gate.recheck.notify_one();
-        }
-        // Boxed, so that unauthenticated connections do not take its memory.
-        let connected = match session.run(Box::pin(connect(address, &self.live, &gate.derivations))).await {
-            Ok(connected) => connected,
-            Err(reason) => {
-                server.refuse(Word::InternalError);
-                self.slot.close_session();
-                count(&gate.metrics.sessions_ended[reason as usize]);
-                warn!(
-                    peer = self.peer.text,
-                    ?user,
-                    mechanism,
-                    reason = reason.text(),
-                    "ended before the backend was connected"
-                );
-                return Err(false);
+            Some(CredentialKind::Outside) => {
+                identity.and_then(|identity| identity.user_id).map_or(Proof::Certificate, Proof::UserId)
             }
+            Some(CredentialKind::HtTokens(_) | CredentialKind::Otp | CredentialKind::None) | None => Proof::Nothing,
         };
-        match connected {
-            Ok(backend) => {
+        let applicant = Applicant { user: &user, groups: &self.groups, mechanism, proof, certificates };
+        match admit(self.slot, &self.live, self.peer, applicant).await {
+            Ok(Admitted { backend, session }) => {
                 server.accept();
                 // Before the client reads the reply: it may open its next connection at once.
                 self.slot.authenticated();
                 self.address_slot = None;
+                let name = &*session.about.backend;
                 self.slot.gate.metrics.logins.count(name, mechanism);
                 info!(peer = self.peer.text, ?user, mechanism, backend = name, "authenticated");
                 Ok(LoggedIn { backend, early: Vec::new(), session })
             }
-            Err(error) => {
+            Err(NotAdmitted::NoAccess) => {
+                // The client sees the same as after a wrong password.
+                server.refuse(Word::Unauthorized);
+                Err(self.failed())
+            }
+            // The password was right: this is no failure.
+            Err(NotAdmitted::Unavailable) => {
                 server.refuse(Word::InternalError);
-                self.slot.close_session();
-                error.count(&self.slot.gate.metrics);
-                warn!(peer = self.peer.text, ?user, backend = %address, %error, "cannot connect to the backend");
                 Err(false)
             }
         }

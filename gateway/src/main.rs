@@ -7,10 +7,11 @@
 //!
 //! | floor | files | what |
 //! |---|---|---|
-//! | 13 | `control.rs`, `status.rs` | the control socket; HTTP: metrics, and whether new clients are accepted |
-//! | 12 | `listen.rs` | listening sockets for clients |
-//! | 11 | `connection.rs` | one connection: TLS handshake, login, relay |
-//! | 10 | `login.rs` | the AUTH line protocol until the client is authenticated |
+//! | 14 | `control.rs`, `status.rs` | the control socket; HTTP: metrics, and whether new clients are accepted |
+//! | 13 | `listen.rs` | listening sockets for clients |
+//! | 12 | `connection.rs` | one connection: TLS handshake, login, relay |
+//! | 11 | `login.rs` | the AUTH line protocol until the client is authenticated |
+//! | 10 | `admission.rs` | what an authenticated client reaches |
 //! | 9 | `backend.rs` | the connection to a backend |
 //! | 8 | `backend_login.rs`, `revocation.rs` | the gateway's own login to a backend; sessions of clients that may not stay |
 //! | 7 | `gate.rs`, `passwd.rs`, `new_token.rs` | what all connections share; two subcommands |
@@ -30,6 +31,7 @@ mod access;
 mod account_server;
 mod accounts;
 mod address;
+mod admission;
 mod backend;
 mod backend_login;
 mod busy_poll;
