@@ -58,6 +58,9 @@ sub allowed {
   return $good && !@words;
 }
 
+# The license of the core's crate, which goes for all of ours.
+my $ours = first_in('Cargo.toml', qr/^license = "(.*)"$/m);
+
 # Returns the faults of a tree of crates.
 sub faults {
   my ($packages, $reasons) = @_;
@@ -66,6 +69,7 @@ sub faults {
     my ($name, $version, $source) = @$package{qw(name version source)};
     push @faults, "$name comes from " . $source if defined $source && $source ne $registry;
     push @faults, "$name is under " . ($package->{license} // 'no license') unless allowed($package->{license});
+    push @faults, "$name is our own, and is not under $ours" unless defined $source || ($package->{license} // '') eq $ours;
     push @{ $versions{$name} }, $version;
   }
   for my $name (sort keys %versions) {
@@ -87,6 +91,7 @@ ok(!allowed($_), (defined $_ ? $_ : 'none') . ' will not')
   is_deeply([faults([{ %$good, source => 'git+https://example.org/a' }], {})],
     ['a comes from git+https://example.org/a'], 'git');
   is_deeply([faults([{ %$good, license => 'AGPL-3.0' }], {})], ['a is under AGPL-3.0'], 'a license');
+  is_deeply([faults([{ %$good, source => undef }], {})], ["a is our own, and is not under $ours"], 'a crate of our own');
   is_deeply([faults([$good, { %$good, version => '2' }], {})], ['a is there in versions 1 2'], 'two versions');
   is_deeply([faults([$good, { %$good, version => '2' }], { a => 'so' })], [], 'two versions with a reason');
   is_deeply([faults([$good], { a => 'so' })], ['a no longer has two versions'], 'a reason that has gone');

@@ -20,6 +20,7 @@ my $clone = "$temp/clone";
 my $folder = "$temp/release";
 my ($version) = slurp('lib/Authen/SASL/Rust.pm') =~ /^our \$VERSION = '(.+)';$/m;
 my $name = "Authen-SASL-Rust-$version";
+my ($crate) = map { "authen-sasl-rust-$_" } slurp('Cargo.toml') =~ /^version = "(.*)"$/m;
 # Nothing is compiled.
 $ENV{CARGO_TARGET_DIR} = "$temp/target";
 
@@ -79,7 +80,7 @@ my ($status, $printed) = release('--only check,artefacts --without packages');
 is($status, 0, 'a release is made') or diag($printed);
 is(qx{$git status --porcelain}, '', 'the checkout is as clean as before');
 
-my @made = ("$name.cdx.json", "$name.md", "$name.tar.gz", "authen-sasl-rust-$version.0.crate");
+my @made = ("$name.cdx.json", "$name.md", "$name.tar.gz", "$crate.crate");
 subtest 'checksums' => sub {
   my %sum = reverse slurp("$folder/SHA256SUMS") =~ /^([0-9a-f]{64})  (.+)$/mg;
   is_deeply([sort keys %sum], [sort @made], 'of each file, but of no log');
@@ -87,7 +88,7 @@ subtest 'checksums' => sub {
 };
 
 subtest 'the archives' => sub {
-  my %first = ("$name.tar.gz" => $name, "authen-sasl-rust-$version.0.crate" => "authen-sasl-rust-$version.0");
+  my %first = ("$name.tar.gz" => $name, "$crate.crate" => $crate);
   for my $file (sort keys %first) {
     my @listed = split /\n/, qx{tar -tzf '$folder/$file'};
     cmp_ok(scalar @listed, '>', 50, "$file has " . @listed . ' files');

@@ -7,7 +7,7 @@ use Authen::SASL::Rust::Connection;
 use Carp ();
 use XSLoader;
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 # The option die_on_failure of connections that are made without it: for callers that give no options.
 our $DIE_ON_FAILURE = 0;

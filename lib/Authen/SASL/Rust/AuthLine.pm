@@ -9,7 +9,7 @@ use Carp ();
 use IO::Select ();
 use Time::HiRes ();
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 my $LINE_LIMIT = 224;       # with its CRLF
 my $TOKEN_LIMIT = 65_536;

@@ -7,7 +7,7 @@ use warnings;
 use Carp ();
 use Scalar::Util ();
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 our @CARP_NOT = ('Authen::SASL::Rust::Connection');
 

@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use Carp ();
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 # SASL_BADAUTH
 my $BADAUTH = -13;

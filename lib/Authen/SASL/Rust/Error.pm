@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use overload '""' => sub { $_[0]{message} . "\n" }, bool => sub { 1 }, fallback => 1;
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 # Called by the connection if die_on_failure is set.
 sub throw {

@@ -9,7 +9,7 @@ use IO::Handle ();
 use Scalar::Util ();
 use Symbol ();
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 # The value of $! after a read or write on a failed layer; not every system has EBADMSG.
 my $DAMAGED = eval { Errno::EBADMSG() } || Errno::EIO();

@@ -14,7 +14,7 @@ use Digest::SHA qw(sha256);
 use Hash::Util::FieldHash qw(fieldhash);
 use overload '&{}' => sub { $_[0]->callback }, bool => sub { 1 }, fallback => 1;
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 my $ERROR = 'Authen::SASL::Rust::OAuth::Error';
 

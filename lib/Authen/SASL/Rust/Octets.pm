@@ -6,7 +6,7 @@ package Authen::SASL::Rust::Octets;
 use strict;
 use warnings;
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 # Removes the character layers and returns their names, for put_back. A tied handle (TLS) reads by itself.
 sub take {

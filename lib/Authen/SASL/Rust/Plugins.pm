@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use Carp ();
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 # Parses the value of "plugins => ..." into a hash; undef if no plugins are requested.
 sub _wish {

@@ -7,7 +7,7 @@ use strict;
 use warnings;
 use MIME::Base64 ();
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 # SCRAM keys as the text that the core reads: a hash, several in an array, or such text. What is no keys becomes a text that the core
 # refuses.

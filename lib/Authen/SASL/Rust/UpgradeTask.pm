@@ -5,7 +5,7 @@ use warnings;
 use Authen::SASL::Rust;
 use Carp ();
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 our @CARP_NOT = ('Authen::SASL::Rust');
 

@@ -9,7 +9,7 @@ use warnings;
 use Time::HiRes ();
 use overload '0+' => \&left, bool => sub { 1 }, fallback => 1;
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 sub new {
   my ($class, $seconds) = @_;

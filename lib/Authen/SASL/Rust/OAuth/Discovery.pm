@@ -7,7 +7,7 @@ use warnings;
 use Authen::SASL::Rust::OAuth::Error;
 use Authen::SASL::Rust::OAuth::Request;
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 my $STEP = 'discovery';
 

@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use overload '""' => sub { $_[0]{message} . "\n" }, bool => sub { 1 }, fallback => 1;
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 # What the error codes of the standards mean (RFC 6749 sections 4.1.2.1 and 5.2, RFC 8628 section 3.5, RFC 7009 section 2.2.1).
 my %MEANING = (

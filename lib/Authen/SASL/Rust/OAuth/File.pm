@@ -13,7 +13,7 @@ use IO::Handle ();
 use JSON::PP ();
 use Time::HiRes ();
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 my $LIMIT = 1 << 16;
 

@@ -9,7 +9,7 @@ use Authen::SASL::Rust::OAuth::Error;
 use JSON::PP ();
 use MIME::Base64 qw(decode_base64 encode_base64);
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 my $STEP = 'token';
 my $LIMIT = 16_384;

@@ -9,7 +9,7 @@ use Authen::SASL::Rust::OAuth::Request;
 use Fcntl qw(:mode);
 use JSON::PP ();
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 my $STEP = 'key set';
 my $LIMIT = 1 << 18;

@@ -12,7 +12,7 @@ use Digest::SHA qw(sha256);
 use MIME::Base64 qw(encode_base64);
 use Time::HiRes ();
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 my $ERROR = 'Authen::SASL::Rust::OAuth::Error';
 my $DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code';

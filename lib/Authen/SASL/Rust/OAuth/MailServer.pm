@@ -8,7 +8,7 @@ use Authen::SASL::Rust::OAuth::Error;
 use IO::Socket::INET ();
 use MIME::Base64 qw(decode_base64 encode_base64);
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 my $LINE = 65_536;
 

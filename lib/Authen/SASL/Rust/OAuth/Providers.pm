@@ -5,7 +5,7 @@ package Authen::SASL::Rust::OAuth::Providers;
 use strict;
 use warnings;
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 # device: whether the provider allows this scope in the device flow. extra: parameters of the authorization request without which
 # the provider gives no refresh token. host: the name of the loopback address in the redirect URI.

@@ -10,7 +10,7 @@ use IO::Select ();
 use IO::Socket::INET ();
 use Time::HiRes qw(time);
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 my $STEP = 'authorization';
 my $LIMIT = 16_384;

@@ -12,7 +12,7 @@ use HTTP::Tiny ();
 use JSON::PP ();
 use MIME::Base64 qw(encode_base64);
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 my $ERROR = 'Authen::SASL::Rust::OAuth::Error';
 my $LIMIT = 1 << 18;

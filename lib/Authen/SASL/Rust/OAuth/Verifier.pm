@@ -13,7 +13,7 @@ use JSON::PP ();
 use Scalar::Util ();
 use overload '&{}' => sub { $_[0]->callback }, bool => sub { 1 }, fallback => 1;
 
-our $VERSION = '0.1';
+our $VERSION = '1.0';
 
 my @ARGUMENTS = qw(
   algorithms audience ca_file cache client_auth client_id client_secret configuration introspection issuer keys leeway scope
