@@ -170,29 +170,6 @@ for my $class (sort keys %peer) {
   waitpid $pid, 0;
 }
 
-# tls-server-end-point uses the hash of the certificate's signature (RFC 5929 section 4.1).
-for my $case (
-  ['rsa:2048', 'sha1', 'sha256'], ['rsa:2048', 'md5', 'sha256'], ['rsa:2048', 'sha224', 'sha224'],
-  ['rsa:2048', 'sha384', 'sha384'], ['rsa:2048', 'sha512', 'sha512'],
-  ['ec', 'sha1',   'sha256', '-pkeyopt', 'ec_paramgen_curve:P-256'],
-  ['ec', 'sha256', 'sha256', '-pkeyopt', 'ec_paramgen_curve:P-256'],
-  ['ec', 'sha384', 'sha384', '-pkeyopt', 'ec_paramgen_curve:P-384'],
-  ['ec', 'sha512', 'sha512', '-pkeyopt', 'ec_paramgen_curve:P-256'],
-  ['rsa:2048', 'sha384', 'sha384', '-sigopt', 'rsa_padding_mode:pss'],
-  ['rsa:2048', 'sha512', 'sha512', '-sigopt', 'rsa_padding_mode:pss'],
-  ['rsa:2048', 'sha1',   'sha256', '-sigopt', 'rsa_padding_mode:pss'],
-  (map { ['rsa:2048', $_, $_] } qw(sha512-224 sha512-256 sha3-224 sha3-256 sha3-384 sha3-512)),
-  (map { ['ec', $_, $_, '-pkeyopt', 'ec_paramgen_curve:P-256'] } qw(sha224 sha3-224 sha3-256 sha3-384 sha3-512)),
-  ['rsa:2048', 'sha512-256', 'sha512-256', '-sigopt', 'rsa_padding_mode:pss'],
-  ['ed25519', undef, undef], ['ed448', undef, undef],
-) {
-  my ($key, $digest, $hash, @extra) = @$case;
-  my $made = TLS::Certificate->new(key => $key, digest => $digest, extra => \@extra);
-  open my $file, '<', $made->certificate or die $!;
-  my $data = Authen::SASL::Rust::ChannelBinding::_end_point_data(do { local $/; <$file> });
-  is($data, $hash ? $made->end_point($hash) : undef, join ' ', map { $_ // 'no hash' } @$case);
-}
-
 my $plain = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1');
 ok(!eval { Authen::SASL->new(mechanism => 'PLAIN', callback => {})->client_new('imap', 'localhost', {tls => $plain}); 1 }
     && $@ =~ /tls: an IO::Socket::SSL handle was expected, or a stream that has one/, 'a socket without TLS dies') or diag($@);

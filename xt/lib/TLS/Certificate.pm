@@ -6,13 +6,13 @@ use strict;
 use warnings;
 use File::Temp ();
 
-# Options: key and digest, as arguments of openssl req.
+# Option: digest, an argument of openssl req.
 sub new {
   my ($class, %option) = @_;
   my $self = bless {folder => File::Temp->newdir(TMPDIR => 1)}, $class;
   my @command = (
     qw(openssl req -x509 -nodes -days 2 -subj /CN=localhost -addext), 'subjectAltName=DNS:localhost,IP:127.0.0.1',
-    '-newkey', $option{key} || 'rsa:2048', $option{digest} ? "-$option{digest}" : (), @{$option{extra} || []},
+    '-newkey', 'rsa:2048', $option{digest} ? "-$option{digest}" : (),
     '-keyout', $self->key, '-out', $self->certificate,
   );
   my $output = qx{@{[join ' ', map { quotemeta } @command]} 2>&1};

@@ -166,12 +166,13 @@ sub _end_point_data {
   require Digest::SHA;
   require MIME::Base64;
   my $der = MIME::Base64::decode_base64($base64);
-  my @signature = _elements((_elements((_elements($der))[0]))[1]);    # Certificate's signatureAlgorithm
+  my @signature = _elements((_elements((_elements($der))[0]))[1]) or return undef;    # Certificate's signatureAlgorithm
   my $oid = unpack 'H*', $signature[0];
   if ($oid eq $RSASSA_PSS) {
     # RSASSA-PSS-params: [0] hashAlgorithm, SHA-1 by default
     my ($explicit) = @signature > 1 ? grep { /\A\xa0/ } _elements($signature[1], 1) : ();
-    $oid = $explicit ? unpack 'H*', (_elements((_elements((_elements($explicit))[0]))[0]))[0] : '2b0e03021a';
+    my ($named) = $explicit ? _elements((_elements((_elements($explicit))[0]))[0]) : "\x2b\x0e\x03\x02\x1a";
+    $oid = defined $named ? unpack 'H*', $named : '';
   }
   my $hash = $hash_of{$oid} or return undef;
   return Digest::SHA->new($hash =~ tr/-//dr)->add($der)->digest if $hash !~ /\Asha3/;
@@ -183,6 +184,7 @@ sub _end_point_data {
 # The contents of the DER elements in a string; with $whole the elements with their headers.
 sub _elements {
   my ($der, $whole) = @_;
+  return if !defined $der;
   my @found;
   my $at = 0;
   while ($at + 2 <= length $der) {
@@ -195,6 +197,7 @@ sub _elements {
       $length = $length << 8 | ord for split //, substr $der, $at, $size;
       $at += $size;
     }
+    last if $at + $length > length $der;
     push @found, $whole ? substr $der, $begin, $at + $length - $begin : substr $der, $at, $length;
     $at += $length;
   }
