@@ -123,11 +123,14 @@ subtest 'the note' => sub {
   my ($release) = grep { $_->version eq $version } CPAN::Changes->load('Changes')->releases;
   my $note = slurp("$folder/$name.md");
   like($note, qr/\A# Authen::SASL::Rust \Q$version\E 2026-11-30\n/, 'begins with version and date');
-  my @entries = map { s/\s+/ /gr } map { @{ $release->changes($_) } } $release->groups;
-  cmp_ok(scalar @entries, '>', 10, scalar(@entries) . ' changes');
-  my @noted = map { s/\s+/ /gr =~ s/ \z//r } (split /^  - /m, $note)[1 .. @entries];
-  is_deeply(\@noted, \@entries, 'they are those of Changes');
-  is(scalar(() = $note =~ /^  - /mg), scalar @entries, 'and no more');
+  my %noted;
+  for my $part (split /^## /m, $note) {
+    my ($group, @entries) = split /^  - /m, $part;
+    $noted{ $group =~ s/\s+\z//r } = [map { s/\s+/ /gr =~ s/ \z//r } @entries] if @entries;
+  }
+  my %entries = map { $_ => [map { s/\s+/ /gr } @{ $release->changes($_) }] } $release->groups;
+  cmp_ok(scalar keys %entries, '>', 5, scalar(keys %entries) . ' groups of changes');
+  is_deeply(\%noted, \%entries, 'they are those of Changes, each group below its name');
 };
 
 like(slurp("$folder/results.txt"), qr/^\d{4}-\d\d-\d\d [0-9a-f]+ sums, ok, \d+ s$/m, 'results.txt has the date of each step');

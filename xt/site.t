@@ -52,6 +52,10 @@ unlike slurp("$folder/style.css"), qr/url\(|\@import|\@font-face/, 'the style sh
 like $html{'index.html'}, qr{Authen::SASL::XS[^\n]*</td>\s*<td><a href="migration.html"}, 'the first page leads to the migration';
 ok $ids{'migration.html'}{"FROM-Authen::SASL::$_"}, "which has a part for Authen::SASL::$_" for qw(Perl XS Cyrus);
 
+# Changes: a list below the heading of each group.
+my @groups = slurp('Changes') =~ /^  \[(.+)\]$/mg;
+is_deeply [map { unescaped($_) } $html{'changes.html'} =~ m{<h3>(.+)</h3>\n<ul>\n<li>}g], \@groups, 'the groups of Changes have headings';
+
 # Each mechanism that has an exchange in t/vectors is drawn, with all bytes of its messages.
 my %drawn = map { $_ => 1 } $html{'mechanisms.html'} =~ /aria-label="A (\S+) exchange"/g;
 for my $family (qw(SCRAM-SHA-256 SCRAM-SHA-256-PLUS HT-SHA-256-NONE OAUTHBEARER XOAUTH2 OTP PLAIN LOGIN OTP EXTERNAL ANONYMOUS GSSAPI DIGEST-MD5 CRAM-MD5)) {

@@ -59,19 +59,22 @@ sub html_of {
   return '<h1>' . escaped($page->{title}) . '</h1>' . ($page->{file} eq 'Changes' ? changes($text) : '<pre class="prose">' . escaped($text) . '</pre>');
 }
 
-# The text of Changes: lines with a version, and items below them.
+# The text of Changes: lines with a version, groups in brackets, and items.
 sub changes {
   my ($text) = @_;
   my ($html, $open) = ('', 0);
-  for my $block (split /\n(?=\S)|\n(?= +- )/, $text) {
-    if ($block =~ /\A +- (.*)\z/s) {
+  for my $block (split /\n(?=\S| +(?:- |\[))/, $text) {
+    if ($block =~ /\A +- (.*\S)/s) {
       $html .= ($open++ ? '' : "<ul>\n") . '<li>' . escaped($1 =~ s/\s+/ /gr) . "</li>\n";
       next;
     }
     $html .= "</ul>\n" if $open;
     $open = 0;
     my ($first, $rest) = split /\n/, $block, 2;
-    $html .= $first =~ /\A(\d\S*)/ ? sprintf("<h2 id=\"v%s\">%s</h2>\n", $1, escaped($first)) : '<p>' . escaped($first) . "</p>\n";
+    $html .=
+        $first =~ /\A(\d\S*)/        ? sprintf("<h2 id=\"v%s\">%s</h2>\n", $1, escaped($first))
+      : $first =~ /\A +\[(.+)\]\s*\z/ ? '<h3>' . escaped($1) . "</h3>\n"
+      :                                '<p>' . escaped($first) . "</p>\n";
   }
   return $html . ($open ? "</ul>\n" : '');
 }
