@@ -327,6 +327,21 @@ subtest 'signed tokens' => sub {
       refused($verifier, $next, qr/not a JSON Web Key Set|more than 100 keys|longer than/, 'no key set: ' . substr $text, 0, 12);
     }
     spew('keys', $json->encode({ keys => [$public->($new, kid => 'r2')] }));
+
+    # Twice in one second, with the same size.
+    my $withdrawn;
+    for (1 .. 10) {
+      my $begin = time;
+      for my $key ($rsa, $new) {
+        open my $out, '>:raw', $file or die "$file: $!";
+        print {$out} $json->encode({ keys => [$public->($key, kid => 'r1')] });
+        close $out or die "$file: $!";
+        $withdrawn = $verifier->verify($good{RS256});
+      }
+      last if time == $begin;
+    }
+    is($withdrawn, undef, 'a key that is withdrawn as soon as it was read');
+    spew('keys', $json->encode({ keys => [$public->($new, kid => 'r2')] }));
     chmod 0666, $file;
     refused($verifier, $next, qr/others can write it/, 'a file that others can write');
     unlink $file;

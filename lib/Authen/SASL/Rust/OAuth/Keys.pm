@@ -73,7 +73,9 @@ sub _read_file {
   $fail->($!) if !defined $read;
   $fail->("it is longer than $LIMIT bytes") if $read > $LIMIT;
   my $set = eval { JSON::PP->new->utf8->max_depth(16)->decode($text) };
-  @{$self}{qw(keys seen)} = (_keys($set), $seen);
+
+  # Times are whole seconds: a file that has just changed may change again unseen, and a withdrawn key must not count.
+  @{$self}{qw(keys seen)} = (_keys($set), $time < time - 1 ? $seen : '');
   return;
 }
 
