@@ -89,10 +89,11 @@ sub rule {
 
 subtest 'the variables of cargo' => sub {
   my %program = map { $_ => "exec $_ \"\$@\"" } qw(cargo rustc);
-  # Names with a blank, as folders of users may have.
-  my $folder = tempdir(CLEANUP => 1) . '/a user';
+  # Names with a blank and a dollar sign, as folders of users may have.
+  my $folder = tempdir(CLEANUP => 1) . '/a $user';
   rename folder_with(%program), $folder or die "$folder: $!";
   my ($rule) = rule({ CARGO => "$folder/cargo", RUSTC => "$folder/rustc", CARGO_HOME => "$folder/home" });
+  $folder =~ s/\$/\$\$/;    # for make
   like($rule, qr{^CARGO_HOME='\Q$folder\E/home' RUSTC='\Q$folder\E/rustc' '\Q$folder\E/cargo' build},
     'stand in the rule');
   local @ENV{qw(CARGO RUSTC CARGO_HOME)};
