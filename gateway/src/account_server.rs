@@ -62,9 +62,12 @@ impl AccountServer {
     /// Looks up the user whom a question is about, if it is one for this server, or lets the server check the password.
     pub fn find(&self, question: &Question) -> Option<Finding> {
         match question {
-            Question::Credentials { kind: CredentialKind::Scram(_) | CredentialKind::Comparable, authcid, .. } => {
-                Some(Box::pin(self.store.find(authcid)))
-            }
+            // A password of the passwords' file belongs to a user who may be disabled here.
+            Question::Credentials {
+                kind: CredentialKind::Scram(_) | CredentialKind::Comparable | CredentialKind::Password,
+                authcid,
+                ..
+            } => Some(Box::pin(self.store.find(authcid))),
             Question::CheckPassword { authcid, password, .. } => {
                 Some(Box::pin(self.store.check(authcid, password.clone())))
             }

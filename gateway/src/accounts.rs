@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use authen_sasl_account_servers::Account;
+use authen_sasl_account_servers::{Account, Answer as Found, Unavailable};
 use authen_sasl_accounts::users::{Users, UsersFile};
 use authen_sasl_rust::contract::{Answer, CredentialKind, Description, Question, TokenVerdict};
 use authen_sasl_rust::secret::Secret;
@@ -34,6 +34,37 @@ pub struct Accounts {
     salt_key: Option<Secret>,
     /// The transport can prove identities: by certificates, or on the Unix socket.
     has_transport_identities: bool,
+    /// Nobody is let in without an account, however its identity is proved.
+    requires_account: bool,
+}
+
+/// What the account store (the users' file or the account server) knows of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    Active,
+    Disabled,
+    Unknown,
+    /// The server cannot be asked.
+    Unclear,
+    /// There is no store: tokens, certificates or passwords say who the users are.
+    NoStore,
+}
+
+/// Why a user is kept out whose identity is proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeptOut {
+    Disabled,
+    NoAccount,
+}
+
+impl KeptOut {
+    /// For the log.
+    pub fn text(self) -> &'static str {
+        match self {
+            KeptOut::Disabled => "the user's account is disabled",
+            KeptOut::NoAccount => "the user has no account, which require_account demands",
+        }
+    }
 }
 
 impl Accounts {
@@ -52,6 +83,7 @@ impl Accounts {
             provider: Provider::new(settings.jwt.as_ref(), settings.introspection.as_ref())?,
             salt_key,
             has_transport_identities: settings.has_transport_identities(),
+            requires_account: settings.require_account,
         })
     }
 
@@ -110,7 +142,7 @@ impl Accounts {
     /// Answers a question of the core; `None` to a question that a gateway does not expect, or that
     /// [`Accounts::judge`] answers. `account` is what [`Accounts::find`] has
     /// found.
-    pub fn answer(&self, question: &Question, account: Option<&Account>) -> Option<Answer> {
+    pub fn answer(&self, question: &Question, account: Option<&Arc<Account>>) -> Option<Answer> {
         match question {
             Question::Credentials { kind, authcid, .. } => {
                 Some(Answer::Credential(self.credential(authcid, *kind, account)))
@@ -123,19 +155,48 @@ impl Accounts {
         }
     }
 
-    /// Looks up a user who has a verifier and a session, if the accounts are in a server.
+    /// Looks up a user whose identity is proved, if the accounts are in a server.
     pub fn find_again(&self, user: &str) -> Option<Finding> {
         self.server.as_ref().map(|server| -> Finding { Box::pin(server.store.find(user)) })
     }
 
-    /// Whether a user may stay who has proved its identity with this. `account` is what [`Accounts::find_again`] has found.
-    pub fn holds(&self, user: &str, proof: &Proof, account: Option<&Account>, now: SystemTime) -> bool {
+    /// What the store knows of a user. `found` is what a server has answered, if it was asked.
+    pub fn standing(&self, user: &str, found: Option<&Found>) -> Standing {
+        let is_disabled = match (&self.server, &self.users, found) {
+            (Some(_), _, Some(Ok(account))) => account.as_ref().map(|account| account.disabled),
+            (Some(_), _, _) => return Standing::Unclear,
+            (None, Some(users), _) => users.find(user).map(|user| user.disabled),
+            (None, None, _) => return Standing::NoStore,
+        };
+        match is_disabled {
+            None => Standing::Unknown,
+            Some(true) => Standing::Disabled,
+            Some(false) => Standing::Active,
+        }
+    }
+
+    /// Why the store keeps a user out, whatever proves its identity.
+    pub fn keeps_out(&self, standing: Standing) -> Option<KeptOut> {
+        match standing {
+            Standing::Disabled => Some(KeptOut::Disabled),
+            Standing::Unknown if self.requires_account => Some(KeptOut::NoAccount),
+            _ => None,
+        }
+    }
+
+    /// The same for a user of that name, whose identity was proved without the store. A server is asked.
+    pub async fn keeps_out_now(&self, user: &str) -> Result<Option<KeptOut>, Unavailable> {
+        let found = match self.find_again(user) {
+            Some(finding) => Some(Ok(finding.await?)),
+            None => None,
+        };
+        Ok(self.keeps_out(self.standing(user, found.as_ref())))
+    }
+
+    /// Whether what a user has proved its identity with is still valid.
+    pub fn holds(&self, user: &str, proof: &Proof, standing: Standing, now: SystemTime) -> bool {
         match proof {
-            Proof::Verifier if self.server.is_some() => account.is_some_and(|account| !account.disabled),
-            Proof::Verifier => {
-                let found = self.users.as_ref().and_then(|users| users.find(user));
-                found.is_some_and(|user| !user.disabled)
-            }
+            Proof::Verifier => matches!(standing, Standing::Active | Standing::Unclear),
             Proof::Password => self.passwords.as_ref().is_some_and(|passwords| passwords.find(user).is_some()),
             Proof::Token(hash) => {
                 self.tokens.as_ref().and_then(|tokens| tokens.owner(hash, now)).is_some_and(|owner| owner == user)
@@ -169,15 +230,19 @@ impl Accounts {
 
     /// The secret of a user that is of this kind: a verifier or a password. An unknown user gets a mock verifier, which no password
     /// matches.
-    fn credential(&self, name: &str, kind: CredentialKind, account: Option<&Account>) -> Option<Secret> {
+    fn credential(&self, name: &str, kind: CredentialKind, account: Option<&Arc<Account>>) -> Option<Secret> {
         match (kind, &self.server) {
             (CredentialKind::Scram(_) | CredentialKind::Comparable, Some(server)) => {
-                Some(server.credential(account, name, kind))
+                Some(server.credential(account.map(Arc::as_ref), name, kind))
             }
             (CredentialKind::Scram(_) | CredentialKind::Comparable, None) => {
                 Some(self.users.as_ref()?.credential(name, kind, self.salt_key.as_ref(), ITERATIONS))
             }
-            (CredentialKind::Password, _) => self.passwords.as_ref()?.find(name),
+            (CredentialKind::Password, server) => {
+                let found = server.as_ref().map(|_| Ok(account.cloned()));
+                let kept_out = self.keeps_out(self.standing(name, found.as_ref()));
+                self.passwords.as_ref()?.find(name).filter(|_| kept_out.is_none())
+            }
             _ => None,
         }
     }

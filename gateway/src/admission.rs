@@ -1,8 +1,9 @@
 //! What an authenticated client reaches: the backend of the access rules, within the limit of its user.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::access::backend_of;
 use crate::backend::{connect, Backend};
@@ -29,7 +30,7 @@ pub struct Admitted {
 
 /// Why a client is not admitted. The log has the details.
 pub enum NotAdmitted {
-    /// No access rule allows this user.
+    /// No access rule allows this user, or the account store keeps it out.
     NoAccess,
     /// It may be possible later.
     Unavailable,
@@ -44,6 +45,23 @@ pub async fn admit(
 ) -> Result<Admitted, NotAdmitted> {
     let Applicant { user, groups, mechanism, proof, certificates } = applicant;
     let settings = &live.settings;
+    // The others were answered for with what the store says.
+    if matches!(proof, Proof::Certificate | Proof::UserId(_) | Proof::Nothing) {
+        match live.accounts.keeps_out_now(user).await {
+            Ok(None) => {}
+            Ok(Some(kept_out)) => {
+                warn!(peer = peer.text, ?user, mechanism, "authenticated, but {}", kept_out.text());
+                return Err(NotAdmitted::NoAccess);
+            }
+            Err(error) => {
+                if let Some(unlogged) = slot.gate.unavailable.admit(Instant::now()) {
+                    let unlogged = (unlogged > 0).then_some(unlogged);
+                    error!(peer = peer.text, ?user, mechanism, %error, unlogged, "the user's account cannot be looked up");
+                }
+                return Err(NotAdmitted::Unavailable);
+            }
+        }
+    }
     let Some(name) = backend_of(&settings.access, user, groups, peer.address) else {
         warn!(peer = peer.text, ?user, mechanism, "authenticated, but no access rule allows this user");
         return Err(NotAdmitted::NoAccess);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Instant, SystemTime};
 
-use authen_sasl_account_servers::Account;
+use authen_sasl_account_servers::Answer as Found;
 use authen_sasl_rust::contract::World;
 use authen_sasl_rust::secret::wiping_stack;
 use authen_sasl_rust::store::keys::KeyMemory;
@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::access::backend_of;
 use crate::account_server::AccountServer;
-use crate::accounts::Accounts;
+use crate::accounts::{Accounts, Standing};
 use crate::credentials::BackendLogin;
 use crate::end_reason::EndReason;
 use crate::files::Stamp;
@@ -109,17 +109,22 @@ impl LiveConfig {
         Some(self.settings.stamps()).filter(|stamps| *stamps != self.stamps)
     }
 
-    /// Why a session must end, if its client could not log in as it did. `account` is what [`Accounts::find_again`] has found.
-    pub fn rejection(&self, session: &Session, account: Option<&Account>, now: SystemTime) -> Option<EndReason> {
+    /// Why a session must end, if its client could not log in as it did. `found` is what an account server has answered.
+    pub fn rejection(&self, session: &Session, found: Option<&Found>, now: SystemTime) -> Option<EndReason> {
         let (user, about) = (&*session.user, &session.about);
-        let groups = match &about.proof {
-            Proof::Grant(grant) => &grant.groups,
-            _ => account.map_or(&[][..], |account| &account.groups),
+        let standing = self.accounts.standing(user, found);
+        let groups = match (&about.proof, found) {
+            (Proof::Grant(grant), _) => Some(&*grant.groups),
+            (Proof::Verifier | Proof::Password, Some(Ok(account))) => {
+                Some(account.as_ref().map_or(&[][..], |account| &account.groups))
+            }
+            (Proof::Verifier | Proof::Password, _) if standing == Standing::Unclear => None,
+            _ => Some(&[][..]),
         };
         if about.certificates.iter().any(|one| self.revoked.contains(one)) {
             return Some(EndReason::CertificateRevoked);
         }
-        if !self.accounts.holds(user, &about.proof, account, now) {
+        if !self.accounts.holds(user, &about.proof, standing, now) {
             let is_token = matches!(about.proof, Proof::Token(_) | Proof::Grant(_));
             return Some(if is_token { EndReason::TokenInvalid } else { EndReason::NoUser });
         }
@@ -129,10 +134,11 @@ impl LiveConfig {
             Proof::Certificate => self.settings.tls.client_ca.is_some(),
             _ => true,
         };
-        if !is_known {
+        if !is_known || self.accounts.keeps_out(standing).is_some() {
             return Some(EndReason::NoUser);
         }
-        let backend = backend_of(&self.settings.access, user, groups, about.peer.address);
+        // Of which groups the user is, only the server knows.
+        let backend = backend_of(&self.settings.access, user, groups?, about.peer.address);
         (backend != Some(&*about.backend)).then_some(EndReason::NoAccess)
     }
 

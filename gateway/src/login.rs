@@ -19,7 +19,7 @@ use tracing::{debug, error, info, warn};
 use zeroize::Zeroizing;
 
 use crate::access::backend_of;
-use crate::accounts::ITERATIONS;
+use crate::accounts::{KeptOut, ITERATIONS};
 use crate::admission::{admit, Admitted, Applicant, NotAdmitted};
 use crate::backend::Backend;
 use crate::gate::{ConnectionSlot, LiveConfig};
@@ -241,12 +241,20 @@ impl<'g> Login<'g> {
         let mechanism = session.and_then(|session| session.mechanism()).map_or("", |mechanism| mechanism.name);
         let verdict = match live.accounts.judge(&token).await {
             Ok((grant, proof)) => {
-                if backend_of(&live.settings.access, &grant.user, &grant.groups, self.peer.address).is_some() {
+                // Before the client gets a reply: otherwise it would learn that the token is valid.
+                let no_access = match backend_of(&live.settings.access, &grant.user, &grant.groups, self.peer.address) {
+                    None => Some("no access rule allows this user"),
+                    Some(_) => {
+                        let kept_out = live.accounts.keeps_out_now(&prepared(&grant.user)).await;
+                        let kept_out = kept_out.map_err(|error| Error::outside(Code::Unavail, error.to_string()))?;
+                        kept_out.map(KeptOut::text)
+                    }
+                };
+                let Some(reason) = no_access else {
                     (self.groups, self.judged) = (grant.groups, Some(Judged::Accepted(proof).into()));
                     return Ok(Some(Answer::Token(TokenVerdict::Accepted { authcid: grant.user })));
-                }
-                // Before the client gets a reply: otherwise it would learn that the token is valid.
-                warn!(peer = self.peer.text, user = ?grant.user, mechanism, "valid token, but no access rule allows this user");
+                };
+                warn!(peer = self.peer.text, user = ?grant.user, mechanism, "valid token, but {reason}");
                 live.accounts.rejected("invalid_token")
             }
             Err(TokenFailure::Refused(refusal)) => {
@@ -280,7 +288,7 @@ impl<'g> Login<'g> {
             Question::Token { .. } => Box::pin(self.judge()).await,
             _ => self.look_up().await.map(|account| {
                 let question = self.server.as_ref().and_then(|server| server.question());
-                question.and_then(|question| wiping_stack(|| self.live.accounts.answer(question, account.as_deref())))
+                question.and_then(|question| wiping_stack(|| self.live.accounts.answer(question, account.as_ref())))
             }),
         };
         let answer = match found {

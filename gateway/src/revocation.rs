@@ -15,7 +15,6 @@ use tracing::error;
 use crate::files::Stamp;
 use crate::gate::{Gate, LiveConfig};
 use crate::metrics::count;
-use crate::sessions::Proof;
 use crate::settings::Role;
 
 /// How many sessions are looked at without a pause for other tasks.
@@ -78,7 +77,8 @@ async fn refresh(gate: &Gate, failed: &mut Option<Vec<Option<Stamp>>>) {
     }
 }
 
-/// Ends the sessions of those who may not stay. An account server is asked for each user once; if it cannot be asked, its users stay.
+/// Ends the sessions of those who may not stay. An account server is asked for each user once, however its identity was proved; if it
+/// cannot be asked, nobody is disconnected for what only it knows.
 /// Returns why it could not be asked.
 async fn look(gate: &Gate) -> Option<Unavailable> {
     let live = gate.live();
@@ -92,22 +92,21 @@ async fn look(gate: &Gate) -> Option<Unavailable> {
         let asked: Vec<_> = users
             .iter()
             .map(|sessions| {
-                let session = sessions.iter().find(|session| matches!(session.about.proof, Proof::Verifier))?;
+                let session = sessions.first()?;
                 live.accounts.find_again(&session.user).filter(|_| unavailable.is_none())
             })
             .collect();
         let has_asked = asked.iter().any(Option::is_some);
         for (sessions, asked) in users.iter().zip(asked) {
-            let account = match asked {
-                Some(asked) => asked.await.unwrap_or_else(|error| {
-                    unavailable = Some(error);
-                    None
-                }),
+            let found = match asked {
+                Some(asked) => Some(asked.await),
                 None => None,
             };
+            if let Some(Err(error)) = &found {
+                unavailable = Some(error.clone());
+            }
             for (at, session) in sessions.iter().enumerate() {
-                let is_unknown = unavailable.is_some() && matches!(session.about.proof, Proof::Verifier);
-                if let Some(reason) = live.rejection(session, account.as_deref(), now).filter(|_| !is_unknown) {
+                if let Some(reason) = live.rejection(session, found.as_ref(), now) {
                     session.end(reason);
                 }
                 if at % SESSIONS_AT_ONCE == SESSIONS_AT_ONCE - 1 {

@@ -64,6 +64,8 @@ pub struct Settings {
     /// Tokens of an OAuth provider: signed ones, and others about which it is asked.
     pub jwt: Option<Jwt>,
     pub introspection: Option<Introspection>,
+    /// Let nobody in who has no account in `users` or the account server, whatever proves the identity.
+    pub require_account: bool,
     /// The users of the Unix socket for EXTERNAL, by user id.
     pub unix_users: BTreeMap<String, String>,
     pub salt_key: Option<PathBuf>,
@@ -147,6 +149,7 @@ impl Default for Settings {
             tokens: None,
             jwt: None,
             introspection: None,
+            require_account: false,
             unix_users: Default::default(),
             salt_key: None,
             mechanisms: mechanisms::DEFAULT.into(),
@@ -257,6 +260,9 @@ impl Settings {
         if no_files && self.account_server().is_none() && !self.has_transport_identities() {
             return Err("no users: use --users FILE, or users = \"FILE\" in the configuration".into());
         }
+        if self.require_account && self.users.is_none() && self.account_server().is_none() {
+            return Err("require_account: there are no accounts; it needs users or an account server".into());
+        }
         self.check_account_server()?;
         self.jwt.as_ref().map_or(Ok(()), Jwt::check)?;
         self.introspection.as_ref().map_or(Ok(()), Introspection::check)?;
@@ -337,6 +343,7 @@ impl Settings {
             ("tokens", self.tokens.is_some()),
             ("jwt", self.jwt.is_some()),
             ("introspection", self.introspection.is_some()),
+            ("require_account", self.require_account),
             ("unix_users", !self.unix_users.is_empty()),
             ("salt_key", self.salt_key.is_some()),
             ("mechanisms", self.mechanisms != mechanisms::DEFAULT),
@@ -446,6 +453,7 @@ mod tests {
             ("users = '/u'\n[[access]]\ndeny = true", "needs users or groups"),
             ("users = '/u'\n[limits]\nrevocation_seconds = 31536001", "revocation_seconds"),
             ("users = '/u'\ncontrol = ''", "control"),
+            ("tokens = '/t'\nrequire_account = true", "require_account"),
             ("backend = '127.0.0.1:1'", "users"),
             ("users = '/u'\n[backend_login]\npassword = 'x'", "unknown field `password`"),
             ("users = '/u'\n[backend_login]\nuser = 'fred'", "backend_login"),
@@ -474,6 +482,7 @@ mod tests {
             "passwords = '/u'",
             "tokens = '/u'",
             "unix_users = { 0 = 'root' }",
+            "require_account = true",
             "salt_key = '/u'",
             "mechanisms = 'PLAIN'",
             "plaintext = true",

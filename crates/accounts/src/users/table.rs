@@ -56,7 +56,7 @@ pub(super) struct Entry {
 pub struct User<'a> {
     /// The name.
     pub name: &'a str,
-    /// True if the user is disabled.
+    /// True if the user is disabled: each verifier is.
     pub disabled: bool,
     /// Hash and iterations of each verifier.
     pub keys: Vec<(Hash, u32)>,
@@ -156,7 +156,8 @@ impl Users {
     fn user(&self, of_user: &[usize]) -> Option<User<'_>> {
         let entries: Vec<&Entry> = of_user.iter().filter_map(|&at| self.lines[at].entry()).collect();
         let keys = entries.iter().map(|entry| (entry.shape.hash, entry.shape.iterations)).collect();
-        entries.first().map(|first| User { name: &first.name, disabled: first.disabled, keys })
+        let disabled = entries.iter().all(|entry| entry.disabled);
+        entries.first().map(|first| User { name: &first.name, disabled, keys })
     }
 }
 
@@ -227,6 +228,8 @@ mod tests {
         assert_eq!(users.list(), [fred, User { name: "anna", disabled: true, keys: vec![sha_1] }]);
         assert_eq!((users.count(), users.find("anna").map(|user| user.disabled)), (2, Some(true)));
         assert_eq!(users.find("Anna"), None);
+        let half = parse(&format!("fred:!{KEY}\nfred:{SHA_1}")).unwrap();
+        assert!(!half.find("fred").unwrap().disabled, "one verifier is left");
         assert_eq!(parse("").unwrap().list(), []);
     }
 
