@@ -19,10 +19,16 @@ use Server::Trial qw(trial);
 my $text = do { open my $file, '<', 'docs/login-recipes.md' or die "docs/login-recipes.md: $!"; local $/; <$file> };
 my %program;
 $program{"$1 $2"} = $3 while $text =~ /^```(\w+) (\w+)\n(.*?)^```$/msg;
-is_deeply [sort keys %program], ['js plain', 'js scram', 'python plain', 'python scram'], 'the programs';
+is_deeply [sort keys %program], ['go plain', 'go scram', 'js plain', 'js scram', 'python plain', 'python scram'], 'the programs';
 
-my %interpreter = (python => ['env', 'PYTHONPATH=' . ForeignClients::python(), 'python3', '-B'], js => ['node']);
 my $folder = File::Temp->newdir;
+
+# Debian's packages of Go's libraries are in this GOPATH. What is compiled stays in the folder.
+my %interpreter = (
+  python => ['env', 'PYTHONPATH=' . ForeignClients::python(), 'python3', '-B'],
+  js => ['node'],
+  go => ['env', 'GO111MODULE=off', 'GOPATH=/usr/share/gocode', "GOCACHE=$folder/cache", 'go', 'run'],
+);
 my $beanstalkd = Server::Beanstalkd->start;
 my $gate = Server::SaslGate->start(backend => "127.0.0.1:$beanstalkd->{port}", tls => 1);
 copy($gate->dir . '/cert.pem', "$folder/ca.pem") or die "ca.pem: $!";
@@ -39,7 +45,7 @@ sub run {
   if (!$pid) {
     chdir $folder;
     open STDERR, '>&', \*STDOUT;
-    exec 'timeout', 20, @{ $interpreter{$language} }, "program.$language", 'localhost', $port or POSIX::_exit(127);
+    exec 'timeout', 60, @{ $interpreter{$language} }, "program.$language", 'localhost', $port or POSIX::_exit(127);
   }
   my $said = join '', <$out>;
   close $out;
@@ -51,7 +57,7 @@ for my $name (sort keys %program) {
   trial $name => sub {
     my ($status, $said) = run($name, $port);
     is $status, 0, 'it ends well';
-    like $said, qr/\AINSERTED \d+\n\z/, 'and has put a job';
+    like $said, qr{\AINSERTED \d+\r?\n\z}, 'and has put a job';
   };
 }
 
