@@ -1,5 +1,5 @@
 # What the Debian source package contains of other people's crates (dev/vendor, for the extension, the gateway and the plugin): every
-# crate that is compiled has the text of a license, and the checksum that its lock file has.
+# crate that is compiled has the text of a license, the checksum that its lock file has, and a place in debian/copyright.
 
 use strict;
 use warnings;
@@ -34,5 +34,17 @@ for my $crate (@crates) {
 is_deeply \@changed, [], 'none has another checksum';
 is_deeply \@unlicensed, [], 'each has the text of a license';
 is_deeply \@for_browsers, [], 'none is for browsers or for Windows only';
+
+# A part of debian/copyright: its fields by name.
+sub fields { return map { { /^([\w-]+):((?:.*\n?)(?:^ .*\n?)*)/gm } } split /\n\n+/, $_[0] }
+
+my @owned = fields(scalar qx{packaging/crates-copyright $folder});
+is $?, 0, 'the owners of all crates';
+is_deeply [sort map { m{vendor/(\S+)/\*}g } map { $_->{Files} } @owned], [sort @crates], '... which stand once each';
+is_deeply [grep { ($_->{Copyright} // '') !~ /\w/ } @owned], [], '... with owners';
+my %text = map { s/\A +(.*)\n(?s:.*)\z/$1/r => 1 } map { $_->{License} // () } grep { !$_->{Files} } fields(slurp('packaging/debian/copyright'));
+my %named = map { $_ => 1 } map { split /,? and | or / } map { s/\A +|\n\z//gr } map { $_->{License} } @owned;
+cmp_ok scalar keys %named, '>', 5, scalar(keys %named) . ' licenses';
+is_deeply [grep { !$text{$_} } sort keys %named], [], '... whose texts are there';
 
 done_testing;
