@@ -34,6 +34,7 @@ for my $crate (@crates) {
 is_deeply \@changed, [], 'none has another checksum';
 is_deeply \@unlicensed, [], 'each has the text of a license';
 is_deeply \@for_browsers, [], 'none is for browsers or for Windows only';
+is qx{grep -rlE 'The Internet Society \\(' $folder/vendor}, '', 'none contains text of an RFC, which may not be changed';
 
 # A part of debian/copyright: its fields by name.
 sub fields { return map { { /^([\w-]+):((?:.*\n?)(?:^ .*\n?)*)/gm } } split /\n\n+/, $_[0] }
