@@ -213,6 +213,7 @@ trial 'settings that do not fit the database' => sub {
     ['SELECT disabled FROM sasl_accounts WHERE name = $1', 'no column is named verifier'],
     ['SELECT 5 AS verifier WHERE $1 <> \'\'', 'column verifier has the type int4; expected text or text[]'],
     ['SELECT verifier, \'f\'::text AS disabled FROM sasl_accounts WHERE name = $1', 'column disabled has the type text; expected boolean'],
+    ['SELECT verifier, disabled, false AS disabled FROM sasl_accounts WHERE name = $1', 'column "disabled" is there twice'],
     ['SELECT verifier, name AS groups FROM sasl_accounts WHERE name = $1', 'column groups has the type text; expected text[]'],
     ['SELECT verifier FROM sasl_verifiers WHERE name = $1', 'permission denied'],
     ['SELECT verifier FROM sasl_accounts', 'the parameter $1 is missing'],

@@ -21,6 +21,10 @@ impl Columns {
         let columns = statement.columns();
         let mut found = Columns { verifier: usize::MAX, is_array: false, disabled: None, groups: None };
         for (at, column) in columns.iter().enumerate() {
+            // Which one counts? Of two marks that disable, neither may be overlooked.
+            if columns[..at].iter().any(|other| other.name() == column.name()) {
+                return Err(format!("column {:?} is there twice", column.name()));
+            }
             match column.name() {
                 "verifier" if is::<Vec<Option<&str>>>(column) => (found.verifier, found.is_array) = (at, true),
                 "verifier" => found.verifier = checked::<&str>(at, column, "text or text[]")?,

@@ -1,5 +1,6 @@
 //! The table `postgres`.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -79,16 +80,19 @@ impl Settings {
             config.application_name("sasl-gate");
         }
         let is_remote = |host: &Host| match host {
-            Host::Tcp(name) => {
-                name != "localhost" && !name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-            }
+            Host::Tcp(name) => name != "localhost" && !name.parse().is_ok_and(|address: IpAddr| address.is_loopback()),
             #[cfg(unix)]
             Host::Unix(_) => false,
+        };
+        // An address has precedence over the host's name.
+        let crosses_network = match config.get_hostaddrs() {
+            [] => config.get_hosts().iter().any(is_remote),
+            addresses => addresses.iter().any(|address| !address.is_loopback()),
         };
         match (&self.ca, config.get_ssl_mode()) {
             (Some(_), SslMode::Disable) => return Err("postgres.ca: sslmode=disable contradicts it".into()),
             (Some(_), _) => config.ssl_mode(SslMode::Require),
-            (None, SslMode::Prefer) if config.get_hosts().iter().any(is_remote) => {
+            (None, SslMode::Prefer) if crosses_network => {
                 return Err(
                     "postgres.ca: required for another machine, unless the connection has sslmode=disable".into()
                 );
@@ -112,9 +116,12 @@ mod tests {
             ..Settings::default()
         };
         let good = with("host=/run/postgresql user=gate", false);
-        for connection in
-            ["host=127.0.0.1 dbname=a", "postgresql://gate@localhost/a", "host=db.example.org sslmode=disable"]
-        {
+        for connection in [
+            "host=127.0.0.1 dbname=a",
+            "postgresql://gate@localhost/a",
+            "host=db.example.org sslmode=disable",
+            "host=db hostaddr=127.0.0.1",
+        ] {
             assert_eq!(with(connection, false).check(), Ok(()), "{connection}");
         }
         assert_eq!(
@@ -128,6 +135,9 @@ mod tests {
             (with("host=127.0.0.1 colour=red", false), "postgres.connection: unknown option"),
             (with("host=127.0.0.1 sslmode=require", false), "postgres.ca: required for TLS"),
             (with("host=db.example.org", false), "postgres.ca: required for another machine"),
+            (with("hostaddr=192.0.2.7", false), "postgres.ca: required for another machine"),
+            (with("host=localhost hostaddr=192.0.2.7", false), "postgres.ca: required for another machine"),
+            (with("host=a,b hostaddr=127.0.0.1,192.0.2.7", false), "postgres.ca: required for another machine"),
             (with("host=127.0.0.1 sslmode=disable", true), "postgres.ca"),
             (Settings { connections: 0, ..good.clone() }, "postgres.connections"),
             (Settings { query: "SELECT verifier FROM a".into(), ..good.clone() }, "postgres.query: the parameter $1"),
