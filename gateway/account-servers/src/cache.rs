@@ -42,11 +42,12 @@ impl Cache {
         self.answers.insert(name, (end, answer));
     }
 
-    /// Removes answers that have ended.
-    pub fn purge(&mut self, now: Instant) {
+    /// Removes answers that have ended, and returns when the next one does.
+    pub fn purge(&mut self, now: Instant) -> Option<Instant> {
         while self.order.front().is_some_and(|(end, _)| *end <= now) {
             self.remove_first();
         }
+        self.order.front().map(|(end, _)| *end)
     }
 
     fn remove_first(&mut self) {

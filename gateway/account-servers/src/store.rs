@@ -11,7 +11,7 @@ use authen_sasl_rust::contract::NAME_LIMIT;
 use authen_sasl_rust::secret::Secret;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{sleep_until, timeout};
 
 use crate::account::{Account, Answer, Unavailable};
 use crate::cache::Cache;
@@ -30,7 +30,6 @@ pub struct Store {
 struct Shared {
     engine: Box<dyn Engine>,
     deadline: Duration,
-    cached: Duration,
     permits: Semaphore,
     figures: OnceLock<Arc<Figures>>,
     known: Mutex<Known>,
@@ -38,6 +37,8 @@ struct Shared {
 
 struct Known {
     cache: Cache,
+    /// Whether a task removes answers when they end. One is enough, however many names are asked for.
+    is_purged: bool,
     /// Who waits for the answers to the questions that are being asked.
     asked: HashMap<Arc<str>, Vec<oneshot::Sender<Answer>>>,
 }
@@ -157,10 +158,9 @@ impl Shared {
         Shared {
             engine: Box::new(engine),
             deadline: settings.deadline(),
-            cached: settings.cached(),
             permits: Semaphore::new(settings.at_once),
             figures: OnceLock::new(),
-            known: Mutex::new(Known { cache: Cache::new(settings.cached()), asked: HashMap::new() }),
+            known: Mutex::new(Known { cache: Cache::new(settings.cached()), is_purged: false, asked: HashMap::new() }),
         }
     }
 
@@ -190,6 +190,21 @@ impl Shared {
         }
         answer.map(|account| account.map(Arc::new))
     }
+
+    /// Removes answers when they end, so that no verifier stays longer than it is used. Returns when there are none.
+    async fn purge(&self) {
+        while let Some(end) = self.purge_ended() {
+            sleep_until(end.into()).await;
+        }
+    }
+
+    /// Removes the answers that have ended, and returns when the next one does.
+    fn purge_ended(&self) -> Option<Instant> {
+        let mut known = self.known();
+        let next = known.cache.purge(Instant::now());
+        known.is_purged = next.is_some();
+        next
+    }
 }
 
 impl Flight {
@@ -197,9 +212,9 @@ impl Flight {
         let answer = self.shared.limited(self.shared.engine.find(&self.name)).await;
         let shared = self.shared.clone();
         self.land(answer);
-        // So that no verifier stays longer than it is used.
-        tokio::time::sleep(shared.cached).await;
-        shared.known().cache.purge(Instant::now());
+        if !std::mem::replace(&mut shared.known().is_purged, true) {
+            tokio::spawn(async move { shared.purge().await });
+        }
     }
 
     fn land(mut self, answer: Answer) {
@@ -339,6 +354,22 @@ mod tests {
         let slow = store.find("slow");
         drop(store);
         assert_eq!(slow.await.unwrap_err().to_string(), "the question was given up");
+    }
+
+    /// Strangers choose how many names they ask for.
+    #[tokio::test]
+    async fn the_tasks_are_as_few_as_the_questions_under_way() {
+        let (store, ..) = store(StoreSettings { cache_seconds: 3600.0, ..StoreSettings::default() });
+        for at in 0..200 {
+            assert!(store.find(&format!("stranger{at}")).await.unwrap().is_none());
+        }
+        // The last question's own task may not have ended yet.
+        let ended = async {
+            while store.runtime.metrics().num_alive_tasks() > 1 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        assert!(timeout(Duration::from_secs(5), ended).await.is_ok());
     }
 
     #[tokio::test]
