@@ -34,7 +34,8 @@ pub struct Config {
     pub max_buf: u32,
     /// Minimum number of SCRAM iterations that a client accepts.
     pub min_iterations: u32,
-    /// Maximum number of SCRAM iterations that a client accepts.
+    /// Maximum number of SCRAM iterations that a client accepts, and that a verifier may have with which a server compares a
+    /// password.
     pub max_iterations: u32,
     /// Iterations that a server sends for users with plain passwords and for unknown users, if the caller has set them:
     /// [`Config::iterations`].

@@ -181,7 +181,8 @@ impl Session {
         next: Next,
         world: &mut World<'_>,
     ) -> Result<Progress, Error> {
-        let same = match check::check_password(stored, password, self.config.iterations, world.lookups) {
+        let stored = check::affordable(stored, self.config.max_iterations);
+        let same = match check::check_answer(stored, password, self.config.iterations, world.lookups) {
             Err(Error::Refused(Refused::Unusable(fault))) => {
                 self.fault = Some(fault);
                 false

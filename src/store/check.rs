@@ -118,6 +118,21 @@ pub fn check_answer(
     fault.map_or(Ok(same), Err)
 }
 
+/// The stored secret of a user, unless to compare a password with it costs too much: where users store their own verifiers, as in a
+/// directory, one of them could keep the server busy for minutes.
+///
+/// # Errors
+/// [`Refused::Unusable`] for a verifier of more than `most` iterations.
+pub fn affordable(stored: Option<Secret>, most: u32) -> Result<Option<Secret>, Error> {
+    match stored.as_ref().map(Verifier::read) {
+        Some(Ok(Some(verifier))) if verifier.iterations > most => {
+            let fault = wrong("a verifier with more iterations than are allowed (property max_iterations)");
+            Err(Refused::Unusable(Box::new(fault)).into())
+        }
+        _ => Ok(stored),
+    }
+}
+
 /// Compares digests: the time of a comparison depends on the lengths, and the length of a stored password must not leak.
 fn same(a: &Secret, b: &Secret) -> bool {
     ct_eq(&Hash::Sha256.digest(a.expose()), &Hash::Sha256.digest(b.expose()))

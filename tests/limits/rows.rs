@@ -410,6 +410,17 @@ pub const ROWS: &[Row] = &[
         peak: 4,
     },
     Row {
+        what: "a verifier's iterations in PLAIN, with max_iterations at 5000",
+        says: "more iterations than are allowed (property max_iterations)",
+        limit: 5000,
+        input: |n| {
+            let key = format!("{}=", "A".repeat(43));
+            format!("SCRAM-SHA-256${n}:AAAA${key}:{key}").into_bytes()
+        },
+        take: known_by,
+        peak: 4,
+    },
+    Row {
         what: "a verifier's salt, in groups of three bytes",
         says: "1 to 1023 bytes",
         limit: SALT_LIMIT / 3,

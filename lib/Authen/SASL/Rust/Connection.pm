@@ -319,7 +319,7 @@ sub checkpass {
   my $plain = Authen::SASL->new(mechanism => 'PLAIN', callback => \%callback);
   $plain = Authen::SASL::Rust->server_new($plain, $self->service, $self->host);
   $plain->property(
-    realm => $self->_get('realm'), iterations => $self->_get('iterations'),
+    (map { $_ => scalar $self->_get($_) } qw(realm iterations max_iterations)),
     characters => $self->property('characters'), die_on_failure => 0
   );
   my @bytes = map { _encoded("$_") } $user, $pass;
@@ -653,7 +653,8 @@ Client: the minimum accepted SCRAM iterations; default 4096.
 
 =item max_iterations
 
-Client: the maximum accepted SCRAM iterations; default 2000000.
+The maximum accepted SCRAM iterations; default 2000000. A client refuses a server that asks for more. A server whose client sends the password
+(PLAIN, LOGIN) does not compare it with a verifier of more: a user who stores his own verifier could keep it busy for minutes.
 
 =item iterations
 
