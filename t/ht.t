@@ -107,6 +107,9 @@ subtest 'answers that are no tokens' => sub {
   my $server = server($NONE, [($OLD) x 16, $NEW]);
   ok(!login(client($NONE, $NEW), $server), 'seventeen tokens');
   like($server->error, qr/the list of HT tokens \(callback ht_tokens\) holds more than 16 tokens/, 'are too many');
+  my $long = server($NONE, ['x' x 65_537]);
+  ok(!login(client($NONE, $NEW), $long), 'a very long token');
+  like($long->error, qr/the list of HT tokens \(callback ht_tokens\) must not be longer than 65536 bytes/, 'is too long');
   my $died = !eval { sasl($NONE, ht_tokens => $NEW)->server_new('xmpp', 'h')->server_start(client($NONE, $NEW)->client_start); 1 };
   my $string = sasl($NONE, ht_tokens => $NEW)->server_new('xmpp', 'h');
   $string->server_start(client($NONE, $NEW)->client_start);

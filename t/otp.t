@@ -142,7 +142,10 @@ subtest 'unknown users' => sub {
   like($why, qr/the state of OTP \(callback otp_state and otp_replace\) has no one-time password left/, 'the operator sees why it fails');
   $state{eve} = 'hunter2';
   (undef, $why) = $challenge->('eve');
-  ok($why =~ /is no state of OTP/ && $why !~ /hunter2/, 'text that is no state') or diag($why);
+  ok($why =~ /is malformed/ && $why !~ /hunter2/, 'text that is no state') or diag($why);
+  $state{eve} = 'x' x 65_537;
+  (undef, $why) = $challenge->('eve');
+  like($why, qr/the state of OTP \(.*\) must not be longer than 65536 bytes/, 'a very long text');
   $state{eve} = [1];
   (undef, $why) = $challenge->('eve');
   like($why, qr/callback otp_state returned a reference that is not a state/, 'a reference');

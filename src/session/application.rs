@@ -158,7 +158,7 @@ impl Session {
                 Ok(Progress::Resume(next, Answer::Credential(stored)))
             }
             (PendingAnswer::None, Answer::Credential(Some(secret))) if secret.expose().len() > SECRET_LIMIT => {
-                let reason = "is longer than 65536 bytes";
+                let reason = "must not be longer than 65536 bytes";
                 Err(Application::Unusable { what: Subject::ChallengeAnswer, reason }.into())
             }
             (PendingAnswer::None, answer) => {
@@ -207,7 +207,12 @@ impl Session {
 
     fn within_limit(&mut self, stored: Option<Secret>) -> Option<Secret> {
         let stored = stored?;
-        let (what, reason) = (Subject::StoredSecret, "is longer than 65536 bytes");
+        let what = match self.mechanism.map(|mechanism| mechanism.credential) {
+            Some(CredentialKind::HtTokens(_)) => Subject::HtTokens,
+            Some(CredentialKind::Otp) => Subject::OtpState,
+            _ => Subject::StoredSecret,
+        };
+        let reason = "must not be longer than 65536 bytes";
         let short = stored.expose().len() <= SECRET_LIMIT;
         self.usable(stored, if short { Ok(()) } else { Err(Application::Unusable { what, reason }.into()) })
     }

@@ -55,7 +55,7 @@ impl OtpState {
     pub fn parse(text: &[u8]) -> Result<Self, Error> {
         let unusable = || {
             let reason =
-                "is no state of OTP: hash, sequence number, seed, one-time password and lock, with a tab between them";
+                "is malformed: hash, sequence number, seed, one-time password and lock were expected, with a tab between them";
             Error::from(Application::Unusable { what: Subject::OtpState, reason })
         };
         OtpState::read(text).ok_or_else(unusable)
@@ -208,7 +208,7 @@ mod tests {
             ("\t00000000000000000000", "\t99999999999999999999"),
         ] {
             let error = parse(&STORED.replacen(from, to, 1)).unwrap_err().to_string();
-            assert!(error.contains("is no state of OTP") && !error.contains("1962"), "{from} {to}: {error}");
+            assert!(error.contains("is malformed") && !error.contains("1962"), "{from} {to}: {error}");
         }
         assert!(OtpState::parse(b"\xff").is_err());
     }

@@ -80,7 +80,7 @@ impl Values {
     /// [`Application::Missing`] if there is none, [`Application::Unusable`] above [`SECRET_LIMIT`].
     pub fn require(&mut self, property: Property) -> Result<Secret, Error> {
         let value = self.take(property).ok_or(Application::Missing(property.into()))?;
-        limited(property, value.expose(), SECRET_LIMIT, "is longer than 65536 bytes")?;
+        limited(property, value.expose(), SECRET_LIMIT, "must not be longer than 65536 bytes")?;
         Ok(value)
     }
 
