@@ -1,7 +1,7 @@
 //! The functions that libsasl2 lends (`sasl_utils_t`). They are called only from here.
 
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void, CStr, CString};
-use std::mem::offset_of;
+use std::mem::{offset_of, transmute};
 use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,7 +9,7 @@ use libloading::os::unix::{Library, RTLD_LAZY};
 use zeroize::Zeroizing;
 
 use authen_sasl_rust::secret::Secret;
-use saslplug::{code, Conn, Proc, Propctx, Propval, Utils};
+use saslplug::{callback, code, Conn, Proc, Propctx, Propval, ServerChannelBinding, Utils};
 
 /// The size of the eight MD5 functions, which libsasl2 no longer has from version 2.2 on.
 const MD5_SIZE: usize = offset_of!(Utils, mkchal) - offset_of!(Utils, MD5Init);
@@ -138,6 +138,16 @@ impl Host {
             code::OK => Err(code::INTERACT),
             refused => Err(refused),
         }
+    }
+
+    /// Lets the program of a server set channel binding data of this type (the property `SASL_CHANNEL_BINDING`). True if it has.
+    pub fn request_binding(&self, mechanism: &str, kind: &str) -> bool {
+        let Ok((Some(proc), context)) = self.callback(callback::SERVER_CHANNEL_BINDING) else { return false };
+        // SAFETY: this id belongs to a callback of that type.
+        let request: ServerChannelBinding = unsafe { transmute(proc) };
+        let (mechanism, kind) = (c_text(mechanism), c_text(kind));
+        // SAFETY: both texts end in a NUL, and the context is the callback's.
+        code::OK == unsafe { request(self.conn(), context, mechanism.as_ptr(), kind.as_ptr()) }
     }
 
     /// Checks a password with `sasl_checkpass`, which follows the application's `pwcheck_method`.

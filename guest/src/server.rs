@@ -81,6 +81,35 @@ unsafe fn exchange(offer: &Offer, params: &ServerParams, host: Host) -> Result<E
     Ok(exchange)
 }
 
+/// The channel binding type that a client's first message names (RFC 5801 section 4).
+fn binding_type(first: &[u8]) -> Option<&str> {
+    let rest = first.strip_prefix(b"p=")?;
+    let end = rest.iter().position(|&byte| byte == b',')?;
+    let kind = std::str::from_utf8(&rest[..end]).ok()?;
+    let is_name = kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
+    (is_name && !kind.is_empty()).then_some(kind)
+}
+
+/// The program has one type of channel binding data at a time. If the client uses another one, the program may change it.
+///
+/// # Safety
+/// As [`mech_step`].
+unsafe fn request_binding(
+    host: Host,
+    exchange: &mut Exchange<ServerState>,
+    params: *const ServerParams,
+    first: Option<&[u8]>,
+) -> Result<(), Error> {
+    // SAFETY: an offer lives as long as the process.
+    let offer = unsafe { &*exchange.own.offer };
+    let Some(kind) = first.and_then(binding_type).filter(|_| offer.plus.is_some()) else { return Ok(()) };
+    if exchange.session.config.binding(kind).is_none() && host.request_binding(offer.mechanism.name, kind) {
+        // SAFETY: the caller's promise; libsasl2 has put the new data there.
+        unsafe { exchange.bind((*params).cbinding, disposition::NONE) }?;
+    }
+    Ok(())
+}
+
 /// libsasl2 has one name for a mechanism with and without channel binding; the client's first message says which one it uses.
 fn pick_plus(exchange: &mut Exchange<ServerState>, first: Option<&[u8]>) -> Result<(), Error> {
     // SAFETY: an offer lives as long as the process.
@@ -119,7 +148,7 @@ pub unsafe extern "C" fn mech_step(
             let mut outcome = if exchange.own.started {
                 exchange.run(|session, world| session.step(received.unwrap_or_default(), world))
             } else {
-                match pick_plus(exchange, received) {
+                match request_binding(host, exchange, params, received).and_then(|()| pick_plus(exchange, received)) {
                     Ok(()) => exchange.run(|session, world| session.start(received, world)),
                     Err(error) => exchange.session.abort(error),
                 }

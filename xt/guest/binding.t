@@ -57,4 +57,25 @@ for my $pair (
   }
 }
 
+# A server that has data of another type is asked for the client's, as libsasl2 2.2 does it.
+for my $client (qw(Peer::Guest Peer::Gsasl)) {
+  for my $case (
+    ['the client\'s type', 'done', asked_binding => 'tls-exporter', asked_data => data('a')],
+    ['other data', 'fail', asked_binding => 'tls-exporter', asked_data => data('b')],
+    ['no such data', 'fail', asked_binding => 'tls-unique', asked_data => data('a')],
+  ) {
+    my ($title, $ends, @asked) = @$case;
+    my $mechanism = 'SCRAM-SHA-256-PLUS';
+    my $from = $client->client(%account, mechanism => $mechanism, bound($client, 'tls-exporter', data('a')));
+    my $to = Peer::Guest->server(%account, mechanism => $mechanism, success_data => 1, @asked,
+      bound('Peer::Guest', 'tls-server-end-point', data('e')));
+    my $end = exchange($from, $to, initial_response => 1, success_data => 1);
+    is $end->{problem}, undef, $client->name . ", asked for $title: comes to an end";
+    like $end->{transcript}[0], qr/\AC: p=tls-exporter,/, 'bound by tls-exporter';
+    my @states = map { $end->{$_}{state} } qw(client server);
+    is $ends eq 'done' ? "@states" : scalar(grep { $_ eq 'done' } @states), $ends eq 'done' ? 'done done' : 0, $ends
+      or diag explain $end;
+  }
+}
+
 done_testing;

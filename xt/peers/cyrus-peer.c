@@ -5,7 +5,8 @@
  * file), iterations, external (the identity that TLS would have proved), allow
  * (server: the authzid that the user may take, besides its own name),
  * success_data (server: 1 if the protocol carries data with success), binding
- * (a type of channel binding) and binding_data (in base64), keytab (server),
+ * (a type of channel binding) and binding_data (in base64), asked_binding and
+ * asked_data (the same, if a plugin asks for that type), keytab (server),
  * minssf, maxssf, maxbuf (the layer: none if they are not given). */
 #include <sasl/sasl.h>
 
@@ -97,6 +98,23 @@ static int quiet(void *context, int level, const char *text) {
   return SASL_OK;
 }
 
+/* A callback of libsasl2 2.2, whose header is the first to have it. */
+#define SERVER_CHANNEL_BINDING 0x8008
+
+static int change_binding(sasl_conn_t *connection, void *context, const char *mechanism,
+                          const char *type) {
+  static sasl_channel_binding_t binding;
+  static struct message data;
+  (void)context;
+  if (strncmp(option("mechanism"), mechanism, strlen(mechanism))) return SASL_BADPARAM; /* without -PLUS */
+  if (!same(type, option("asked_binding"))) return SASL_BADPARAM;
+  data = wire_decode(option("asked_data"));
+  binding.name = option("asked_binding");
+  binding.data = (unsigned char *)data.data;
+  binding.len = data.length;
+  return sasl_setprop(connection, SASL_CHANNEL_BINDING, &binding);
+}
+
 /* libsasl2 keeps every callback as int (*)(void) and casts it back by its id. */
 #define CALLBACK(function) ((int (*)(void))(void (*)(void))(function))
 static const sasl_callback_t callbacks[] = {
@@ -108,6 +126,7 @@ static const sasl_callback_t callbacks[] = {
     {SASL_CB_PASS, CALLBACK(get_secret), NULL},
     {SASL_CB_GETREALM, CALLBACK(get_realm), NULL},
     {SASL_CB_PROXY_POLICY, CALLBACK(proxy_policy), NULL},
+    {SERVER_CHANNEL_BINDING, CALLBACK(change_binding), NULL},
     {SASL_CB_LIST_END, NULL, NULL},
 };
 

@@ -53,6 +53,8 @@ pub type GetCallback = unsafe extern "C" fn(*mut Conn, c_ulong, *mut Proc, *mut 
 pub type LogProc = unsafe extern "C" fn(*mut c_void, c_int, *const c_char) -> c_int;
 /// `sasl_verifyfile_t`, the proc of [`callback::VERIFYFILE`].
 pub type VerifyFile = unsafe extern "C" fn(*mut c_void, *const c_char, c_int) -> c_int;
+/// `sasl_server_channel_binding_t`: the names of the mechanism and of the binding type.
+pub type ServerChannelBinding = unsafe extern "C" fn(*mut Conn, *mut c_void, *const c_char, *const c_char) -> c_int;
 /// `sasl_authorize_t`, the proc of [`callback::PROXY_POLICY`].
 pub type Authorize = unsafe extern "C" fn(
     *mut Conn,
@@ -108,6 +110,8 @@ pub mod callback {
     pub const SERVER_USERDB_CHECKPASS: c_ulong = 0x8005;
     pub const SERVER_USERDB_SETPASS: c_ulong = 0x8006;
     pub const CANON_USER: c_ulong = 0x8007;
+    /// From libsasl2 2.2 on; earlier ones pass it on too.
+    pub const SERVER_CHANNEL_BINDING: c_ulong = 0x8008;
 }
 
 /// The properties of a connection, by the numbers of `sasl_getprop`.
