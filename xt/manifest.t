@@ -31,4 +31,6 @@ if (-e '.git') {
   is_deeply(\@missing, [], 'every tracked file is in it, unless MANIFEST.SKIP excludes it');
 }
 
+is_deeply([grep { !-x } glob 'bin/* eg/*'], [], 'the programs are executable');
+
 done_testing;
