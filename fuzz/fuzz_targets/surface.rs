@@ -5,6 +5,7 @@
 use std::ptr;
 
 use authen_sasl_rust::contract::Property;
+use authen_sasl_rust::wire::scram::base64;
 use authen_sasl_rust_fuzz::input::Input;
 use authen_sasl_rust_fuzz::surface::*;
 
@@ -44,18 +45,22 @@ struct Program {
     /// The last message of each side, for the other one.
     sent: [Vec<u8>; 2],
     frames: [Vec<u8>; 2],
+    /// Questions were answered with anything.
+    invented: [bool; 2],
 }
 
 fn lend(text: &str) -> Slice {
     Slice::of(Some(text.as_bytes()))
 }
 
-/// A new handle, with limits that keep key derivations cheap.
+/// A new handle, with limits that keep key derivations cheap. A server wants stronger verifiers.
 fn open(side: usize, abilities: u32) -> Handle {
     // SAFETY: the slices are valid for the calls, and the handle is this thread's.
     unsafe {
         let handle = asr_new(side as i32, lend("ldap"), lend("mail.example.com"), abilities);
         limit_iterations(handle);
+        let mut error = NONE;
+        assert_eq!(asr_set(handle, lend("upgrade"), lend("SCRAM-SHA-1 4096"), &mut error), 1);
         handle
     }
 }
@@ -129,6 +134,7 @@ impl Program {
                 27 => {
                     asr_free(handle);
                     self.handles[which] = open(which, !0);
+                    self.invented[which] = false;
                 }
                 28 => self.in_place(which, input),
                 29 => {
@@ -231,10 +237,13 @@ impl Program {
                 question_kind::CANONICALIZE => {
                     asr_answer_text(handle, Slice::of(name.as_ref().map(|name| name.as_bytes())))
                 }
-                // Nothing is kept.
-                question_kind::KEEP_KEYS | question_kind::SET_VERIFIER | question_kind::OTP_REPLACE => {
-                    asr_answer_verdict(handle, 0)
+                question_kind::SET_VERIFIER => {
+                    let verifier = question.secret.text().expect("a verifier");
+                    assert!(self.invented[which] || known && verifier == of_pencil(&verifier), "{verifier}");
+                    asr_answer_verdict(handle, 1)
                 }
+                // Nothing is kept.
+                question_kind::KEEP_KEYS | question_kind::OTP_REPLACE => asr_answer_verdict(handle, 0),
                 // Nobody has a chain.
                 question_kind::OTP_STATE => asr_answer_credential(handle, NONE),
                 kind => panic!("an unknown question: {kind}"),
@@ -246,6 +255,7 @@ impl Program {
     /// Answers with any bytes and any kind of answer, whether asked or not.
     fn answer_anything(&mut self, which: usize, input: &mut Input<'_>) {
         let handle = self.handles[which];
+        self.invented[which] = true;
         let kind = input.byte();
         // SAFETY: as in `call`.
         let outcome = unsafe {
@@ -374,6 +384,23 @@ impl Program {
     }
 }
 
+/// The verifier of the honest password with the parameters of this one.
+fn of_pencil(verifier: &str) -> String {
+    let mut parts = verifier.split('$');
+    let (mechanism, (iterations, salt)) =
+        (parts.next().expect("a mechanism"), parts.next().and_then(|part| part.split_once(':')).expect("parameters"));
+    let (iterations, salt) = (iterations.parse().expect("a count"), base64(salt).expect("a salt"));
+    let (mut text, mut owner) = (NONE, ptr::null_mut());
+    // SAFETY: as in `Program::call`; the text is copied before it is freed.
+    unsafe {
+        let (salt, spelling) = (Slice::of(Some(&salt)), lend("rfc5803"));
+        asr_make_verifier(lend(mechanism), lend("pencil"), salt, iterations, spelling, &mut text, &mut owner);
+        let made = text.text().expect("a verifier");
+        asr_text_free(owner);
+        made
+    }
+}
+
 /// Leaves out Kerberos, which is slow on a machine without it, and not part of this surface.
 fn without_kerberos(list: Option<&[u8]>) -> Option<&[u8]> {
     list.filter(|list| !list.to_ascii_uppercase().windows(2).any(|pair| pair == b"GS"))
@@ -386,8 +413,14 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     // SAFETY: there are no arguments.
     let keys = unsafe { asr_keys_new() };
     let handles = [open(0, abilities), open(1, abilities)];
-    let mut program =
-        Program { handles, keys, layers: Vec::new(), sent: Default::default(), frames: Default::default() };
+    let mut program = Program {
+        handles,
+        keys,
+        layers: Vec::new(),
+        sent: Default::default(),
+        frames: Default::default(),
+        invented: [false; 2],
+    };
     for handle in handles {
         // SAFETY: the handles are alive, and borrowed results are copied at once.
         unsafe { asr_negotiate(handle, lend(list)).text() };

@@ -4,7 +4,10 @@
 
 use authen_sasl_rust::contract::{Answer, CredentialKind, Property, Question, TokenVerdict, Values};
 use authen_sasl_rust::secret::Secret;
+use authen_sasl_rust::store::check::check_password;
 use authen_sasl_rust::store::otp::OtpState;
+use authen_sasl_rust::store::verifier::Verifier;
+use authen_sasl_rust::world::LookupMemory;
 
 use crate::facts::ExchangeFacts;
 
@@ -89,8 +92,9 @@ pub fn answer(question: &Question, facts: &ExchangeFacts) -> (Answer, Option<(St
             })
         }
         Question::Canonicalize { name, .. } => Answer::Text(Some(name.clone())),
-        Question::SetVerifier { authcid, .. } => {
+        Question::SetVerifier { authcid, verifier, stored, .. } => {
             assert!(known(authcid), "a verifier of somebody else: {authcid}");
+            stronger(verifier, stored.as_ref(), &facts.secret());
             Answer::Verdict(true)
         }
         // They are those of the name that the client gave, or of its canonical form.
@@ -101,6 +105,17 @@ pub fn answer(question: &Question, facts: &ExchangeFacts) -> (Answer, Option<(St
         other => panic!("an unknown question: {other:?}"),
     };
     (answer, authorized)
+}
+
+/// A verifier that is handed over fits the user's secret, and is stronger than the stored one.
+fn stronger(verifier: &Secret, stored: Option<&Secret>, secret: &str) {
+    let strength = |text| Verifier::read(text).expect("a verifier, or a password").map(|verifier| verifier.strength());
+    let new = strength(verifier).expect("a verifier");
+    if let Some(old) = stored.and_then(strength) {
+        assert!(new != old && new.union(old) == new, "{new:?} takes the place of {old:?}");
+    }
+    let fits = check_password(Some(verifier.clone()), &Secret::new(secret.as_bytes()), None, &LookupMemory::new());
+    assert_eq!(fits, Ok(true), "a verifier that does not fit the user's password");
 }
 
 /// The answer of a faulty application, which nevertheless accepts no wrong secret.

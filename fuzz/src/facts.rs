@@ -17,9 +17,9 @@ use authen_sasl_rust::store::verifier::{Verifier, VerifierFormat};
 
 use crate::input::Input;
 
-/// Names with characters that are special in some mechanism: a comma, quotes, ISO 8859-1 characters, and others.
 /// The sequence number of the user's chain, which is one that an unknown user may appear to have.
 pub(crate) const OTP_SEQUENCE: u32 = 450;
+/// Names with characters that are special in some mechanism: a comma, quotes, ISO 8859-1 characters, and others.
 const NAMES: [&str; 6] = ["fred", "a=b,c", "q\"u\\o", "fr\u{e9}d", "\u{20ac}\u{4e2d}", "a name with spaces"];
 const REALMS: [&str; 4] = ["example.com", "", "r\"\\, x", "r\u{e9}alm"];
 /// Limits for the SSF, and maximum sizes of frames.
@@ -37,6 +37,10 @@ const MECH_LISTS: [Option<&str>; 8] = [
     Some("SCRAM-SHA3-512 SCRAM-SHA-512 SCRAM-SHA-384 SCRAM-SHA-224"),
     Some("NO-SUCH-MECHANISM"),
 ];
+
+/// What a server's option `upgrade` asks for, with the fewest iterations that it takes.
+const UPGRADES: [Option<&str>; 4] =
+    [None, Some("SCRAM-SHA-1 4096"), Some("SCRAM-SHA-256 4096"), Some("SCRAM-SHA3-512 4096")];
 
 /// Low, to keep key derivations cheap. The limits of real clients and servers are tested elsewhere.
 const ITERATIONS: u32 = 2;
@@ -86,7 +90,8 @@ impl ExchangeFacts {
     pub fn read(mechanism: &'static str, input: &mut Input<'_>) -> Self {
         let (who, what, bound) = (input.byte(), input.byte(), input.byte());
         let name = *input.choose(&NAMES);
-        let realm = *input.choose(&REALMS);
+        let third = usize::from(input.byte());
+        let (realm, upgrade) = (REALMS[third % REALMS.len()], UPGRADES[third / REALMS.len() % UPGRADES.len()]);
         let authzid = match who >> 3 & 3 {
             0 => None,
             1 => Some(name.to_owned()),
@@ -102,6 +107,7 @@ impl ExchangeFacts {
             (16, Abilities::CHECK_TOKEN),
             (32, Abilities::HT_TOKENS),
             (64, Abilities::OTP),
+            (128, Abilities::SET_VERIFIER),
         ] {
             // Inverted, so that zero bytes make a server with all abilities.
             if what & bit == 0 {
@@ -125,6 +131,7 @@ impl ExchangeFacts {
                 side.push(("offered_mechanisms", "SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN".into()));
             }
         }
+        options[1].extend(upgrade.map(|strength| ("upgrade", strength.to_owned())));
         let seed = input.digest();
         ExchangeFacts {
             mechanism,

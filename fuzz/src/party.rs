@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use authen_sasl_rust::contract::{Question, Random, Side};
+use authen_sasl_rust::contract::{Question, Random, Sent, Side};
 use authen_sasl_rust::error::Error;
+use authen_sasl_rust::mechanism;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::world::LocalWorld;
@@ -84,6 +85,8 @@ pub struct Party {
     pub dishonest: bool,
     world: LocalWorld,
     nonces: Arc<Mutex<Vec<String>>>,
+    /// The verifier that was handed over in this exchange.
+    verifier: Option<Secret>,
     /// What its application knows.
     pub facts: ExchangeFacts,
 }
@@ -104,6 +107,7 @@ impl Party {
             dishonest: false,
             world: world(side, facts, Arc::clone(&nonces)),
             nonces,
+            verifier: None,
             facts: facts.clone(),
         }
     }
@@ -112,6 +116,7 @@ impl Party {
     pub fn start(&mut self, initial: Option<&[u8]>) -> Outcome {
         self.nonces.lock().expect("one thread").clear();
         self.earlier_runs.push(std::mem::take(&mut self.run));
+        self.verifier = None;
         self.run.received.extend(initial.map(<[u8]>::to_vec));
         let outcome = self.session.start(initial, &mut self.world.lend());
         self.answer_all(outcome)
@@ -138,11 +143,18 @@ impl Party {
                 assert!(self.session.claimed_user().is_some(), "{authcid} is looked up, but a log could not name it");
                 self.run.asked_about_user = true;
             }
+            if let Question::SetVerifier { verifier, .. } = question {
+                assert!(self.facts.client_knows && self.facts.user_known, "a verifier without the secret");
+                assert!(self.verifier.is_none(), "two verifiers of one login");
+                self.verifier = Some(verifier.clone());
+            }
             outcome = self.reply();
             self.check(outcome);
         }
+        self.check_upgrade();
         self.run.nonces.clone_from(&self.nonces.lock().expect("one thread"));
         if matches!(outcome, Outcome::Send | Outcome::FailedWithMessage) {
+            self.check_outline();
             self.run.sent.push(self.session.message().to_vec());
         }
         outcome
@@ -177,6 +189,34 @@ impl Party {
             other => dishonest(self.session.question().expect("a question"), other, &self.facts),
         };
         self.session.answer(answer, &mut self.world.lend())
+    }
+
+    /// A verifier is handed over after the proof, and whatever happens to it, the login is as before. No text shows it.
+    fn check_upgrade(&self) {
+        let session = &self.session;
+        let failure = session.upgrade_failure().map(ToString::to_string).unwrap_or_default();
+        assert!(!failure.contains(&self.facts.secret()) && !failure.contains('$'), "{failure}");
+        if self.verifier.is_none() {
+            assert!(!session.upgraded(), "a verifier was stored that nobody has seen");
+            return;
+        }
+        assert!(session.is_success() || self.dishonest, "a login fails because of a verifier");
+        let either = [session.upgraded(), session.upgrade_failure().is_some()];
+        assert!(!session.is_success() || either[0] != either[1], "stored and not stored");
+    }
+
+    /// A trace shows neither a secret nor a verifier.
+    fn check_outline(&self) {
+        let index = self.run.sent.len() as u32;
+        let sent = Sent { from: self.session.side(), index, bytes: self.session.message() };
+        let mechanism = mechanism::find(self.facts.mechanism).expect("a mechanism of the registry");
+        let Some(outline) = mechanism.outline(&sent).filter(|_| !self.dishonest) else { return };
+        let shown = outline.to_string();
+        assert!(!shown.contains(&self.facts.secret()) && !shown.contains(&self.facts.client_secret()), "{shown}");
+        if let Some(verifier) = &self.verifier {
+            let keys = verifier.expose_str().and_then(|text| text.rsplit('$').next()).expect("a verifier's keys");
+            assert!(!keys.split(':').any(|key| shown.contains(key)), "{shown}");
+        }
     }
 
     /// The peer disconnects: an exchange that has started and not succeeded fails, once.
