@@ -3,6 +3,7 @@ package Bench::Gateway;
 # the same time, so wall-clock time is measured, not processor time.
 use strict;
 use warnings;
+use Bench::GateLoad;
 use Server::Beanstalkd;
 use Server::Haproxy;
 use Server::SaslGate;
@@ -41,12 +42,11 @@ sub idle {
   return $f->{error} ? $f : { cost => $f->{bytes_each} };
 }
 
-# The figures that the load program prints; it fails at the first wrong reply.
+# The figures of the load program.
 sub load {
   my ($self, $what, $server, @more) = @_;
   my @login = $server->isa('Server::SaslGate') ? @LOGIN : ();
-  my $line = eval { $server->run(Server::SaslGate->load, $what, "address=127.0.0.1:$server->{port}", @login, @more) };
-  return defined $line ? { $line =~ /(\w+)=([\d.]+)/g } : { error => $@ =~ s/\s+\z//r };
+  return Bench::GateLoad::figures($what, "address=127.0.0.1:$server->{port}", @login, @more);
 }
 
 1;

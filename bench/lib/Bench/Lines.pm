@@ -1,6 +1,6 @@
 package Bench::Lines;
 # The targets of dev/bench: the lines of the table, each with its target. `least` is a minimum speed compared with the best
-# peer, `most` a maximum cost.
+# peer, `most` a maximum cost. Lines that are `apart` are measured only if they are named.
 use strict;
 use warnings;
 
@@ -55,7 +55,57 @@ sub all {
     { kind => 'relay', name => 'gateway, one at a time / other relays', depth => 1, @relays },
     { kind => 'logins', name => 'gateway, SCRAM-SHA-256 logins', least => 2000 },
     { kind => 'idle', name => 'gateway, idle connection', most => 10_240 };
+  push @l, map { { %$_, apart => 1 } } accounts(), polling();
   @l;
+}
+
+# Accounts in PostgreSQL and LDAP beside a users' file. Lines with `rounds` have no more of them.
+sub accounts {
+  my @l;
+  my @server = ([ postgres => 'PostgreSQL' ], [ ldap => 'LDAP' ]);
+  for my $cached (0, 1) {
+    for (@server) {
+      my ($place, $name) = @$_;
+      push @l, map {
+        { kind => 'accounts', name => "accounts: $name" . ($cached ? ' cached' : '') . ", $_ gateway" . ($_ > 1 ? 's' : ''), place => $place,
+          cached => $cached, gates => $_, rounds => 5, least => $cached ? 0.8 : 0.4 }
+      } 1, 4, 16;
+    }
+  }
+  push @l, { kind => 'processor', name => 'accounts: login in a gateway, file', whose => 'gateway', place => 'file', rounds => 5, most => 300 };
+  for (@server) {
+    my ($place, $name) = @$_;
+    push @l,
+      { kind => 'processor', name => "accounts: login in a gateway, $name", whose => 'gateway', place => $place, rounds => 5, most => 600 },
+      { kind => 'processor', name => "accounts: login in $name", whose => 'server', place => $place, rounds => 5, most => 300 };
+  }
+  push @l, { kind => 'herd', name => "accounts: 1,500 log in again, $_->[1]", clients => 1500, place => $_->[0], rounds => 5, most => 3 }
+    for [ file => 'file' ], @server;
+  push @l, { kind => 'away', name => "accounts: $_->[1] is away", place => $_->[0], rounds => 2, most => 3 } for @server;
+  push @l, { kind => 'held', name => "accounts: idle connection, $_->[1]", place => $_->[0], rounds => 3, most => 1.2 } for @server;
+  push @l, { kind => 'kernel', name => 'accounts: idle connection, kernel', rounds => 3, most => 16_384 };
+  for my $which (qw(median p99)) {
+    push @l, map { { kind => 'challenge', name => "accounts: among $_->[1], $which", which => $which, users => $_->[0], rounds => 5, most => $which eq 'median' ? 1.3 : 1.5 } }
+      [ 100_000, '100,000' ], [ 1_000_000, '1,000,000' ];
+  }
+  return @l;
+}
+
+# Polling before a thread sleeps, beside a gateway that never polls.
+sub polling {
+  my @l;
+  for my $connections ([ 1, '1 connection' ], [ 1000, '1,000 connections' ]) {
+    push @l, map {
+      { kind => 'paced', name => "polling: $_->[1]/s, $connections->[1]", rate => $_->[0], connections => $connections->[0], rounds => 3, most => 1.1 }
+    } [ 1, '1' ], [ 100, '100' ], [ 10_000, '10,000' ];
+  }
+  for my $depth (1, 16) {
+    my $name = $depth > 1 ? "$depth jobs at once" : 'one job at a time';
+    push @l,
+      { kind => 'polled', name => "polling: $name", measure => 'clock', depth => $depth, rounds => 5, least => 0.95 },
+      { kind => 'polled', name => "polling: $name, processor", measure => 'processor', depth => $depth, rounds => 5, most => 1.1 };
+  }
+  return @l;
 }
 
 sub speed {

@@ -5,13 +5,17 @@ use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../xt/lib";
+use Bench::Accounts;
 use Bench::Gateway;
 use Bench::Load;
+use Bench::Polling;
 use Bench::Worker;
 use Server::Slapd;
 
 my %OF = (speed => \&speed, bare => \&bare, derivation => \&derivation, memory => \&memory, load => \&load, growth => \&growth, layer => \&layer, sealing => \&sealing, search => \&search,
-  relay => \&relay, logins => \&logins, idle => \&idle, hosted => \&hosted);
+  relay => \&relay, logins => \&logins, idle => \&idle, hosted => \&hosted,
+  accounts => \&logins_beside_file, processor => \&processor, herd => \&herd, away => \&away, held => \&held, kernel => \&kernel,
+  challenge => \&challenge, paced => \&paced, polled => \&polled);
 
 # slice, rounds, quick, verbose, limits (the path of the C program), adapter => { name => object }
 sub new { my ($class, %o) = @_; bless {%o, workers => []}, $class }
@@ -22,7 +26,8 @@ sub measure {
   my %source = $OF{ $line->{kind} }->($self, $line);
   my @turn = sort keys %source;
   my %res = map { $_ => { cost => [], bad => 0 } } @turn;
-  my $rounds = $self->{quick} && $line->{kind} =~ /^(?:memory|idle)$/ ? 1 : $self->{rounds};
+  my $rounds = $self->{quick} && $line->{kind} =~ /^(?:memory|idle|held|kernel|away)$/ ? 1 : $self->{rounds};
+  $rounds = $line->{rounds} if $line->{rounds} && $line->{rounds} < $rounds;
   for (1 .. $rounds) {
     push @turn, shift @turn if @turn;
     for my $n (grep { !$res{$_}{error} } @turn) {
@@ -173,6 +178,71 @@ sub idle {
   my ($self) = @_;
   my $count = $self->{quick} ? 1000 : 5000;
   return (ours => sub { $self->gateway->idle($count) });
+}
+
+sub accounts { $_[0]{accounts} ||= Bench::Accounts->new }
+
+sub logins_beside_file {
+  my ($self, $line) = @_;
+  my ($place, $cached, $gates) = @$line{qw(place cached gates)};
+  my $count = $self->{quick} ? 1000 : 4000;
+  return (
+    ours => sub { $self->accounts->logins($count, $gates, $place, $cached) },
+    file => sub { $self->accounts->logins($count, $gates, 'file', $cached) });
+}
+
+sub processor {
+  my ($self, $line) = @_;
+  my $count = $self->{quick} ? 1000 : 4000;
+  return (ours => sub { $self->accounts->processor($count, $line->{whose}, $line->{place}, 0) });
+}
+
+sub herd {
+  my ($self, $line) = @_;
+  return (ours => sub { $self->accounts->herd(@$line{qw(clients place)}) });
+}
+
+sub away {
+  my ($self, $line) = @_;
+  return (ours => sub { $self->accounts->away($line->{place}) });
+}
+
+sub held {
+  my ($self, $line) = @_;
+  my $count = $self->{quick} ? 1000 : 5000;
+  return (
+    ours => sub { $self->accounts->idle($count, 'gateway', $line->{place}) },
+    file => sub { $self->accounts->idle($count, 'gateway', 'file') });
+}
+
+sub kernel {
+  my ($self) = @_;
+  my $count = $self->{quick} ? 1000 : 5000;
+  return (ours => sub { $self->accounts->idle($count, 'kernel', 'file') });
+}
+
+sub challenge {
+  my ($self, $line) = @_;
+  my $count = $self->{quick} ? 500 : 2000;
+  my %users = (ours => $line->{users}, few => 1000);
+  return (map { my $users = $users{$_}; $_ => sub { $self->accounts->challenge($count, $line->{which}, $users) } } keys %users);
+}
+
+sub polling { $_[0]{polling} ||= Bench::Polling->new }
+
+sub beside_off { my ($once) = @_; return (ours => sub { $once->('on') }, off => sub { $once->('off') }) }
+
+# At one request a second it takes some seconds to measure anything.
+sub paced {
+  my ($self, $line) = @_;
+  my $seconds = $line->{rate} == 1 ? ($self->{quick} ? 3 : 10) : 2;
+  return beside_off(sub { $self->polling->paced($_[0], @$line{qw(rate connections)}, $seconds) });
+}
+
+sub polled {
+  my ($self, $line) = @_;
+  my $count = ($line->{depth} == 1 ? 4000 : 20_000) / ($self->{quick} ? 4 : 1);
+  return beside_off(sub { $self->polling->job($_[0], @$line{qw(measure depth)}, $count) });
 }
 
 1;

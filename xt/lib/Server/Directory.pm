@@ -16,7 +16,7 @@ our $BASE = $Server::Slapd::BASE;
 our $SERVICE = "cn=gateway,$BASE";
 our $SERVICE_PASSWORD = 'keeper';
 
-# With public => 1 anybody may see the users, without their passwords.
+# With public => 1 anybody may see the users, without their passwords. With silent => 1 it logs nothing.
 #
 # start(entries => { DN below $BASE => { attribute => value or [values] } }, authority => TLS::Authority), all in characters.
 sub prepare {
@@ -26,6 +26,7 @@ sub prepare {
   mkdir "$dir/db" or die "$dir/db: $!";
   my ($certificate, $key) = $authority->issue('/CN=localhost', 'DNS:localhost');
   my $others = $self->{public} ? 'read' : 'none';
+  my $size = 4194304 + 16384 * keys %{ $self->{entries} };
   my ($ca, $uid, $gid) = ($authority->certificate, $>, (split ' ', $))[0]);
   $self->{conf} = $self->write_file('slapd.conf', <<"CONF");
 include /etc/ldap/schema/core.schema
@@ -52,7 +53,8 @@ suffix $BASE
 rootdn cn=root,$BASE
 rootpw root
 directory $dir/db
-maxsize 4194304
+maxsize $size
+index objectClass,uid eq
 overlay memberof
 CONF
   my $ldif = $self->write_file('entries.ldif', join "\n", $self->entries);
@@ -83,7 +85,7 @@ sub ldif {
 
 sub command {
   my ($self) = @_;
-  return ($self->program('slapd'), '-d', 'stats', '-f', $self->{conf}, '-h', join ' ', $self->uri, "ldaps://127.0.0.1:$self->{tls_port}", $self->ldapi_uri);
+  return ($self->program('slapd'), '-d', $self->{silent} ? 'none' : 'stats', '-f', $self->{conf}, '-h', join ' ', $self->uri, "ldaps://127.0.0.1:$self->{tls_port}", $self->ldapi_uri);
 }
 
 # The URLs with a name that is in the certificate.
