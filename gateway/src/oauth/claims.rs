@@ -137,12 +137,12 @@ impl Rules {
         if name.chars().any(|c| c.is_ascii_control()) {
             return Err(Refusal::new(format!("its user ({claim}) contains a control character")));
         }
-        // Each user has exactly one name, in the rules too.
-        saslprep::query(name)
-            .ok()
-            .filter(|name| !name.is_empty())
-            .map(Into::into)
-            .ok_or_else(|| Refusal::new(format!("its user ({claim}) is not a valid user name: SASLprep forbids it")))
+        // The provider may give "anna" and "an\u{ad}na" to two people, so the second one must not become the first.
+        match saslprep::query(name) {
+            Ok(prepared) if prepared == name => Ok(name.into()),
+            Ok(_) => Err(Refusal::new(format!("its user ({claim}) is not a valid user name: SASLprep changes it"))),
+            Err(_) => Err(Refusal::new(format!("its user ({claim}) is not a valid user name: SASLprep forbids it"))),
+        }
     }
 
     fn groups(&self, claims: &Map<String, Value>) -> Result<Groups, Refusal> {
@@ -267,6 +267,10 @@ mod tests {
             (json!({ "sub": "fred\nroot" }), "control character"),
             (json!({ "sub": "\u{e000}" }), "SASLprep forbids"),
             (json!({ "sub": "\u{ad}" }), "SASLprep forbids"),
+            (json!({ "sub": "fr\u{ad}ed" }), "SASLprep changes"),
+            (json!({ "sub": "\u{ff46}red" }), "SASLprep changes"),
+            (json!({ "sub": "fred\u{a0}" }), "SASLprep changes"),
+            (json!({ "sub": "Ju\u{308}rgen" }), "SASLprep changes"),
             (json!({ "roles": 5 }), "groups (roles)"),
             (json!({ "roles": ["a", 5] }), "groups (roles)"),
             (json!({ "roles": { "a": 1 } }), "groups (roles)"),
@@ -287,7 +291,7 @@ mod tests {
         let rules = rules("user = 'email'\ngroups = 'roles'\nleeway_seconds = 10\n");
         for (changes, user, groups) in [
             (json!({ "email": "anna" }), "anna", &[][..]),
-            (json!({ "email": "a\u{ad}nna", "roles": null }), "anna", &[]),
+            (json!({ "email": "J\u{fc}rgen", "roles": null }), "J\u{fc}rgen", &[]),
             (json!({ "email": "anna", "aud": ["x", "mail"], "roles": "admin" }), "anna", &["admin"]),
             (json!({ "email": "anna", "roles": ["admin", "on call"] }), "anna", &["admin", "on call"]),
             (json!({ "email": "anna", "nbf": 1010, "iat": 1010, "exp": 991.5 }), "anna", &[]),
