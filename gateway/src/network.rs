@@ -40,6 +40,10 @@ impl Network {
         if prefix > size {
             return Err(wrong());
         }
+        // Otherwise it would contain no address: see `contains`.
+        if address != address.to_canonical() && prefix >= 96 {
+            return Err(format!("'{text}': expected a network of IPv4 without ::ffff:"));
+        }
         if host_bits(address, prefix) != 0 {
             return Err(format!("'{text}': the address has bits set after the first {prefix}"));
         }
@@ -103,6 +107,9 @@ mod tests {
         }
         for text in ["10.0.0.1/8", "::1/64", "10.0.0.1/0"] {
             assert!(Network::parse(text).unwrap_err().contains("bits set after"), "{text}");
+        }
+        for text in ["::ffff:192.0.2.7", "::ffff:10.0.0.0/104", "::ffff:0:0/96"] {
+            assert!(Network::parse(text).unwrap_err().contains("without ::ffff:"), "{text}");
         }
         assert_eq!(Network::parse("10.0.0.0/8").unwrap().to_string(), "10.0.0.0/8");
     }
