@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Prints the sessions of all processes.
 pub fn sessions(wanted: &Sessions) -> Result<(), String> {
     let mut all = Vec::new();
-    ask_all(&wanted.control, &Request::Sessions, |line| {
+    let (_, unanswered) = ask_all(&wanted.control, &Request::Sessions, |line| {
         let session: Listed = serde_json::from_str(line).map_err(|error| error.to_string())?;
         all.push(session);
         Ok(())
@@ -33,7 +33,8 @@ pub fn sessions(wanted: &Sessions) -> Result<(), String> {
         text = table(&all);
     }
     let written = stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush());
-    written.map_err(|error| format!("standard output: {error}"))
+    written.map_err(|error| format!("standard output: {error}"))?;
+    unanswered
 }
 
 /// Ends sessions.
@@ -47,10 +48,11 @@ pub fn kick(wanted: &Kick) -> Result<(), String> {
         (None, None) => return Err("expected a user, or --session".into()),
     };
     match ask_all(&wanted.control, &request, |_| Err("not expected".into()))? {
-        0 => Err(what),
-        ended => {
+        (0, unanswered) => unanswered.and(Err(what)),
+        (ended, unanswered) => {
             let written = writeln!(stdout(), "sessions ended: {ended}");
-            written.map_err(|error| format!("standard output: {error}"))
+            written.map_err(|error| format!("standard output: {error}"))?;
+            unanswered
         }
     }
 }
@@ -70,12 +72,17 @@ fn table(all: &[Listed]) -> String {
             text(&one.user),
         ]
     });
+    let mut widths = heads.each_ref().map(|_| 0);
     let rows: Vec<_> = std::iter::once(heads).chain(rows).collect();
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
     let mut text = String::new();
     for row in &rows {
         let mut line = String::new();
-        for (at, cell) in row.iter().enumerate() {
-            let width = rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0);
+        for (cell, width) in row.iter().zip(widths) {
             line += &format!("{cell:width$}  ");
         }
         text += line.trim_end();
@@ -84,13 +91,13 @@ fn table(all: &[Listed]) -> String {
     text
 }
 
-/// Sends a request to all processes that have a socket in the folder, and returns the sum of their numbers. `each` gets the lines
-/// before the last one.
+/// Sends a request to all processes that have a socket in the folder, and returns the sum of their numbers, and an error if some of
+/// them have not answered: these must not keep the others from being asked. `each` gets the lines before the last one.
 fn ask_all(
     folder: &ControlFolder,
     request: &Request<'_>,
     mut each: impl FnMut(&str) -> Result<(), String>,
-) -> Result<usize, String> {
+) -> Result<(usize, Result<(), String>), String> {
     let folder = path(folder)?;
     let fault = |error: io::Error| match error.kind() {
         ErrorKind::PermissionDenied => named(&folder, "permission denied; run this as the gateway's user or as root"),
@@ -99,23 +106,25 @@ fn ask_all(
         }
         _ => named(&folder, error),
     };
-    let (mut sum, mut answered) = (0, 0);
+    let (mut sum, mut answered, mut faults) = (0, 0, Vec::new());
     for entry in std::fs::read_dir(&folder).map_err(fault)? {
         let socket = entry.map_err(fault)?.path();
-        let stream = match UnixStream::connect(&socket) {
+        let asked = match UnixStream::connect(&socket) {
             // The process has ended.
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) => continue,
-            connected => connected.map_err(|error| named(&socket, error))?,
+            Err(error) => Err(error.to_string()),
+            Ok(stream) => ask(stream, request, &mut each),
         };
-        match ask(stream, request, &mut each).map_err(|error| named(&socket, error))? {
-            Outcome::Done(number) => sum += number,
-            Outcome::Failed(text) => return Err(named(&socket, format!("refused: {text}"))),
+        match asked {
+            Ok(Outcome::Done(number)) => (sum, answered) = (sum + number, answered + 1),
+            Ok(Outcome::Failed(text)) => faults.push(named(&socket, format!("refused: {text}"))),
+            Err(error) => faults.push(named(&socket, error)),
         }
-        answered += 1;
     }
-    match answered {
-        0 => Err(named(&folder, "no gateway answers there")),
-        _ => Ok(sum),
+    match (answered, faults.is_empty()) {
+        (0, true) => Err(named(&folder, "no gateway answers there")),
+        (_, true) => Ok((sum, Ok(()))),
+        (_, false) => Ok((sum, Err(faults.join("; ")))),
     }
 }
 
@@ -148,5 +157,40 @@ fn path(folder: &ControlFolder) -> Result<PathBuf, String> {
     match &folder.config {
         Some(path) => Settings::read(path)?.control.ok_or_else(|| named(path, "control is not set")),
         None => Ok(Path::new(FOLDER).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(number: u64, user: &str) -> Listed {
+        Listed {
+            id: SessionId { process: 1, number }.text(),
+            user: Some(user.into()),
+            mechanism: None,
+            peer: "[2001:db8::1]:4711".into(),
+            backend: "default".into(),
+            seconds: 1,
+            bytes_in: number,
+            bytes_out: 0,
+        }
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        assert_eq!(
+            table(&[session(7, "j\u{f6}rg"), session(1234, "x\n")]),
+            "ID      SECONDS  BYTES IN  BYTES OUT  MECHANISM  BACKEND  PEER                USER\n\
+             1-7     1        7         0          -          default  [2001:db8::1]:4711  \"j\u{f6}rg\"\n\
+             1-1234  1        1234      0          -          default  [2001:db8::1]:4711  \"x\\n\"\n"
+        );
+    }
+
+    /// A gateway may have more connections than this. A look at all rows for each of them would take minutes.
+    #[test]
+    fn the_work_grows_with_the_sessions_and_no_faster() {
+        let all: Vec<_> = (0..50_000).map(|number| session(number, "fred")).collect();
+        assert_eq!(table(&all).lines().count(), 50_001);
     }
 }

@@ -11,6 +11,7 @@ use File::Copy ();
 use IO::Select ();
 use IO::Socket::INET ();
 use IO::Socket::UNIX ();
+use POSIX ();
 use Server::Beanstalkd ();
 use Server::JobTalk qw(connect_to login logs_in say_raw heard_line all_heard job_works);
 use Server::SaslConnect ();
@@ -238,6 +239,32 @@ trial 'many' => sub {
   is_deeply [$gate->operator('kick', 'worker')], [0, "sessions ended: 1000\n"], 'all are kicked';
   is scalar(grep { my $all = all_heard($_); defined $all && $all eq '' } @many), 1000, '... and end';
   ok $gate->metric_becomes(relaying_connections => scalar map { @$_ } values %{ $gate->sessions_of }), 'the rest stay';
+};
+
+# The order of the sockets in the folder is accidental, so there are many of the broken ones.
+trial 'processes that do not answer' => sub {
+  my @broken = map { $gate->control . "/$_" } 1 .. 16;
+  my @sockets = map { IO::Socket::UNIX->new(Local => $_, Listen => 5) || die "$_: $!" } @broken;
+  my $answers = fork;
+  die "fork: $!" if !defined $answers;
+  if (!$answers) {
+    my $select = IO::Select->new(@sockets);
+    while (my @asked = $select->can_read(60)) {
+      for my $socket (map { scalar $_->accept } @asked) { readline $socket }
+    }
+    POSIX::_exit(0);
+  }
+  close $_ for @sockets;
+  my @in = map { as('an na') } 1, 2;
+  my ($status, $printed) = $gate->operator('sessions');
+  is $status, 1, 'the list of sessions is not complete';
+  like $printed, qr/"an na"$/m, '... but has those of the process that answers';
+  like $printed, qr{\Q$_\E: the answer is not complete}, "... and the reason for $_" for @broken[0, 15];
+  like [$gate->operator('kick', 'an na')]->[1], qr/^sessions ended: 2$/m, 'and a user is kicked there';
+  is all_heard($_), '', '... and ends' for @in;
+  kill TERM => $answers;
+  waitpid $answers, 0;
+  unlink @broken;
 };
 
 # Its clients have no names.
