@@ -43,6 +43,16 @@ for my $number (1, 2) {
 my $proxy = Server::Haproxy->start(example => $listen);
 my $place = "127.0.0.1:$proxy->{port}";
 
+# There is no host of that name here; a mistake in the settings would be found before.
+trial 'the settings of the compose file' => sub {
+  my ($settings) = slurp('packaging/container/compose.yaml') =~ /^  gate:\n    content: \|\n(.*?)^  haproxy:/ms;
+  $settings =~ s/^ {6}//gm;
+  $settings =~ s/"\/salt-key"/"$salt"/ or die 'no salt_key';
+  my $file = $beanstalkd->write_file('compose.toml', $settings);
+  eval { $gate[0]->run($gate[0]->binary, '--config', $file, '--check') };
+  like $@, qr/postgres: (?:cannot connect|no answer)/, 'are right, and the database is asked';
+};
+
 trial 'logins through haproxy' => sub {
   my @in = map { [login(connect_to($place), user => 'fred', pass => 'pencil')]->[0] } 1 .. 6;
   is job_works($_), '', 'a session' for @in;
