@@ -282,7 +282,7 @@ subtest 'signed tokens' => sub {
     ['an object as audience', $make->($rsa, { alg => 'RS256' }, aud => { imap => 1 }), qr/another service/],
     ['padding', "$head=.$body.$signature", qr/not base64url/], ['a line feed', "$head\n.$body.$signature", qr/not base64url/],
     ['base64 of an impossible length', "$head.$body.AAAAA", qr/not base64url/],
-    ['claims are an array', "$head." . base64url('[]') . ".$signature", qr/claims is not a JSON object/],
+    ['claims are an array', "$head." . base64url('[]') . ".$signature", qr/claims set is not a JSON object/],
     ['the header is no JSON', base64url('{') . ".$body.$signature", qr/header is not a JSON object/],
     ['long', 'x' x 16_385, qr/longer than 16384 bytes/],
   ) {

@@ -46,7 +46,7 @@ impl Unverified {
             json::object(text)
                 .ok_or_else(|| Refusal::new(format!("its {what} is not a JSON object with distinct members")))
         };
-        let (head, claims) = (object("header", &head)?, object("claims", &claims)?);
+        let (head, claims) = (object("header", &head)?, object("claims set", &claims)?);
         let algorithm = head.get("alg").and_then(Value::as_str).filter(|name| allowed.iter().any(|own| own == name));
         let algorithm = algorithm.and_then(|name| ALGORITHMS.iter().find(|known| known.name == name));
         let algorithm = algorithm.ok_or_else(|| Refusal::new("its algorithm is not allowed"))?;

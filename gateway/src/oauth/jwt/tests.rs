@@ -89,7 +89,12 @@ fn the_tokens_of_the_standards_are_right() {
         for signature in ["", "AAAA", &encoded([0; 64]), &encoded([0; 256]), &encoded(signature)] {
             assert_refused(&format!("{rest}.{signature}"), std::slice::from_ref(&key), &all, "its signature is wrong");
         }
-        assert_refused(&token.replace(".eyJ", ".eyL"), std::slice::from_ref(&key), &all, "claims is not a JSON object");
+        assert_refused(
+            &token.replace(".eyJ", ".eyL"),
+            std::slice::from_ref(&key),
+            &all,
+            "claims set is not a JSON object",
+        );
         assert_refused(&token, std::slice::from_ref(&key), &["PS256", "EdDSA"], "its algorithm is not allowed");
         for changes in [
             json!({ "use": "enc" }),
@@ -187,7 +192,12 @@ fn the_key_is_one_of_the_issuer_with_that_name() {
         assert_refused(&signer.sign(head, "{}"), &keys, &["ES256"], reason);
     }
     for claims in ["[]", "5", "{", r#"{"sub":"fred","sub":"root"}"#, r#"{"sub":"fred","s\u0075b":"root"}"#] {
-        assert_refused(&signer.sign(r#"{"alg":"ES256"}"#, claims), &keys, &["ES256"], "claims is not a JSON object");
+        assert_refused(
+            &signer.sign(r#"{"alg":"ES256"}"#, claims),
+            &keys,
+            &["ES256"],
+            "claims set is not a JSON object",
+        );
     }
     // A key that the token brings along, or where to find one.
     for brought in [
@@ -222,7 +232,7 @@ fn a_token_that_is_none_is_refused() {
         (format!("{}.{rest}", head.replace('N', "+")), "not base64url"),
         ("..".into(), "header is not a JSON object"),
         ("x".repeat(16_385), "longer than 16384 bytes"),
-        (format!("{head}.{}.AAAA", encoded(format!("{}{}", "[".repeat(5000), "]".repeat(5000)))), "claims is not"),
+        (format!("{head}.{}.AAAA", encoded(format!("{}{}", "[".repeat(5000), "]".repeat(5000)))), "claims set is not"),
     ] {
         assert_refused(&token, &[ec()], &["ES256"], reason);
     }

@@ -43,7 +43,7 @@ sub claims {
   my @parts = split /\./, $token, -1;
   _refuse('it is not a signed token: three parts were expected') if @parts != 3;
   my ($head, $claims, $signature) = map { _decoded($_) } @parts;
-  ($head, $claims) = (_object('header', $head), _object('claims', $claims));
+  ($head, $claims) = (_object('header', $head), _object('claims set', $claims));
   my $name = $head->{alg};
   _refuse('its algorithm is not allowed') if !defined $name || ref $name || !$allowed->{$name};
   _refuse('its header has critical extensions (crit), and none is supported') if exists $head->{crit};
