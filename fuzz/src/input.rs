@@ -64,6 +64,17 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// A string that may be absent, and longer: its length in two bytes.
+    pub fn long(&mut self) -> Option<&'a [u8]> {
+        match self.short() {
+            0xffff => None,
+            length => {
+                let length = length.min(self.bytes.len());
+                Some(self.bytes.bytes(length).unwrap_or_default())
+            }
+        }
+    }
+
     /// All unread bytes.
     pub fn rest(self) -> &'a [u8] {
         self.bytes.take_rest()

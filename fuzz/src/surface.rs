@@ -1,10 +1,10 @@
 //! The C surface as a C program sees it: `crates/perl/src/ffi.h` in Rust, with its numbers and without the core's types.
 #![allow(unsafe_code, missing_docs)]
 
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::ptr;
 
-pub use authen_sasl_perl::numbers::{outcome, question_kind};
+pub use authen_sasl_perl::numbers::{expected_user, outcome, question_kind};
 
 /// `asr_slice`: borrowed bytes. A null pointer means absent.
 #[repr(C)]
@@ -39,6 +39,7 @@ pub struct Question {
 pub type Handle = *mut c_void;
 pub type Layer = *const c_void;
 pub type Keys = *const c_void;
+pub type Accounts = *mut c_void;
 
 extern "C" {
     pub fn asr_new(side: i32, service: Slice, host: Slice, abilities: u32) -> Handle;
@@ -100,6 +101,29 @@ extern "C" {
     pub fn asr_layer_wanted(layer: Layer) -> usize;
     pub fn asr_layer_cut(layer: Layer);
     pub fn asr_layer_error(layer: Layer, out: *mut Slice) -> *mut c_void;
+    pub fn asr_accounts_users(path: Slice, error: *mut Slice, owner: *mut *mut c_void) -> Accounts;
+    pub fn asr_accounts_saslauthd(path: Slice, limit: f64, error: *mut Slice, owner: *mut *mut c_void) -> Accounts;
+    pub fn asr_accounts_cyrus(path: Slice, options: Slice, error: *mut Slice, owner: *mut *mut c_void) -> Accounts;
+    pub fn asr_accounts_free(accounts: Accounts);
+    pub fn asr_accounts_error(accounts: Accounts) -> Slice;
+    pub fn asr_accounts_check(accounts: Accounts, name: Slice, password: Slice, service: Slice, realm: Slice) -> i32;
+    pub fn asr_accounts_set(
+        accounts: Accounts,
+        name: Slice,
+        password: Slice,
+        mechanisms: Slice,
+        iterations: u32,
+        expected: i32,
+    ) -> i32;
+    pub fn asr_accounts_delete(accounts: Accounts, name: Slice) -> i32;
+    pub fn asr_accounts_disable(accounts: Accounts, name: Slice, disabled: i32) -> i32;
+    pub fn asr_accounts_list(accounts: Accounts) -> Slice;
+    pub fn asr_use_accounts(handle: Handle, accounts: Accounts);
+    pub fn asr_lacks_accounts(handle: Handle) -> i32;
+    pub fn asr_auxprop(handle: Handle, name: Slice, index: usize) -> Slice;
+    pub fn asr_configuration(service: Slice, out: *mut Slice, owner: *mut *mut c_void) -> i32;
+    pub fn asr_log_line(level: *mut c_int) -> Slice;
+    pub fn asr_log_forget();
 }
 
 /// Absent.
