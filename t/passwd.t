@@ -77,7 +77,7 @@ subtest 'commands' => sub {
 subtest 'the command line' => sub {
   require Authen::SASL::Rust;
   is(good('', '--version'), "sasl-rust-passwd $Authen::SASL::Rust::VERSION\n", 'its version');
-  my $commands = 'add, change, delete, disable, enable, verify, list';
+  my $commands = 'add, change, delete, disable, enable, no-otp, otp, verify, list';
   for my $case (
     [['ad', $file, 'fred'], qr/^sasl-rust-passwd: unknown command 'ad'; there are \Q$commands\E$/m, 'an unknown command'],
     [["ad\e[1m", $file, 'fred'], qr/^sasl-rust-passwd: unknown command 'ad\?\[1m'/m, 'as it may be shown'],

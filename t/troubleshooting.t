@@ -67,7 +67,7 @@ client('CRAM-MD5', { authname => 'boss' });
 made('server', 'EXTERNAL', {});
 my $users = "$scratch/users";
 Authen::SASL::Rust::Accounts->new(users => $users)->setpass('fred', 'pencil');
-made('server', 'CRAM-MD5 SCRAM-SHA-512', {}, { users => $users });
+made('server', 'CRAM-MD5 SCRAM-SHA-512 OTP', {}, { users => $users });
 made(
   'server', 'PLAIN', {},
   { accounts => Authen::SASL::Rust::Accounts->new(cyrus => { pwcheck_method => 'saslauthd', mech_list => 'LOGIN' }) }

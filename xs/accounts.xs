@@ -81,6 +81,14 @@ _set(accounts, user, password, mechanisms, iterations, expected)
     told(aTHX_ accounts, asr_accounts_set(accounts, user, password, mechanisms, AS_U32(iterations), (int)AS_U32(expected)));
 
 void
+_store_otp(accounts, user, state)
+    accounts_t *accounts
+    text_t user
+    text_t state
+  CODE:
+    told(aTHX_ accounts, asr_accounts_store_otp(accounts, user, state));
+
+void
 _delete(accounts, user)
     accounts_t *accounts
     text_t user

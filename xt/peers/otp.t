@@ -73,6 +73,21 @@ is $conn->server_start("\0fred"), undef, 'and we refuse';
 like $conn->error, qr/\(SASL_TRYAGAIN\)\z/, 'for the time being';
 $theirs->end;
 
+# The same in a users' file, for their client.
+{
+  my $users = Authen::SASL::Rust::Accounts->new(users => "$folder/users");
+  $users->setotp('fred', $PHRASE, hash => $_) for qw(md5 sha1);
+  for my $option ({}, {externalssf => 256}) {
+    my $number = 498 - keys %$option;
+    my $server = sub { ours(server => {}, {accounts => $users, %$option}) };
+    my $done = run(their_client(), $server->());
+    is $done->{server}{state}, 'done', 'their client, our users\' file' or diag explain $done;
+    like challenge($done), qr/\Aotp-sha1 $number ot\d{4} ext\z/, 'the challenge';
+    my $wrong = run(their_client('another pass phrase'), $server->());
+    is $wrong->{server}{state}, 'fail', 'a wrong phrase';
+  }
+}
+
 SKIP: {
   my $script = "$folder/chain.tcl";
   my @cases = map { my $hash = $_; map { [$hash, "phrase no. $_, of $hash", "Seed$_", 7 * $_] } 1 .. 5 } qw(md5 sha1);

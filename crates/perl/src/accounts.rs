@@ -12,6 +12,7 @@ use authen_sasl_rust::error::{Application, Code, Error, Refused, Subject};
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::check::check;
 use authen_sasl_rust::session::Outcome;
+use authen_sasl_rust::store::otp;
 use authen_sasl_rust::world::process_lookups;
 
 use super::handle::Handle;
@@ -292,8 +293,23 @@ pub unsafe extern "C" fn asr_accounts_disable(accounts: *mut AccountsHandle, nam
     accounts.say(|of| of.users()?.disable(&name?.unwrap_or_default(), disabled != 0).map(|()| true))
 }
 
-/// All users: lines of a name, 0 or 1 for disabled, and pairs of mechanism and iterations, with tabs between. Absent for an
-/// error, which [`asr_accounts_error`] gives.
+/// Stores a user's state of OTP, or removes it if it is absent. 1 or -1.
+///
+/// # Safety
+/// The module's rules.
+#[no_mangle]
+pub unsafe extern "C" fn asr_accounts_store_otp(accounts: *mut AccountsHandle, name: Slice, state: Slice) -> i32 {
+    // SAFETY: the module's rules.
+    let (accounts, name, state) = unsafe { (&mut *accounts, name.name(Subject::UserName), state.bytes()) };
+    accounts.say(|of| {
+        let (name, state) = (name?.unwrap_or_default(), state.map(Secret::new));
+        let account = Account { authcid: &name, authzid: None, realm: None };
+        of.accounts.store(account, &[(otp::PROPERTY, state.as_ref())], &Config::default()).map(|()| true)
+    })
+}
+
+/// All users: lines of a name, 0 or 1 for disabled, and pairs of mechanism and iterations, for OTP the number of passwords, with tabs
+/// between. Absent for an error, which [`asr_accounts_error`] gives.
 ///
 /// # Safety
 /// The module's rules.
@@ -307,6 +323,9 @@ pub unsafe extern "C" fn asr_accounts_list(accounts: *mut AccountsHandle) -> Sli
             text += &format!("{}\t{}", user.name, u8::from(user.disabled));
             for (hash, iterations) in user.keys {
                 text += &format!("\tSCRAM-{}\t{iterations}", hash.name());
+            }
+            if let Some(left) = user.otp {
+                text += &format!("\tOTP\t{left}");
             }
             text.push('\n');
         }

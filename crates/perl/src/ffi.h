@@ -125,6 +125,7 @@ int32_t asr_accounts_set(asr_accounts *, asr_slice name, asr_slice password, asr
                          int32_t expected);
 int32_t asr_accounts_delete(asr_accounts *, asr_slice name);
 int32_t asr_accounts_disable(asr_accounts *, asr_slice name, int32_t disabled);
+int32_t asr_accounts_store_otp(asr_accounts *, asr_slice name, asr_slice state);
 asr_slice asr_accounts_list(asr_accounts *);
 
 /* The security layer. `encode` and `decode` work in place on one message; a layer that a handle owns cuts

@@ -60,6 +60,10 @@ sub all {
     },
     'changes' => sub {
       $accounts->setpass('eve', 'x');
+      $accounts->setotp('eve', 'a pass phrase of eve');
+      my $otp = Authen::SASL->new(mechanism => 'OTP', callback => {})->server_new('imap', 'h', { accounts => $accounts });
+      $otp->server_start("\0$_") for qw(eve nobody);
+      $accounts->delete_otp('eve');
       $accounts->disable('eve');
       $accounts->enable('eve');
       my @users = $accounts->list;

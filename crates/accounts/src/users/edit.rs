@@ -7,10 +7,12 @@ use base64::Engine;
 
 use super::table::{Entry, Line, Users, SALT_KEY};
 use authen_sasl_rust::secret::Secret;
+use authen_sasl_rust::store::otp::OtpState;
 use authen_sasl_rust::store::verifier::{Verifier, VerifierFormat};
 
 impl Users {
-    /// Replaces the verifiers of a user, or adds the user at the end. A disabled user stays disabled.
+    /// Replaces the verifiers of a user, or adds the user at the end. A disabled user stays disabled. A chain of one-time passwords
+    /// stays: it has a phrase of its own.
     ///
     /// # Errors
     /// If two verifiers have the same hash.
@@ -22,7 +24,7 @@ impl Users {
             let key = Secret::from(verifier.print(VerifierFormat::Rfc5803));
             Line::Entry(Entry::of(name.to_owned(), disabled, verifier, key))
         }));
-        self.lines.extend(behind.into_iter().filter(|line| !line.is_of(name)));
+        self.lines.extend(behind.into_iter().filter(|line| line.of(name).is_none_or(|entry| entry.shape().is_none())));
         Users::of(self.lines)
     }
 
@@ -35,15 +37,36 @@ impl Users {
         let disabled = self.find(name).is_some_and(|user| user.disabled);
         let key = Secret::from(verifier.print(VerifierFormat::Rfc5803));
         let line = Line::Entry(Entry::of(name.to_owned(), disabled, verifier, key));
-        let same = |line: &Line| line.is_of(name) && line.entry().is_some_and(|e| e.shape.hash == verifier.hash);
-        match self.lines.iter().position(same) {
+        self.put(name, line, |entry| entry.hash() == Some(verifier.hash));
+        Users::of(self.lines)
+    }
+
+    /// Replaces the chain of one-time passwords of a user, adds it behind the user's verifiers, or removes it. Without another line
+    /// the user is removed with it.
+    ///
+    /// # Errors
+    /// As [`Users::without`].
+    pub fn with_chain(mut self, name: &str, chain: Option<&OtpState>) -> Result<Self, String> {
+        let disabled = self.find(name).is_some_and(|user| user.disabled);
+        match chain {
+            Some(chain) => {
+                let line = Line::Entry(Entry::of_chain(name.to_owned(), disabled, chain.clone()));
+                self.put(name, line, |entry| entry.chain().is_some());
+            }
+            None => self.lines.retain(|line| line.of(name).is_none_or(|entry| entry.chain().is_none())),
+        }
+        Users::of(self.lines)
+    }
+
+    /// Puts a line in the place of that line of a user, or else behind the user's others.
+    fn put(&mut self, name: &str, line: Line, same: impl Fn(&Entry) -> bool) {
+        match self.lines.iter().position(|line| line.of(name).is_some_and(&same)) {
             Some(at) => self.lines[at] = line,
             None => {
-                let last = self.lines.iter().rposition(|line| line.is_of(name));
+                let last = self.lines.iter().rposition(|line| line.of(name).is_some());
                 self.lines.insert(last.map_or(self.lines.len(), |last| last + 1), line);
             }
         }
-        Users::of(self.lines)
     }
 
     /// Removes a user.
@@ -51,7 +74,7 @@ impl Users {
     /// # Errors
     /// None in practice: removing lines cannot make a valid file invalid.
     pub fn without(mut self, name: &str) -> Result<Self, String> {
-        self.lines.retain(|line| !line.is_of(name));
+        self.lines.retain(|line| line.of(name).is_none());
         Users::of(self.lines)
     }
 
@@ -84,8 +107,8 @@ impl Users {
 }
 
 impl Line {
-    fn is_of(&self, name: &str) -> bool {
-        self.entry().is_some_and(|entry| *entry.name == *name)
+    fn of(&self, name: &str) -> Option<&Entry> {
+        self.entry().filter(|entry| *entry.name == *name)
     }
 }
 

@@ -17,6 +17,7 @@ impl Users {
                 self.usual.shapes(Some(hash)).is_none().then(|| format!("no user has a SCRAM-{} verifier", hash.name()))
             }
             CredentialKind::Password => Some("it needs passwords, and a users' file has none".into()),
+            CredentialKind::Otp => self.chains.is_empty().then(|| "no user has one-time passwords".into()),
             _ => None,
         }
     }
@@ -31,25 +32,38 @@ impl Users {
         let hash = kind.hash();
         let name = canonical_name(name);
         let made_up = self.made_up(&name, hash, salt_key, iterations);
-        let fits = |entry: &&Entry| !entry.disabled && hash.is_none_or(|hash| hash == entry.shape.hash);
-        let of_user = self.of_name.get(name.as_str()).map_or(&[][..], Vec::as_slice);
-        let found = of_user.iter().filter_map(|&at| self.lines[at].entry()).find(fits);
-        found.map_or(made_up, |entry| entry.key.clone())
+        let fits = |entry: &&Entry| {
+            let its = entry.hash().filter(|_| !entry.disabled);
+            its.is_some_and(|its| hash.is_none_or(|hash| hash == its))
+        };
+        self.entries(&name).find(fits).map_or(made_up, |entry| entry.key.clone())
+    }
+
+    pub(super) fn entries(&self, name: &str) -> impl Iterator<Item = &Entry> {
+        let of_user = self.of_name.get(name).map_or(&[][..], Vec::as_slice);
+        of_user.iter().filter_map(|&at| self.lines[at].entry())
     }
 
     /// Why a known user cannot log in with a mechanism. [`Users::credential`] does not reveal this.
     pub fn unusable(&self, name: &str, kind: CredentialKind) -> Option<&'static str> {
         let user = self.find(&canonical_name(name))?;
-        let hash = kind.hash();
         if user.disabled {
             return Some("the user is disabled");
         }
-        let fits = hash.is_none_or(|hash| user.keys.iter().any(|key| key.0 == hash));
-        (!fits).then_some("the user has no verifier with the mechanism's hash")
+        match (kind, user.otp) {
+            (CredentialKind::Otp, None) => Some("the user has no one-time passwords"),
+            (CredentialKind::Otp, Some(0)) => Some("the user has used all one-time passwords, and needs a new chain"),
+            (CredentialKind::Otp, Some(_)) => None,
+            _ if user.keys.is_empty() => Some("the user has no verifier"),
+            _ => {
+                let fits = kind.hash().is_none_or(|hash| user.keys.iter().any(|key| key.0 == hash));
+                (!fits).then_some("the user has no verifier with the mechanism's hash")
+            }
+        }
     }
 
     fn made_up(&self, name: &str, hash: Option<Hash>, salt_key: Option<&Secret>, iterations: u32) -> Secret {
-        let key = salt_key.or(self.salt_key()).map_or(&b""[..], Secret::expose);
+        let key = self.mock_key(salt_key);
         let fraction = || {
             let hash = hash.map_or("", Hash::name).as_bytes();
             let chosen = Hash::Sha256.hmac(key, &[b"shape\0", hash, b"\0", name.as_bytes()]);
@@ -61,10 +75,10 @@ impl Users {
         imitation(name, hash, iterations, salt_len, key).print(VerifierFormat::Rfc5803).into()
     }
 
-    /// The key from which mock verifiers are derived: the salt key of the file, or else its first verifier.
-    fn salt_key(&self) -> Option<&Secret> {
+    /// The key from which mock credentials are derived: the option `salt_key`, the salt key of the file, or else its first verifier.
+    pub(super) fn mock_key<'a>(&'a self, option: Option<&'a Secret>) -> &'a [u8] {
         let first = || self.lines.iter().find_map(|line| line.entry()).map(|entry| &entry.key);
-        self.salt_key.as_ref().or_else(first)
+        option.or(self.salt_key.as_ref()).or_else(first).map_or(b"", Secret::expose)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Accounts in a file of verifiers: a store without other software.
 
+mod chain;
 mod edit;
 #[cfg(unix)]
 mod file;
@@ -7,6 +8,7 @@ mod file;
 #[path = "file_absent.rs"]
 mod file;
 mod lookup;
+mod one_time;
 mod table;
 mod usual;
 
@@ -23,6 +25,7 @@ use authen_sasl_rust::crypto::hash::Hash;
 use authen_sasl_rust::crypto::scram::{parse_mechanism_name, usual_iterations, Strength};
 use authen_sasl_rust::error::{Application, Code, Error, Subject};
 use authen_sasl_rust::secret::Secret;
+use authen_sasl_rust::store::otp::{self, OtpState};
 use authen_sasl_rust::store::verifier::Verifier;
 use authen_sasl_rust::wire;
 use authen_sasl_rust::world::OsRandom;
@@ -159,6 +162,44 @@ impl UsersFile {
         locked.replace(&changed.print()).map(|()| true)
     }
 
+    /// Gives a user a chain of one-time passwords, or removes it. The file is created and the user added, if there are none.
+    ///
+    /// # Errors
+    /// As [`UsersFile::set_password`]; [`Code::NoUser`] if there is no chain to be removed.
+    pub fn set_chain(&self, name: &str, chain: Option<&OtpState>) -> Result<(), Error> {
+        let name = stored_name(name)?;
+        let salt_key = new_salt_key()?;
+        self.change(chain.is_some(), |users| {
+            if chain.is_none() && users.find(&name).is_none_or(|user| user.otp.is_none()) {
+                let text = format!("users file {}: this user has no one-time passwords", self.path.display());
+                return Err(Error::outside(Code::NoUser, text));
+            }
+            Ok(users.with_chain(&name, chain).and_then(|users| users.with_salt_key(&salt_key)))
+        })
+    }
+
+    /// Replaces a user's chain if it is still the old one. The file is locked meanwhile, so that of two logins with one password one
+    /// succeeds. An unknown user is locked and unlocked like a known one, in pretence.
+    fn replace_chain(&self, name: &str, old: &Secret, new: &Secret, salt_key: Option<&Secret>) -> Result<bool, Error> {
+        let new = OtpState::parse(new.expose())?;
+        let users = self.users()?;
+        if users.chain(name).is_none() {
+            let unlocked = |state: OtpState| OtpState { locked_until: 0, ..state };
+            let mock = users.chain_or_mock(name, salt_key);
+            return Ok(unlocked(OtpState::parse(old.expose())?) == mock && unlocked(new) == mock);
+        }
+        let new_key = new_salt_key()?;
+        let locked = Locked::new(&self.path, false, LOCK_WAIT)?;
+        let current = self.parse(&locked.content()?)?;
+        if !current.chain(name).is_some_and(|chain| chain.print().ct_eq(old.expose())) {
+            return Ok(false);
+        }
+        let changed = current.with_chain(&lookup::canonical_name(name), Some(&new));
+        let changed = changed.and_then(|users| users.with_salt_key(&new_key));
+        let changed = changed.map_err(|what| file::refused(&self.path, &what))?;
+        locked.replace(&changed.print()).map(|()| true)
+    }
+
     /// Removes a user.
     ///
     /// # Errors
@@ -269,11 +310,17 @@ fn hashes(names: &str) -> Result<Vec<Hash>, Error> {
 
 impl Accounts for UsersFile {
     fn abilities(&self) -> Abilities {
-        Abilities::CREDENTIALS.union(Abilities::CANONICALIZE)
+        Abilities::CREDENTIALS.union(Abilities::CANONICALIZE).union(Abilities::OTP)
     }
 
     fn answer(&self, question: &Question, config: &Config) -> Result<Answer, Error> {
         Ok(match question {
+            Question::Credentials { kind: CredentialKind::Otp, authcid, .. } => {
+                Answer::Credential(Some(self.users()?.chain_or_mock(authcid, config.salt_key()).print()))
+            }
+            Question::Replace { kind: CredentialKind::Otp, authcid, old, new, .. } => {
+                Answer::Verdict(self.replace_chain(authcid, old, new, config.salt_key())?)
+            }
             Question::Credentials { kind, authcid, .. } => {
                 let (salt_key, iterations) =
                     (config.salt_key(), config.iterations(kind.hash().unwrap_or(Hash::Sha256)));
@@ -287,6 +334,15 @@ impl Accounts for UsersFile {
 
     fn unusable(&self, authcid: &str, kind: CredentialKind) -> Option<Error> {
         self.users().ok()?.unusable(authcid, kind).map(|reason| file::refused(&self.path, reason))
+    }
+
+    /// A chain of one-time passwords is the only property that can be set.
+    fn store(&self, of: Account<'_>, values: &[(&str, Option<&Secret>)], _: &Config) -> Result<(), Error> {
+        let &[(otp::PROPERTY, state)] = values else {
+            return Err(file::refused(&self.path, "it has no properties of users"));
+        };
+        let chain = state.map(|state| OtpState::parse(state.expose())).transpose()?;
+        self.set_chain(of.authcid, chain.as_ref())
     }
 
     fn upgrade(&self, of: Account<'_>, proof: &Proof<'_>, wanted: Strength) -> Result<bool, Error> {

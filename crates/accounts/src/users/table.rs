@@ -6,15 +6,18 @@
 //! fred:SCRAM-SHA-256$4096:salt$StoredKey:ServerKey        one line for each hash
 //! fred:SCRAM-SHA-1$4096:salt$StoredKey:ServerKey
 //! anna:!SCRAM-SHA-256$4096:salt$StoredKey:ServerKey       disabled
+//! fred:OTP md5 0498 ho1234 9e876134d90499dd 0             a chain of one-time passwords
 //! ```
 //! Names are prepared with SASLprep. Verifiers have either format of [`authen_sasl_rust::store::verifier`].
 
 use std::collections::HashMap;
 
+use super::chain;
 use super::usual::{Shape, Usual};
 use authen_sasl_rust::crypto::hash::Hash;
 use authen_sasl_rust::error::{Application, Error, Subject};
 use authen_sasl_rust::secret::Secret;
+use authen_sasl_rust::store::otp::{OtpState, LAST_SEQUENCE};
 use authen_sasl_rust::store::verifier::Verifier;
 use authen_sasl_rust::wire::saslprep;
 use authen_sasl_rust::wire::scram::base64;
@@ -33,6 +36,8 @@ pub struct Users {
     pub(super) of_name: HashMap<Box<str>, Vec<usize>>,
     pub(super) salt_key: Option<Secret>,
     pub(super) usual: Usual,
+    /// The indices of the lines with chains that can be used.
+    pub(super) chains: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -46,9 +51,16 @@ pub(super) enum Line {
 pub(super) struct Entry {
     pub name: Box<str>,
     pub disabled: bool,
-    pub shape: Shape,
-    /// The text of the verifier.
+    pub content: Content,
+    /// The text after the name.
     pub key: Secret,
+}
+
+/// What a line says of its user.
+#[derive(Debug)]
+pub(super) enum Content {
+    Verifier(Shape),
+    Chain(Box<OtpState>),
 }
 
 /// An entry in a list of users.
@@ -60,6 +72,8 @@ pub struct User<'a> {
     pub disabled: bool,
     /// Hash and iterations of each verifier.
     pub keys: Vec<(Hash, u32)>,
+    /// How many one-time passwords are left, if there is a chain of them.
+    pub otp: Option<u32>,
 }
 
 /// The name of a user as stored in the file.
@@ -100,11 +114,18 @@ impl Users {
             match line {
                 Line::Entry(entry) => {
                     let of_user = users.of_name.entry(entry.name.clone()).or_default();
-                    let hashes = of_user.iter().filter_map(|&at| users.lines[at].entry()).map(|e| e.shape.hash);
-                    if hashes.into_iter().any(|hash| hash == entry.shape.hash) {
-                        return Err(wrong_line(at, "this user has a verifier with this hash already"));
+                    let (hash, mut others) = (entry.hash(), of_user.iter().filter_map(|&at| users.lines[at].entry()));
+                    if others.any(|other| other.hash() == hash) {
+                        let what = match hash {
+                            Some(_) => "this user has a verifier with this hash already",
+                            None => "this user has a chain of one-time passwords already",
+                        };
+                        return Err(wrong_line(at, what));
                     }
                     of_user.push(at);
+                    if entry.usable_chain().is_some() {
+                        users.chains.push(at);
+                    }
                 }
                 Line::Other(text) => {
                     let Some(key) = text.expose_str().and_then(|text| text.strip_prefix(SALT_KEY)) else { continue };
@@ -121,7 +142,7 @@ impl Users {
     }
 
     fn enabled_shape(&self, at: usize) -> Option<Shape> {
-        self.lines[at].entry().filter(|entry| !entry.disabled).map(|entry| entry.shape)
+        self.lines[at].entry().filter(|entry| !entry.disabled)?.shape()
     }
 
     /// Prints the text that [`Users::parse`] parses.
@@ -150,14 +171,17 @@ impl Users {
     /// The texts of a user's verifiers, in the order of the file.
     pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &Secret> {
         let of_user = self.of_name.get(name).map_or(&[][..], Vec::as_slice);
-        of_user.iter().filter_map(|&at| self.lines[at].entry()).map(|entry| &entry.key)
+        let entries = of_user.iter().filter_map(|&at| self.lines[at].entry());
+        entries.filter(|entry| entry.shape().is_some()).map(|entry| &entry.key)
     }
 
     fn user(&self, of_user: &[usize]) -> Option<User<'_>> {
         let entries: Vec<&Entry> = of_user.iter().filter_map(|&at| self.lines[at].entry()).collect();
-        let keys = entries.iter().map(|entry| (entry.shape.hash, entry.shape.iterations)).collect();
+        let keys =
+            entries.iter().filter_map(|entry| entry.shape()).map(|shape| (shape.hash, shape.iterations)).collect();
+        let otp = entries.iter().find_map(|entry| entry.chain()).map(|chain| chain.sequence.saturating_sub(1));
         let disabled = entries.iter().all(|entry| entry.disabled);
-        entries.first().map(|first| User { name: &first.name, disabled, keys })
+        entries.first().map(|first| User { name: &first.name, disabled, keys, otp })
     }
 }
 
@@ -176,6 +200,9 @@ impl Line {
         let name = stored_name(name).map_err(|error| error.to_string())?;
         let key = key.trim();
         let (disabled, key) = key.strip_prefix('!').map_or((false, key), |key| (true, key));
+        if let Some(chain) = chain::parse(key) {
+            return Ok(Line::Entry(Entry::of_chain(name, disabled, chain?)));
+        }
         let key = Secret::new(key.as_bytes());
         match Verifier::read(&key) {
             Ok(Some(verifier)) => Ok(Line::Entry(Entry::of(name, disabled, &verifier, key))),
@@ -207,7 +234,38 @@ impl Line {
 impl Entry {
     pub(super) fn of(name: String, disabled: bool, verifier: &Verifier, key: Secret) -> Self {
         let Verifier { hash, iterations, ref salt, .. } = *verifier;
-        Entry { name: name.into(), disabled, shape: Shape { hash, iterations, salt_len: salt.len() }, key }
+        let content = Content::Verifier(Shape { hash, iterations, salt_len: salt.len() });
+        Entry { name: name.into(), disabled, content, key }
+    }
+
+    pub(super) fn of_chain(name: String, disabled: bool, chain: OtpState) -> Self {
+        let key = chain::print(&chain);
+        Entry { name: name.into(), disabled, content: Content::Chain(Box::new(chain)), key }
+    }
+
+    /// That of the verifier.
+    pub(super) fn shape(&self) -> Option<Shape> {
+        match self.content {
+            Content::Verifier(shape) => Some(shape),
+            Content::Chain(_) => None,
+        }
+    }
+
+    /// That of the verifier: it tells a user's lines apart.
+    pub(super) fn hash(&self) -> Option<Hash> {
+        self.shape().map(|shape| shape.hash)
+    }
+
+    pub(super) fn chain(&self) -> Option<&OtpState> {
+        match &self.content {
+            Content::Verifier(_) => None,
+            Content::Chain(chain) => Some(chain),
+        }
+    }
+
+    /// The chain, if its user can log in with it.
+    pub(super) fn usable_chain(&self) -> Option<&OtpState> {
+        self.chain().filter(|chain| !self.disabled && chain.sequence > LAST_SEQUENCE)
     }
 }
 
@@ -224,8 +282,8 @@ mod tests {
         let users = parse(&text).unwrap();
         assert_eq!(users.print().expose_str(), Some(text.as_str()));
         let (sha_1, sha_256) = ((Hash::Sha1, 4096), (Hash::Sha256, 4096));
-        let fred = User { name: "fred", disabled: false, keys: vec![sha_256, sha_1] };
-        assert_eq!(users.list(), [fred, User { name: "anna", disabled: true, keys: vec![sha_1] }]);
+        let fred = User { name: "fred", disabled: false, keys: vec![sha_256, sha_1], otp: None };
+        assert_eq!(users.list(), [fred, User { name: "anna", disabled: true, keys: vec![sha_1], otp: None }]);
         assert_eq!((users.count(), users.find("anna").map(|user| user.disabled)), (2, Some(true)));
         assert_eq!(users.find("Anna"), None);
         let half = parse(&format!("fred:!{KEY}\nfred:{SHA_1}")).unwrap();

@@ -106,6 +106,14 @@ sub setpass {
   return 1;
 }
 
+sub setotp {
+  my ($self, $user, $phrase, %arg) = @_;
+  $self->_store_otp($user, Authen::SASL::Rust->otp_state(%arg, phrase => $phrase));
+  return 1;
+}
+
+sub delete_otp { $_[0]->_store_otp($_[1], undef); return 1 }
+
 sub delete { $_[0]->_delete($_[1]); return 1 }
 
 sub disable { $_[0]->_disable($_[1]); return 1 }
@@ -169,14 +177,17 @@ An account store blocks: while it reads a file or waits for a daemon, the progra
     # people
     #salt-key:7mhkvCBhzvnBhVDkp1iTrZ5oD2BlVXQyZ5qUoqr7QXE=
     fred:SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=
+    fred:OTP md5 0498 ot1234 9e876134d90499dd 00000000000000000000
     anna:!SCRAM-SHA-256$4096:...
 
 The file is UTF-8 text. Each line has a name and a SCRAM verifier (L<Authen::SASL::Rust::Callbacks/VERIFIERS>); C<#> begins a comment. A
 verifier cannot be used to log in, but whoever reads the file can guess passwords and can pose as the server. A user has one line per hash.
-An exclamation mark before the verifier disables the user. Names are prepared with SASLprep (RFC 4013), and the property C<user> is the
+A line with C<OTP> is the state of a chain of one-time passwords: the hash, the sequence number, the seed, the password that was used
+last, and the time until which a login has locked the user. A user may have it with verifiers or without. An exclamation mark before the verifier disables the user. Names are prepared with SASLprep (RFC 4013), and the property C<user> is the
 prepared name. Names contain no colon and have at most 1024 bytes.
 
-With this file a server can offer PLAIN, LOGIN, and SCRAM with the hashes for which some user has a verifier. It cannot offer
+With this file a server can offer PLAIN, LOGIN, SCRAM with the hashes for which some user has a verifier, and OTP if some user has a
+chain. It cannot offer
 CRAM-MD5 and DIGEST-MD5, which need passwords. L<sasl-rust-passwd> and the methods below create and change the file; the gateway
 C<sasl-gate> reads the same format.
 
@@ -197,6 +208,12 @@ A change takes effect at the next login, whichever program made it.
 
 With the option C<upgrade> of a server (L<Authen::SASL::Rust::Connection/upgrade>), users get stronger verifiers when they log in by PLAIN or
 LOGIN. The program must be allowed to write the file and its directory. A login does not wait for another writer: then the next login upgrades.
+
+=item *
+
+A login with OTP uses up a one-time password, so the program must be allowed to write the file and its directory. Of two logins with the same
+password one succeeds, in whichever processes they are. Without TLS (C<externalssf> 0), a user is locked for two minutes at most while a
+login is in progress, as RFC 2289 requires. A new password does not change the chain, and a new chain not the password.
 
 =item *
 
@@ -337,6 +354,20 @@ Sets a password. If C<create> is true, the user must not exist; if it is 0, the 
 accepted. A new user gets a verifier for C<mechanism> (default SCRAM-SHA-256) with C<iterations> (default 4096, and 10000 for SHA-384, SHA-512
 and SHA3-512). An existing user keeps both unless they are given, and stays disabled if it was.
 
+=head2 setotp
+
+    $accounts->setotp($user, $phrase)
+    $accounts->setotp($user, $phrase, hash => 'sha1', seed => 'ho1234', sequence => 999)
+
+Begins a chain of one-time passwords for the user, who need not exist. The pass phrase has 10 to 63 characters of ASCII. The other
+arguments are those of L<Authen::SASL::Rust/otp_state>. A users' file and F<sasldb> can store it.
+
+=head2 delete_otp
+
+    $accounts->delete_otp($user)
+
+Removes the chain; a user who has nothing else is removed.
+
 =head2 delete, disable, enable
 
     $accounts->delete($user)
@@ -352,7 +383,7 @@ With account stores other than a users' file, only C<delete> works: it removes t
     }
 
 All users, in the order of the file. Each is a hash of C<user> (octets, like the property C<user>), C<disabled> (0 or 1), and C<mechanisms>,
-the iterations by mechanism.
+the iterations by mechanism, for OTP the number of one-time passwords that are left.
 
 =head1 SEE ALSO
 
