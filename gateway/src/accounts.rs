@@ -6,12 +6,13 @@ use std::time::SystemTime;
 use authen_sasl_account_servers::{Account, Answer as Found, Unavailable};
 use authen_sasl_accounts::users::{Users, UsersFile};
 use authen_sasl_rust::contract::{Answer, CredentialKind, Description, Question, TokenVerdict};
+use authen_sasl_rust::crypto::scram::Strength;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::wire::saslprep;
 
 use crate::account_server::{AccountServer, Finding};
 use crate::lines;
-use crate::mechanisms::supported;
+use crate::mechanisms::{strength, supported};
 use crate::oauth::{Failure, Grant, Provider, Refusal};
 use crate::passwords::Passwords;
 use crate::sessions::Proof;
@@ -36,6 +37,8 @@ pub struct Accounts {
     has_transport_identities: bool,
     /// Nobody is let in without an account, however its identity is proved.
     requires_account: bool,
+    /// How strong the verifiers of those who log in with the password become.
+    upgrade: Option<Strength>,
 }
 
 /// What the account store (the users' file or the account server) knows of a user.
@@ -84,6 +87,7 @@ impl Accounts {
             salt_key,
             has_transport_identities: settings.has_transport_identities(),
             requires_account: settings.require_account,
+            upgrade: settings.upgrade.as_deref().map(strength).transpose()?,
         })
     }
 
@@ -191,6 +195,20 @@ impl Accounts {
             None => None,
         };
         Ok(self.keeps_out(self.standing(user, found.as_ref())))
+    }
+
+    /// The strength, as the core's option `upgrade`, of the verifier that a user gets who logs in with the password. `None` if one of the
+    /// user's is strong enough.
+    pub fn due(&self, user: &str, account: Option<&Account>) -> Option<String> {
+        let wanted = self.upgrade?;
+        let due = match (&self.server, &self.users) {
+            (Some(_), _) => wanted.due(account?.strengths()),
+            (None, users) => {
+                let keys = users.as_ref()?.find(user)?.keys;
+                wanted.due(keys.into_iter().map(|(hash, iterations)| Strength { hash, iterations }))
+            }
+        };
+        due.map(|Strength { hash, iterations }| format!("SCRAM-{} {iterations}", hash.name()))
     }
 
     /// Whether what a user has proved its identity with is still valid.

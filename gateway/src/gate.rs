@@ -216,6 +216,12 @@ pub struct Gate {
     pub sessions: Sessions,
     /// Asks for a look at all sessions: the configuration has changed.
     pub recheck: Notify,
+    /// A users' file has got a stronger verifier.
+    pub users_changed: Notify,
+    /// One stronger verifier is stored at a time.
+    pub upgrades: Semaphore,
+    /// Those that could not be stored.
+    pub not_stored: LogLimit,
     /// Limits concurrent key derivations to one per thread, so that passwords do not starve the relays.
     pub derivations: Arc<Semaphore>,
 }
@@ -235,6 +241,9 @@ impl Gate {
             unavailable: LogLimit::default(),
             sessions: Sessions::default(),
             recheck: Notify::new(),
+            users_changed: Notify::new(),
+            upgrades: Semaphore::new(1),
+            not_stored: LogLimit::default(),
             derivations: Arc::new(Semaphore::new(threads)),
         }
     }

@@ -32,6 +32,7 @@ use crate::peer::Peer;
 use crate::relay::{close, Stream};
 use crate::sessions::{Proof, Session};
 use crate::throttle::{AddressSlot, UserKey};
+use crate::upgrade::{self, Stronger};
 
 /// How long a refused client may take to read the reply.
 const LINGER: Duration = Duration::from_secs(1);
@@ -92,6 +93,8 @@ pub struct Login<'g> {
     claimed_user: Option<String>,
     /// The same, for the limit of failures.
     user_key: Option<UserKey>,
+    /// What this exchange has derived from the password, to be stored.
+    stronger: Option<Box<Stronger>>,
     /// The groups of the user whom this exchange is about, for the access rules.
     groups: Groups,
     failures: u32,
@@ -119,6 +122,9 @@ impl<'g> Login<'g> {
         if live.accounts.checks_passwords() {
             config.abilities = config.abilities.union(Abilities::CHECK_PASSWORD);
         }
+        if settings.upgrade.is_some() {
+            config.abilities = config.abilities.union(Abilities::SET_VERIFIER);
+        }
         config.iterations = Some(ITERATIONS);
         config.external_ssf = security.strength;
         if !settings.plaintext {
@@ -132,6 +138,7 @@ impl<'g> Login<'g> {
                 debug!(peer = peer.text, %error, "no channel binding");
             }
         }
+        set_upgrade(&mut server, settings.upgrade.as_deref());
         Login {
             slot,
             live,
@@ -142,6 +149,7 @@ impl<'g> Login<'g> {
             server: Some(server),
             claimed_user: None,
             user_key: None,
+            stronger: None,
             groups: Groups::default(),
             failures: 0,
         }
@@ -273,6 +281,11 @@ impl<'g> Login<'g> {
     async fn answer(&mut self) -> Option<Event> {
         let server = self.server.as_mut()?;
         let question = server.question()?;
+        if let Some(stronger) = Stronger::of(question) {
+            self.stronger = Some(stronger.into());
+            // The login does not depend on it.
+            return Some(self.live.with_world(|world| server.answer(Answer::Verdict(true), world)));
+        }
         match question {
             Question::Canonicalize { authzid: false, name, .. } | Question::Token { user: Some(name), .. } => {
                 self.claimed_user = Some(name.chars().take(MAX_LOGGED_NAME).collect());
@@ -287,6 +300,7 @@ impl<'g> Login<'g> {
         let found = match question {
             Question::Token { .. } => Box::pin(self.judge()).await,
             _ => self.look_up().await.map(|account| {
+                self.look_at_upgrade(account.as_deref());
                 let question = self.server.as_ref().and_then(|server| server.question());
                 question.and_then(|question| wiping_stack(|| self.live.accounts.answer(question, account.as_ref())))
             }),
@@ -307,7 +321,13 @@ impl<'g> Login<'g> {
         {
             return None;
         }
-        if !matches!(question, Question::Credentials { kind, .. } if derives_key(*kind)) {
+        let derives = match question {
+            Question::Credentials { kind, .. } => derives_key(*kind),
+            // The last question before a stronger verifier is derived.
+            Question::Canonicalize { authzid: true, .. } => self.live.settings.upgrade.is_some(),
+            _ => false,
+        };
+        if !derives {
             return Some(self.live.with_world(|world| server.answer(answer, world)));
         }
         let permit = self.slot.gate.derivations.clone().acquire_owned().await.ok()?;
@@ -324,6 +344,15 @@ impl<'g> Login<'g> {
         let (server, event) = derived.await.ok()?;
         self.server = Some(server);
         Some(event)
+    }
+
+    /// Before a password is compared: whether the user is due a stronger verifier, and which.
+    fn look_at_upgrade(&mut self, account: Option<&Account>) {
+        let Some(server) = self.server.as_mut().filter(|_| self.live.settings.upgrade.is_some()) else { return };
+        if let Some(Question::Credentials { kind: CredentialKind::Comparable, authcid, .. }) = server.question() {
+            let due = self.live.accounts.due(authcid, account);
+            set_upgrade(server, due.as_deref());
+        }
     }
 
     fn is_blocked(&self) -> bool {
@@ -357,6 +386,9 @@ impl<'g> Login<'g> {
                 // Before the client reads the reply: it may open its next connection at once.
                 self.slot.authenticated();
                 self.address_slot = None;
+                if let Some(stronger) = self.stronger.take() {
+                    upgrade::store(self.slot.gate.clone(), self.live.clone(), *stronger);
+                }
                 let name = &*session.about.backend;
                 self.slot.gate.metrics.logins.count(name, mechanism);
                 info!(peer = self.peer.text, ?user, mechanism, backend = name, "authenticated");
@@ -421,12 +453,24 @@ impl<'g> Login<'g> {
         self.claimed_user = None;
         self.groups = Groups::default();
         self.judged = None;
+        self.stronger = None;
+        if let Some(server) = self.server.as_mut().filter(|_| self.live.settings.upgrade.is_some()) {
+            // It was that of one user.
+            set_upgrade(server, self.live.settings.upgrade.as_deref());
+        }
         let user = self.user_key.take();
         if let Some(slot) = &self.address_slot {
             slot.failed(user, &self.live.settings.limits, Instant::now());
         }
         self.failures += 1;
         self.failures < self.live.settings.limits.failures_per_connection
+    }
+}
+
+/// Sets the core's option for stronger verifiers, whose value was checked.
+fn set_upgrade(server: &mut Server, wanted: Option<&str>) {
+    if let Err(error) = server.session.config.set("upgrade", wanted) {
+        debug!(%error, "no stronger verifier");
     }
 }
 

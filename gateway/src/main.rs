@@ -13,7 +13,7 @@
 //! | 11 | `login.rs` | the AUTH line protocol until the client is authenticated |
 //! | 10 | `admission.rs` | what an authenticated client reaches |
 //! | 9 | `backend.rs` | the connection to a backend |
-//! | 8 | `backend_login.rs`, `revocation.rs` | the gateway's own login to a backend; sessions of clients that may not stay |
+//! | 8 | `backend_login.rs`, `revocation.rs`, `upgrade.rs` | the gateway's own login to a backend; sessions of clients that may not stay; stronger verifiers |
 //! | 7 | `gate.rs`, `passwd.rs`, `new_token.rs` | what all connections share; two subcommands |
 //! | 6 | `accounts.rs` | the account store: users, passwords and tokens |
 //! | 5 | `account_server.rs`, `operator.rs` | users in a server: PostgreSQL, LDAP; the subcommands for sessions |
@@ -74,6 +74,7 @@ mod status;
 mod throttle;
 mod tls;
 mod tokens;
+mod upgrade;
 mod workers;
 
 use std::os::fd::{AsFd, OwnedFd};

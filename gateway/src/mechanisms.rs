@@ -1,6 +1,8 @@
 //! The mechanisms that the gateway supports.
 
+use authen_sasl_rust::config::Config;
 use authen_sasl_rust::contract::{CredentialKind, Mechanism};
+use authen_sasl_rust::crypto::scram::Strength;
 use authen_sasl_rust::mechanism;
 
 macro_rules! scram {
@@ -34,4 +36,26 @@ pub fn proved_outside(name: &str) -> bool {
 /// Whether the server derives a key from the client's password, which takes a while.
 pub fn derives_key(kind: CredentialKind) -> bool {
     kind == CredentialKind::Comparable
+}
+
+/// What the setting `upgrade` says: a SCRAM mechanism, and iterations if it names them.
+pub fn strength(text: &str) -> Result<Strength, String> {
+    let mut config = Config::default();
+    config.set("upgrade", Some(text)).map_err(|error| error.to_string())?;
+    config.upgrade().ok_or_else(|| "upgrade: empty".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use authen_sasl_rust::crypto::hash::Hash;
+
+    #[test]
+    fn the_setting_is_a_mechanism_and_a_count() {
+        assert_eq!(strength("SCRAM-SHA-512"), Ok(Strength { hash: Hash::Sha512, iterations: 10_000 }));
+        assert_eq!(strength("SCRAM-SHA-256 20000"), Ok(Strength { hash: Hash::Sha256, iterations: 20_000 }));
+        for text in ["", "PLAIN", "SCRAM-SHA-256 10", "SCRAM-SHA-256 20000 1", "SCRAM-SHA-256 3000000"] {
+            assert!(strength(text).is_err_and(|error| error.contains("upgrade")), "{text}");
+        }
+    }
 }

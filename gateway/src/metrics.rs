@@ -29,6 +29,9 @@ pub struct Metrics {
     pub relaying: AtomicI64,
     /// Tokens that the provider could not be asked about.
     pub provider_errors: AtomicU64,
+    /// Stronger verifiers that were stored, and those that could not be.
+    pub upgrades: AtomicU64,
+    pub upgrade_errors: AtomicU64,
     /// Questions to the account server.
     pub store: Arc<Figures>,
     /// By [`EndReason`].
@@ -115,6 +118,8 @@ impl Metrics {
             ("login_timeouts_total", "Connections that did not authenticate in time.", &self.late),
             ("backend_errors_total", "Failed connections to a backend.", &self.backend_errors),
             ("backend_login_errors_total", "Failed logins of the gateway to a backend.", &self.backend_login_errors),
+            ("upgrades_total", "Stronger verifiers that were stored.", &self.upgrades),
+            ("upgrade_errors_total", "Stronger verifiers that could not be stored.", &self.upgrade_errors),
             ("reloads_total", "Successful reloads of the configuration.", &self.reloads),
             ("reload_errors_total", "Failed reloads of the configuration.", &self.reload_errors),
             ("client_bytes_total", "Bytes relayed from clients to backends.", &self.bytes.up),

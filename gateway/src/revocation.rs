@@ -25,6 +25,9 @@ const SESSIONS_AT_ONCE: usize = 256;
 const USERS_AT_ONCE: usize = 16;
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// For how long stronger verifiers in the users' file are collected before it is read again.
+const COLLECTING: Duration = Duration::from_secs(1);
+
 /// Looks after each reload, and in the configured intervals.
 pub async fn watch(gate: Arc<Gate>) {
     let (mut failed, mut was_available) = (None, true);
@@ -32,6 +35,10 @@ pub async fn watch(gate: Arc<Gate>) {
         tokio::select! {
             () = gate.recheck.notified() => {}
             () = next_look(&gate) => refresh(&gate, &mut failed).await,
+            () = gate.users_changed.notified() => {
+                sleep(COLLECTING).await;
+                refresh(&gate, &mut failed).await;
+            }
         }
         let unavailable = look(&gate).await;
         if let Some(error) = unavailable.as_ref().filter(|_| was_available) {

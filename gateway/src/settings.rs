@@ -66,6 +66,8 @@ pub struct Settings {
     pub introspection: Option<Introspection>,
     /// Let nobody in who has no account in `users` or the account server, whatever proves the identity.
     pub require_account: bool,
+    /// The SCRAM mechanism, and iterations, of the verifiers that users get who log in with the password and have weaker ones.
+    pub upgrade: Option<String>,
     /// The users of the Unix socket for EXTERNAL, by user id.
     pub unix_users: BTreeMap<String, String>,
     pub salt_key: Option<PathBuf>,
@@ -150,6 +152,7 @@ impl Default for Settings {
             jwt: None,
             introspection: None,
             require_account: false,
+            upgrade: None,
             unix_users: Default::default(),
             salt_key: None,
             mechanisms: mechanisms::DEFAULT.into(),
@@ -264,6 +267,7 @@ impl Settings {
             return Err("require_account: there are no accounts; it needs users or an account server".into());
         }
         self.check_account_server()?;
+        self.check_upgrade()?;
         self.jwt.as_ref().map_or(Ok(()), Jwt::check)?;
         self.introspection.as_ref().map_or(Ok(()), Introspection::check)?;
         if self.listen.iter().any(|address| matches!(address, Address::Tls(_)))
@@ -314,6 +318,20 @@ impl Settings {
         Ok(())
     }
 
+    fn check_upgrade(&self) -> Result<(), String> {
+        let Some(wanted) = &self.upgrade else { return Ok(()) };
+        mechanisms::strength(wanted)?;
+        if self.users.is_none() && self.account_server() != Some("postgres") {
+            return Err("upgrade: it needs users or postgres; other accounts cannot be changed".into());
+        }
+        let sends_password =
+            |name| mechanisms::supported(name).is_some_and(|one| one.credential == CredentialKind::Comparable);
+        match self.mechanisms().split_whitespace().any(sends_password) {
+            true => Ok(()),
+            false => Err("upgrade: mechanisms has neither PLAIN nor LOGIN, and no other one shows the password".into()),
+        }
+    }
+
     fn check_account_server(&self) -> Result<(), String> {
         let Some(server) = self.account_server() else { return Ok(()) };
         if self.users.is_some() {
@@ -344,6 +362,7 @@ impl Settings {
             ("jwt", self.jwt.is_some()),
             ("introspection", self.introspection.is_some()),
             ("require_account", self.require_account),
+            ("upgrade", self.upgrade.is_some()),
             ("unix_users", !self.unix_users.is_empty()),
             ("salt_key", self.salt_key.is_some()),
             ("mechanisms", self.mechanisms != mechanisms::DEFAULT),
@@ -454,6 +473,10 @@ mod tests {
             ("users = '/u'\n[limits]\nrevocation_seconds = 31536001", "revocation_seconds"),
             ("users = '/u'\ncontrol = ''", "control"),
             ("tokens = '/t'\nrequire_account = true", "require_account"),
+            ("users = '/u'\nupgrade = 'PLAIN'", "upgrade"),
+            ("users = '/u'\nupgrade = 'SCRAM-SHA-512 1'", "4096"),
+            ("tokens = '/t'\nupgrade = 'SCRAM-SHA-512'", "upgrade: it needs users"),
+            ("users = '/u'\nupgrade = 'SCRAM-SHA-512'\nmechanisms = 'SCRAM-SHA-256'", "neither PLAIN nor LOGIN"),
             ("backend = '127.0.0.1:1'", "users"),
             ("users = '/u'\n[backend_login]\npassword = 'x'", "unknown field `password`"),
             ("users = '/u'\n[backend_login]\nuser = 'fred'", "backend_login"),
@@ -483,6 +506,7 @@ mod tests {
             "tokens = '/u'",
             "unix_users = { 0 = 'root' }",
             "require_account = true",
+            "upgrade = 'SCRAM-SHA-512'",
             "salt_key = '/u'",
             "mechanisms = 'PLAIN'",
             "plaintext = true",

@@ -14,6 +14,7 @@ use authen_sasl_rust::crypto::scram::Strength;
 use authen_sasl_rust::error::Code;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::session::{Outcome, Session};
+use authen_sasl_rust::store::verifier::{Verifier, VerifierFormat};
 use authen_sasl_rust::world::LocalWorld;
 
 /// A folder that goes away with the test.
@@ -157,6 +158,32 @@ fn a_stronger_verifier_replaces_no_password_that_was_set_meanwhile() {
     users.disable("fred", true).expect("it is there");
     let wanted = Strength { hash: Hash::Sha3_512, iterations: 4096 };
     assert_eq!(users.upgrade("fred", &Secret::new(b"crayon"), &current, wanted), Ok(false));
+}
+
+/// As above, with a verifier that was derived elsewhere.
+#[test]
+fn a_verifier_is_set_only_in_place_of_the_one_that_was_proved() {
+    let folder = Folder::new();
+    let users = folder.users();
+    let verifier = |hash, iterations| {
+        let made = Verifier::make(hash, "pencil", b"0123456789abcdef", iterations).expect("a verifier");
+        Secret::from(made.print(VerifierFormat::Rfc5803))
+    };
+    let stronger = verifier(Hash::Sha512, 4096);
+    set(&users, "fred", "pencil", Expected::New).expect("a user");
+    let before = text(&folder.file());
+    let stored = before.lines().find_map(|line| line.strip_prefix("fred:")).expect("fred");
+    let stored = Secret::new(stored.as_bytes());
+    assert_eq!(users.set_stronger("fred", &stronger, &verifier(Hash::Sha256, 4096)), Ok(false));
+    assert_eq!(users.set_stronger("eve", &stronger, &stored), Ok(false));
+    assert_eq!(users.set_stronger("fred", &verifier(Hash::Sha1, 4096), &stored), Ok(false));
+    assert!(users.set_stronger("fred", &Secret::new(b"pencil"), &stored).is_err());
+    assert_eq!(text(&folder.file()), before);
+    assert_eq!(users.set_stronger("fred", &stronger, &stored), Ok(true));
+    assert_eq!(text(&folder.file()), format!("{before}fred:{}\n", stronger.expose_str().expect("text")));
+    assert_eq!(users.set_stronger("fred", &stronger, &stored), Ok(false));
+    users.disable("fred", true).expect("it is there");
+    assert_eq!(users.set_stronger("fred", &verifier(Hash::Sha512, 5000), &stored), Ok(false));
 }
 
 #[test]

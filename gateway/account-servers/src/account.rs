@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use authen_sasl_rust::contract::CredentialKind;
 use authen_sasl_rust::crypto::hash::Hash;
+use authen_sasl_rust::crypto::scram::Strength;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::verifier::Verifier;
 
@@ -35,6 +36,11 @@ impl Account {
             Ok(None) => self.faults.push("a stored secret that is not a SCRAM verifier".into()),
             Err(error) => self.faults.push(error.to_string().into()),
         }
+    }
+
+    /// How strong its verifiers are.
+    pub fn strengths(&self) -> impl Iterator<Item = Strength> + use<'_> {
+        self.verifiers.iter().filter_map(|(_, text)| Some(Verifier::read(text).ok()??.strength()))
     }
 
     /// The verifier for a mechanism of this kind: the one with its hash or, for a mechanism that sends the password, the one with

@@ -42,6 +42,12 @@ impl Cache {
         self.answers.insert(name, (end, answer));
     }
 
+    /// Forgets the answer for a name.
+    pub fn remove(&mut self, name: &str) {
+        // Its place in the order stays, until it ends.
+        self.answers.remove(name);
+    }
+
     /// Removes answers that have ended, and returns when the next one does.
     pub fn purge(&mut self, now: Instant) -> Option<Instant> {
         while self.order.front().is_some_and(|(end, _)| *end <= now) {
@@ -77,6 +83,9 @@ mod tests {
         cache.purge(begin + 5 * second);
         assert_eq!(cache.answers.len(), 1);
         assert!(cache.get("fred", begin + 5 * second).is_some_and(|answer| answer.is_none()));
+        cache.remove("fred");
+        assert!(cache.get("fred", begin + 5 * second).is_none());
+        cache.insert("fred".into(), None, begin + 5 * second);
         for at in 0..ENTRIES {
             cache.insert(at.to_string().into(), None, begin + 5 * second);
         }

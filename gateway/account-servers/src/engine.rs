@@ -27,4 +27,10 @@ pub trait Engine: Send + Sync + 'static {
     fn check<'a>(&'a self, _name: &'a str, _password: &'a Secret) -> Asking<'a, Option<Account>> {
         Box::pin(async { Err(Unavailable::new("this server checks no passwords")) })
     }
+
+    /// Gives a user a stronger verifier, if the user still has `stored`, with which the password was compared. Atomic. Returns whether it was
+    /// stored.
+    fn strengthen<'a>(&'a self, _name: &'a str, _verifier: &'a Secret, _stored: &'a Secret) -> Asking<'a, bool> {
+        Box::pin(async { Err(Unavailable::new("this server's accounts cannot be changed")) })
+    }
 }

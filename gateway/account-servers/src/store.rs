@@ -114,7 +114,7 @@ impl Store {
     pub fn check(&self, name: &str, password: Secret) -> impl Future<Output = Answer> + Send + 'static + use<> {
         let (shared, name) = (self.shared.clone(), name.to_owned());
         let checked = can_exist(&name).then(|| {
-            let check = async move { shared.limited(shared.engine.check(&name, &password)).await };
+            let check = async move { shared.limited(shared.engine.check(&name, &password)).await.map(shared_account) };
             self.runtime.spawn(check)
         });
         async move {
@@ -123,6 +123,24 @@ impl Store {
                 Some(checked) => checked.await.unwrap_or_else(|_| Err(Unavailable::new("the question was given up"))),
             }
         }
+    }
+
+    /// Gives a user a stronger verifier, if the user still has `stored`. Returns whether it was stored.
+    pub fn strengthen(
+        &self,
+        name: &str,
+        verifier: Secret,
+        stored: Secret,
+    ) -> impl Future<Output = Result<bool, Unavailable>> + Send + 'static + use<> {
+        let (shared, name) = (self.shared.clone(), name.to_owned());
+        let done = self.runtime.spawn(async move {
+            let stored = shared.limited(shared.engine.strengthen(&name, &verifier, &stored)).await;
+            if matches!(stored, Ok(true)) {
+                shared.known().cache.remove(&name);
+            }
+            stored
+        });
+        async move { done.await.unwrap_or_else(|_| Err(Unavailable::new("the question was given up"))) }
     }
 
     /// Whether the server can be asked, and has what the settings say.
@@ -174,10 +192,7 @@ impl Shared {
     }
 
     /// Asks a question when it is its turn, and counts it. The wait is part of the time that it may take.
-    async fn limited(
-        &self,
-        question: impl Future<Output = Result<Option<Account>, Unavailable>>,
-    ) -> Result<Option<Arc<Account>>, Unavailable> {
+    async fn limited<T>(&self, question: impl Future<Output = Result<T, Unavailable>>) -> Result<T, Unavailable> {
         let begin = Instant::now();
         let asked = async {
             // It is never closed.
@@ -188,7 +203,7 @@ impl Shared {
         if let Some(figures) = self.figures.get() {
             figures.observe(begin.elapsed(), answer.is_err());
         }
-        answer.map(|account| account.map(Arc::new))
+        answer
     }
 
     /// Removes answers when they end, so that no verifier stays longer than it is used. Returns when there are none.
@@ -207,9 +222,13 @@ impl Shared {
     }
 }
 
+fn shared_account(account: Option<Account>) -> Option<Arc<Account>> {
+    account.map(Arc::new)
+}
+
 impl Flight {
     async fn fly(self) {
-        let answer = self.shared.limited(self.shared.engine.find(&self.name)).await;
+        let answer = self.shared.limited(self.shared.engine.find(&self.name)).await.map(shared_account);
         let shared = self.shared.clone();
         self.land(answer);
         if !std::mem::replace(&mut shared.known().is_purged, true) {

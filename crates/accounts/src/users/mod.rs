@@ -151,13 +151,43 @@ impl UsersFile {
         let proved = users.texts(&name).any(|text| text.ct_eq(stored.expose()));
         let Some(due) = wanted.due(strengths).filter(|_| proved) else { return Ok(false) };
         let verifier = new_verifier(due.hash, password, due.iterations)?;
+        self.strengthen(&name, &verifier, Duration::ZERO, |current| same_texts(current, &users, &name))
+    }
+
+    /// Gives a user this verifier, unless one is as strong. `stored` is the verifier with which the password was compared. If the user
+    /// does not have it any more, nothing is changed: somebody has set another password.
+    ///
+    /// # Errors
+    /// As [`UsersFile::set_password`].
+    pub fn set_stronger(&self, name: &str, verifier: &Secret, stored: &Secret) -> Result<bool, Error> {
+        let name = stored_name(name)?;
+        let verifier = Verifier::read(verifier)?
+            .ok_or(Application::Unusable { what: Subject::StoredSecret, reason: "is not a SCRAM verifier" })?;
+        self.strengthen(&name, &verifier, LOCK_WAIT, |current| {
+            let user = current.find(&name).filter(|user| !user.disabled);
+            let strengths = user.iter().flat_map(|user| &user.keys);
+            let strengths = strengths.map(|&(hash, iterations)| Strength { hash, iterations });
+            current.texts(&name).any(|text| text.ct_eq(stored.expose()))
+                && user.is_some()
+                && verifier.strength().due(strengths).is_some()
+        })
+    }
+
+    /// Adds or replaces a verifier, if the current file still fits what it was made from. `wait`: for other writers.
+    fn strengthen(
+        &self,
+        name: &str,
+        verifier: &Verifier,
+        wait: Duration,
+        fits: impl FnOnce(&Users) -> bool,
+    ) -> Result<bool, Error> {
         let salt_key = new_salt_key()?;
-        let locked = Locked::new(&self.path, false, Duration::ZERO)?;
+        let locked = Locked::new(&self.path, false, wait)?;
         let current = self.parse(&locked.content()?)?;
-        if !same_texts(&current, &users, &name) {
+        if !fits(&current) {
             return Ok(false);
         }
-        let changed = current.with_stronger(&name, &verifier).and_then(|users| users.with_salt_key(&salt_key));
+        let changed = current.with_stronger(name, verifier).and_then(|users| users.with_salt_key(&salt_key));
         let changed = changed.map_err(|what| file::refused(&self.path, &what))?;
         locked.replace(&changed.print()).map(|()| true)
     }

@@ -89,6 +89,22 @@ impl Connection {
         done.await.map(drop).map_err(|error| unavailable("postgres.update", &error))
     }
 
+    /// Gives a user a stronger verifier in place of, or beside, the stored one. Returns whether it was stored.
+    pub async fn strengthen(&self, statement: &str, name: &str, verifier: &str, stored: &str) -> Result<bool, Fault> {
+        let done = async {
+            let statement = self.client.prepare_typed(statement, &[Type::TEXT, Type::TEXT, Type::TEXT]).await?;
+            let rows = self.client.query(&statement, &[&name, &verifier, &stored]).await?;
+            rows.first().map_or(Ok(None), |row| row.try_get::<_, Option<bool>>(0))
+        };
+        match done.await {
+            Ok(stored) => Ok(stored.unwrap_or(false)),
+            Err(error) if error.code().is_none_or(outlives) && error.is_closed() => {
+                Err(Fault::Lost(unavailable("postgres.upgrade", &error)))
+            }
+            Err(error) => Err(Fault::Unavailable(unavailable("postgres.upgrade", &error))),
+        }
+    }
+
     /// Closes it at once: whatever is still asked on it has no answer.
     pub fn cut(&self) {
         self.traffic.abort();

@@ -23,7 +23,7 @@ use crate::account::{Account, Unavailable};
 use crate::engine::{Asking, Engine};
 use crate::link::Link;
 use connection::{Connection, Fault};
-pub use settings::{Settings, QUERY, UPDATE};
+pub use settings::{Settings, QUERY, UPDATE, UPGRADE};
 
 /// Reads the password, for each connection.
 pub type ReadPassword = Box<dyn Fn() -> Result<Secret, String> + Send + Sync>;
@@ -38,6 +38,8 @@ pub struct Postgres {
     /// Each carries many look-ups at once, one behind the other.
     links: Vec<Link<Connection>>,
     turn: AtomicUsize,
+    /// For changes: one that waits for a lock holds up no look-up.
+    writer: Link<Connection>,
 }
 
 /// A look-up that has not been answered. If it is dropped, it took too long: perhaps nobody is at the other end any more.
@@ -70,7 +72,8 @@ impl Postgres {
         let config = settings.config()?;
         let links = (0..settings.connections).map(|_| Link::default()).collect();
         let turn = AtomicUsize::new(0);
-        Ok(Postgres { settings: settings.clone(), config, tls, password, deadline, links, turn })
+        let (settings, writer) = (settings.clone(), Link::default());
+        Ok(Postgres { settings, config, tls, password, deadline, links, turn, writer })
     }
 
     async fn open(&self) -> Result<Connection, Unavailable> {
@@ -110,6 +113,19 @@ impl Engine for Postgres {
                 asked => asked,
             };
             asked.map_err(|(Fault::Lost(why) | Fault::Unavailable(why))| why)
+        })
+    }
+
+    /// Not tried again on another connection: the next login does it.
+    fn strengthen<'a>(&'a self, name: &'a str, verifier: &'a Secret, stored: &'a Secret) -> Asking<'a, bool> {
+        Box::pin(async move {
+            let (Some(verifier), Some(stored)) = (verifier.expose_str(), stored.expose_str()) else { return Ok(false) };
+            let link = &self.writer;
+            let connection = link.get(self.open()).await?;
+            let mut unanswered = Unanswered { link, connection: &connection, is_answered: false };
+            let answer = connection.strengthen(&self.settings.upgrade, name, verifier, stored).await;
+            unanswered.is_answered = !matches!(answer, Err(Fault::Lost(_)));
+            answer.map_err(|(Fault::Lost(why) | Fault::Unavailable(why))| why)
         })
     }
 

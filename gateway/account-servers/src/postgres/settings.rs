@@ -13,6 +13,9 @@ pub const QUERY: &str = "SELECT verifier, disabled, groups FROM sasl_accounts WH
 /// The statement of `sasl-gate passwd` if none is set. `docs/postgres.sql` creates this function.
 pub const UPDATE: &str = "SELECT sasl_set_verifiers($1, $2)";
 
+/// The statement for `upgrade` if none is set. `docs/postgres.sql` creates this function.
+pub const UPGRADE: &str = "SELECT sasl_upgrade_verifier($1, $2, $3)";
+
 /// Where the accounts are, and how they are found.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -27,6 +30,8 @@ pub struct Settings {
     pub query: String,
     /// `$1` is the user's name, `$2` an array of all verifiers.
     pub update: String,
+    /// `$1` is the user's name, `$2` a stronger verifier, `$3` the one with which the password was compared.
+    pub upgrade: String,
     /// How many connections at most.
     pub connections: usize,
 }
@@ -39,6 +44,7 @@ impl Default for Settings {
             ca: None,
             query: QUERY.into(),
             update: UPDATE.into(),
+            upgrade: UPGRADE.into(),
             connections: 2,
         }
     }
@@ -55,9 +61,11 @@ impl Settings {
 
     /// How to connect.
     pub(super) fn config(&self) -> Result<Config, String> {
-        for (setting, statement, parameters) in
-            [("query", &self.query, &["$1"][..]), ("update", &self.update, &["$1", "$2"])]
-        {
+        for (setting, statement, parameters) in [
+            ("query", &self.query, &["$1"][..]),
+            ("update", &self.update, &["$1", "$2"]),
+            ("upgrade", &self.upgrade, &["$1", "$2", "$3"]),
+        ] {
             if let Some(missing) = parameters.iter().find(|parameter| !statement.contains(**parameter)) {
                 return Err(format!("postgres.{setting}: the parameter {missing} is missing"));
             }
@@ -142,6 +150,7 @@ mod tests {
             (Settings { connections: 0, ..good.clone() }, "postgres.connections"),
             (Settings { query: "SELECT verifier FROM a".into(), ..good.clone() }, "postgres.query: the parameter $1"),
             (Settings { update: "SELECT f($1)".into(), ..good.clone() }, "postgres.update: the parameter $2"),
+            (Settings { upgrade: "SELECT f($1, $2)".into(), ..good.clone() }, "postgres.upgrade: the parameter $3"),
         ] {
             let error = settings.check().unwrap_err();
             assert!(error.contains(word) && !error.contains("hunter2"), "{error}");
