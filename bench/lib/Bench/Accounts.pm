@@ -142,10 +142,13 @@ sub challenge {
 }
 
 # Bytes per idle connection: the gateway's, or those that the kernel needs for the gateway's two ends. Uses a gateway of its own: another one
-# would reuse freed memory.
+# would reuse freed memory. The connection to the server and the answers of the last seconds, which do not grow with the connections, are there
+# before.
 sub idle {
   my ($self, $count, $whose, $place) = @_;
   my $gate = $self->gate($self->settings($place, 1));
+  my $before = Bench::GateLoad::figures('logins', addresses($gate), @LOGIN, "users=$self->{users}", 'count=5000', 'threads=4');
+  return $before if $before->{error};
   my $f = Bench::GateLoad::figures('idle', addresses($gate), @LOGIN, "users=$self->{users}", "count=$count", 'pid=' . $gate->pid);
   return $f->{error} ? $f : { cost => $f->{ $whose eq 'kernel' ? 'kernel_bytes_each' : 'bytes_each' } };
 }

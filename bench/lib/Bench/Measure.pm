@@ -235,7 +235,7 @@ sub beside_off { my ($once) = @_; return (ours => sub { $once->('on') }, off => 
 # At one request a second it takes some seconds to measure anything.
 sub paced {
   my ($self, $line) = @_;
-  my $seconds = $line->{rate} == 1 ? ($self->{quick} ? 3 : 10) : 2;
+  my $seconds = $line->{rate} == 1 ? ($self->{quick} ? 3 : 8) : 2;
   return beside_off(sub { $self->polling->paced($_[0], @$line{qw(rate connections)}, $seconds) });
 }
 
