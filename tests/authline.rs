@@ -14,10 +14,9 @@ use authen_sasl_rust::authline::{Fault, LINE_LIMIT, TOKEN_LIMIT};
 use authen_sasl_rust::contract::{Abilities, Random, Side};
 use authen_sasl_rust::mechanism;
 use authen_sasl_rust::secret::Secret;
-use authen_sasl_rust::store::keys::KeyMemory;
 use authen_sasl_rust::world::LocalWorld;
 
-use dialogue::{answer, session, Facts, Seeded};
+use dialogue::{answer, remembering, session, Facts, Seeded};
 
 /// Numbers below a bound, the same ones in each run.
 struct Dice(Seeded);
@@ -215,8 +214,11 @@ impl<'f> Line<'f> {
         Line {
             client,
             server,
-            client_world: LocalWorld::with_random(Box::new(Seeded(1))).remember_in(Box::new(KeyMemory::default())),
-            server_world: LocalWorld::with_random(Box::new(Seeded(2))).with_clock(|| 1_800_000_000),
+            client_world: remembering(LocalWorld::with_random(Box::new(Seeded(1))), client_facts),
+            server_world: remembering(
+                LocalWorld::with_random(Box::new(Seeded(2))).with_clock(|| 1_800_000_000),
+                server_facts,
+            ),
             client_facts,
             server_facts,
             to_client: Vec::new(),

@@ -106,9 +106,9 @@ impl<'f> Party<'f> {
         Party { session, world: LocalWorld::default().with_clock(clock), facts }
     }
 
-    /// The party remembers derived keys together with all others that do.
+    /// The party remembers, as [`remembering`] says.
     pub fn remembering(mut self) -> Self {
-        self.world = self.world.remember_in(Box::new(SharedKeys));
+        self.world = remembering(self.world, self.facts);
         self
     }
 
@@ -145,6 +145,16 @@ impl<'f> Party<'f> {
 
 fn clock() -> u64 {
     1_800_000_000
+}
+
+/// A world in which thousands of exchanges derive few keys: derived ones are remembered together with all such worlds, and a server
+/// knows already of which kind the credentials are, which costs its first login a derivation.
+pub fn remembering(world: LocalWorld, facts: &Facts) -> LocalWorld {
+    let mut world = world.remember_in(Box::new(SharedKeys));
+    if facts.bytes("verifier").is_some() {
+        world.lend().lookups.record_kind(true);
+    }
+    world
 }
 
 /// A session whose options and abilities are those that the facts tell.

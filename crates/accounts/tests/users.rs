@@ -365,7 +365,7 @@ fn many_writers_lose_nothing() {
 /// None of them takes another's new file for one that it cannot read.
 #[test]
 fn writers_may_make_the_file_at_the_same_time() {
-    for _ in 0..150 {
+    for _ in 0..50 {
         let folder = Folder::new();
         let start = std::sync::Barrier::new(8);
         std::thread::scope(|scope| {
