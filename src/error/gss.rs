@@ -52,17 +52,24 @@ const HINTS: &[(i32, &str, &str)] = &[
     (45, "Service key not available", "the keytab has no key for that service: check its principals (klist -k)"),
     (141, "Matching credential not found", "there is no ticket: run kinit, or name the credentials cache (property ccache, variable KRB5CCNAME)"),
     (144, "Wrong principal in request", "the ticket is for another principal than the keytab: check its principals (klist -k)"),
-    (154, "Cannot find KDC for realm", "the realm is unknown: check krb5.conf"),
+    (154, "Cannot find KDC for realm", "the realm is unknown: check its spelling (most realms are in capitals) and krb5.conf"),
     (156, "Cannot contact any KDC", "no KDC of the realm answers: check krb5.conf and the network"),
     (181, "No key table entry", "the keytab has no key for that service: check its principals (klist -k) and who may read it (property keytab, variable KRB5_KTNAME)"),
     (195, "No credentials cache", "there is no ticket: run kinit, or name the credentials cache (property ccache, variable KRB5CCNAME)"),
     (220, "Cannot resolve network address for KDC", "the name of the realm's KDC cannot be resolved: check krb5.conf"),
+    (224, "does not specify default realm", "give the name with its realm, or set default_realm in krb5.conf"),
 ];
 
 /// The same where a password is the reason, with the code that it means.
 const BY_PASSWORD: &[(i32, &str, &str, Code)] = &[
     (1, "entry in database has expired", "the account has expired", Code::Disabled),
-    (18, "have been revoked", "the account is disabled or locked", Code::Disabled),
+    // Active Directory's answer for each of these; MIT's KDC has an error of its own for an expired account.
+    (
+        18,
+        "have been revoked",
+        "the account is disabled, locked or expired, or may not log in at this time",
+        Code::Disabled,
+    ),
     (23, "Password has expired", "the password has expired, or must be changed: run kpasswd", Code::Expired),
     (24, "Preauthentication failed", "the password is wrong", Code::BadAuth),
     // The answer of a KDC that asks for no preauthentication.
@@ -171,13 +178,14 @@ mod tests {
         for (code, text, advice, number) in [
             (1, "Client's entry in database has expired", "account has expired", Code::Disabled),
             (6, "Client 'fred@R' not found in Kerberos database", "does not know the client", Code::BadAuth),
-            (18, "Client's credentials have been revoked", "disabled or locked", Code::Disabled),
+            (18, "Client's credentials have been revoked", "disabled, locked or expired", Code::Disabled),
             (23, "Password has expired", "kpasswd", Code::Expired),
             (24, "Preauthentication failed", "password is wrong", Code::BadAuth),
             (31, "Decrypt integrity check failed", "password is wrong", Code::BadAuth),
             (37, "Clock skew too great", "NTP", Code::Fail),
-            (154, "Cannot find KDC for realm \"R\"", "krb5.conf", Code::Fail),
+            (154, "Cannot find KDC for realm \"R\"", "capitals", Code::Fail),
             (156, "Cannot contact any KDC for realm 'R'", "no KDC", Code::Unavail),
+            (224, "Configuration file does not specify default realm", "with its realm", Code::Fail),
             (9999, "of another kind", "", Code::Fail),
         ] {
             // SPNEGO changes the numbers of Kerberos's errors.

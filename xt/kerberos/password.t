@@ -60,9 +60,9 @@ for my $mechanism (qw(GSSAPI GSS-SPNEGO GS2-KRB5)) {
     ['nobody', $PASSWORD, 'an unknown principal', qr/the KDC does not know the client/, 'SASL_BADAUTH'],
     ['expired', $PASSWORD, 'an expired password', qr/the password has expired, or must be changed/, 'SASL_EXPIRED'],
     ['renew', $PASSWORD, 'a password to be changed', qr/the password has expired, or must be changed/, 'SASL_EXPIRED'],
-    ['locked', $PASSWORD, 'a locked account', qr/the account is disabled or locked/, 'SASL_DISABLED'],
+    ['locked', $PASSWORD, 'a locked account', qr/the account is disabled, locked or expired/, 'SASL_DISABLED'],
     ['gone', $PASSWORD, 'an expired account', qr/the account has expired/, 'SASL_DISABLED'],
-    ['fred@ELSEWHERE.TEST', $PASSWORD, 'an unknown realm', qr/check krb5\.conf/, 'SASL_FAIL'],
+    ['fred@ELSEWHERE.TEST', $PASSWORD, 'an unknown realm', qr/the realm is unknown: check .* krb5\.conf/, 'SASL_FAIL'],
     ['fred', '', 'an empty password', qr/the password .*is empty/, 'SASL_BADPARAM'],
     ['fred', "a\0b", 'a password with a NUL', qr/the password .*holds a NUL character/, 'SASL_BADPARAM'],
     ["fr\0ed", $PASSWORD, 'a name with a NUL', qr/NUL/, 'SASL_BADPARAM'],
@@ -93,6 +93,17 @@ like login('GSSAPI', { pass => $PASSWORD }), qr/run kinit/, '... or without a na
 {
   local $ENV{KRB5_CONFIG} = $kdc->config_without_kdc;
   like login('GSSAPI', { user => 'fred', pass => $PASSWORD }), qr/no KDC of the realm answers.*SASL_UNAVAIL/s, 'no KDC';
+}
+
+# A machine without a realm of its own.
+{
+  open my $from, '<', $ENV{KRB5_CONFIG} or die "$ENV{KRB5_CONFIG}: $!";
+  my $text = join '', grep { !/default_realm/ } <$from>;
+  local $ENV{KRB5_CONFIG} = $kdc->write_file('homeless.conf', $text);
+  for my $mechanism (qw(GSSAPI GSS-SPNEGO GS2-KRB5)) {
+    like login($mechanism, { user => 'fred', pass => $PASSWORD }), qr/give the name with its realm.*SASL_FAIL/, "$mechanism: no default realm";
+    like login($mechanism, { user => "fred\@$Server::Kdc::REALM", pass => $PASSWORD }), qr/\Afred\b/, '... a name with its realm needs none';
+  }
 }
 
 done_testing;
