@@ -7,10 +7,11 @@ use warnings;
 
 use Authen::SASL qw(Rust);
 
-# mechanism; properties: minssf, maxssf, maxbuf, ...
+# mechanism, password; properties: minssf, maxssf, maxbuf, ...
 sub client {
   my ($class, %arg) = @_;
-  my $sasl = Authen::SASL->new(mechanism => delete $arg{mechanism}, callback => {user => 'fred', pass => 'pencil'});
+  my %login = (user => 'fred', pass => delete $arg{password} // 'pencil');
+  my $sasl = Authen::SASL->new(mechanism => delete $arg{mechanism}, callback => {%login});
   return bless {conn => $sasl->client_new('ldap', 'localhost', {%arg}), role => 'client'}, $class;
 }
 
