@@ -206,8 +206,9 @@ A change takes effect at the next login, whichever program made it.
 
 =item *
 
-With the option C<upgrade> of a server (L<Authen::SASL::Rust::Connection/upgrade>), users get stronger verifiers when they log in by PLAIN or
-LOGIN. The program must be allowed to write the file and its directory. A login does not wait for another writer: then the next login upgrades.
+With the option C<upgrade> of a server (L<Authen::SASL::Rust::Connection/upgrade>), users get stronger verifiers when they log in by PLAIN
+or LOGIN. The program must be allowed to write the file and its directory. A login does not wait for another writer; in that case the next
+login stores the verifier.
 
 =item *
 

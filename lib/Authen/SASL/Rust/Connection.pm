@@ -752,13 +752,13 @@ The same: the name of a users' file.
 
 =item upgrade
 
-The least strength of the users' verifiers: a SCRAM mechanism, or one and its iterations from 4096 up to 2000000, for instance
+The minimum strength of stored verifiers: a SCRAM mechanism, or one and its iterations from 4096 up to 2000000, for instance
 C<SCRAM-SHA-512 100000>. By default nothing is upgraded.
 
-A user who logs in by PLAIN or LOGIN and has a weaker verifier then gets a new one, with the stronger hash and the higher count of both. It
-is stored by the callback C<setverifier> (L<Authen::SASL::Rust::Callbacks/setverifier>), or in the users' file. SCRAM does not show the
-password to the server, so a login by SCRAM upgrades a user only if C<getsecret> returns the password itself; for XMPP see
-L<Authen::SASL::Rust::UpgradeTask>. See L<Authen::SASL::Rust::Cookbook/Move users to SCRAM-SHA-512 without asking them>.
+If a user who logs in by PLAIN or LOGIN has a weaker verifier, the server makes a new one. It has the stronger of the two hashes and the
+higher of the two counts, and is stored by the callback C<setverifier> (L<Authen::SASL::Rust::Callbacks/setverifier>), or in the users'
+file. SCRAM does not show the password to the server, so a login by SCRAM upgrades a user only if C<getsecret> returns the password itself;
+for XMPP see L<Authen::SASL::Rust::UpgradeTask>. See L<Authen::SASL::Rust::Cookbook/Move users to SCRAM-SHA-512 without asking them>.
 
 =item auxprop
 

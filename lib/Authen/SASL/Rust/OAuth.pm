@@ -414,12 +414,12 @@ refuse in the protocol (535, C<NO>). The connection does not see that: use C<ret
 
 =item *
 
-A token that was renewed for this reason is not renewed for the same reason within a minute. So a server that refuses every token does not
-cause a request for each login.
+After such a renewal, the token is not renewed for the same reason for one minute, so that a server that refuses every token does not cause a
+request to the provider for each login.
 
 =item *
 
-A callback never starts a login with a browser: without a usable token it dies, and the text says that the user must log in first.
+The callback never starts a login with a browser. Without a usable token it dies, and the text says that the user must log in first.
 
 =back
 
@@ -477,7 +477,7 @@ errors die with a text.
     $oauth = Authen::SASL::Rust::OAuth->new(file => $file)
     $oauth = Authen::SASL::Rust::OAuth->new(provider => 'google', client_id => $id, ...)
 
-The arguments follow. A file that a login has written contains those up to C<ca_file>.
+C<login> writes the arguments from C<client_id> to C<ca_file> to the token file, so that other programs need to give only C<file>.
 
 =over
 
@@ -507,7 +507,7 @@ URLs, for providers without metadata.
 
 =item scope
 
-The access that is asked for, separated by spaces.
+The requested scopes, separated by spaces.
 
 =item flow
 
@@ -515,11 +515,11 @@ C<device>, C<code> or C<client_credentials>. The default is the provider's, else
 
 =item extra
 
-A hash of further parameters of the authorization request.
+A hash of additional parameters for the authorization request.
 
 =item host
 
-Flow C<code>: the provider's spelling of the loopback address. The default is C<127.0.0.1>.
+Flow C<code>: the loopback address in the spelling that the provider requires, for instance C<localhost>. The default is C<127.0.0.1>.
 
 =item ca_file
 
@@ -527,7 +527,7 @@ The certificate authorities for https; default: the system's.
 
 =item provider
 
-C<google> or C<microsoft>: endpoints, scope for mail, and flow.
+C<google> or C<microsoft>: sets the endpoints, the scope for mail, and the flow.
 
 =item tenant
 
@@ -539,12 +539,12 @@ The token file.
 
 =item prompt
 
-Code for the login, called with a hash of C<flow> and C<expires_in>. For the flow C<device> it also contains C<user_code>,
+Code that tells the user how to log in. Its argument is a hash with C<flow> and C<expires_in>. For the flow C<device> it also contains C<user_code>,
 C<verification_uri> and C<verification_uri_complete> (which may be undef), for the flow C<code> C<url> and C<redirect_uri>.
 
 =item login_hint
 
-Flow C<code>: the user's address, which some providers fill in.
+Flow C<code>: the user's address. Some providers enter it into their login form.
 
 =item login_seconds
 
@@ -552,7 +552,7 @@ Flow C<code>: how many seconds to wait for the browser. The default is 300.
 
 =item renew_before
 
-How many seconds before its end a token is renewed. The default is 60.
+How many seconds before its expiry a token is renewed. The default is 60.
 
 =item timeout
 
@@ -588,21 +588,22 @@ Authen::SASL::Rust; other backends of Authen::SASL need C<< token => $oauth->cal
     $oauth->refused
     $oauth->refused($conn)
 
-Says that the server has refused the last token, or the one of this connection. Nothing is sent; the next C<token> is a new one.
+Tells the object that the server has refused the last token, or the one of this connection. Nothing is sent; the next call of C<token> gets a
+new token.
 
 =head2 retry
 
     $result = $oauth->retry(sub { ... })
 
 Calls the code, which logs in and returns a true value on success. If it returns a false value after it has asked for a token, or if it dies and
-a connection had its token refused, the token is renewed and the code is called a second time. Returns what the code returned last. If no
-other token is to be had, the code is not called again.
+a connection had its token refused, the token is renewed and the code is called a second time. Returns the result of the last call. If the
+token cannot be renewed, the code is not called again.
 
 =head2 info
 
     $info = $oauth->info
 
-A hash without secrets, for people: C<client_id>, C<flow>, C<issuer>, C<scope>, C<token_endpoint>; C<received> and C<expires> (seconds since
+A hash without secrets, for display: C<client_id>, C<flow>, C<issuer>, C<scope>, C<token_endpoint>; C<received> and C<expires> (seconds since
 1970, or undef); C<valid> (1 if the token has not expired) and C<renewable> (1 if it can be renewed without the user).
 
 =head1 SECURITY

@@ -106,9 +106,9 @@ Authen::SASL::Rust::UpgradeTask - SCRAM upgrade tasks of XMPP (XEP-0480), withou
 
 =head1 DESCRIPTION
 
-A server that stores SCRAM verifiers cannot make a verifier for another hash from them, and SCRAM does not show it the password. In XMPP, a client
-that has logged in can send the salted password for the new mechanism: an upgrade task (XEP-0480) within SASL2 (XEP-0388). This class has the
-values of the task; the program reads and writes the XML:
+A server that stores SCRAM verifiers cannot make a verifier for another hash from them, and SCRAM does not show it the password. In XMPP, a
+client that has logged in can send the salted password for the new mechanism: an upgrade task (XEP-0480) within SASL2 (XEP-0388). This class
+computes the values of the task; the program reads and writes the XML:
 
 =over
 
@@ -132,8 +132,8 @@ The client's C<task-data> has an element C<hash> (same namespace): C<salted_pass
 
 =back
 
-B<The salted password is as good as the password> at this server. A client should send it below TLS only, after a login that has
-proved the server, best with channel binding; a server should ask for it only after the login has succeeded.
+B<The salted password is as good as the password> at this server. A client should send it only under TLS, and only after a login that has
+authenticated the server, preferably with channel binding; a server should ask for it only after the login has succeeded.
 
 If the server sees the password, because the client logs in by PLAIN or LOGIN, no task is needed: see
 L<Authen::SASL::Rust::Connection/upgrade>.
@@ -161,15 +161,15 @@ The values of the task. C<of_name> gives no salt and iterations.
 
     $bytes = $task->salted_password(password => $password, salt => $bytes, iterations => $count)
 
-Client: what the server wants. Dies if the server's count is below C<min_iterations> (4096) or above C<max_iterations> (2000000), both of
+Client: the value that the server has asked for. Dies if the server's count is below C<min_iterations> (4096) or above C<max_iterations> (2000000), both of
 which may be given, before anything is computed; and if SASLprep does not allow the password.
 
 =head2 verifier
 
     $text = $task->verifier($salted_password)
 
-Server: the verifier to store, in the format of RFC 5803. Dies if the client's value has not the length of the hash. The server cannot see
-whether it belongs to the user's password; so it must store it only for the user who has logged in.
+Server: the verifier to store, in the format of RFC 5803. Dies if the length of the client's value is not that of the hash. The server
+cannot check that the value belongs to the user's password, so it must store it only for the user who has logged in.
 
 =head1 SEE ALSO
 

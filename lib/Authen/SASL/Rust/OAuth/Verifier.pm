@@ -214,7 +214,7 @@ ways:
 
 =item *
 
-C<keys>: the token is signed by the provider (JWT, RFC 7519), and the provider's public keys are known. The signature needs CryptX (Debian:
+C<keys>: the token is signed by the provider (JWT, RFC 7519), and is checked with the provider's public keys. This needs CryptX (Debian:
 libcryptx-perl); without it, C<new> dies and says so.
 
 =item *
@@ -247,8 +247,8 @@ It blocks: while the provider is asked, the program waits, at most C<timeout> se
 =item *
 
 The signature, by an algorithm of C<algorithms> and a key of the key set that fits this algorithm: its type, curve, C<use>, C<alg> and
-C<key_ops>; RSA keys have at least 2048 bits. C<none> and HMAC are never accepted. Keys that the token itself brings or names (C<jwk>, C<jku>,
-C<x5u>) are ignored, and a header with C<crit> is refused. With introspection: C<active> is true.
+C<key_ops>; RSA keys have at least 2048 bits. C<none> and HMAC are never accepted. Keys that the token itself contains or points to (C<jwk>,
+C<jku>, C<x5u>) are ignored, and a header with C<crit> is refused. With introspection: C<active> is true.
 
 =item *
 
@@ -309,7 +309,7 @@ The URL of the provider's introspection endpoint.
 
 =item client_auth
 
-Of this server, as with Authen::SASL::Rust::OAuth.
+This server's own registration with the provider, for introspection; the arguments are those of Authen::SASL::Rust::OAuth.
 
 =item cache
 
@@ -321,7 +321,7 @@ The claim that names the user; default sub.
 
 =item scope
 
-The scopes that are needed, separated by spaces, or an array.
+The required scopes, separated by spaces, or an array.
 
 =item leeway
 
@@ -346,7 +346,7 @@ A URL begins with C<https://>, or with C<http://> for loopback addresses. An unk
 A key set from a URL is fetched when it is first needed, then every hour, and when a token names a key (C<kid>) that it does not have, but not more
 than once in 30 seconds. If it cannot be fetched again, the keys stay in use for a day. A file is read again when it has changed.
 
-A cached answer is used although the token may have been revoked meanwhile. At most 10,000 answers are kept, by the hash of the token.
+A token that is revoked is therefore accepted until its cached answer expires. At most 10,000 answers are kept, by the hash of the token.
 
 =head2 verify
 
