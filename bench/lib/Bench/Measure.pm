@@ -207,12 +207,12 @@ sub away {
   return (ours => sub { $self->accounts->away($line->{place}) });
 }
 
+# With fewer connections, what does not grow with them would count more.
 sub held {
   my ($self, $line) = @_;
-  my $count = $self->{quick} ? 1000 : 5000;
   return (
-    ours => sub { $self->accounts->idle($count, 'gateway', $line->{place}) },
-    file => sub { $self->accounts->idle($count, 'gateway', 'file') });
+    ours => sub { $self->accounts->idle(5000, 'gateway', $line->{place}) },
+    file => sub { $self->accounts->idle(5000, 'gateway', 'file') });
 }
 
 sub kernel {
