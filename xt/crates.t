@@ -147,6 +147,16 @@ sub drifted {
   is_deeply([drifted([$one, $other], [$two])], ['a'], 'trees without');
 }
 
+# Plugins of Cyrus SASL are C and need coroutines. Only who asks for them gets them.
+{
+  my $tree = sub { return scalar qx{cargo tree --offline --locked --quiet --edges normal,build --prefix none --manifest-path gateway/Cargo.toml $_[0]} };
+  my $hosts_plugins = qr/^(?:authen-sasl-cyrus-host|corosensei|libloading|saslplug) v/m;
+  like($tree->('--features cyrus'), $hosts_plugins, 'the gateway with its feature cyrus loads plugins');
+  my $default = $tree->('');
+  like($default, qr/^tokio v/m, 'the gateway by default has its crates');
+  unlike($default, $hosts_plugins, '... and none that loads plugins');
+}
+
 my $core_packages;
 my ($host) = qx{rustc -vV} =~ /^host: (\S+)/m;
 for my $name ('.', grep { -e "$_/Cargo.toml" } qw(gateway fuzz guest)) {

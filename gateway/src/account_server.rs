@@ -3,12 +3,14 @@
 use std::future::Future;
 use std::pin::Pin;
 
+#[cfg(feature = "cyrus")]
+use authen_sasl_account_servers::cyrus;
 #[cfg(feature = "ldap")]
 use authen_sasl_account_servers::ldap;
 #[cfg(feature = "postgres")]
 use authen_sasl_account_servers::postgres::{self, Postgres, ReadPassword};
 use authen_sasl_account_servers::{Account, Answer, Store};
-#[cfg(any(feature = "ldap", feature = "postgres"))]
+#[cfg(any(feature = "cyrus", feature = "ldap", feature = "postgres"))]
 use authen_sasl_account_servers::{Engine, StoreSettings};
 use authen_sasl_rust::contract::{CredentialKind, Question};
 use authen_sasl_rust::crypto::hash::Hash;
@@ -34,6 +36,8 @@ pub struct AccountServer {
     pub store: Store,
     /// What it is, for the log.
     pub kind: &'static str,
+    /// Whether it knows who is disabled.
+    pub knows_disabled: bool,
     salt_key: Secret,
     /// Hash and iterations of most verifiers, which an unknown user appears to have.
     usual: Hash,
@@ -56,7 +60,8 @@ impl AccountServer {
             _ => None,
         };
         let usual = settings.mechanisms().split_whitespace().find_map(scram).unwrap_or(Hash::Sha256);
-        Ok(Some(AccountServer { store, kind, salt_key, usual, iterations: settings.store.iterations }))
+        let knows_disabled = kind != "cyrus";
+        Ok(Some(AccountServer { store, kind, knows_disabled, salt_key, usual, iterations: settings.store.iterations }))
     }
 
     /// Looks up the user whom a question is about, if it is one for this server, or lets the server check the password.
@@ -91,11 +96,25 @@ fn start(settings: &Settings) -> Result<Store, String> {
         Settings { postgres: Some(postgres), store, .. } => start_thread(open_postgres(postgres, store)?, store),
         #[cfg(feature = "ldap")]
         Settings { ldap: Some(ldap), store, .. } => start_thread(directory(ldap)?, store),
+        #[cfg(feature = "cyrus")]
+        Settings { cyrus: Some(cyrus), store, service, host, .. } => {
+            start_thread(cyrus::Cyrus::open(cyrus, service, host, store.at_once, Some(plugins_log()))?, store)
+        }
         _ => Err("no account server is compiled in".into()),
     }
 }
 
-#[cfg(any(feature = "ldap", feature = "postgres"))]
+/// Where plugins log: errors and warnings are for everybody, the rest for those who look for a mistake.
+#[cfg(feature = "cyrus")]
+fn plugins_log() -> cyrus::Log {
+    const WARNING: std::ffi::c_int = 3;
+    std::sync::Arc::new(|level, line| match level {
+        ..=WARNING => tracing::warn!(error = line, "a plugin of Cyrus SASL"),
+        _ => tracing::debug!(error = line, "a plugin of Cyrus SASL"),
+    })
+}
+
+#[cfg(any(feature = "cyrus", feature = "ldap", feature = "postgres"))]
 fn start_thread(engine: impl Engine, settings: &StoreSettings) -> Result<Store, String> {
     Store::start(engine, settings).map_err(|error| format!("cannot start the thread for accounts: {error}"))
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "cyrus")]
+use authen_sasl_account_servers::cyrus;
 #[cfg(feature = "ldap")]
 use authen_sasl_account_servers::ldap;
 #[cfg(feature = "postgres")]
@@ -55,6 +57,9 @@ pub struct Settings {
     /// Accounts in an LDAP directory, instead of the users' file.
     #[cfg(feature = "ldap")]
     pub ldap: Option<ldap::Settings>,
+    /// Accounts that a configuration of Cyrus SASL names, instead of the users' file.
+    #[cfg(feature = "cyrus")]
+    pub cyrus: Option<cyrus::Settings>,
     /// Limits of look-ups in an account server.
     pub store: StoreSettings,
     /// Plain-text passwords, for CRAM-MD5 and DIGEST-MD5.
@@ -146,6 +151,8 @@ impl Default for Settings {
             postgres: None,
             #[cfg(feature = "ldap")]
             ldap: None,
+            #[cfg(feature = "cyrus")]
+            cyrus: None,
             store: StoreSettings::default(),
             passwords: None,
             tokens: None,
@@ -180,21 +187,30 @@ impl Settings {
         toml::from_str(text).map_err(|error| files::named(path, error.to_string().trim_end()))
     }
 
+    /// The tables of account servers that are there. More than one is an error.
+    fn account_servers(&self) -> Vec<&'static str> {
+        let tables: &[(&'static str, bool)] = &[
+            #[cfg(feature = "postgres")]
+            ("postgres", self.postgres.is_some()),
+            #[cfg(feature = "ldap")]
+            ("ldap", self.ldap.is_some()),
+            #[cfg(feature = "cyrus")]
+            ("cyrus", self.cyrus.is_some()),
+        ];
+        tables.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect()
+    }
+
     /// The table of the account server, if there is one.
     pub fn account_server(&self) -> Option<&'static str> {
-        #[cfg(feature = "postgres")]
-        if self.postgres.is_some() {
-            return Some("postgres");
-        }
-        #[cfg(feature = "ldap")]
-        if self.ldap.is_some() {
-            return Some("ldap");
-        }
-        None
+        self.account_servers().first().copied()
     }
 
     /// True if the account server checks passwords itself, and has no verifiers for us.
     pub fn server_checks_passwords(&self) -> bool {
+        #[cfg(feature = "cyrus")]
+        if self.cyrus.is_some() {
+            return true;
+        }
         #[cfg(feature = "ldap")]
         if self.ldap.as_ref().is_some_and(ldap::Settings::binds) {
             return true;
@@ -341,9 +357,11 @@ impl Settings {
         self.postgres.as_ref().map_or(Ok(()), postgres::Settings::check)?;
         #[cfg(feature = "ldap")]
         self.ldap.as_ref().map_or(Ok(()), ldap::Settings::check)?;
-        #[cfg(all(feature = "ldap", feature = "postgres"))]
-        if self.ldap.is_some() && self.postgres.is_some() {
-            return Err("postgres and ldap: which one counts for a user who is in both? Set one of them".into());
+        if let [one, other, ..] = self.account_servers()[..] {
+            return Err(format!("{one} and {other}: which one counts for a user who is in both? Set one of them"));
+        }
+        if self.require_account && server == "cyrus" {
+            return Err("require_account: a Cyrus configuration cannot always tell who has an account".into());
         }
         if self.salt_key.is_none() && !self.server_checks_passwords() {
             return Err(format!("{server} needs salt_key = \"FILE\", the same on all gateways"));

@@ -1,11 +1,11 @@
-//! Accounts in servers: PostgreSQL and LDAP. A [`Store`] asks them on a thread of its own and never blocks its caller.
+//! Accounts in servers: PostgreSQL, LDAP, and what a configuration of Cyrus SASL names. A [`Store`] asks them on a thread of its own and never blocks its caller.
 //!
 //! An [`Engine`] asks one kind of server. Deadlines, the limit of look-ups at once, the cache and the figures belong to the
 //! [`Store`] around it, and opening a lost connection again to [`link::Link`].
 //!
 //! | floor | files | what |
 //! |---|---|---|
-//! | 4 | `ldap/`, `postgres/` | LDAP; PostgreSQL |
+//! | 4 | `cyrus.rs`, `ldap/`, `postgres/` | Cyrus SASL's plugins and saslauthd; LDAP; PostgreSQL |
 //! | 3 | `store.rs`, `link.rs` | what all engines share; a connection that is opened again when it is lost |
 //! | 2 | `cache.rs`, `engine.rs` | answers of the last seconds; what an engine does |
 //! | 1 | `account.rs`, `figures.rs`, `settings.rs` | an account; counts and times for the metrics; limits of look-ups |
@@ -17,6 +17,8 @@
 
 mod account;
 mod cache;
+#[cfg(feature = "cyrus")]
+pub mod cyrus;
 mod engine;
 mod figures;
 #[cfg(feature = "ldap")]
