@@ -120,7 +120,7 @@ trial 'PostgreSQL' => sub {
     }
     return $pid;
   };
-  my $pid = $locked->($upgrade, 0.5);
+  my $pid = $locked->($upgrade, 2);
   $database->sql("SELECT sasl_set_verifiers('bob', ARRAY['$new'])");
   waitpid $pid, 0;
   is $?, 0, 'an upgrade that a new password has met';
