@@ -5,6 +5,7 @@ use warnings;
 use lib 't/lib';
 use Isolated;
 use Test::More;
+use Tie::Hash ();
 use Authen::SASL qw(Rust);
 use TwoSides qw(client);
 use Digest::MD5 qw(md5 md5_hex);
@@ -120,6 +121,44 @@ subtest 'a second set of callbacks' => sub {
   is($first->client_start, "\0fred\0x", 'the object keeps those that it was made with');
   is($sasl->client_new('imap', 'h')->client_start, "\0wilma\0x", 'the next one has the others');
 };
+
+# A connection keeps the names that it knows without a hash, as long as no other name and no reader needs one.
+subtest 'in whatever form they are kept' => sub {
+  my %all = (user => 'fred', authname => 'wilma', pass => 'x', host => undef, log => sub { }, canonuser => sub { lc $_[4] });
+  for my $more ([], [own => 1], ['' => 1], ["J\xFCrgen" => 1], ["\x{5B89}" => 1], ['userr' => 1], [use => 1]) {
+    my $conn = client('PLAIN', %all, user => 'FRED', @$more);
+    is($conn->client_start, "wilma\0fred\0x", join ' ', 'all are found beside', length $more->[0] || 'none');
+    is($conn->callback($more->[0]), 1, 'and the other one is kept') if @$more;
+    is_deeply([sort keys %{ $conn->callback }], [sort keys %all, @$more ? $more->[0] : ()], 'the hash has all names');
+    is($conn->client_start, "wilma\0fred\0x", 'and the same values');
+    $conn->callback->{pass} = 'y';
+    delete $conn->callback->{authname};
+    is($conn->client_start, "\0fred\0y", 'the hash is the one that is used');
+  }
+  tie my %tied, 'Tie::StdHash';
+  %tied = %all;
+  my $tied = Authen::SASL->new(mechanism => 'PLAIN');
+  $tied->{callback} = \%tied;
+  is($tied->client_new('imap', 'h')->client_start, "wilma\0fred\0x", 'from a tied hash');
+  # A value that changes the hash while it is read.
+  my %changing = (user => 'fred', pass => 'x');
+  my $changing = Authen::SASL->new(mechanism => 'PLAIN');
+  $changing->{callback} = \%changing;
+  tie $changing{user}, 'Adding', \%changing;
+  local $SIG{__WARN__} = sub { };    # perl's own warning of that
+  is($changing->client_new('imap', 'h')->client_start, "\0fred\0x", 'from a hash that grows meanwhile');
+  my $freed = 0;
+  my $held = bless [\$freed], 'Freed';
+  my $conn = client('PLAIN', user => sub { $held ? 'fred' : '' }, pass => 'x');
+  undef $held;
+  $conn->client_start;
+  undef $conn;
+  ok($freed, 'they are freed with the connection');
+};
+
+# Values that add callbacks to the hash when they are read.
+package Adding { sub TIESCALAR { my ($class, $hash) = @_; return bless [$hash], $class } sub FETCH { $_[0][0]{"x$_"} = $_[0][0]{log} = 1 for 1 .. 99; return 'fred' } }
+package Freed { sub DESTROY { ${ $_[0][0] } = 1 } }
 
 subtest 'characters' => sub {
   my $encoded = "J\xC3\xBCrgen";

@@ -70,10 +70,10 @@ static void abandoned(pTHX_ void *what) {
 #define END_CALLING(conn, state) STMT_START { (conn)->asking = state; LEAVE; } STMT_END
 
 /* Reads one value of a client; `canonuser` has arguments, and cannot be a string. An invalid value ends the exchange. */
-static SV *ask_value(pTHX_ conn_t *conn, const char *name, SV *callback, SV **args, int *outcome) {
+static SV *ask_value(pTHX_ conn_t *conn, int number, SV *callback, SV **args, int *outcome) {
   SV *value = callback;
-  bool keys = strEQ(name, "scram_keys");
-  conn->called = name;
+  bool keys = number == CB_scram_keys;
+  conn->called = (U8)number;
   if (is_callable(aTHX_ callback)) value = call(aTHX_ conn, callback, args, args ? 4 : 0);
   else if (args || (IS_MERE_REFERENCE(callback) && !keys)) {
     *outcome = give_up(aTHX_ conn, args ? ASR_NO_CODE : ASR_NOT_CALLABLE, callback);
@@ -92,14 +92,12 @@ static SV *ask_value(pTHX_ conn_t *conn, const char *name, SV *callback, SV **ar
 
 /* The values of a client, in one batch. */
 static int ask_values(pTHX_ conn_t *conn, U32 wanted) {
-  HV *callbacks = conn->callbacks;
-  SV *found[ASR_PROPERTIES], *canon = CALLBACK(callbacks, "canonuser");
-  const char *names[ASR_PROPERTIES];
+  SV *found[ASR_PROPERTIES], *canon = CALLBACK(conn, canonuser);
   asr_value values[ASR_PROPERTIES];
-  int p, n = 0, outcome = ASR_ASK;
+  int numbers[ASR_PROPERTIES], p, n = 0, outcome = ASR_ASK;
   bool calls = canon != NULL;
   for (p = 0; p < ASR_PROPERTIES; p++) {
-    found[p] = wanted & (1u << p) ? value_callback(aTHX_ conn, callbacks, p, &names[p]) : NULL;
+    found[p] = wanted & (1u << p) ? value_callback(aTHX_ conn, p, &numbers[p]) : NULL;
     if (found[p] && (SvROK(found[p]) || SvGMAGICAL(found[p]))) calls = TRUE;
   }
   if (found[ASR_TOKEN]) conn->gave_token = TRUE;
@@ -110,14 +108,14 @@ static int ask_values(pTHX_ conn_t *conn, U32 wanted) {
     if (canon) canon = sv_mortalcopy(canon);
     for (p = 0; p < ASR_PROPERTIES && outcome == ASR_ASK; p++) {
       if (!found[p]) continue;
-      found[p] = ask_value(aTHX_ conn, names[p], found[p], NULL, &outcome);
+      found[p] = ask_value(aTHX_ conn, numbers[p], found[p], NULL, &outcome);
       if (canon && (p <= ASR_AUTHZID || p == ASR_IDENTITY) && outcome == ASR_ASK && SvOK(found[p])) {
         SV *args[4];
         args[0] = sv_2mortal(newSVpv(p == ASR_AUTHCID ? "AUTHID" : "AUTHZID", 0));
         args[1] = &PL_sv_undef;
         args[2] = sv_2mortal(newSViv(1024));
         args[3] = found[p];
-        found[p] = ask_value(aTHX_ conn, "canonuser", canon, args, &outcome);
+        found[p] = ask_value(aTHX_ conn, CB_canonuser, canon, args, &outcome);
       }
     }
     END_CALLING(conn, QUIET);
@@ -132,9 +130,9 @@ static int ask_values(pTHX_ conn_t *conn, U32 wanted) {
 }
 
 /* The callbacks for the kinds of questions, starting with ASR_Q_REALM. */
-static const char *const QUESTIONS[] =
-    { "realm", "checkpass", "getsecret", "authorize", "checktoken", "canonuser", "challenge", "ht_tokens", "keep_scram_keys", "setverifier",
-      "otp_state", "otp_replace" };
+static const U8 QUESTIONS[] =
+    { CB_realm, CB_checkpass, CB_getsecret, CB_authorize, CB_checktoken, CB_canonuser, CB_challenge, CB_ht_tokens, CB_keep_scram_keys,
+      CB_setverifier, CB_otp_state, CB_otp_replace };
 
 /* Answers with the tokens that a user was issued. */
 static int give_tokens(pTHX_ conn_t *conn, SV *answer) {
@@ -237,7 +235,7 @@ static SV *make_reply(pTHX_ conn_t *conn) {
 }
 
 static void store_text(pTHX_ conn_t *conn, HV *hv, const char *key, asr_slice text) {
-  if (text.ptr) (void)hv_store(hv, key, (I32)strlen(key), SvREFCNT_inc(said(aTHX_ conn, text, TRUE)), 0);
+  if (text.ptr) (void)hv_store(hv, key, (I32)strlen(key), new_said(aTHX_ conn, text, TRUE), 0);
 }
 
 /* The SCRAM keys of a login as a hash. */
@@ -324,14 +322,14 @@ static void owe(pTHX_ conn_t *conn, SV *reply) {
 
 /* Asks one question other than the batch of values. */
 static int ask_one(pTHX_ conn_t *conn, const asr_question *q) {
-  const char *name = QUESTIONS[q->kind - ASR_Q_REALM];
-  SV *callback = callback_named(aTHX_ conn->callbacks, name, (I32)strlen(name));
+  U8 number = QUESTIONS[q->kind - ASR_Q_REALM];
+  SV *callback = callback_of(aTHX_ conn, number);
   SV *args[16], *result = &PL_sv_undef;
   int count, outcome;
   bool continues = q->kind == ASR_Q_CHECKPASS || q->kind == ASR_Q_GETSECRET || q->kind == ASR_Q_TOKEN || q->kind == ASR_Q_HT_TOKENS
       || q->kind == ASR_Q_SET_VERIFIER || q->kind == ASR_Q_OTP_STATE || q->kind == ASR_Q_OTP_REPLACE;
   if (!callback) return asr_answer_text(conn->rust, *(asr_slice[]){ { NULL, 0 } });
-  conn->called = name;
+  conn->called = number;
   BEGIN_CALLING(conn);
   callback = sv_mortalcopy(callback);
   if (is_callable(aTHX_ callback)) {
@@ -387,9 +385,8 @@ static int ask_one(pTHX_ conn_t *conn, const asr_question *q) {
 
 /* Passes on the lines that plugins have logged meanwhile. */
 static void tell_log(pTHX_ conn_t *conn) {
-  SV *callback = CALLBACK(conn->callbacks, "log");
-  U8 before = conn->asking;
-  const char *called = conn->called;
+  SV *callback = CALLBACK(conn, log);
+  U8 before = conn->asking, called = conn->called;
   asr_slice line;
   int level;
   if (!callback || !is_callable(aTHX_ callback)) {
@@ -398,7 +395,7 @@ static void tell_log(pTHX_ conn_t *conn) {
   }
   line = asr_log_line(&level);
   if (!line.ptr) return;
-  conn->called = "log";
+  conn->called = CB_log;
   BEGIN_CALLING(conn);
   callback = sv_mortalcopy(callback);
   for (; line.ptr; line = asr_log_line(&level)) {
@@ -438,7 +435,7 @@ static void call_continuation(pTHX_ SV *continuation, SV *message) {
 
 /* Where the server has refused a token, tells the object that supplied it, which may then supply another one the next time. */
 static void tell_refused(pTHX_ conn_t *conn) {
-  SV *source = CALLBACK(conn->callbacks, "token");
+  SV *source = CALLBACK(conn, token);
   dSP;
   if (!conn->gave_token || asr_code(conn->rust) != BADAUTH) return;
   if (!source || !SvROK(source) || !SvOBJECT(SvRV(source))) return;

@@ -6,8 +6,7 @@ static void reply_release(pTHX_ reply_t *reply) {
 
 static int conn_free(pTHX_ SV *sv, MAGIC *mg) {
   conn_t *conn = (conn_t *)mg->mg_ptr;
-  SV *continuation, *tracer;
-  HV *callbacks;
+  int i;
   PERL_UNUSED_VAR(sv);
   if (!conn) return 0;
   mg->mg_ptr = NULL;
@@ -19,14 +18,13 @@ static int conn_free(pTHX_ SV *sv, MAGIC *mg) {
     if (answer) sv_2mortal(answer);
   }
   asr_free(conn->rust);
-  continuation = conn->continuation;
-  callbacks = conn->callbacks;
-  tracer = conn->trace ? conn->trace->to : NULL;
+  /* From here on a DESTROY may call exit, and the rest is not freed. */
+  for (i = KNOWN_CALLBACKS(conn); i-- > 0;) SvREFCNT_dec(conn->values[i]);
+  SvREFCNT_dec((SV *)conn->callbacks);
+  SvREFCNT_dec(conn->continuation);
+  if (conn->trace) SvREFCNT_dec(conn->trace->to);
   Safefree(conn->trace);
   Safefree(conn);
-  SvREFCNT_dec(tracer);
-  SvREFCNT_dec(continuation);         /* from here on a DESTROY may call exit */
-  SvREFCNT_dec((SV *)callbacks);
   return 0;
 }
 
@@ -44,8 +42,8 @@ static const char *kind_of(pTHX_ SV *sv) {
 /* Ends the exchange because the last callback cannot answer; `what` is that callback, or the value that it returned. */
 static int give_up(pTHX_ conn_t *conn, int why, SV *what) {
   asr_slice name, kind = { NULL, 0 };
-  name.ptr = conn->called;
-  name.len = strlen(name.ptr);
+  name.ptr = callback_names[conn->called].text;
+  name.len = callback_names[conn->called].len;
   if (what) {
     kind.ptr = kind_of(aTHX_ what);
     kind.len = strlen(kind.ptr);
@@ -156,13 +154,16 @@ static conn_t *connection_of(pTHX_ SV *sv) {
 }
 
 /* Text for the program: octets, or characters if it requested those; under -T tainted if it may come from the peer. */
-static SV *said(pTHX_ conn_t *conn, asr_slice text, bool tainted) {
-  SV *sv;
-  if (!text.ptr) return &PL_sv_undef;
-  sv = sv_2mortal(text_sv(aTHX_ text));
+static SV *new_said(pTHX_ conn_t *conn, asr_slice text, bool tainted) {
+  SV *sv = text_sv(aTHX_ text);
   if (conn->flags & GIVES_CHARACTERS && is_encoded(aTHX_ text.ptr, text.len)) SvUTF8_on(sv);
   if (tainted) SvTAINTED_on(sv);
   return sv;
+}
+
+/* The same as a mortal; undef for an absent text. */
+static SV *said(pTHX_ conn_t *conn, asr_slice text, bool tainted) {
+  return text.ptr ? sv_2mortal(new_said(aTHX_ conn, text, tainted)) : &PL_sv_undef;
 }
 
 #define IS_TAINTED(conn) ((conn)->flags & (HAS_HEARD | GIVEN_TAINTED))
@@ -185,121 +186,6 @@ static bool is_of_peer(pTHX_ conn_t *conn, asr_slice name) {
 static void check_side(pTHX_ conn_t *conn, int side, const char *method) {
   if ((conn->flags & IS_SERVER) != side)
     croak("%s: this connection is a %s, but the method is a %s's", method, side ? "client" : "server", side ? "server" : "client");
-}
-
-static SV *callback_named(pTHX_ HV *callbacks, const char *name, I32 len) {
-  SV **slot = hv_fetch(callbacks, name, len, 0);
-  return slot && SvOK(*slot) ? *slot : NULL;
-}
-#define CALLBACK(hv, name) callback_named(aTHX_ hv, "" name "", sizeof(name) - 1)
-
-/* The callback for a value of a client, and its name; the standard names take precedence. */
-static SV *value_callback(pTHX_ conn_t *conn, HV *callbacks, int property, const char **name) {
-  SV *cb = NULL;
-#define NAMED(text) (*name = text, CALLBACK(callbacks, text))
-  switch (property) {
-    case ASR_AUTHCID:
-      if ((cb = NAMED("authcid")) || (cb = NAMED("auth"))) return cb;
-      return NAMED("user");
-    case ASR_AUTHZID:
-      if ((cb = NAMED("authzid")) || (cb = NAMED("authname"))) return cb;
-      return CALLBACK(callbacks, "auth") ? NAMED("user") : NULL;   /* as in Authen::SASL::XS */
-    case ASR_PASSWORD:
-      if ((cb = NAMED("pass"))) return cb;
-      return NAMED("password");
-    case ASR_TOKEN:
-      if ((cb = NAMED("token")) || !(conn->flags & TOKEN_FROM_PASS)) return cb;
-      return value_callback(aTHX_ conn, callbacks, ASR_PASSWORD, name);
-    case ASR_REALM: return NAMED("realm");
-    case ASR_HOST: return NAMED("host");
-    case ASR_PORT: return NAMED("port");
-    case ASR_HT_TOKEN: return NAMED("ht_token");
-    case ASR_SCRAM_KEYS: return NAMED("scram_keys");
-    case ASR_IDENTITY:
-      if ((cb = NAMED("authzid"))) return cb;
-      if (CALLBACK(callbacks, "auth") && (cb = NAMED("user"))) return cb;
-      if ((cb = value_callback(aTHX_ conn, callbacks, ASR_AUTHCID, name))) return cb;
-      return NAMED("authname");
-    default: return NAMED("serv");
-  }
-#undef NAMED
-}
-
-/* A value that can be read before it is needed: not code, and without magic that runs code. */
-static bool is_plain(pTHX_ SV *callback) {
-  return !SvROK(callback) && !SvGMAGICAL(callback);
-}
-
-/* A code reference, or an object that overloads &{}. overload.pm keeps the method under the name "(&{}". */
-static bool is_code(pTHX_ SV *sv) {
-  if (!SvROK(sv)) return FALSE;
-  if (SvTYPE(SvRV(sv)) == SVt_PVCV) return TRUE;
-  return SvAMAGIC(sv) && gv_fetchmeth(SvSTASH(SvRV(sv)), "(&{}", 4, -1);
-}
-
-static bool is_callable(pTHX_ SV *callback) {
-  SV **first;
-  if (is_code(aTHX_ callback)) return TRUE;
-  return SvROK(callback) && SvTYPE(SvRV(callback)) == SVt_PVAV && (first = av_fetch((AV *)SvRV(callback), 0, 0))
-      && is_code(aTHX_ *first);
-}
-
-/* SCRAM keys as text: they may be a hash, or an array of hashes. */
-static SV *keys_text(pTHX_ SV *keys) {
-  SV *text;
-  dSP;
-  if (!SvROK(keys) || SvAMAGIC(keys)) return keys;
-  ENTER;
-  SAVETMPS;
-  PUSHSTACKi(PERLSI_UNKNOWN);
-  PUSHMARK(SP);
-  XPUSHs(keys);
-  PUTBACK;
-  call_pv("Authen::SASL::Rust::_scram_keys_text", G_SCALAR);
-  SPAGAIN;
-  text = SvREFCNT_inc(POPs);
-  PUTBACK;
-  POPSTACK;
-  FREETMPS;
-  LEAVE;
-  return sv_2mortal(text);
-}
-
-/* The questions that the application can answer, according to its callbacks. */
-static U32 abilities(pTHX_ conn_t *conn) {
-  HV *callbacks = conn->callbacks;
-  const char *name;
-  SV *keys;
-  U32 can = 0;
-  int property;
-  if (conn->flags & IS_SERVER) {
-    if (CALLBACK(callbacks, "checkpass")) can |= ASR_CAN_CHECKPASS;
-    if (CALLBACK(callbacks, "getsecret")) can |= ASR_CAN_GETSECRET;
-    if (CALLBACK(callbacks, "authorize")) can |= ASR_CAN_AUTHORIZE;
-    if (CALLBACK(callbacks, "checktoken")) can |= ASR_CAN_CHECKTOKEN;
-    if (CALLBACK(callbacks, "canonuser")) can |= ASR_CAN_CANONUSER;
-    if (CALLBACK(callbacks, "ht_tokens")) can |= ASR_CAN_HT_TOKENS;
-    if (CALLBACK(callbacks, "keep_scram_keys")) can |= ASR_CAN_KEEP_KEYS;
-    if (CALLBACK(callbacks, "setverifier")) can |= ASR_CAN_SET_VERIFIER;
-    if (CALLBACK(callbacks, "otp_state") && CALLBACK(callbacks, "otp_replace")) can |= ASR_CAN_OTP;
-    return can;
-  }
-  for (property = ASR_AUTHCID; property <= ASR_TOKEN; property++)
-    if (property != ASR_REALM && value_callback(aTHX_ conn, callbacks, property, &name)) can |= 1u << property;
-  if (CALLBACK(callbacks, "ht_token")) can |= 1u << ASR_HT_TOKEN;
-  if (CALLBACK(callbacks, "challenge")) can |= ASR_CAN_CHALLENGE;
-  if (CALLBACK(callbacks, "keep_scram_keys")) can |= ASR_CAN_KEEP_KEYS;
-  if ((keys = CALLBACK(callbacks, "scram_keys")))
-    can |= is_callable(aTHX_ keys) ? ASR_CAN_SCRAM_KEYS : asr_key_abilities(characters(aTHX_ keys_text(aTHX_ keys)));
-  if (can & 1u << ASR_AUTHCID && can & 1u << ASR_AUTHZID) {
-    SV *authcid = value_callback(aTHX_ conn, callbacks, ASR_AUTHCID, &name);
-    SV *authzid = value_callback(aTHX_ conn, callbacks, ASR_AUTHZID, &name);
-    if (is_plain(aTHX_ authcid) && is_plain(aTHX_ authzid)) {
-      asr_slice one = characters(aTHX_ authcid), other = characters(aTHX_ authzid);
-      if (other.len && (one.len != other.len || memNE(one.ptr, other.ptr, one.len))) can |= ASR_CAN_ACT_AS_OTHER;
-    }
-  }
-  return can;
 }
 
 /* Net::SMTP passes the server's whole list: `pass` is a token only if nothing else was named. */
@@ -339,21 +225,26 @@ static SV *call_perl(pTHX_ const char *method, SV **args, int count) {
   return sv_2mortal(value);
 }
 
-/* A field of the Authen::SASL object; a subclass may have its own method. */
+/* Reading the fields of a subclass's object may run its methods. */
+static bool is_of_subclass(pTHX_ SV *parent) {
+  HV *stash = SvSTASH(parent);
+  return SvTYPE(parent) != SVt_PVHV || !HvNAME_get(stash) || strNE(HvNAME_get(stash), "Authen::SASL");
+}
+
+/* A field of the Authen::SASL object. */
 static SV *parent_field(pTHX_ SV *parent, const char *name, I32 len) {
-  HV *stash = SvSTASH(SvRV(parent));
-  if (stash && HvNAME_get(stash) && SvTYPE(SvRV(parent)) == SVt_PVHV && strEQ(HvNAME_get(stash), "Authen::SASL")) {
-    SV **slot = hv_fetch((HV *)SvRV(parent), name, len, 0);
+  SV *self;
+  if (!is_of_subclass(aTHX_ parent)) {
+    SV **slot = hv_fetch((HV *)parent, name, len, 0);
     return slot ? *slot : &PL_sv_undef;
   }
-  parent = sv_mortalcopy(parent);                    /* the method may write to its $_[0] */
-  return call_perl(aTHX_ name, &parent, 1);
+  self = sv_2mortal(newRV_inc(parent));
+  return call_perl(aTHX_ name, &self, 1);
 }
 
 /* Starts the trace if debug of the Authen::SASL object is set, or the environment asks for it. */
 static void start_trace(pTHX_ SV *parent, conn_t *conn, SV *object) {
-  HV *hv = (HV *)SvRV(parent);
-  SV **slot = SvTYPE((SV *)hv) == SVt_PVHV && !SvRMAGICAL((SV *)hv) ? hv_fetch(hv, "debug", 5, 0) : NULL;
+  SV **slot = SvTYPE(parent) == SVt_PVHV && !SvRMAGICAL(parent) ? hv_fetch((HV *)parent, "debug", 5, 0) : NULL;
   const char *wanted = PerlEnv_getenv("AUTHEN_SASL_RUST_DEBUG");
   if (slot && SvROK(*slot)) {         /* code or a handle */
     SV *args[3];
@@ -368,13 +259,12 @@ static void start_trace(pTHX_ SV *parent, conn_t *conn, SV *object) {
 /* Derived keys are cached in the Authen::SASL object, in separate magic. So connections without derived keys cost nothing, and
  * a dump of the object does not show the keys. */
 static void share_keys(pTHX_ SV *parent, conn_t *conn) {
-  SV *owner = SvRV(parent);
-  const asr_keys *keys = (const asr_keys *)attached(aTHX_ owner, &keys_vtbl);
+  const asr_keys *keys = (const asr_keys *)attached(aTHX_ parent, &keys_vtbl);
   if (!keys) {
-    sv_unmagicext(owner, PERL_MAGIC_ext, &keys_vtbl);       /* left by a clone in another thread */
+    sv_unmagicext(parent, PERL_MAGIC_ext, &keys_vtbl);       /* left by a clone in another thread */
     keys = asr_keys_new();
     if (!keys) return;
-    attach(aTHX_ owner, &keys_vtbl, keys);
+    attach(aTHX_ parent, &keys_vtbl, keys);
   }
   asr_use_keys(conn->rust, keys);
 }
@@ -412,60 +302,57 @@ static void set_options(pTHX_ conn_t *conn, SV *object, HV *options) {
   }
 }
 
-/* A copy of the callbacks. newHVhv would leak a partial copy if reading a tied value dies. */
-static void copy_callbacks(pTHX_ HV *to, HV *from) {
-  HE *entry;
-  hv_iterinit(from);
-  while ((entry = hv_iternext(from))) {
-    SV *name = hv_iterkeysv(entry), *value = newSVsv(hv_iterval(from, entry));
-    if (!hv_store_ent(to, name, value, 0)) SvREFCNT_dec(value);
-  }
-}
-
 /* Implements client_new and server_new. `options` and `remote` are their arguments after the host, if given. */
 static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV *options, SV *remote) {
-  HV *self;
-  SV *object, *given, *dies;
+  dMY_CXT;
+  HV *self, *callbacks = NULL;
+  SV *object, *given;
+  STRLEN room = 0;
   conn_t *conn;
   asr_handle *rust;
   asr_slice list, reason, service_text, host_text;
   if (!sv_isobject(parent)) croak("an Authen::SASL object was expected");
-  parent = sv_mortalcopy(parent);                    /* the program may undef its own reference */
+  parent = sv_2mortal(SvREFCNT_inc(SvRV(parent)));   /* the program may undef its own reference */
   if (options) sv_2mortal(SvREFCNT_inc(options));
   if (remote) sv_2mortal(SvREFCNT_inc(remote));
-  service = settled(aTHX_ sv_mortalcopy(service));   /* reading the host may run Perl code */
-  host = settled(aTHX_ sv_mortalcopy(host));         /* and so may methods of a subclass */
+  if (is_of_subclass(aTHX_ parent)) {                /* its methods may change the program's variables */
+    service = sv_mortalcopy(service);
+    host = sv_mortalcopy(host);
+  }
+  service = settled(aTHX_ service);
+  host = settled(aTHX_ host);
   service_text = characters(aTHX_ service);
   host_text = characters(aTHX_ host);
   given = parent_field(aTHX_ parent, "callback", 8);
-  if (SvROK(given)) sv_2mortal(SvREFCNT_inc(SvRV(given)));
+  if (SvROK(given) && SvTYPE(SvRV(given)) == SVt_PVHV) {
+    callbacks = (HV *)sv_2mortal(SvREFCNT_inc(SvRV(given)));
+    if (!SvRMAGICAL((SV *)callbacks)) room = HvUSEDKEYS(callbacks);
+  }
 
   rust = asr_new(side, service_text, host_text, 0);
   if (!rust) croak("internal error: a defect of this library, please report it");
   self = newHV();
   object = sv_2mortal(newRV_noinc((SV *)self));
-  Newxz(conn, 1, conn_t);
-  conn->callbacks = newHV();
+  conn = (conn_t *)safecalloc(1, sizeof(conn_t) + room * sizeof(SV *));
   conn->self = self;
   conn->flags = (U8)side;
-  conn->called = "";
+  conn->called = CB_COUNT;
   was_given(aTHX_ conn, service);
   was_given(aTHX_ conn, host);
   conn->rust = rust;
   attach(aTHX_ (SV *)self, &conn_vtbl, conn);
-  sv_bless(object, gv_stashpvs("Authen::SASL::Rust::Connection", GV_ADD));
-  if (SvROK(given) && SvTYPE(SvRV(given)) == SVt_PVHV) copy_callbacks(aTHX_ conn->callbacks, (HV *)SvRV(given));
+  sv_bless(object, MY_CXT.connections);
+  if (callbacks) copy_callbacks(aTHX_ conn, callbacks, room);
 
   start_trace(aTHX_ parent, conn, object);
-  dies = get_sv("Authen::SASL::Rust::DIE_ON_FAILURE", GV_ADD);
-  if (SvTRUE(dies)) {
+  if (SvTRUE(GvSVn(MY_CXT.dies))) {
     SV *args[3];
     args[0] = object;
     args[1] = sv_2mortal(newSVpvs("die_on_failure"));
     args[2] = &PL_sv_yes;
     call_perl(aTHX_ "_set_property", args, 3);
   }
-  if (side && CALLBACK(conn->callbacks, "realm")) call_perl(aTHX_ "_default_realm", &object, 1);
+  if (side && CALLBACK(conn, realm)) call_perl(aTHX_ "_default_realm", &object, 1);
   if (options && !remote && SvROK(options) && SvTYPE(SvRV(options)) == SVt_PVHV && !SvRMAGICAL(SvRV(options))) {
     set_options(aTHX_ conn, object, (HV *)SvRV(options));
   } else if (options && (remote || SvGMAGICAL(options) || SvTRUE(options))) {
@@ -475,7 +362,7 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
     args[2] = remote;
     call_perl(aTHX_ "_options", args, remote ? 3 : 2);
   }
-  if (CALLBACK(conn->callbacks, "channel_binding")) call_perl(aTHX_ "_bind", &object, 1);
+  if (CALLBACK(conn, channel_binding)) call_perl(aTHX_ "_bind", &object, 1);
   given = parent_field(aTHX_ parent, "mechanism", 9);
   if (IS_MERE_REFERENCE(given))
     blame_caller(aTHX_ sv_2mortal(newSVpvf("mechanism: a string with names was expected, but this is %s", kind_of(aTHX_ given))));
@@ -484,7 +371,7 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
   if (!side && only_oauth(aTHX_ list)) conn->flags |= TOKEN_FROM_PASS;
   asr_set_abilities(conn->rust, abilities(aTHX_ conn));
   reason = asr_negotiate(conn->rust, list);
-  if (reason.ptr && !side && !HvUSEDKEYS(conn->callbacks)) {
+  if (reason.ptr && !side && !has_callbacks(aTHX_ conn)) {
     /* A program may give the callbacks to the connection: the choice is made again when the exchange starts. */
     asr_set_abilities(conn->rust, ~(U32)ASR_CAN_ACT_AS_OTHER);
     if (asr_negotiate(conn->rust, list).ptr) {

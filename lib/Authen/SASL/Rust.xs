@@ -20,14 +20,16 @@ typedef struct {
 typedef struct {
   asr_handle *rust;
   HV *self;           /* not counted: the magic belongs to it */
-  HV *callbacks;      /* a copy of the Authen::SASL object's */
   reply_t *reply;
   SV *continuation;   /* the program's, for the current step */
-  const char *called; /* the callback that was called last */
   trace_t *trace;     /* NULL unless the option debug is set */
+  HV *callbacks;      /* NULL while those in values are all (xs/callbacks.h) */
+  U32 known;          /* bit n: values has the callback with the number n */
+  U8 called;          /* the number of the callback that was called last */
   U8 asking;          /* a callback runs, or its answer is pending */
   U8 flags;
   bool gave_token;    /* in this exchange, the callback `token` was asked */
+  SV *values[];
 } conn_t;
 
 #define IS_SERVER 1
@@ -46,8 +48,22 @@ struct reply_s {
   SV *answer;         /* set while the callback still ran */
 };
 
+/* What each new connection needs of the symbol table. */
+#define MY_CXT_KEY "Authen::SASL::Rust::_globals"
+typedef struct {
+  HV *connections;    /* the class */
+  GV *dies;           /* $DIE_ON_FAILURE */
+} my_cxt_t;
+START_MY_CXT
+
+static void find_globals(pTHX_ my_cxt_t *globals) {
+  globals->connections = (HV *)SvREFCNT_inc((SV *)gv_stashpvs("Authen::SASL::Rust::Connection", GV_ADD));
+  globals->dies = (GV *)SvREFCNT_inc((SV *)gv_fetchpvs("Authen::SASL::Rust::DIE_ON_FAILURE", GV_ADD, SVt_PV));
+}
+
 #include "xs/values.h"
 #include "xs/arguments.h"
+#include "xs/callbacks.h"
 #include "xs/trace.h"
 #include "xs/connection.h"
 #include "xs/ask.h"
@@ -59,7 +75,24 @@ MODULE = Authen::SASL::Rust  PACKAGE = Authen::SASL::Rust
 PROTOTYPES: DISABLE
 
 BOOT:
+{
+    MY_CXT_INIT;
+    find_globals(aTHX_ &MY_CXT);
     asr_loaded();
+}
+
+#ifdef USE_ITHREADS
+
+void
+CLONE(...)
+  PPCODE:
+    {
+      MY_CXT_CLONE;
+      find_globals(aTHX_ &MY_CXT);
+    }
+    PERL_UNUSED_VAR(items);
+
+#endif
 
 SV *
 client_new(pkg, parent, service = &PL_sv_undef, host = &PL_sv_undef, ...)
@@ -433,7 +466,7 @@ void
 _callbacks(conn)
     conn_t *conn
   PPCODE:
-    mXPUSHs(newRV_inc((SV *)conn->callbacks));
+    mXPUSHs(newRV_inc((SV *)callbacks_hash(aTHX_ conn)));
 
 void
 _callbacks_changed(conn)
