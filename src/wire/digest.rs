@@ -76,7 +76,7 @@ impl<'a> Directives<'a> {
 
     /// `token = 1*<any CHAR except CTLs or separators>`; empty if there is none.
     fn token(&mut self) -> &'a [u8] {
-        let length = self.rest.iter().take_while(|b| is_token(**b)).count();
+        let length = self.rest.iter().position(|b| !is_token(*b)).unwrap_or(self.rest.len());
         let (token, rest) = self.rest.split_at(length);
         self.rest = rest;
         token
@@ -85,7 +85,7 @@ impl<'a> Directives<'a> {
     /// `quoted-string = <"> qdstr-val <">`, `qdstr-val = *( qdtext | quoted-pair )`.
     fn quoted_string(&mut self) -> Result<Cow<'a, [u8]>, Malformed> {
         let inside = self.rest.get(1..).unwrap_or_default();
-        let plain = inside.iter().take_while(|b| is_text(**b) && !matches!(b, b'"' | b'\\')).count();
+        let plain = inside.iter().position(|b| !PLAIN_TEXT[usize::from(*b)]).unwrap_or(inside.len());
         if inside.get(plain) == Some(&b'"') {
             self.rest = &inside[plain + 1..];
             return Ok(Cow::Borrowed(&inside[..plain]));
@@ -163,9 +163,20 @@ const TOKEN: [bool; 256] = {
 };
 
 /// An octet of `TEXT`: any but control characters; the tab is allowed.
-fn is_text(b: u8) -> bool {
+const fn is_text(b: u8) -> bool {
     b == b'\t' || !b.is_ascii_control()
 }
+
+/// Text that stands for itself in a quoted string. A table, like [`TOKEN`].
+const PLAIN_TEXT: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < table.len() {
+        table[b] = is_text(b as u8) && !matches!(b as u8, b'"' | b'\\');
+        b += 1;
+    }
+    table
+};
 
 /// True if [`Printer::quoted`] can print this value in the grammar.
 pub fn is_quotable(value: &[u8]) -> bool {
@@ -192,12 +203,13 @@ impl Printer {
     pub fn quoted(&mut self, name: &str, value: &[u8]) -> &mut Self {
         self.name(name);
         self.0.push(b'"');
-        for &b in value {
-            if matches!(b, b'"' | b'\\') {
-                self.0.push(b'\\');
-            }
-            self.0.push(b);
+        let mut rest = value;
+        while let Some(at) = rest.iter().position(|b| matches!(b, b'"' | b'\\')) {
+            self.0.extend_from_slice(&rest[..at]);
+            self.0.extend_from_slice(&[b'\\', rest[at]]);
+            rest = &rest[at + 1..];
         }
+        self.0.extend_from_slice(rest);
         self.0.push(b'"');
         self
     }

@@ -105,8 +105,9 @@ impl State for AwaitRealm {
         let encoding = if cx.config.digest_md5_utf8() { NameEncoding::InUtf8 } else { NameEncoding::Standard };
         let may_differ = exchange.encodings_differ(password.expose(), encoding);
         let session_key = exchange.session_key(password.expose(), encoding);
-        let proof = exchange.proof(Proof::Server, &session_key);
-        let response = exchange.proof(Proof::Client, &session_key);
+        let keyed = exchange.keyed(&session_key);
+        let proof = exchange.proof(Proof::Server, &keyed);
+        let response = exchange.proof(Proof::Client, &keyed);
         let Exchange { authcid, authzid, nonce, cnonce, digest_uri, .. } = exchange;
         let utf8 = challenge.utf8;
         let message =

@@ -81,8 +81,20 @@ impl Exchange {
         matches!(encoding, NameEncoding::Standard) && (latin(self.authcid.as_bytes()) || latin(password))
     }
 
-    /// `HEX( KD( HEX(H(A1)), { nonce ":" nc ":" cnonce ":" qop ":" HEX(H(A2)) } ) )`
-    pub fn proof(&self, whose: Proof, key: &SessionKey) -> [u8; 32] {
+    /// What both proofs with a key hash first: `HEX(H(A1)) ":" nonce ":" nc ":" cnonce ":" qop ":"`
+    pub fn keyed(&self, key: &SessionKey) -> Md5 {
+        let mut kd = Md5::new();
+        kd.update(&Zeroizing::new(hex::print(key))[..]);
+        kd.update(b":");
+        for part in [&self.nonce[..], NONCE_COUNT.as_bytes(), &self.cnonce, self.qop.name().as_bytes()] {
+            kd.update(part);
+            kd.update(b":");
+        }
+        kd
+    }
+
+    /// `HEX( KD( HEX(H(A1)), { nonce ":" nc ":" cnonce ":" qop ":" HEX(H(A2)) } ) )`, from [`Exchange::keyed`].
+    pub fn proof(&self, whose: Proof, keyed: &Md5) -> [u8; 32] {
         let mut a2 = Md5::new();
         a2.update(match whose {
             Proof::Client => &b"AUTHENTICATE:"[..],
@@ -92,14 +104,7 @@ impl Exchange {
         if self.qop != Qop::Auth {
             a2.update(b":00000000000000000000000000000000");
         }
-        let a2 = hex::print(&a2.finalize().into());
-
-        let mut kd = Md5::new();
-        kd.update(&Zeroizing::new(hex::print(key))[..]);
-        for part in [&self.nonce[..], NONCE_COUNT.as_bytes(), &self.cnonce, self.qop.name().as_bytes(), &a2] {
-            kd.update(b":");
-            kd.update(part);
-        }
+        let kd = keyed.clone().chain_update(hex::print(&a2.finalize().into()));
         hex::print(&kd.finalize().into())
     }
 }

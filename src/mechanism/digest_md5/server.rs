@@ -137,11 +137,11 @@ impl State for AwaitCredential {
     fn step(self: Box<Self>, event: Event<'_>, cx: &mut Context<'_, '_>) -> Result<Step, Error> {
         let AwaitCredential { exchange, response, protection } = *self;
         let (password, known) = password_or_mock(event.credential()?, cx.world.lookups);
-        let Some(session_key) = proved(&exchange, password.expose(), &response, known) else {
+        let Some((session_key, proof)) = proved(&exchange, password.expose(), &response, known) else {
             return Err(Refused::Credentials.into());
         };
         Ok(Step::Done(Established {
-            last: Some(print_response_auth(&exchange.proof(Proof::Server, &session_key))),
+            last: Some(print_response_auth(&proof)),
             layer: protection.layer(Side::Server, &session_key, cx.config.max_buf)?,
             authcid: exchange.authcid,
             authzid: exchange.authzid,
@@ -150,11 +150,13 @@ impl State for AwaitCredential {
     }
 }
 
-/// The key, if the client has proved that it knows the password, in any of the encodings. Unknown users fail after the same
-/// work as wrong passwords.
-fn proved(exchange: &Exchange, password: &[u8], response: &[u8; 32], known: bool) -> Option<SessionKey> {
+/// The key and the server's proof, if the client has proved that it knows the password, in any of the encodings. Unknown users fail
+/// after the same work as wrong passwords.
+fn proved(exchange: &Exchange, password: &[u8], response: &[u8; 32], known: bool) -> Option<(SessionKey, [u8; 32])> {
     [NameEncoding::Standard, NameEncoding::NameInUtf8, NameEncoding::InUtf8].into_iter().find_map(|encoding| {
         let key = exchange.session_key(password, encoding);
-        (ct_eq(&exchange.proof(Proof::Client, &key), response) & known).then_some(key)
+        let keyed = exchange.keyed(&key);
+        let right = ct_eq(&exchange.proof(Proof::Client, &keyed), response) & known;
+        right.then(|| (key, exchange.proof(Proof::Server, &keyed)))
     })
 }
