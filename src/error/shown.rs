@@ -3,6 +3,10 @@
 /// An untrusted text, safe for a terminal or a log. Characters that do not print are escaped as `\n` or `\u{202e}`:
 /// controls, line separators, and format characters, including those that change the direction of writing.
 pub fn escaped(text: &str) -> String {
+    // Most texts are names and reasons in ASCII.
+    if text.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        return text.to_owned();
+    }
     // Escaped as in a literal, except for quotation marks and backslashes: "isn't" is harmless.
     const PLAIN: [char; 3] = ['\'', '"', '\\'];
     let mut out = String::with_capacity(text.len());
