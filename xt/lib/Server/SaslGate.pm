@@ -1,8 +1,8 @@
 package Server::SaslGate;
 
 # Our own gateway, built from gateway/ of this working copy. With `tls` it listens with TLS too: a true value, or the paths of a
-# certificate and its key. With `control` it has a control socket. With `cyrus` it is built with the feature of that name. With `elsewhere` there is no users'
-# file: the test configures other accounts.
+# certificate and its key. With `control` it has a control socket. With `cyrus` it is built with the feature of that name. With
+# `elsewhere` there is no users' file: the test configures other accounts.
 
 use strict;
 use warnings;
@@ -16,7 +16,7 @@ sub built { return Crate::built('gateway', '--bins', '--examples') }
 sub binary {
   my ($self) = @_;
   my $with_cyrus = ref $self && $self->{cyrus};
-  return ($with_cyrus ? Crate::built_also('gateway', 'cyrus', '--bin', 'sasl-gate', '--features', 'cyrus') : built()) . '/sasl-gate';
+  return ($with_cyrus ? Crate::built_for_tests('gateway', '--bin', 'sasl-gate', '--features', 'cyrus') : built()) . '/sasl-gate';
 }
 sub load { return built() . '/examples/gate-load' }
 
