@@ -132,6 +132,8 @@ subtest 'unknown users' => sub {
   my ($known, $error) = $challenge->('fred');
   my ($anna, $other) = $challenge->('anna');
   like($anna, qr/\Aotp-md5 [34]\d\d ma\d{4} ext\z/, 'a challenge like any other');
+  my ($new) = Authen::SASL::Rust->otp_state(phrase => $PHRASE, host => 'mail.example.org') =~ /\t(\w+)\t[[:xdigit:]]{16}\t/;
+  like($new, qr/\Ama\d{4}\z/, 'such as a state begins with that is made for the host');
   is($other, $error, 'the error is that of a wrong password');
   is(($challenge->('anna'))[0], $anna, 'always the same');
   isnt(($challenge->('eve'))[0], $anna, 'another for another name');

@@ -80,7 +80,7 @@ int32_t asr_make_verifier(asr_slice mechanism, asr_slice password, asr_slice sal
 int32_t asr_salted_password(asr_slice mechanism, asr_slice password, asr_slice salt, uint32_t iterations, asr_slice *out, asr_text **owner);
 int32_t asr_verifier_of_salted(asr_slice mechanism, asr_slice salted, asr_slice salt, uint32_t iterations, asr_slice *out, asr_text **owner);
 int32_t asr_random(char *out, size_t length);
-int32_t asr_make_otp_state(asr_slice phrase, asr_slice hash, asr_slice seed, uint32_t sequence, asr_slice *out, asr_text **owner);
+int32_t asr_make_otp_state(asr_slice phrase, asr_slice hash, asr_slice seed, asr_slice host, uint32_t sequence, asr_slice *out, asr_text **owner);
 int32_t asr_question_get(asr_handle *, asr_question *out);
 asr_slice asr_offered_realm(const asr_handle *, uint32_t index);
 int32_t asr_answer_values(asr_handle *, const asr_value *, size_t count);

@@ -76,13 +76,13 @@ sub scram_verifier {
 
 sub otp_state {
   my ($class, %arg) = @_;
-  my ($phrase, $hash, $seed, $sequence) = delete @arg{qw(phrase hash seed sequence)};
-  my $unknown = _unknown(\%arg, qw(phrase hash seed sequence));
+  my ($phrase, $hash, $seed, $host, $sequence) = delete @arg{qw(phrase hash seed host sequence)};
+  my $unknown = _unknown(\%arg, qw(phrase hash seed host sequence));
   Carp::croak("otp_state: $unknown") if defined $unknown;
   Carp::croak('otp_state: a phrase is required') unless defined $phrase;
   $sequence = 499 unless defined $sequence;
   Carp::croak('otp_state: sequence: a number from 2 to 9999 was expected') unless $sequence =~ /\A[1-9][0-9]{0,3}\z/;
-  return _make_otp_state($phrase, $hash, $seed, $sequence);
+  return _make_otp_state($phrase, $hash, $seed, $host, $sequence);
 }
 
 # The plugins of Cyrus SASL that new connections may use.
@@ -473,6 +473,11 @@ The sequence number, 2 to 9999; default 499. The user can log in one time less t
 =item seed
 
 1 to 16 letters and digits; default two letters and four random digits. The same phrase and seed must not be used twice.
+
+=item host
+
+The host that the server is given (C<server_new>). The default seed begins with its first two letters, as the challenges for unknown
+users do; without C<host>, an attacker can tell them from this user's.
 
 =back
 

@@ -197,17 +197,18 @@ _random(length)
     XPUSHs(bytes);
 
 void
-_make_otp_state(phrase, hash, seed, sequence)
+_make_otp_state(phrase, hash, seed, host, sequence)
     text_t phrase
     text_t hash
     text_t seed
+    text_t host
     count_t sequence
   PREINIT:
     asr_slice text;
     asr_text *owner;
     int ok;
   PPCODE:
-    ok = asr_make_otp_state(phrase, hash, seed, AS_U32(sequence), &text, &owner);
+    ok = asr_make_otp_state(phrase, hash, seed, host, AS_U32(sequence), &text, &owner);
     mXPUSHp(text.ptr, text.len);
     asr_text_free(owner);
     if (!ok) blame_caller(aTHX_ sv_2mortal(newSVpvf("otp_state: %" SVf, SVfARG(TOPs))));
