@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::alphabet;
 use base64::engine::general_purpose::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
-use base64::{DecodeSliceError, Engine};
+use base64::Engine;
 use zeroize::Zeroize;
 
 use super::connection::Connection;
@@ -64,12 +64,19 @@ pub unsafe extern "C" fn decode64(
     if input.first() == Some(&b'\r') {
         return code::FAIL;
     }
-    let (groups, rest) = input.split_at(input.len() / 4 * 4);
-    let count = match LENIENT.decode_slice(groups, out) {
-        Ok(count) if count < out.len() => count,
-        Ok(_) | Err(DecodeSliceError::OutputSliceTooSmall) => return code::BUFOVER,
-        Err(DecodeSliceError::DecodeError(_)) => return code::BADPROT,
-    };
+    let (mut count, mut ended) = (0, false);
+    let mut groups = input.chunks_exact(4);
+    for group in &mut groups {
+        let mut three = [0; 3];
+        let decoded = match LENIENT.decode_slice(group, &mut three) {
+            Ok(decoded) if !ended => decoded,
+            _ => return code::BADPROT,
+        };
+        ended = decoded < 3;
+        let Some((place, [_, ..])) = out[count..].split_at_mut_checked(decoded) else { return code::BUFOVER };
+        place.copy_from_slice(&three[..decoded]);
+        count += decoded;
+    }
     if let Some(end) = out.get_mut(count) {
         *end = 0;
     }
@@ -77,9 +84,9 @@ pub unsafe extern "C" fn decode64(
     if let Some(written) = unsafe { written.as_mut() } {
         *written = count as c_uint;
     }
-    match rest {
+    match groups.remainder() {
         [] => code::OK,
-        _ if groups.ends_with(b"=") => code::BADPROT,
+        _ if ended => code::BADPROT,
         _ => code::CONTINUE,
     }
 }
