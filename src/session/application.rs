@@ -181,8 +181,7 @@ impl Session {
         next: Next,
         world: &mut World<'_>,
     ) -> Result<Progress, Error> {
-        let stored = check::affordable(stored, self.config.max_iterations);
-        let same = match check::check_answer(stored, password, self.config.iterations, world.lookups) {
+        let same = match check::check_answer(Ok(stored), password, &self.config, world.lookups) {
             Err(Error::Refused(Refused::Unusable(fault))) => {
                 self.fault = Some(fault);
                 false

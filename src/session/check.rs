@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::contract::{Abilities, Answer, CredentialKind, Lookups, Question};
 use crate::error::{Application, Error, Refused};
 use crate::secret::Secret;
-use crate::store::check::{affordable, check_answer};
+use crate::store::check::check_answer;
 use crate::store::mock::MOCK_NAME;
 
 /// Asks accounts as a server of PLAIN would, without an authorization identity. An empty password is always wrong.
@@ -35,8 +35,7 @@ pub fn check(
     } else {
         // A user without a canonical name is unknown. This must take the same work as a wrong password.
         let stored = inquiry.stored(authcid).map(|stored| stored.filter(|_| refusal.is_none()));
-        let stored = stored.and_then(|stored| affordable(stored, config.max_iterations));
-        check_answer(stored, password, config.iterations, lookups)
+        check_answer(stored, password, config, lookups)
     };
     match verdict {
         // The store is unavailable, which is the same for all users.

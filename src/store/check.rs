@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 
+use crate::config::{Config, MAX_ITERATIONS};
 use crate::contract::{CredentialKind, Lookups};
 use crate::crypto::hash::Hash;
 use crate::error::{Application, Error, Refused, Subject};
@@ -55,20 +56,34 @@ pub fn prepared_password(password: &[u8]) -> Result<Secret, Error> {
 /// plain password and an unknown user take a key derivation too: of `iterations`, or as many as the verifiers seen have.
 ///
 /// # Errors
-/// [`Refused::Unusable`] if `stored` begins like a verifier but is malformed: after the same work as for an unknown user.
+/// [`Refused::Unusable`] if `stored` begins like a verifier but is malformed, or has more than [`MAX_ITERATIONS`] iterations: after the
+/// same work as for an unknown user.
 pub fn check_password(
     stored: Option<Secret>,
     password: &Secret,
     iterations: impl Into<Option<u32>>,
     lookups: &dyn Lookups,
 ) -> Result<bool, Error> {
+    compare(stored, password, iterations.into(), MAX_ITERATIONS, lookups)
+}
+
+/// Where users store their own verifiers, as in a directory, one of them could keep the server busy for minutes. So a verifier of more
+/// than `most` iterations cannot be used.
+fn compare(
+    stored: Option<Secret>,
+    password: &Secret,
+    iterations: Option<u32>,
+    most: u32,
+    lookups: &dyn Lookups,
+) -> Result<bool, Error> {
     let mut usual = imitated(None, lookups);
-    usual.iterations = iterations.into().unwrap_or(usual.iterations);
+    usual.iterations = iterations.unwrap_or(usual.iterations);
     // An empty password never matches. The mock credential of an unknown user is read in the same way as a real one.
     let stored = stored.filter(|stored| !stored.is_empty());
     let mut known = stored.is_some();
     let stored = stored.unwrap_or_else(|| Secret::new(mock_credential(Some(usual.hash), lookups)));
     let (verifier, fault) = match Verifier::read(&stored) {
+        Ok(Some(verifier)) if known && verifier.iterations > most => (None, Some(wrong(TOO_COSTLY))),
         Ok(verifier) => (verifier, None),
         Err(fault) => (None, Some(fault)),
     };
@@ -100,37 +115,25 @@ pub fn check_password(
     fault.map_or(Ok(same & known), |fault| Err(Refused::Unusable(Box::new(fault)).into()))
 }
 
-/// The same for the answer of accounts, which may already know that the user's secret is unusable.
+const TOO_COSTLY: &str = "a verifier with more iterations than are allowed (property max_iterations)";
+
+/// The same for the answer of accounts, which may already know that the user's secret is unusable. The configuration has the iterations
+/// and their limit.
 ///
 /// # Errors
 /// As [`check_password`], and those of the accounts.
 pub fn check_answer(
     stored: Result<Option<Secret>, Error>,
     password: &Secret,
-    iterations: impl Into<Option<u32>>,
+    config: &Config,
     lookups: &dyn Lookups,
 ) -> Result<bool, Error> {
     let (stored, fault) = match stored {
         Err(fault @ Error::Refused(Refused::Unusable(_))) => (None, Some(fault)),
         stored => (stored?, None),
     };
-    let same = check_password(stored, password, iterations, lookups)?;
+    let same = compare(stored, password, config.iterations, config.max_iterations, lookups)?;
     fault.map_or(Ok(same), Err)
-}
-
-/// The stored secret of a user, unless to compare a password with it costs too much: where users store their own verifiers, as in a
-/// directory, one of them could keep the server busy for minutes.
-///
-/// # Errors
-/// [`Refused::Unusable`] for a verifier of more than `most` iterations.
-pub fn affordable(stored: Option<Secret>, most: u32) -> Result<Option<Secret>, Error> {
-    match stored.as_ref().map(Verifier::read) {
-        Some(Ok(Some(verifier))) if verifier.iterations > most => {
-            let fault = wrong("a verifier with more iterations than are allowed (property max_iterations)");
-            Err(Refused::Unusable(Box::new(fault)).into())
-        }
-        _ => Ok(stored),
-    }
 }
 
 /// Compares digests: the time of a comparison depends on the lengths, and the length of a stored password must not leak.

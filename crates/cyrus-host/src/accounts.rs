@@ -12,7 +12,7 @@ use authen_sasl_rust::config::Config;
 use authen_sasl_rust::contract::{Abilities, Answer, CredentialKind, Description, Question};
 use authen_sasl_rust::error::{self, Application, Code, Error};
 use authen_sasl_rust::secret::Secret;
-use authen_sasl_rust::store::check::{affordable, check_answer};
+use authen_sasl_rust::store::check::check_answer;
 use authen_sasl_rust::store::otp;
 use authen_sasl_rust::store::verifier::Verifier;
 use authen_sasl_rust::world::LookupMemory;
@@ -202,8 +202,7 @@ impl CyrusAccounts {
                 }
                 Method::Auxprop | Method::AuxpropHashed => {
                     let stored = self.credential(authcid, None, CredentialKind::Comparable, config);
-                    let stored = stored.and_then(|stored| affordable(stored, config.max_iterations));
-                    check_answer(stored, password, config.iterations, &self.lookups)
+                    check_answer(stored, password, config, &self.lookups)
                 }
             };
             match verdict {
