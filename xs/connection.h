@@ -6,7 +6,9 @@ static void reply_release(pTHX_ reply_t *reply) {
 
 static int conn_free(pTHX_ SV *sv, MAGIC *mg) {
   conn_t *conn = (conn_t *)mg->mg_ptr;
-  int i;
+  SV *continuation, *tracer, *values[CB_COUNT];
+  HV *callbacks;
+  int count;
   PERL_UNUSED_VAR(sv);
   if (!conn) return 0;
   mg->mg_ptr = NULL;
@@ -18,13 +20,17 @@ static int conn_free(pTHX_ SV *sv, MAGIC *mg) {
     if (answer) sv_2mortal(answer);
   }
   asr_free(conn->rust);
-  /* From here on a DESTROY may call exit, and the rest is not freed. */
-  for (i = KNOWN_CALLBACKS(conn); i-- > 0;) SvREFCNT_dec(conn->values[i]);
-  SvREFCNT_dec((SV *)conn->callbacks);
-  SvREFCNT_dec(conn->continuation);
-  if (conn->trace) SvREFCNT_dec(conn->trace->to);
+  continuation = conn->continuation;
+  callbacks = conn->callbacks;
+  count = KNOWN_CALLBACKS(conn);
+  Copy(conn->values, values, count, SV *);
+  tracer = conn->trace ? conn->trace->to : NULL;
   Safefree(conn->trace);
   Safefree(conn);
+  SvREFCNT_dec(tracer);
+  SvREFCNT_dec(continuation);         /* from here on a DESTROY may call exit */
+  SvREFCNT_dec((SV *)callbacks);
+  while (count) SvREFCNT_dec(values[--count]);
   return 0;
 }
 

@@ -10,6 +10,8 @@ use Authen::SASL::Rust::AuthLine ();
 use Authen::SASL::Rust::ChannelBinding ();
 use Authen::SASL::Rust::Error ();
 use Authen::SASL::Rust::Layer ();
+use Authen::SASL::Rust::Options ();
+use Authen::SASL::Rust::Passwords ();
 use Scalar::Util ();
 use Socket ();
 use Surface::Answers ();
@@ -34,15 +36,15 @@ my @properties =
 my @plain_methods =
   qw(host service mechanism error code need_step is_success user callback listmech _order _acceptable _get _layered _side _callbacks
   _usable _unbind property answer setpass checkpass global_listmech);
-my %slow = map { $_ => 1 } qw(login scram_verifier _own _make_verifier bootstrap can isa import);
+my %slow = map { $_ => 1 } qw(login scram_verifier _own _make_verifier bootstrap can isa import CLONE);
 
-# All our subs, public or not, except those that wait for a peer, run for a requested time, or change objects that programs
-# share.
+# All our subs, public or not, except those that wait for a peer, run for a requested time, begin a thread, or change objects that
+# programs share.
 my @subs = map {
   my $package = $_;
   no strict 'refs';
   map { \&{"${package}::$_"} } grep { !$slow{$_} && defined &{"${package}::$_"} } sort keys %{"${package}::"};
-} map { "Authen::SASL::Rust$_" } '', qw(::Connection ::Layer ::Layer::Handle ::AuthLine ::Error ::ChannelBinding);
+} map { "Authen::SASL::Rust$_" } '', qw(::Connection ::Options ::Passwords ::Layer ::Layer::Handle ::AuthLine ::Error ::ChannelBinding);
 
 # Messages that a peer might send; two of them come close to a login.
 my @messages = (
