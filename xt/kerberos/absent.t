@@ -36,11 +36,10 @@ is_deeply \@said, ["PLAIN\n", "PLAIN\n"], 'the next mechanism is taken';
 my $tests = `prove -b t 2>&1`;
 is $?, 0, 'the tests of the module pass' or diag $tests;
 
-# Those of the core. The plugins of Debian in crates/cyrus-host's tests are linked against the library themselves.
-my @programs = map { m{\Atests/(\w+)(?:/main)?\.rs\z} ? $1 : () } glob 'tests/*.rs tests/*/main.rs';
-my @results  = Peer::HiddenLibrary->core_tests($hidden, qw(--package authen-sasl-rust --package authen-sasl-kerberos --lib), map { ('--test', $_) } @programs);
-is $?, 0, 'the tests of the core and of the Kerberos crate pass';
-is scalar(@results), 2 + @programs, 'all of its programs' or diag @results;
-cmp_ok scalar(@programs), '>', 6, scalar(@programs) . ' programs';
+# Those of the crate that opens the library; the core knows none. The plugins of Debian in crates/cyrus-host's tests are linked against it
+# themselves.
+my @results = Peer::HiddenLibrary->crate_tests($hidden, qw(--package authen-sasl-kerberos --lib));
+is $?, 0, 'the tests of the Kerberos crate pass';
+is scalar(@results), 1, 'they were run' or diag @results;
 
 done_testing;

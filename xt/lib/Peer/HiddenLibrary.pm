@@ -23,15 +23,15 @@ sub folder {
   return $folder;
 }
 
-# Runs the core's tests without the real libraries; returns the lines of their results. cargo itself may need the real ones, so
+# Runs tests of crates without the real libraries; returns the lines of their results. cargo itself may need the real ones, so
 # they are hidden only from the test programs.
-sub core_tests {
+sub crate_tests {
   my ($class, $folder, @which) = @_;
   delete local $ENV{LD_LIBRARY_PATH};
   my @runner = ('--config', qq{target."cfg(all())".runner = ["env", "LD_LIBRARY_PATH=$folder"]});
-  open my $core, '-|', 'cargo', 'test', '--quiet', '--locked', @which, @runner or die "cargo: $!";
-  my @results = grep { /^test result:/ } <$core>;
-  close $core;
+  open my $cargo, '-|', 'cargo', 'test', '--quiet', '--locked', @which, @runner or die "cargo: $!";
+  my @results = grep { /^test result:/ } <$cargo>;
+  close $cargo;
   return @results;
 }
 
