@@ -7,6 +7,7 @@ use strict;
 use warnings;
 use parent 'Server::Database';
 use File::Basename qw(dirname);
+use Time::HiRes qw(sleep);
 
 my $USER = 'postgres';
 
@@ -57,8 +58,19 @@ sub resume {
   my ($self) = @_;
   $self->launch;
   $self->await;
-  $self->sql('SELECT 1');
   return;
+}
+
+# It listens before it lets anybody in, after a crash for some time.
+sub await {
+  my ($self) = @_;
+  $self->SUPER::await;
+  my @asks = ($self->tool('pg_isready'), '-q', '-h', '127.0.0.1', '-p', $self->{port});
+  for (1 .. 600) {
+    return if system(@asks) == 0;
+    sleep 0.05;
+  }
+  die "PostgreSQL lets nobody in\n" . $self->log_text;
 }
 
 # The programs of the newest version; Debian keeps them outside PATH.
