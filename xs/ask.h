@@ -192,14 +192,7 @@ static int give_answer(pTHX_ conn_t *conn, int kind, SV *answer) {
       return asr_answer_token(conn->rust, none, text[0], text[1], text[2]);
     }
     if (kind == ASR_Q_GETSECRET) {
-      dSP;
-      PUSHMARK(SP);
-      XPUSHs(answer);
-      PUTBACK;
-      call_pv("Authen::SASL::Rust::_verifier_text", G_SCALAR);
-      SPAGAIN;
-      answer = POPs;
-      PUTBACK;
+      answer = call_perl(aTHX_ "Authen::SASL::Rust::_verifier_text", 0, &answer, 1);
       if (!SvOK(answer)) return asr_answer_no_key(conn->rust);
     }
   }
@@ -238,22 +231,6 @@ static void store_text(pTHX_ conn_t *conn, HV *hv, const char *key, asr_slice te
   if (text.ptr) (void)hv_store(hv, key, (I32)strlen(key), new_said(aTHX_ conn, text, TRUE), 0);
 }
 
-/* The SCRAM keys of a login as a hash. */
-static SV *keys_hash(pTHX_ SV *user, SV *text) {
-  SV *hash;
-  dSP;
-  PUSHMARK(SP);
-  EXTEND(SP, 2);
-  PUSHs(user);
-  PUSHs(text);
-  PUTBACK;
-  call_pv("Authen::SASL::Rust::_scram_keys_hash", G_SCALAR);
-  SPAGAIN;
-  hash = POPs;
-  PUTBACK;
-  return hash;
-}
-
 /* The arguments of a question, after the connection. Returns their number. */
 static int question_args(pTHX_ conn_t *conn, const asr_question *q, SV **args) {
   HV *hv;
@@ -277,7 +254,9 @@ static int question_args(pTHX_ conn_t *conn, const asr_question *q, SV **args) {
       args[2] = q->wanted ? &PL_sv_yes : &PL_sv_no;
       return 3;
     case ASR_Q_KEEP_KEYS:
-      args[0] = keys_hash(aTHX_ said(aTHX_ conn, q->name, conn->flags & IS_SERVER), sv_2mortal(text_sv(aTHX_ q->secret)));
+      args[0] = said(aTHX_ conn, q->name, conn->flags & IS_SERVER);
+      args[1] = sv_2mortal(text_sv(aTHX_ q->secret));
+      args[0] = call_perl(aTHX_ "Authen::SASL::Rust::_scram_keys_hash", 0, args, 2);
       return 1;
     case ASR_Q_REALM:
       for (i = 0; i < q->wanted && i < 16; i++) args[i] = said(aTHX_ conn, asr_offered_realm(conn->rust, i), TRUE);

@@ -129,23 +129,8 @@ static bool is_callable(pTHX_ SV *callback) {
 
 /* SCRAM keys as text: they may be a hash, or an array of hashes. */
 static SV *keys_text(pTHX_ SV *keys) {
-  SV *text;
-  dSP;
   if (!SvROK(keys) || SvAMAGIC(keys)) return keys;
-  ENTER;
-  SAVETMPS;
-  PUSHSTACKi(PERLSI_UNKNOWN);
-  PUSHMARK(SP);
-  XPUSHs(keys);
-  PUTBACK;
-  call_pv("Authen::SASL::Rust::_scram_keys_text", G_SCALAR);
-  SPAGAIN;
-  text = SvREFCNT_inc(POPs);
-  PUTBACK;
-  POPSTACK;
-  FREETMPS;
-  LEAVE;
-  return sv_2mortal(text);
+  return call_perl(aTHX_ "Authen::SASL::Rust::_scram_keys_text", 0, &keys, 1);
 }
 
 /* The questions that the application can answer, according to its callbacks. */

@@ -209,28 +209,6 @@ static bool only_oauth(pTHX_ asr_slice list) {
   return any;
 }
 
-/* Calls a method that is written in Perl, perhaps by the program; returns its value, a mortal. */
-static SV *call_perl(pTHX_ const char *method, SV **args, int count) {
-  SV *value;
-  int i;
-  dSP;
-  ENTER;
-  SAVETMPS;
-  PUSHSTACKi(PERLSI_UNKNOWN);         /* otherwise `last` in the method would leave this function too */
-  PUSHMARK(SP);
-  EXTEND(SP, count);
-  for (i = 0; i < count; i++) PUSHs(args[i]);
-  PUTBACK;
-  call_method(method, G_SCALAR);
-  SPAGAIN;
-  value = newSVsv(POPs);
-  PUTBACK;
-  POPSTACK;
-  FREETMPS;
-  LEAVE;
-  return sv_2mortal(value);
-}
-
 /* Reading the fields of a subclass's object may run its methods. */
 static bool is_of_subclass(pTHX_ SV *parent) {
   HV *stash = SvSTASH(parent);
@@ -245,7 +223,7 @@ static SV *parent_field(pTHX_ SV *parent, const char *name, I32 len) {
     return slot ? *slot : &PL_sv_undef;
   }
   self = sv_2mortal(newRV_inc(parent));
-  return call_perl(aTHX_ name, &self, 1);
+  return call_perl_method(aTHX_ name, &self, 1);
 }
 
 /* Starts the trace if debug of the Authen::SASL object is set, or the environment asks for it. */
@@ -257,7 +235,7 @@ static void start_trace(pTHX_ SV *parent, conn_t *conn, SV *object) {
     args[0] = object;
     args[1] = sv_2mortal(newSVpvs("debug"));
     args[2] = sv_mortalcopy(*slot);
-    call_perl(aTHX_ "_set_property", args, 3);
+    call_perl_method(aTHX_ "_set_property", args, 3);
   } else if (slot && !SvGMAGICAL(*slot) && SvTRUE(*slot)) trace_to(aTHX_ conn, &PL_sv_yes);
   else if (wanted && *wanted && strNE(wanted, "0")) trace_to(aTHX_ conn, &PL_sv_yes);
 }
@@ -304,7 +282,7 @@ static void set_options(pTHX_ conn_t *conn, SV *object, HV *options) {
     args[0] = object;
     args[1] = *av_fetch(others, i, 0);
     args[2] = *av_fetch(others, i + 1, 0);
-    call_perl(aTHX_ "_set_option", args, 3);
+    call_perl_method(aTHX_ "_set_option", args, 3);
   }
 }
 
@@ -356,9 +334,9 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
     args[0] = object;
     args[1] = sv_2mortal(newSVpvs("die_on_failure"));
     args[2] = &PL_sv_yes;
-    call_perl(aTHX_ "_set_property", args, 3);
+    call_perl_method(aTHX_ "_set_property", args, 3);
   }
-  if (side && CALLBACK(conn, realm)) call_perl(aTHX_ "_default_realm", &object, 1);
+  if (side && CALLBACK(conn, realm)) call_perl_method(aTHX_ "_default_realm", &object, 1);
   if (options && !remote && SvROK(options) && SvTYPE(SvRV(options)) == SVt_PVHV && !SvRMAGICAL(SvRV(options))) {
     set_options(aTHX_ conn, object, (HV *)SvRV(options));
   } else if (options && (remote || SvGMAGICAL(options) || SvTRUE(options))) {
@@ -366,9 +344,9 @@ static SV *new_connection(pTHX_ int side, SV *parent, SV *service, SV *host, SV 
     args[0] = object;
     args[1] = options;
     args[2] = remote;
-    call_perl(aTHX_ "_options", args, remote ? 3 : 2);
+    call_perl_method(aTHX_ "_options", args, remote ? 3 : 2);
   }
-  if (CALLBACK(conn, channel_binding)) call_perl(aTHX_ "_bind", &object, 1);
+  if (CALLBACK(conn, channel_binding)) call_perl_method(aTHX_ "_bind", &object, 1);
   given = parent_field(aTHX_ parent, "mechanism", 9);
   if (IS_MERE_REFERENCE(given))
     blame_caller(aTHX_ sv_2mortal(newSVpvf("mechanism: a string with names was expected, but this is %s", kind_of(aTHX_ given))));

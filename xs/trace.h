@@ -1,8 +1,6 @@
 /* The output of the option `debug`: the choice with its reasons, the messages by their names, with their fields as far as these are no
  * secrets, failures, and times. The core decides what may be shown of a message. */
 
-static SV *call_perl(pTHX_ const char *method, SV **args, int count);
-
 /* Some milliseconds, which only differences give a meaning. */
 static double trace_clock(pTHX) {
   struct timespec now;
@@ -60,7 +58,7 @@ static void trace_end(pTHX_ conn_t *conn, SV *line) {
     args[1] = sv_mortalcopy(conn->trace->to);
     args[2] = line;
     conn->asking = 1;                 /* CALLING: it must not step the connection */
-    call_perl(aTHX_ "_trace", args, 3);
+    call_perl_method(aTHX_ "_trace", args, 3);
     conn->asking = before;
   } else {
     IO *io = PL_stderrgv ? GvIO(PL_stderrgv) : NULL;

@@ -66,3 +66,27 @@ static void blame_caller(pTHX_ SV *text) {
   PUTBACK;
   call_pv("Carp::croak", G_VOID | G_DISCARD);
 }
+
+/* Calls a function, or with G_METHOD a method, that is written in Perl, perhaps by the program; returns its value, a mortal. */
+static SV *call_perl(pTHX_ const char *name, I32 flags, SV **args, int count) {
+  SV *value;
+  int i;
+  dSP;
+  ENTER;
+  SAVETMPS;
+  PUSHSTACKi(PERLSI_UNKNOWN);         /* otherwise `last` in it would leave this function too */
+  PUSHMARK(SP);
+  EXTEND(SP, count);
+  for (i = 0; i < count; i++) PUSHs(args[i]);
+  PUTBACK;
+  call_sv(sv_2mortal(newSVpv(name, 0)), G_SCALAR | flags);
+  SPAGAIN;
+  value = newSVsv(POPs);
+  PUTBACK;
+  POPSTACK;
+  FREETMPS;
+  LEAVE;
+  return sv_2mortal(value);
+}
+
+static SV *call_perl_method(pTHX_ const char *name, SV **args, int count) { return call_perl(aTHX_ name, G_METHOD, args, count); }
