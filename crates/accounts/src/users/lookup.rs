@@ -39,11 +39,6 @@ impl Users {
         self.entries(&name).find(fits).map_or(made_up, |entry| entry.key.clone())
     }
 
-    pub(super) fn entries(&self, name: &str) -> impl Iterator<Item = &Entry> {
-        let of_user = self.of_name.get(name).map_or(&[][..], Vec::as_slice);
-        of_user.iter().filter_map(|&at| self.lines[at].entry())
-    }
-
     /// Why a known user cannot log in with a mechanism. [`Users::credential`] does not reveal this.
     pub fn unusable(&self, name: &str, kind: CredentialKind) -> Option<&'static str> {
         let user = self.find(&canonical_name(name))?;

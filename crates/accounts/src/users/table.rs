@@ -168,15 +168,22 @@ impl Users {
         self.user(self.of_name.get(name)?)
     }
 
-    /// The texts of a user's verifiers, in the order of the file.
-    pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &Secret> {
-        let of_user = self.of_name.get(name).map_or(&[][..], Vec::as_slice);
-        let entries = of_user.iter().filter_map(|&at| self.lines[at].entry());
-        entries.filter(|entry| entry.shape().is_some()).map(|entry| &entry.key)
+    /// What the lines of a user say, in the order of the file.
+    pub(super) fn entries(&self, name: &str) -> impl Iterator<Item = &Entry> {
+        self.entries_at(self.of_name.get(name).map_or(&[], Vec::as_slice))
     }
 
-    fn user(&self, of_user: &[usize]) -> Option<User<'_>> {
-        let entries: Vec<&Entry> = of_user.iter().filter_map(|&at| self.lines[at].entry()).collect();
+    fn entries_at<'a>(&'a self, lines: &'a [usize]) -> impl Iterator<Item = &'a Entry> {
+        lines.iter().filter_map(|&at| self.lines[at].entry())
+    }
+
+    /// The texts of a user's verifiers, in the order of the file.
+    pub(super) fn texts(&self, name: &str) -> impl Iterator<Item = &Secret> {
+        self.entries(name).filter(|entry| entry.shape().is_some()).map(|entry| &entry.key)
+    }
+
+    fn user<'a>(&'a self, of_user: &'a [usize]) -> Option<User<'a>> {
+        let entries: Vec<&Entry> = self.entries_at(of_user).collect();
         let keys =
             entries.iter().filter_map(|entry| entry.shape()).map(|shape| (shape.hash, shape.iterations)).collect();
         let otp = entries.iter().find_map(|entry| entry.chain()).map(|chain| chain.sequence.saturating_sub(1));
