@@ -5,6 +5,7 @@ use std::ffi::{c_char, c_int, c_uint, c_void};
 use authen_sasl_rust::contract::{Abilities, Side};
 use authen_sasl_rust::error::{Code, Error, Refused};
 use authen_sasl_rust::session::Outcome;
+use authen_sasl_rust::wire::gs2::{Flag, Header};
 use saslplug::{disposition, shielded, OutParams, ServerParams, Utils};
 
 use crate::accounts::Users;
@@ -81,13 +82,12 @@ unsafe fn exchange(offer: &Offer, params: &ServerParams, host: Host) -> Result<E
     Ok(exchange)
 }
 
-/// The channel binding type that a client's first message names (RFC 5801 section 4).
+/// The channel binding type that a client's first message names.
 fn binding_type(first: &[u8]) -> Option<&str> {
-    let rest = first.strip_prefix(b"p=")?;
-    let end = rest.iter().position(|&byte| byte == b',')?;
-    let kind = std::str::from_utf8(&rest[..end]).ok()?;
-    let is_name = kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte));
-    (is_name && !kind.is_empty()).then_some(kind)
+    match Header::parse(std::str::from_utf8(first).ok()?).ok()?.0.flag {
+        Flag::Bound(kind) => Some(kind),
+        Flag::Unsupported | Flag::Unoffered => None,
+    }
 }
 
 /// The program has one type of channel binding data at a time. If the client uses another one, the program may change it.
