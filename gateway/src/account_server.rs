@@ -36,8 +36,6 @@ pub struct AccountServer {
     pub store: Store,
     /// What it is, for the log.
     pub kind: &'static str,
-    /// Whether it knows who is disabled.
-    pub knows_disabled: bool,
     salt_key: Secret,
     /// Hash and iterations of most verifiers, which an unknown user appears to have.
     usual: Hash,
@@ -60,8 +58,10 @@ impl AccountServer {
             _ => None,
         };
         let usual = settings.mechanisms().split_whitespace().find_map(scram).unwrap_or(Hash::Sha256);
-        let knows_disabled = kind != "cyrus";
-        Ok(Some(AccountServer { store, kind, knows_disabled, salt_key, usual, iterations: settings.store.iterations }))
+        if settings.require_account && !store.knows_users() {
+            return Err(format!("require_account: {kind} cannot always tell who has an account"));
+        }
+        Ok(Some(AccountServer { store, kind, salt_key, usual, iterations: settings.store.iterations }))
     }
 
     /// Looks up the user whom a question is about, if it is one for this server, or lets the server check the password.

@@ -190,7 +190,7 @@ impl Accounts {
 
     /// The same for a user of that name, whose identity was proved without the store. A server is asked.
     pub async fn keeps_out_now(&self, user: &str) -> Result<Option<KeptOut>, Unavailable> {
-        let server = self.server.as_ref().filter(|server| server.knows_disabled);
+        let server = self.server.as_ref().filter(|server| server.store.knows_users());
         let found = match server.and_then(|_| self.find_again(user)) {
             Some(finding) => Some(Ok(finding.await?)),
             None => None,

@@ -360,9 +360,6 @@ impl Settings {
         if let [one, other, ..] = self.account_servers()[..] {
             return Err(format!("{one} and {other}: which one counts for a user who is in both? Set one of them"));
         }
-        if self.require_account && server == "cyrus" {
-            return Err("require_account: a Cyrus configuration cannot always tell who has an account".into());
-        }
         if self.salt_key.is_none() && !self.server_checks_passwords() {
             return Err(format!("{server} needs salt_key = \"FILE\", the same on all gateways"));
         }

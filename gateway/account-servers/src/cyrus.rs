@@ -116,6 +116,10 @@ impl Engine for Cyrus {
         true
     }
 
+    fn knows_users(&self) -> bool {
+        false
+    }
+
     fn check<'a>(&'a self, name: &'a str, password: &'a Secret) -> Asking<'a, Option<Account>> {
         Box::pin(async move {
             let question = Question::CheckPassword { authcid: name.into(), authzid: None, password: password.clone() };

@@ -23,6 +23,11 @@ pub trait Engine: Send + Sync + 'static {
         false
     }
 
+    /// Whether [`Engine::find`] tells who exists and who is disabled.
+    fn knows_users(&self) -> bool {
+        true
+    }
+
     /// Checks a password: the user's account; `None` if the user is unknown, disabled, or has another password.
     fn check<'a>(&'a self, _name: &'a str, _password: &'a Secret) -> Asking<'a, Option<Account>> {
         Box::pin(async { Err(Unavailable::new("this server checks no passwords")) })

@@ -1,4 +1,5 @@
-//! Accounts in servers: PostgreSQL, LDAP, and what a configuration of Cyrus SASL names. A [`Store`] asks them on a thread of its own and never blocks its caller.
+//! Accounts in servers: PostgreSQL, LDAP, and what a configuration of Cyrus SASL names. A [`Store`] asks them on a thread of its own and
+//! never blocks its caller.
 //!
 //! An [`Engine`] asks one kind of server. Deadlines, the limit of look-ups at once, the cache and the figures belong to the
 //! [`Store`] around it, and opening a lost connection again to [`link::Link`].

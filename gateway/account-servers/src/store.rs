@@ -109,6 +109,11 @@ impl Store {
         self.shared.engine.checks_passwords()
     }
 
+    /// Whether [`Store::find`] tells who exists and who is disabled.
+    pub fn knows_users(&self) -> bool {
+        self.shared.engine.knows_users()
+    }
+
     /// Lets the server check a password: the user's account; `None` if the user is unknown or disabled, or the password is wrong. The
     /// answer is not kept.
     pub fn check(&self, name: &str, password: Secret) -> impl Future<Output = Answer> + Send + 'static + use<> {
