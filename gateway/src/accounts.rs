@@ -198,18 +198,21 @@ impl Accounts {
         Ok(self.keeps_out(self.standing(user, found.as_ref())))
     }
 
-    /// The strength, as the core's option `upgrade`, of the verifier that a user gets who logs in with the password. `None` if one of the
-    /// user's is strong enough.
-    pub fn due(&self, user: &str, account: Option<&Account>) -> Option<String> {
+    /// How strong the verifiers of those who log in with the password become, unless a user's are known.
+    pub fn upgrade(&self) -> Option<Strength> {
+        self.upgrade
+    }
+
+    /// How strong the verifier is that a user gets who logs in with the password. `None` if one of the user's is strong enough.
+    pub fn due(&self, user: &str, account: Option<&Account>) -> Option<Strength> {
         let wanted = self.upgrade?;
-        let due = match (&self.server, &self.users) {
+        match (&self.server, &self.users) {
             (Some(_), _) => wanted.due(account?.strengths()),
             (None, users) => {
                 let keys = users.as_ref()?.find(user)?.keys;
                 wanted.due(keys.into_iter().map(|(hash, iterations)| Strength { hash, iterations }))
             }
-        };
-        due.map(|Strength { hash, iterations }| format!("SCRAM-{} {iterations}", hash.name()))
+        }
     }
 
     /// Whether what a user has proved its identity with is still valid.

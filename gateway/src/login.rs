@@ -122,8 +122,9 @@ impl<'g> Login<'g> {
         if live.accounts.checks_passwords() {
             config.abilities = config.abilities.union(Abilities::CHECK_PASSWORD);
         }
-        if settings.upgrade.is_some() {
+        if let Some(upgrade) = live.accounts.upgrade() {
             config.abilities = config.abilities.union(Abilities::SET_VERIFIER);
+            config.set_upgrade(Some(upgrade));
         }
         config.iterations = Some(ITERATIONS);
         config.external_ssf = security.strength;
@@ -138,7 +139,6 @@ impl<'g> Login<'g> {
                 debug!(peer = peer.text, %error, "no channel binding");
             }
         }
-        set_upgrade(&mut server, settings.upgrade.as_deref());
         Login {
             slot,
             live,
@@ -324,7 +324,7 @@ impl<'g> Login<'g> {
         let derives = match question {
             Question::Credentials { kind, .. } => derives_key(*kind),
             // The last question before a stronger verifier is derived.
-            Question::Canonicalize { authzid: true, .. } => self.live.settings.upgrade.is_some(),
+            Question::Canonicalize { authzid: true, .. } => self.live.accounts.upgrade().is_some(),
             _ => false,
         };
         if !derives {
@@ -348,10 +348,11 @@ impl<'g> Login<'g> {
 
     /// Before a password is compared: whether the user is due a stronger verifier, and which.
     fn look_at_upgrade(&mut self, account: Option<&Account>) {
-        let Some(server) = self.server.as_mut().filter(|_| self.live.settings.upgrade.is_some()) else { return };
+        let accounts = &self.live.accounts;
+        let Some(server) = self.server.as_mut().filter(|_| accounts.upgrade().is_some()) else { return };
         if let Some(Question::Credentials { kind: CredentialKind::Comparable, authcid, .. }) = server.question() {
-            let due = self.live.accounts.due(authcid, account);
-            set_upgrade(server, due.as_deref());
+            let due = accounts.due(authcid, account);
+            server.session.config.set_upgrade(due);
         }
     }
 
@@ -454,9 +455,9 @@ impl<'g> Login<'g> {
         self.groups = Groups::default();
         self.judged = None;
         self.stronger = None;
-        if let Some(server) = self.server.as_mut().filter(|_| self.live.settings.upgrade.is_some()) {
+        if let (Some(server), Some(upgrade)) = (&mut self.server, self.live.accounts.upgrade()) {
             // It was that of one user.
-            set_upgrade(server, self.live.settings.upgrade.as_deref());
+            server.session.config.set_upgrade(Some(upgrade));
         }
         let user = self.user_key.take();
         if let Some(slot) = &self.address_slot {
@@ -464,13 +465,6 @@ impl<'g> Login<'g> {
         }
         self.failures += 1;
         self.failures < self.live.settings.limits.failures_per_connection
-    }
-}
-
-/// Sets the core's option for stronger verifiers, whose value was checked.
-fn set_upgrade(server: &mut Server, wanted: Option<&str>) {
-    if let Err(error) = server.session.config.set("upgrade", wanted) {
-        debug!(%error, "no stronger verifier");
     }
 }
 

@@ -225,6 +225,11 @@ impl Config {
         self.rare.as_ref()?.upgrade
     }
 
+    /// Sets what [`Config::upgrade`] returns.
+    pub fn set_upgrade(&mut self, least: Option<Strength>) {
+        self.rare().upgrade = least;
+    }
+
     /// The user properties that a server's application wants to read after success.
     pub fn auxprop(&self) -> &[Box<str>] {
         self.rare.as_ref().map_or(&[], |rare| &*rare.auxprop)

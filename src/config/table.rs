@@ -266,7 +266,7 @@ static ROWS: &[Row] = &[
                 config.upgrade().map(|Strength { hash, iterations }| format!("SCRAM-{} {iterations}", hash.name()))
             },
             set: |config, value| {
-                config.rare().upgrade = value.map(|value| strength(value).ok_or(())).transpose().ok()?;
+                config.set_upgrade(value.map(|value| strength(value).ok_or(())).transpose().ok()?);
                 Some(())
             },
         },
