@@ -447,6 +447,11 @@ the value of C<AUTHEN_SASL_RUST_DEBUG> in the environment, or that of Authen::SA
 
 The Cyrus SASL plugins whose mechanisms may be used, see L<Authen::SASL::Rust::Plugins>.
 
+=item otp_renew
+
+OTP, client with C<pass>: below this sequence number the client begins a new chain of one-time passwords with the same pass phrase and another
+seed (C<init-hex> of RFC 2243). 0 to 9999; the default 0 means never. See L<Authen::SASL::Rust::Callbacks/ONE-TIME PASSWORDS>.
+
 =item maxbuf
 
 The maximum frame of a layer that this side receives, 0 to 16777215; default 65536. Below 17: no layer; above the range: 16777215.
@@ -577,11 +582,6 @@ disable, allow or require; default allow.
 
 An IO::Socket::SSL handle, a stream that has one, or C<< { ssl => $ssl } >> of Net::SSLeay, which supplies channel binding data and
 C<externalssf>: L<Authen::SASL::Rust::ChannelBinding>.
-
-=item otp_renew
-
-OTP, client with C<pass>: below this sequence number the client begins a new chain of one-time passwords with the same pass phrase and another
-seed (C<init-hex> of RFC 2243). 0 to 9999; the default 0 means never. See L<Authen::SASL::Rust::Callbacks/ONE-TIME PASSWORDS>.
 
 =item offered_mechanisms
 
