@@ -25,7 +25,7 @@ use authen_sasl_rust::world::LocalWorld;
 /// Samples of a round.
 const SAMPLES: usize = 100_000;
 /// A difference counts if it shows in each of so many rounds.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 8;
 /// |t| above which the paper speaks of code that is probably not constant in time.
 const BOUND: f64 = 10.0;
 /// A difference of whole exchanges counts from here on, in nanoseconds. Less is a branch or a digit, and a fifth of
