@@ -62,8 +62,8 @@ subtest 'what is refused' => sub {
     ['--only nothing', qr/there is no step nothing; there are: check test /],
     ['--without check,nothing', qr/there is no step nothing/],
     ['--fast', qr/there is no option --fast/],
-    ['--hours', qr/--hours needs a value/],
-    ['--hours x', qr/--hours needs a whole number/],
+    ['--minutes', qr/--minutes needs a value/],
+    (map { ["--minutes $_", qr/--minutes needs a whole number from 1/] } qw(x 0 -5 1.5 09)),
     )
   {
     my ($options, $reason) = @$case;
@@ -71,9 +71,28 @@ subtest 'what is refused' => sub {
     is($status, 1, $options);
     like($printed, qr/\Adev\/release: $reason/, '... with the reason');
   }
-  ($status, $printed) = release('--only audit');
-  is($status, 1, 'an audit without a database has failed');
-  like($printed, qr/needs --advisories/, '... with the reason');
+};
+
+subtest 'what cannot be run here' => sub {
+  # A cargo without nightly compilers and further commands.
+  mkdir "$temp/bin" or die "$temp/bin: $!";
+  open my $cargo, '>', "$temp/bin/cargo" or die "$temp/bin/cargo: $!";
+  print {$cargo} "#!/bin/sh\necho \"no \$1\" >&2\nexit 101\n";
+  close $cargo or die "$temp/bin/cargo: $!";
+  chmod 0755, "$temp/bin/cargo" or die "$temp/bin/cargo: $!";
+  local $ENV{PATH} = "$temp/bin:$ENV{PATH}";
+  my %reason = (miri => 'dev/miri: Miri is not installed .*', audit => 'it needs a clone of the database \\(--advisories\\)');
+  my ($status, $printed) = release('--only note,miri,audit');
+  is($status, 0, 'no step has failed') or diag($printed);
+  for my $step (sort keys %reason) {
+    like(slurp("$folder/results.txt"), qr/^\S+ \S+ $step, not run: $reason{$step}, \d+ s$/m, "$step is not run");
+    like($printed, qr/ \d+ s\n(?:dev\/release: .*\n)*dev\/release: $step, not run: $reason{$step}\n/, '... as the end says again');
+  }
+  unlike(slurp("$folder/results.txt"), qr/(?:miri|audit), ok/, '... and nothing else');
+  ($status, $printed) = release("--only audit --advisories '$temp'");
+  like($printed, qr/ audit, not run: cargo-audit is not installed/, 'an audit without cargo-audit');
+  is($status, 1, 'a release without any step that was run');
+  unlink "$temp/bin/cargo" or die "$temp/bin/cargo: $!";
 };
 
 my ($status, $printed) = release('--only check,artefacts --without packages');
