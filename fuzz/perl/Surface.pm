@@ -28,6 +28,8 @@ our $torn;              # it has called exit: perl itself leaks what it was free
 our $permitted;         # a callback returned true, or knew the right secret
 our $depth;
 our $plain;         # so far the program has only made connections and exchanges
+our %successes;     # mechanisms that have succeeded
+our @keys;          # keys that callbacks were given: no text shows them
 our $meddled;       # it has called private methods, or left or entered a call in an unsupported way
 my ($at, @born, @lines);
 my (%list, %exchanges);    # a connection's mechanisms; exchanges that servers of an AUTH line have begun, and requests that were refused without one
@@ -73,6 +75,7 @@ sub examine {
   for my $secret ($UNKNOWN, $SECRET, $TOKEN) {
     finding("a secret in $what: $text") if index($text, $secret) >= 0 && !is_a_name($text);
   }
+  finding("a key in $what: $text") if grep { index($text, $_) >= 0 } @keys;
   finding("$what: $text") if $text =~ $alarm;
   return;
 }
@@ -153,6 +156,7 @@ sub judge {
     next unless $success;
     my $name = Authen::SASL::Rust::Connection::_get($conn, 'mechname');
     trace("success of $name");
+    $successes{$name} = 1;
     my $list = $list{ Scalar::Util::refaddr($conn) };
     finding("a success of $name, which is none of the server's mechanisms") if $server && $list && !$list->{$name};
     finding("a success of $name, which the accounts' mech_list does not have")
@@ -225,6 +229,7 @@ sub run {
     $unfinished = 1;
     ($found, $torn, $at, $depth, $permitted, $plain, $meddled) = (undef, undef, 0, 0, 0, 1, 0);
     %world = ();
+    %successes = @keys = ();
     return undef $unfinished if grep { /granite|pencil-R7|token-R7|$alarm/ } @texts;
     perform(length $tape);
   }

@@ -71,6 +71,11 @@ sub slot {
 }
 sub value { return Surface::Values::value($_[0]) }
 
+# A server that wants stronger verifiers, and a trace.
+my $upgrades = { maxssf => 256, external_id => 'fred', upgrade => 'SCRAM-SHA-1 4097', debug => \&traced };
+push @Surface::watched, $upgrades;
+sub traced { my ($line) = @_; Surface::examine('a trace', $line); return }
+
 # A server with this account store, and a mechanism that it does not allow.
 sub is_excluded {
   my ($conn, $name) = @_;
@@ -131,9 +136,12 @@ sub make {
   }
   my @third =
       $third < 64 ? ()
+    : $server && $third >= 72 && $third < 80 ? ($upgrades)
     : $server && $third >= 80 && $third < 96 ? ({ maxssf => 256, external_id => 'fred', accounts => $accounts })
     : $third < 96 ? ({ maxssf => 256, external_id => 'fred' })
-    : $third < 112 ? ({ maxssf => 256, maxbuf => 64, channel_binding => { 'tls-unique' => 'x', ldap => 'y' } })
+    : $third >= 104 && $third < 112
+    ? ({ external_id => 'fred', channel_binding => { map { $_ => "data of $_" } qw(tls-unique tls-exporter tls-server-end-point) } })
+    : $third < 104 ? ({ maxssf => 256, maxbuf => 64, channel_binding => { 'tls-unique' => 'x', ldap => 'y' } })
     : $third < 136 ? $flags[$third % @flags]
     : $third < 144 ? ('1.2.3.4;5', '5.6.7.8;9')
     : (${ value($third) }, $third % 3 ? () : ${ value($form) });
@@ -142,7 +150,7 @@ sub make {
   my $conn = $parent->$new($service, $host, @third);
   Surface::born($conn, $parent->mechanism);
   $Surface::world{conn}[$slot % 4] = $conn;
-  $Surface::world{acts}[$slot % 4] = $acting && !$server && $few % 4 == 1 && $form % 5 != 4;
+  $Surface::world{acts}[$slot % 4] = $acting && !$server && $few % 4 == 1;
   $Surface::world{message}[$slot % 4] = undef;
   return;
 }
@@ -152,6 +160,7 @@ sub exchange {
   my ($r) = @_;
   my ($client, $server, $changed, $how, $way) = @$r;
   my ($c, $s) = (slot(conn => $client), slot(conn => $server));
+  local $Surface::world{undisturbed} = $changed % 16 == 15;
   my $pass = sub {
     my ($round, $text) = @_;
     return $text if $changed % 16 != $round;
@@ -167,15 +176,18 @@ sub exchange {
     last unless defined $text && $s->need_step;
     $text = $s->server_step($pass->(2 * $round + 1, $text));
   }
-  acted($c, $s) if $Surface::plain && $changed % 16 == 15 && $Surface::world{acts}[$client % 4];
+  return unless $Surface::plain && $Surface::world{undisturbed} && $s->is_success;
+  acted($s) if $Surface::world{acts}[$client % 4];
+  Surface::finding('the token of HT is the second one')
+    if ($s->property('mechname') || '') =~ /\AHT/ && ($s->property('ht_token_index') // '') ne '1';
   return;
 }
 
 # A client with an authzid must not silently log in as itself.
 sub acted {
-  my ($c, $s) = @_;
-  my $name = $c->property('mechname') || '';
-  return if !$Surface::world{acting} || $name =~ /\A(?:ANONYMOUS|EXTERNAL)?\z/ || !$s->is_success;
+  my ($s) = @_;
+  my $name = $s->property('mechname') || '';
+  return if !$Surface::world{acting} || $name =~ /\A(?:ANONYMOUS|EXTERNAL)?\z/;
   my $authzid = $s->property('authzid');
   Surface::finding("$name: the client acts as " . ($authzid // 'itself') . ', and was told to act as anna')
     unless ($authzid // '') eq 'anna';
