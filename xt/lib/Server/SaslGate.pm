@@ -11,14 +11,14 @@ use JSON::PP ();
 use Time::HiRes qw(sleep);
 use parent 'Server::Daemon';
 
-sub built { return Crate::built('gateway', '--bins', '--examples') }
+sub built { return Crate::built('gateway', '--workspace', '--bins') }
 
 sub binary {
   my ($self) = @_;
   my $with_cyrus = ref $self && $self->{cyrus};
   return ($with_cyrus ? Crate::built_for_tests('gateway', '--bin', 'sasl-gate', '--features', 'cyrus') : built()) . '/sasl-gate';
 }
-sub load { return built() . '/examples/gate-load' }
+sub load { return built() . '/gate-load' }
 
 sub prepare {
   my ($self) = @_;
