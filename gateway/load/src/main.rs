@@ -12,6 +12,12 @@
 //! these users must have the same verifier.
 //!
 //! Each command prints one line of key=value words, and fails at the first wrong reply.
+//!
+//! | floor | files | what |
+//! |---|---|---|
+//! | 3 | `logins.rs` | logins by the thousand |
+//! | 2 | `jobs.rs`, `process.rs` | jobs over a connection that is logged in; what the kernel says of a process |
+//! | 1 | `client.rs` | one connection |
 
 mod client;
 mod jobs;
