@@ -170,12 +170,13 @@ sub rss {
   (split ' ', <$f>)[1] * POSIX::sysconf(POSIX::_SC_PAGESIZE());
 }
 
-# Command "N": returns the bytes per connection for N live connections in the middle of their handshake
+# Command "N": returns the bytes per connection for N live connections in the middle of their handshake, each with an Authen::SASL
+# object unless all share one.
 sub memory {
   $H->cast(1);
   my ($begin) = $H->calls;
   my $make = sub {
-    my $parent = $H->parent;
+    my $parent = $H->kept || $H->parent;
     my $c = $H->connection($parent);
     $begin->($c, $SIDE eq 'server' ? $H->peer(0, 'start') : ());
     ($parent, $c);

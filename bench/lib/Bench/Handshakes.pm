@@ -28,6 +28,9 @@ sub new {
 # An application makes an Authen::SASL object for each connection.
 sub parent { Authen::SASL->new(mechanism => $_[0]{mech}, callback => $_[0]{callbacks}) }
 
+# The one of all connections, if they share one.
+sub kept { $_[0]{kept} }
+
 sub connection {
   my ($self, $parent) = @_;
   return $parent->server_new('bench', $Bench::Adapter::HOST, @{ $self->{options} }) if $self->{side} eq 'server';

@@ -34,6 +34,9 @@ sub all {
     push @l, { kind => 'memory', name => "memory, $_ $side", mech => $_, side => $side, most => 2048 }
       for qw(DIGEST-MD5 SCRAM-SHA-256);
   }
+  # The connection alone: a program may give all of them one Authen::SASL object.
+  push @l, { kind => 'memory', name => "memory, SCRAM-SHA-256 $_->[0], alone", mech => 'SCRAM-SHA-256', side => $_->[0], most => $_->[1], again => 1 }
+    for [ 'server', 1228 ], [ 'client', 1433 ];
   for my $way (qw(encode decode)) {
     for my $size (64, 4096) {
       my $least = $size == 64 ? 1.5 : 1.1;

@@ -123,7 +123,7 @@ sub memory {
   map {
     my $backend = $_;
     $backend => sub {
-      my $w = $self->spawn($backend, type => 'memory', mech => $line->{mech}, side => $line->{side});
+      my $w = $self->spawn($backend, type => 'memory', mech => $line->{mech}, side => $line->{side}, again => $line->{again});
       my $a = $w->hear(60);
       $a = $w->ask($n, 120) unless $a->{error};
       $w->done;
