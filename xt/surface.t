@@ -46,4 +46,11 @@ while ($header =~ /\b(asr_\w+)\(([^)]*)\);/g) {
 }
 is_deeply(\%declared, { map { $_ => $defined{$_}{count} } keys %defined }, 'the header declares them, with as many parameters');
 
+# In any order and with any bytes, by the fuzz targets.
+my %fuzzed;
+for my $text (map { slurp($_) } glob 'fuzz/src/*.rs fuzz/fuzz_targets/*.rs') {
+  $fuzzed{$1} = 1 while $text =~ /(?<!fn )\b(asr_\w+)\(/g;
+}
+is_deeply([grep { !$fuzzed{$_} } sort keys %declared], [], 'a fuzz target calls each of them');
+
 done_testing;

@@ -15,6 +15,7 @@ use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::check::check_password;
 use authen_sasl_rust::store::verifier::Verifier;
 use authen_sasl_rust::world::LookupMemory;
+use authen_sasl_rust_fuzz::chain::{self, Chain};
 use authen_sasl_rust_fuzz::input::Input;
 use authen_sasl_rust_fuzz::surface::*;
 
@@ -46,9 +47,14 @@ struct Known {
     /// `None` for a user of a file that the input has written.
     password: Option<Vec<u8>>,
     disabled: bool,
+    /// Whether the user has verifiers, or only a chain.
+    has_keys: bool,
+    chain: Option<Chain>,
 }
 
 type Model = BTreeMap<String, Known>;
+/// A user as the C surface lists it: the name, whether disabled, mechanisms with their counts.
+type Listed = (String, bool, Vec<(String, u32)>);
 
 struct Program {
     folder: PathBuf,
@@ -142,7 +148,8 @@ impl Program {
             }
             12 => self.saslauthd(input),
             13 => self.configuration(input),
-            _ => self.sasldb(input),
+            14 => self.sasldb(input),
+            _ => self.one_time(which, input),
         }
         for store in self.stores {
             self.compare(store);
@@ -163,7 +170,11 @@ impl Program {
         fs::rename(new, self.file()).expect("a file");
         let listed = self.listed(self.stores[0]);
         self.model = listed.map(|users| {
-            users.into_iter().map(|(name, disabled, _)| (name, Known { password: None, disabled })).collect()
+            let known = |disabled, keys: Vec<(String, u32)>| {
+                let chain = left(&keys).map(|left| Chain { left, secret: None, locked: false });
+                Known { password: None, disabled, has_keys: keys.len() > usize::from(chain.is_some()), chain }
+            };
+            users.into_iter().map(|(name, disabled, keys)| (name, known(disabled, keys))).collect()
         });
         assert!(!readable_by_all || self.model.is_none(), "a file that all can read is used");
         let too_slow = self.listed(self.stores[0]).is_some_and(|users| {
@@ -189,8 +200,8 @@ impl Program {
         self.write(Some(&bytes), 0);
     }
 
-    /// The users as the C surface lists them: names, whether disabled, mechanisms with their counts.
-    fn listed(&self, store: Accounts) -> Option<Vec<(String, bool, Vec<(String, u32)>)>> {
+    /// The users as the C surface lists them.
+    fn listed(&self, store: Accounts) -> Option<Vec<Listed>> {
         // SAFETY: the accounts are alive, and what is lent is copied at once.
         let (text, error) = unsafe { (asr_accounts_list(store).text(), asr_accounts_error(store).text()) };
         assert_eq!(text.is_none(), error.is_some());
@@ -208,10 +219,11 @@ impl Program {
     /// The file has the users of the model, in each program's eyes.
     fn compare(&self, store: Accounts) {
         let listed = self.listed(store).map(|users| {
-            users.into_iter().map(|(name, disabled, _)| (name, disabled)).collect::<BTreeMap<String, bool>>()
+            users.into_iter().map(|(name, disabled, keys)| (name, (disabled, left(&keys)))).collect::<BTreeMap<_, _>>()
         });
         let expected = self.model.as_ref().map(|model| {
-            model.iter().map(|(name, user)| (name.clone(), user.disabled)).collect::<BTreeMap<String, bool>>()
+            let left = |user: &Known| user.chain.as_ref().map(|chain| chain.left);
+            model.iter().map(|(name, user)| (name.clone(), (user.disabled, left(user)))).collect::<BTreeMap<_, _>>()
         });
         assert_eq!(listed, expected);
     }
@@ -290,7 +302,8 @@ impl Program {
         let disabled = model.get(&named).is_some_and(|user| user.disabled);
         assert!(expected != expected_user::NEW || !model.contains_key(&named), "the user is not new");
         assert!(expected != expected_user::KNOWN || model.contains_key(&named), "the user is not known");
-        model.insert(named.clone(), Known { password: Some(password.clone()), disabled });
+        let chain = model.get(&named).and_then(|user| user.chain.clone());
+        model.insert(named.clone(), Known { password: Some(password.clone()), disabled, has_keys: true, chain });
         self.fits(&named);
         // The other program reads it.
         assert_eq!(
@@ -306,7 +319,11 @@ impl Program {
         let text = String::from_utf8(self.bytes()).expect("UTF-8");
         let mut found = 0;
         for line in text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':')) {
-            let key = Secret::new(line.trim().trim_start_matches('!').as_bytes());
+            let line = line.trim().trim_start_matches('!');
+            if line.starts_with("OTP ") {
+                continue;
+            }
+            let key = Secret::new(line.as_bytes());
             assert!(Verifier::read(&key).is_ok_and(|verifier| verifier.is_some()));
             let fits = check_password(Some(key), &Secret::new(&password), None, &LookupMemory::new());
             assert_eq!(fits, Ok(true), "a verifier of another password");
@@ -389,6 +406,57 @@ impl Program {
                 let kept = |key: &(String, u32)| new.iter().any(|other| other.0 == key.0 && other.1 >= key.1);
                 assert!(old.iter().all(kept), "a login has taken a verifier away");
             }
+        }
+    }
+
+    /// A chain of one-time passwords is stored, removed or used.
+    fn one_time(&mut self, which: usize, input: &mut Input<'_>) {
+        let (what, name, store) = (input.byte() % 4, name(input), self.stores[which]);
+        let named =
+            std::str::from_utf8(name.as_deref().unwrap_or_default()).ok().and_then(|name| stored_name(name).ok());
+        let (state, made) = match what {
+            0 => match chain::make(input) {
+                Some((state, made)) => (Some(state.into_bytes()), Some(made)),
+                None => return,
+            },
+            1 => (Some(input.string().to_vec()), None),
+            2 => (None, None),
+            _ => {
+                let user = named.and_then(|name| self.model.as_mut()?.get_mut(&name)).filter(|user| !user.disabled);
+                let chain = user.and_then(|user| user.chain.as_mut());
+                // SAFETY: the accounts are alive.
+                return unsafe { chain::log_in(store, &name.unwrap_or_default(), chain, input) };
+            }
+        };
+        let (before, existed) = (self.bytes(), self.file().exists());
+        // SAFETY: as in `call`.
+        let stored = unsafe { asr_accounts_store_otp(store, Slice::of(name.as_deref()), Slice::of(state.as_deref())) };
+        self.verdict(store, stored);
+        assert_ne!(stored, 0);
+        let fields = state.as_deref().map(chain::fields);
+        let has_chain = || self.model.as_ref()?.get(named.as_ref()?)?.chain.as_ref();
+        let expected = match &fields {
+            Some(fields) => fields.is_some() && named.is_some() && (self.model.is_some() || !existed),
+            None => has_chain().is_some(),
+        };
+        assert_eq!(stored == 1, expected, "{name:?}");
+        let Some(named) = named.filter(|_| expected) else {
+            assert_eq!(before, self.bytes(), "a failure that changes the file");
+            return;
+        };
+        let user = self.model.get_or_insert_default().entry(named.clone()).or_insert(Known {
+            password: None,
+            disabled: false,
+            has_keys: false,
+            chain: None,
+        });
+        user.chain = fields.flatten().map(|fields| {
+            assert_eq!(kept(&self.folder.join("users"), &named), Some(fields.clone()), "another state than was stored");
+            let left = fields[1].parse().unwrap_or(0u32).saturating_sub(1);
+            made.unwrap_or(Chain { left, secret: None, locked: false })
+        });
+        if user.chain.is_none() && !user.has_keys {
+            self.model.as_mut().map(|model| model.remove(&named));
         }
     }
 
@@ -501,6 +569,20 @@ impl Drop for Program {
 fn open(path: &Path) -> Accounts {
     // SAFETY: the slice is valid for the call.
     made(|error, owner| unsafe { asr_accounts_users(path_of(path), error, owner) }).expect("accounts of a file")
+}
+
+/// The logins that are left to a user, of the words of the list.
+fn left(keys: &[(String, u32)]) -> Option<u32> {
+    keys.iter().find(|key| key.0 == "OTP").map(|key| key.1)
+}
+
+/// The state of a user in the file.
+fn kept(file: &Path, name: &str) -> Option<[String; 5]> {
+    let text = fs::read_to_string(file).expect("a file of text");
+    let line = |line: &str| {
+        line.strip_prefix(name)?.strip_prefix(':')?.trim_start_matches('!').strip_prefix("OTP ").map(str::to_owned)
+    };
+    chain::fields(text.lines().find_map(line)?.replace(' ', "\t").as_bytes())
 }
 
 /// One of the usual names, or any bytes.

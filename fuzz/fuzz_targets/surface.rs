@@ -6,6 +6,7 @@ use std::ptr;
 
 use authen_sasl_rust::contract::Property;
 use authen_sasl_rust::wire::scram::base64;
+use authen_sasl_rust_fuzz::functions;
 use authen_sasl_rust_fuzz::input::Input;
 use authen_sasl_rust_fuzz::surface::*;
 
@@ -77,6 +78,10 @@ impl Program {
     fn call(&mut self, input: &mut Input<'_>) {
         let (what, which) = (input.byte(), usize::from(input.byte() & 1));
         let handle = self.handles[which];
+        if what >= 240 {
+            self.call_others(which, input);
+            return self.inspect(which);
+        }
         // SAFETY: handles, keys and layers are alive; slices are valid for each call; borrowed results are copied at once.
         unsafe {
             match what % 32 {
@@ -155,6 +160,42 @@ impl Program {
         self.inspect(which);
     }
 
+    /// What only few programs need.
+    fn call_others(&mut self, which: usize, input: &mut Input<'_>) {
+        let handle = self.handles[which];
+        // SAFETY: as in `call`.
+        unsafe {
+            match input.byte() % 8 {
+                0 => self.outcome(which, asr_abandon(handle)),
+                1 => drop(asr_reasons(handle).text().expect("reasons")),
+                2 => {
+                    let (from, index) = (input.byte() & 1, u32::from(input.byte() % 4));
+                    let message = match input.byte() {
+                        byte if byte < 128 => self.sent[usize::from(byte & 1)].clone(),
+                        _ => input.string().to_vec(),
+                    };
+                    let outline = asr_outline(handle, from.into(), index, Slice::of(Some(&message))).text();
+                    assert!(!outline.expect("a text").contains(char::is_control), "an outline is no line");
+                }
+                3 => asr_unix_peer(handle, (input.byte() & 1).into()),
+                4 => {
+                    let (user, password) = (Slice::of(input.optional()), Slice::of(input.optional()));
+                    assert_eq!(asr_setpass(handle, user, password, input.byte().into()), -1, "there are no accounts");
+                }
+                5 => {
+                    let (load, options) = (Slice::of(input.optional()), Slice::of(input.optional()));
+                    let (mut text, mut owner) = (NONE, ptr::null_mut());
+                    let path = lend("/nonexistent");
+                    asr_plugins_load(handle, path, load, input.byte().into(), options, &mut text, &mut owner);
+                    text.text().expect("a report or a reason");
+                    asr_text_free(owner);
+                }
+                6 => asr_plugins_none(handle),
+                _ => functions::call(input),
+            }
+        }
+    }
+
     /// Checks the outcome of a call, and keeps its message.
     fn outcome(&mut self, which: usize, outcome: i32) {
         assert!((outcome::SEND..=outcome::BUSY).contains(&outcome), "{outcome}");
@@ -185,6 +226,7 @@ impl Program {
         unsafe {
             let (code, error) = (asr_code(handle), asr_error(handle).text());
             assert_eq!(code == 0, error.is_none(), "{code} {error:?}");
+            assert!(asr_unavailable(handle) == 0 || code < 0, "unavailable without an error");
             assert_eq!(asr_mechanism(handle).text().is_none(), asr_rank(handle) == -1);
             assert!((0..=3).contains(&asr_status(handle)) && (0..=3).contains(&asr_layered(handle)));
             assert_ne!(asr_status(handle), 3, "a success, but a step is still needed");
@@ -257,9 +299,16 @@ impl Program {
         let handle = self.handles[which];
         self.invented[which] = true;
         let kind = input.byte();
-        // SAFETY: as in `call`.
+        let mut question = NO_QUESTION;
+        // SAFETY: as in `call`; the question is valid for writing.
         let outcome = unsafe {
+            asr_question_get(handle, &mut question);
             match kind % 5 {
+                _ if kind >= 248 => asr_answer_no_key(handle),
+                // It answers no other question.
+                _ if kind >= 240 && matches!(question.kind, 0 | question_kind::SET_VERIFIER) => {
+                    asr_answer_not_stored(handle, Slice::of(input.optional()))
+                }
                 0 => {
                     let values: Vec<Value> = (0..input.byte() % 10)
                         .map(|_| Value { property: input.byte().into(), bytes: Slice::of(input.optional()) })

@@ -10,13 +10,15 @@
 //! | 5 | `evidence.rs`, `forger.rs` | both sides, and what was done to their messages; a SCRAM peer that knows the secret and lies |
 //! | 4 | `party.rs` | one side of an exchange with its application |
 //! | 3 | `application.rs` | answers to a session's questions, honest and dishonest |
-//! | 2 | `facts.rs`, `stores.rs` | what both sides know and have configured; files and sockets of accounts and plugins |
+//! | 2 | `chain.rs`, `facts.rs`, `functions.rs`, `stores.rs` | chains of one-time passwords; what both sides know and have configured; the C surface without a handle; files and sockets of accounts and plugins |
 //! | 1 | `input.rs`, `ledger.rs`, `memory.rs`, `surface.rs`, `wire.rs` | import nothing of ours: the fuzzer's bytes as numbers and strings; exchanges counted; memory limited; the C surface; messages parsed, printed and parsed again |
 
 pub mod application;
+pub mod chain;
 pub mod evidence;
 pub mod facts;
 pub mod forger;
+pub mod functions;
 pub mod input;
 pub mod judge;
 pub mod ledger;

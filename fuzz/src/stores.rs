@@ -32,7 +32,7 @@ fn conf(bytes: &[u8]) {
             return;
         }
     };
-    assert!(Conf::parse(&conf.print()).as_ref() == Ok(&conf), "printing and parsing changes it");
+    assert!(Conf::parse(conf.print()).as_ref() == Ok(&conf), "printing and parsing changes it");
     let is_at = |line: &str, name: &str, value: &str| {
         let line = line.trim_matches([' ', '\t', '\x0b', '\x0c', '\r']);
         let head = line.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name));

@@ -42,28 +42,36 @@ pub type Keys = *const c_void;
 pub type Accounts = *mut c_void;
 
 extern "C" {
+    pub fn asr_loaded();
     pub fn asr_new(side: i32, service: Slice, host: Slice, abilities: u32) -> Handle;
     pub fn asr_free(handle: Handle);
     pub fn asr_negotiate(handle: Handle, list: Slice) -> Slice;
     pub fn asr_pick(handle: Handle, name: Slice) -> i32;
     pub fn asr_set_abilities(handle: Handle, abilities: u32);
     pub fn asr_knows(name: Slice) -> i32;
+    pub fn asr_option_names(out: *mut Slice) -> *mut c_void;
+    pub fn asr_nearest(name: Slice, names: Slice, own: i32) -> Slice;
     pub fn asr_set(handle: Handle, name: Slice, value: Slice, error: *mut Slice) -> i32;
     pub fn asr_bind(handle: Handle, kind: Slice, data: Slice) -> Slice;
     pub fn asr_unbind(handle: Handle);
     pub fn asr_tls(handle: Handle, bits: u32, certificate: i32);
+    pub fn asr_unix_peer(handle: Handle, is_one: i32);
     pub fn asr_get(handle: Handle, name: Slice) -> Slice;
     pub fn asr_start(handle: Handle, initial: Slice) -> i32;
     pub fn asr_step(handle: Handle, received: Slice) -> i32;
     pub fn asr_busy(handle: Handle);
     pub fn asr_abort(handle: Handle, why: i32, name: Slice, kind: Slice) -> i32;
+    pub fn asr_abandon(handle: Handle) -> i32;
     pub fn asr_message(handle: Handle) -> Slice;
     pub fn asr_sent(handle: Handle);
     pub fn asr_error(handle: Handle) -> Slice;
     pub fn asr_code(handle: Handle) -> i32;
+    pub fn asr_unavailable(handle: Handle) -> i32;
     pub fn asr_status(handle: Handle) -> i32;
     pub fn asr_mechanism(handle: Handle) -> Slice;
     pub fn asr_rank(handle: Handle) -> i32;
+    pub fn asr_reasons(handle: Handle) -> Slice;
+    pub fn asr_outline(handle: Handle, from: i32, index: u32, message: Slice) -> Slice;
     pub fn asr_usable(handle: Handle, out: *mut Slice) -> *mut c_void;
     pub fn asr_text_free(text: *mut c_void);
     pub fn asr_make_verifier(
@@ -75,17 +83,58 @@ extern "C" {
         out: *mut Slice,
         owner: *mut *mut c_void,
     ) -> i32;
+    pub fn asr_salted_password(
+        mechanism: Slice,
+        password: Slice,
+        salt: Slice,
+        iterations: u32,
+        out: *mut Slice,
+        owner: *mut *mut c_void,
+    ) -> i32;
+    pub fn asr_verifier_of_salted(
+        mechanism: Slice,
+        salted: Slice,
+        salt: Slice,
+        iterations: u32,
+        out: *mut Slice,
+        owner: *mut *mut c_void,
+    ) -> i32;
+    pub fn asr_random(out: *mut u8, length: usize) -> i32;
+    pub fn asr_make_otp_state(
+        phrase: Slice,
+        hash: Slice,
+        seed: Slice,
+        host: Slice,
+        sequence: u32,
+        out: *mut Slice,
+        owner: *mut *mut c_void,
+    ) -> i32;
     pub fn asr_question_get(handle: Handle, out: *mut Question) -> i32;
     pub fn asr_offered_realm(handle: Handle, index: u32) -> Slice;
     pub fn asr_answer_values(handle: Handle, values: *const Value, count: usize) -> i32;
     pub fn asr_answer_text(handle: Handle, text: Slice) -> i32;
     pub fn asr_answer_verdict(handle: Handle, verdict: i32) -> i32;
     pub fn asr_answer_credential(handle: Handle, credential: Slice) -> i32;
+    pub fn asr_answer_no_key(handle: Handle) -> i32;
+    pub fn asr_answer_not_stored(handle: Handle, reason: Slice) -> i32;
     pub fn asr_answer_token(handle: Handle, identity: Slice, status: Slice, scope: Slice, configuration: Slice) -> i32;
+    pub fn asr_key_abilities(keys: Slice) -> u32;
     pub fn asr_wants_keys(handle: Handle) -> i32;
     pub fn asr_keys_new() -> Keys;
     pub fn asr_keys_free(keys: Keys);
     pub fn asr_use_keys(handle: Handle, keys: Keys);
+    pub fn asr_plugins_load(
+        handle: Handle,
+        path: Slice,
+        load: Slice,
+        prefer: i32,
+        options: Slice,
+        out: *mut Slice,
+        owner: *mut *mut c_void,
+    ) -> i32;
+    pub fn asr_plugins_none(handle: Handle);
+    pub fn asr_plugins_report(out: *mut Slice) -> *mut c_void;
+    pub fn asr_setpass(handle: Handle, user: Slice, password: Slice, flags: u32) -> i32;
     pub fn asr_layered(handle: Handle) -> i32;
     pub fn asr_room(handle: Handle, length: usize) -> usize;
     pub fn asr_encode(handle: Handle, buffer: *mut u8, capacity: usize, length: usize) -> isize;
@@ -117,6 +166,7 @@ extern "C" {
     ) -> i32;
     pub fn asr_accounts_delete(accounts: Accounts, name: Slice) -> i32;
     pub fn asr_accounts_disable(accounts: Accounts, name: Slice, disabled: i32) -> i32;
+    pub fn asr_accounts_store_otp(accounts: Accounts, name: Slice, state: Slice) -> i32;
     pub fn asr_accounts_list(accounts: Accounts) -> Slice;
     pub fn asr_use_accounts(handle: Handle, accounts: Accounts);
     pub fn asr_lacks_accounts(handle: Handle) -> i32;
