@@ -57,6 +57,17 @@ pub trait Accounts: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Why this user may not log in at all, whatever proves the identity: the account is disabled. `None` for an active user and
+    /// for an unknown one, and if the accounts do not say who is disabled. The session asks before a success that the accounts
+    /// have not decided themselves: by a token, a certificate, Kerberos, or an answer of the application. The client is answered
+    /// as for a wrong credential; the operator sees the reason.
+    ///
+    /// # Errors
+    /// [`Error::Outside`] if the accounts cannot be asked. Then the client is not let in.
+    fn disabled_reason(&self, _of: Account<'_>, _config: &Config) -> Result<Option<Error>, Error> {
+        Ok(None)
+    }
+
     /// Why a mechanism must not be offered at all, even if the application answers for it: the administrator's list of
     /// mechanisms excludes it.
     fn excluded_reason(&self, _mechanism: &Description) -> Option<String> {
@@ -98,7 +109,7 @@ pub struct Proof<'a> {
     pub stored: &'a Secret,
 }
 
-/// The user whose properties are looked up. The names are canonical.
+/// A user about whom accounts are asked. The names are canonical.
 #[derive(Debug, Clone, Copy)]
 pub struct Account<'a> {
     /// Authentication identity.

@@ -10,6 +10,10 @@
 //! does the same work as for a wrong password. If the store cannot be asked, the answer is an
 //! [`Error::Outside`](crate::error::Error::Outside), which does not count as the user's failure.
 //!
+//! A store that knows who is disabled says so in
+//! [`disabled_reason`](crate::accounts::Accounts::disabled_reason) too: the session asks it about a user whom something else has proved, such
+//! as a token or a certificate.
+//!
 //! ```
 //! use std::collections::BTreeMap;
 //! use std::sync::Arc;

@@ -6,14 +6,16 @@ use std::hint::black_box;
 
 use crate::accounts::Account;
 use crate::contract::{
-    Abilities, Answer, CredentialKind, Established, Next, Property, Question, Side, World, SECRET_LIMIT,
+    Abilities, Answer, CredentialKind, Established, Next, Property, Question, Side, TokenVerdict, World, SECRET_LIMIT,
 };
 use crate::error::{Application, Code, Error, Refused, Subject};
 use crate::secret::Secret;
 use crate::store::check;
 use crate::store::mock::MOCK_NAME;
 
-use super::questions::{ability_for, authcid_of, claimed_by, names_of, of_unknown, overlong, renamed, unknown_user};
+use super::questions::{
+    ability_for, authcid_of, claimed_by, decides_admission, names_of, overlong, renamed, unknown_user,
+};
 use super::state::{Identity, Outcome, PendingAnswer, Phase, Session};
 
 /// How an exchange continues after a question or its answer.
@@ -86,6 +88,7 @@ impl Session {
         let accounts = self.accounts.as_ref().filter(|_| !self.config.abilities.contains(ability));
         if let Some(accounts) = accounts {
             if accounts.abilities().contains(ability) {
+                self.kept_out = self.kept_out.or(decides_admission(&question).then_some(false));
                 return match accounts.answer(&question, &self.config) {
                     Ok(answer) => self.take_answer(answer, world),
                     Err(Error::Refused(Refused::Unusable(fault))) => {
@@ -122,7 +125,7 @@ impl Session {
 
     /// Takes the answer to a question that was asked during the mechanism's exchange.
     fn answered(&mut self, next: Next, answer: Answer, world: &mut World<'_>) -> Result<Progress, Error> {
-        let answer = if self.declined { of_unknown(answer) } else { answer };
+        let answer = self.admitted(answer)?;
         match (std::mem::replace(&mut self.pending, PendingAnswer::None), answer) {
             (PendingAnswer::Canonicalize(question), Answer::Text(name)) => match name.filter(|name| !name.is_empty()) {
                 // The user is unknown, which must cost the same as a wrong password, so the secret is still looked up.
@@ -142,6 +145,10 @@ impl Session {
                     Ok(Progress::Resume(next, Answer::Text(Some(name))))
                 }
             },
+            (PendingAnswer::None, Answer::Token(TokenVerdict::Accepted { authcid })) => {
+                self.accepted(authcid, next, world)
+            }
+            (PendingAnswer::Token(authcid), Answer::Text(name)) => self.token_named(authcid, name, next),
             (PendingAnswer::Compare(password), Answer::Credential(stored)) => {
                 let stored = self.within_limit(stored);
                 self.note_stored(stored.as_ref());
@@ -264,11 +271,11 @@ impl Session {
         }
         let established = Box::new(established);
         if !self.can(Abilities::CANONICALIZE) {
-            return self.authorize(established, world);
+            return self.identified(established, world);
         }
         match self.identity.authcid.take() {
             // The name was canonicalized before its secret was looked up.
-            Some(name) => self.finish_authzid(Box::new(Established { authcid: name.into(), ..*established }), world),
+            Some(name) => self.identified(Box::new(Established { authcid: name.into(), ..*established }), world),
             None => {
                 let question = self.canonicalize(false, established.authcid.clone());
                 self.put(question, PendingAnswer::FinishAuthcid(established), Phase::Finishing, world)
@@ -276,13 +283,17 @@ impl Session {
         }
     }
 
-    fn finish_authzid(&mut self, established: Box<Established>, world: &mut World<'_>) -> Result<Progress, Error> {
+    /// The authentication identity is canonical.
+    fn identified(&mut self, established: Box<Established>, world: &mut World<'_>) -> Result<Progress, Error> {
+        if self.is_kept_out(&established.authcid)? {
+            return Err(Refused::Credentials.into());
+        }
         match &established.authzid {
-            None => self.authorize(established, world),
-            Some(name) => {
+            Some(name) if self.can(Abilities::CANONICALIZE) => {
                 let question = self.canonicalize(true, name.clone());
                 self.put(question, PendingAnswer::FinishAuthzid(established), Phase::Finishing, world)
             }
+            _ => self.authorize(established, world),
         }
     }
 
@@ -349,7 +360,7 @@ impl Session {
         match (std::mem::replace(&mut self.pending, PendingAnswer::None), answer) {
             (PendingAnswer::FinishAuthcid(mut established), Answer::Text(Some(name))) if !name.is_empty() => {
                 established.authcid = name;
-                self.finish_authzid(established, world)
+                self.identified(established, world)
             }
             (PendingAnswer::FinishAuthzid(mut established), Answer::Text(Some(name))) if !name.is_empty() => {
                 established.authzid = Some(name);
@@ -378,11 +389,11 @@ impl Session {
         Err(Error::Refused(Refused::Authorization { authcid: established.authcid.clone(), authzid }))
     }
 
-    fn canonicalize(&self, authzid: bool, name: String) -> Question {
+    pub(super) fn canonicalize(&self, authzid: bool, name: String) -> Question {
         Question::Canonicalize { authzid, name, realm: self.realm() }
     }
 
-    fn can(&self, ability: Abilities) -> bool {
+    pub(super) fn can(&self, ability: Abilities) -> bool {
         self.negotiation().setup.answered().contains(ability)
     }
 

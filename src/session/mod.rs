@@ -21,6 +21,7 @@
 //! # Ok::<(), authen_sasl_rust::error::Error>(())
 //! ```
 
+mod admission;
 mod application;
 #[doc(hidden)]
 pub mod check;
@@ -242,7 +243,7 @@ impl Session {
                     Progress::Return(outcome)
                 }),
                 Ok(Step::Refuse(bytes, error)) => {
-                    self.phase = Phase::Refused(Box::new(error));
+                    self.phase = Phase::Refused(Box::new(self.explained(error)));
                     self.message = Some(bytes);
                     return Outcome::Send;
                 }

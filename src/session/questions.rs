@@ -37,6 +37,11 @@ pub fn ability_for(question: &Question) -> Abilities {
     }
 }
 
+/// True if accounts that answer this question decide with it whether the user gets in.
+pub fn decides_admission(question: &Question) -> bool {
+    matches!(question, Question::CheckPassword { .. } | Question::Credentials { .. } | Question::Replace { .. })
+}
+
 /// The names that the peer has sent; a client's questions have none.
 pub fn names_of(question: &Question) -> [Option<&String>; 4] {
     match question {

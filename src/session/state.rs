@@ -57,6 +57,8 @@ pub(super) enum PendingAnswer {
     None,
     /// The mechanism has asked for the canonical name; the session stores it.
     Name,
+    /// The canonical name of the identity that an accepted token belongs to.
+    Token(String),
     /// The canonical name replaces the name in this question of the mechanism.
     Canonicalize(Box<Question>),
     /// The credential is compared with this password, and the mechanism gets the verdict.
@@ -100,6 +102,8 @@ pub struct Session {
     pub(super) claimed_user: Option<Box<str>>,
     /// Server: that name has no canonical form. Look-ups use another name, and their answers are ignored.
     pub(super) declined: bool,
+    /// Server: whether the accounts keep the user out. `None` if they have not been asked.
+    pub(super) kept_out: Option<bool>,
     /// Server: why the client cannot log in as that user with any password.
     pub(super) fault: Option<Box<Error>>,
     pub(super) layer: Option<SharedLayer>,
@@ -137,6 +141,7 @@ impl Session {
             identity: Identity::default(),
             claimed_user: None,
             declined: false,
+            kept_out: None,
             fault: None,
             layer: None,
             properties: None,
@@ -172,6 +177,7 @@ impl Session {
         self.identity = Identity::default();
         self.claimed_user = None;
         self.declined = false;
+        self.kept_out = None;
         self.fault = None;
         self.layer = None;
         self.properties = None;
@@ -206,15 +212,26 @@ impl Session {
         self.pending = PendingAnswer::None;
         self.layer = None;
         self.upgrade = None;
-        let error = match error {
-            Error::Refused(refused @ (Refused::Credentials | Refused::HtToken)) if self.side == Side::Server => {
-                self.fault = self.fault.take().or_else(|| self.fault_of_accounts());
-                self.fault.clone().map_or(refused, Refused::Unusable).into()
-            }
-            error => error,
-        };
+        let error = self.explained(error);
         self.failure = Some(Box::new(self.failure_of(error)));
         Outcome::Failed
+    }
+
+    /// A server's refusal with the reason why this user cannot log in, if that is known. It is for the operator.
+    pub(super) fn explained(&mut self, error: Error) -> Error {
+        let refused = match error {
+            Error::Refused(refused @ (Refused::Credentials | Refused::HtToken | Refused::Token))
+                if self.side == Side::Server =>
+            {
+                refused
+            }
+            other => return other,
+        };
+        // The accounts know nothing of tokens.
+        if refused != Refused::Token {
+            self.fault = self.fault.take().or_else(|| self.fault_of_accounts());
+        }
+        self.fault.clone().map_or(refused, Refused::Unusable).into()
     }
 
     /// Why this user cannot log in at all, if this is why the exchange has failed.

@@ -7,6 +7,7 @@ use Isolated;
 use Test::More;
 
 use Authen::SASL   qw(Rust);
+use Authen::SASL::Rust::Accounts ();
 use Peer::Exchange qw(exchange);
 use Peer::Ours     ();
 use Server::Kdc    ();
@@ -61,6 +62,23 @@ for my $mechanism (qw(GSSAPI GSS-SPNEGO GS2-KRB5)) {
       is $end->{ends}[0]->property('authuser'), 'fred@EXAMPLE.TEST', 'the client knows its principal';
     };
   }
+}
+
+# A ticket proves who the user is, and the account store that the user is disabled.
+my $accounts = Authen::SASL::Rust::Accounts->new(users => $kdc->dir . '/users');
+$accounts->setpass('fred', 'pencil');
+for my $mechanism (qw(GSSAPI GSS-SPNEGO GS2-KRB5)) {
+  subtest "$mechanism, an account store" => sub {
+    both_done(talk($mechanism, {}, {accounts => $accounts}));
+    $accounts->disable('fred');
+    my $end = talk($mechanism, {}, {accounts => $accounts});
+    isnt $end->{server}{state}, 'done', 'a disabled user is refused';
+    is $end->{ends}[1]->property('user'), undef, '... and is nobody';
+    is code_of($end->{ends}[1]->error), 'SASL_BADAUTH', '... as with a wrong credential';
+    like $end->{ends}[1]->error, qr/^\Q$mechanism\E server: authentication failed: .*: the user is disabled/, '... for this reason';
+    $accounts->enable('fred');
+    both_done(talk($mechanism, {}, {accounts => $accounts, callback => {canonuser => sub { 'somebody' }}}));
+  };
 }
 
 # Each layer, in both directions, with long texts.

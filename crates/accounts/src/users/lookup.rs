@@ -9,6 +9,8 @@ use authen_sasl_rust::store::mock::imitation;
 use authen_sasl_rust::store::verifier::VerifierFormat;
 use authen_sasl_rust::wire::saslprep;
 
+pub(super) const DISABLED: &str = "the user is disabled";
+
 impl Users {
     /// Why a mechanism cannot be served: it needs passwords, or no user has a verifier with its hash.
     pub fn unfit_reason(&self, mechanism: &Description) -> Option<String> {
@@ -43,7 +45,7 @@ impl Users {
     pub fn unusable(&self, name: &str, kind: CredentialKind) -> Option<&'static str> {
         let user = self.find(&canonical_name(name))?;
         if user.disabled {
-            return Some("the user is disabled");
+            return Some(DISABLED);
         }
         match (kind, user.otp) {
             (CredentialKind::Otp, None) => Some("the user has no one-time passwords"),

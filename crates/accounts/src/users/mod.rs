@@ -366,6 +366,11 @@ impl Accounts for UsersFile {
         self.users().ok()?.unusable(authcid, kind).map(|reason| file::refused(&self.path, reason))
     }
 
+    fn disabled_reason(&self, of: Account<'_>, _: &Config) -> Result<Option<Error>, Error> {
+        let is_disabled = self.users()?.find(&lookup::canonical_name(of.authcid)).is_some_and(|user| user.disabled);
+        Ok(is_disabled.then(|| file::refused(&self.path, lookup::DISABLED)))
+    }
+
     /// A chain of one-time passwords is the only property that can be set.
     fn store(&self, of: Account<'_>, values: &[(&str, Option<&Secret>)], _: &Config) -> Result<(), Error> {
         let &[(otp::PROPERTY, state)] = values else {

@@ -170,6 +170,14 @@ number of connections may share one object.
 Each callback takes precedence over the account store. If there is C<getsecret>, or C<checkpass> for PLAIN and LOGIN,
 the account store is not asked for passwords. C<authorize> and C<canonuser> can be used together with it.
 
+A user whom the account store knows as disabled is refused, whatever proves the identity: also a token (C<checktoken>, C<ht_tokens>), a
+certificate or another identity from outside SASL (EXTERNAL), a Kerberos ticket, or the secret of a callback. The client gets what it gets for a
+wrong credential; C<error> has the reason. If the store cannot be asked, nobody gets in, and the error is SASL_UNAVAIL. Only
+L</A FILE OF USERS> knows who is disabled; saslauthd and the plugins of Cyrus SASL cannot tell. A user who is proved without the store, and
+whom it does not know, is let in: machines often have tokens or certificates, and only people an account. So disable a user who still
+has a token or certificate; do not only delete the account. To let nobody in without an account, return undef from C<canonuser> for such a
+name.
+
 An account store blocks: while it reads a file or waits for a daemon, the program waits.
 
 =head1 A FILE OF USERS
