@@ -182,4 +182,16 @@ subtest 'the program' => sub {
   }
 };
 
+subtest 'errors of setotp' => sub {
+  for my $case (
+    [['too short'], qr/\Athe pass phrase .*10 to 63 characters/], [[$PHRASE, hash => 'md4'], qr/\Ahash: md5 or sha1 was expected/],
+    [[$PHRASE, seed => 'a-b'], qr/\Aseed: 1 to 16 letters/], [[$PHRASE, sequence => 1], qr/\Asequence: a number from 2 to 9999/],
+    [[$PHRASE, sequence => 'x'], qr/\Asequence: a number/], [[undef], qr/\Aa phrase is required/],
+  ) {
+    my ($arguments, $text) = @$case;
+    is(eval { $accounts->setotp('eve', @$arguments); 1 }, undef, 'refused');
+    like($@, $text, '... without the name of another method');
+  }
+};
+
 done_testing;

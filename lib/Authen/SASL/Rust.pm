@@ -74,15 +74,18 @@ sub scram_verifier {
   return _make_verifier($mechanism, $password, $salt, $iterations || 0, defined $spelling ? $spelling : 'rfc5803');
 }
 
-sub otp_state {
-  my ($class, %arg) = @_;
+sub otp_state { my ($class, %arg) = @_; return _otp_state('otp_state: ', %arg) }
+
+# The prefix of an error names the method that the program has called.
+sub _otp_state {
+  my ($prefix, %arg) = @_;
   my ($phrase, $hash, $seed, $host, $sequence) = delete @arg{qw(phrase hash seed host sequence)};
   my $unknown = _unknown(\%arg, qw(phrase hash seed host sequence));
-  Carp::croak("otp_state: $unknown") if defined $unknown;
-  Carp::croak('otp_state: a phrase is required') unless defined $phrase;
+  Carp::croak("$prefix$unknown") if defined $unknown;
+  Carp::croak("${prefix}a phrase is required") unless defined $phrase;
   $sequence = 499 unless defined $sequence;
-  Carp::croak('otp_state: sequence: a number from 2 to 9999 was expected') unless $sequence =~ /\A[1-9][0-9]{0,3}\z/;
-  return _make_otp_state($phrase, $hash, $seed, $host, $sequence);
+  Carp::croak("${prefix}sequence: a number from 2 to 9999 was expected") unless $sequence =~ /\A[1-9][0-9]{0,3}\z/;
+  return _make_otp_state($prefix, $phrase, $hash, $seed, $host, $sequence);
 }
 
 # The plugins of Cyrus SASL that new connections may use.

@@ -197,7 +197,8 @@ _random(length)
     XPUSHs(bytes);
 
 void
-_make_otp_state(phrase, hash, seed, host, sequence)
+_make_otp_state(prefix, phrase, hash, seed, host, sequence)
+    SV *prefix
     text_t phrase
     text_t hash
     text_t seed
@@ -211,7 +212,7 @@ _make_otp_state(phrase, hash, seed, host, sequence)
     ok = asr_make_otp_state(phrase, hash, seed, host, AS_U32(sequence), &text, &owner);
     mXPUSHp(text.ptr, text.len);
     asr_text_free(owner);
-    if (!ok) blame_caller(aTHX_ sv_2mortal(newSVpvf("otp_state: %" SVf, SVfARG(TOPs))));
+    if (!ok) blame_caller(aTHX_ sv_2mortal(newSVpvf("%" SVf "%" SVf, SVfARG(prefix), SVfARG(TOPs))));
 
 void
 _plugins(conn, path, load, prefer, options)

@@ -108,7 +108,7 @@ sub setpass {
 
 sub setotp {
   my ($self, $user, $phrase, %arg) = @_;
-  $self->_store_otp($user, Authen::SASL::Rust->otp_state(%arg, phrase => $phrase));
+  $self->_store_otp($user, Authen::SASL::Rust::_otp_state('', %arg, phrase => $phrase));
   return 1;
 }
 
