@@ -116,6 +116,7 @@ static int ask_values(pTHX_ conn_t *conn, U32 wanted) {
         args[2] = sv_2mortal(newSViv(1024));
         args[3] = found[p];
         found[p] = ask_value(aTHX_ conn, CB_canonuser, canon, args, &outcome);
+        if (outcome == ASR_ASK && characters(aTHX_ found[p]).len > ASR_NAME_LIMIT) outcome = give_up(aTHX_ conn, ASR_TOO_LONG, NULL);
       }
     }
     END_CALLING(conn, QUIET);

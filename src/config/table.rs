@@ -326,7 +326,7 @@ impl Config {
             return Err(Application::UnknownOption { name: name.into(), nearest }.into());
         };
         if value.is_some_and(|value| value.len() > VALUE_LIMIT) {
-            return Err(Application::Option { name: "an option's value", range: "at most 65536 bytes" }.into());
+            return Err(Application::Option { name, range: "at most 65536 bytes" }.into());
         }
         match option {
             Number { range, set, .. } => {

@@ -109,6 +109,10 @@ impl State for AwaitVerdict {
                 (self.error_object)(status, scope.as_deref(), openid_configuration.as_deref())
             }
         };
+        if object.len() > OBJECT_LIMIT {
+            let reason = "makes an error object that is longer than 65536 bytes";
+            return Err(Application::Unusable { what: Subject::TokenCheck, reason }.into());
+        }
         Ok(Step::Refuse(object.into_bytes(), Refused::Token.into()))
     }
 }
@@ -134,7 +138,7 @@ impl State for AwaitRefusal {
     }
 }
 
-/// Longest error object that is read, in bytes.
+/// Longest error object that is sent or read, in bytes.
 const OBJECT_LIMIT: usize = 1 << 16;
 
 impl AwaitRefusal {

@@ -2,9 +2,9 @@
 
 use crate::contract::{
     Abilities, Context, CredentialKind, Description, Established, Event, Outline, Property, Question, SecurityFlags,
-    Sent, Setup, Side, State, Stateless, Step,
+    Sent, Setup, Side, State, Stateless, Step, NAME_LIMIT,
 };
-use crate::error::{Error, Malformed, Refused, Rejection};
+use crate::error::{Application, Error, Malformed, Refused, Rejection, Subject};
 
 pub static MECHANISM: Stateless = Stateless {
     description: Description {
@@ -62,6 +62,10 @@ impl State for AwaitIdentity {
         let bytes = event.received("initial response")?;
         let authzid = parse(bytes).map_err(|reason| Error::malformed("initial response", reason))?;
         let proved = cx.config.external_id().filter(|id| !id.is_empty()).ok_or(Refused::NoExternalIdentity)?;
+        if proved.len() > NAME_LIMIT {
+            let reason = "is longer than 4096 bytes";
+            return Err(Application::Unusable { what: Subject::ExternalIdentity, reason }.into());
+        }
         Ok(Step::Done(Established {
             authcid: proved.to_owned(),
             authzid: (!authzid.is_empty()).then(|| authzid.to_owned()),

@@ -14,7 +14,7 @@ use crate::store::check;
 use crate::store::mock::MOCK_NAME;
 
 use super::questions::{
-    ability_for, authcid_of, claimed_by, decides_admission, names_of, overlong, renamed, unknown_user,
+    ability_for, authcid_of, claimed_by, decides_admission, names_of, overlong, overlong_answer, renamed, unknown_user,
 };
 use super::state::{Identity, Outcome, PendingAnswer, Phase, Session};
 
@@ -107,6 +107,10 @@ impl Session {
 
     /// Takes an answer of the application or the accounts.
     pub(super) fn take_answer(&mut self, answer: Answer, world: &mut World<'_>) -> Result<Progress, Error> {
+        let is_awaited = matches!(self.phase, Phase::Application(_) | Phase::Finishing);
+        if let Some(error) = overlong_answer(self.side, &answer).filter(|_| is_awaited) {
+            return Err(error);
+        }
         match std::mem::replace(&mut self.phase, Phase::Failed) {
             Phase::Application(next) => {
                 self.question = None;

@@ -1,7 +1,7 @@
 //! What the session derives from the questions to an application.
 
-use crate::contract::{Abilities, Answer, CredentialKind, Question, NAME_LIMIT};
-use crate::error::{Error, Malformed};
+use crate::contract::{Abilities, Answer, CredentialKind, Question, Side, TokenVerdict, NAME_LIMIT};
+use crate::error::{Application, Error, Malformed, Subject};
 
 /// The answer to a question about an unknown user.
 pub fn unknown_user(question: &Question) -> Answer {
@@ -59,6 +59,18 @@ pub fn overlong(names: &[Option<&String>]) -> Option<Error> {
     let found = names.iter().flatten().any(|name| name.len() > NAME_LIMIT);
     let reason = Malformed::TooLong { field: "a name", limit: NAME_LIMIT };
     found.then(|| Error::malformed("message", reason))
+}
+
+/// The error if a name in an answer of the application or the accounts is longer than [`NAME_LIMIT`]. A client's values are checked
+/// where a mechanism takes them ([`crate::contract::Values`]).
+pub fn overlong_answer(side: Side, answer: &Answer) -> Option<Error> {
+    let (name, what) = match (side, answer) {
+        (Side::Client, Answer::Text(Some(realm))) => (realm, Subject::Realm),
+        (Side::Server, Answer::Text(Some(name))) => (name, Subject::CanonicalName),
+        (_, Answer::Token(TokenVerdict::Accepted { authcid })) => (authcid, Subject::TokenIdentity),
+        _ => return None,
+    };
+    (name.len() > NAME_LIMIT).then(|| Application::Unusable { what, reason: "is longer than 4096 bytes" }.into())
 }
 
 pub fn authcid_of(question: &Question) -> Option<&str> {

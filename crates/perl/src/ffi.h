@@ -40,7 +40,10 @@ typedef struct {
 } asr_question;
 
 /* why an exchange is aborted */
-enum { ASR_DIED, ASR_NOT_CALLABLE, ASR_NO_CODE, ASR_DROPPED, ASR_REFERENCE, ASR_KEPT };
+enum { ASR_DIED, ASR_NOT_CALLABLE, ASR_NO_CODE, ASR_DROPPED, ASR_REFERENCE, ASR_KEPT, ASR_TOO_LONG };
+
+/* limits::NAME_LIMIT */
+enum { ASR_NAME_LIMIT = 4096 };
 
 void asr_loaded(void);
 asr_handle *asr_new(int32_t side, asr_slice service, asr_slice host, uint32_t abilities);

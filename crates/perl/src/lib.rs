@@ -34,7 +34,7 @@ mod properties;
 mod shielded;
 mod slice;
 
-use authen_sasl_rust::contract::{Abilities, Side};
+use authen_sasl_rust::contract::{Abilities, Side, NAME_LIMIT};
 use authen_sasl_rust::error::{Code, Error, Misuse};
 use authen_sasl_rust::session::Session;
 use authen_sasl_rust::world::process_salt_key;
@@ -143,6 +143,7 @@ pub unsafe extern "C" fn asr_abort(handle: *mut Handle, why: i32, name: Slice, k
         abort_reason::NO_CODE => format!("is {kind}; a code reference, or an array that begins with one was expected"),
         abort_reason::DROPPED => "neither called its continuation nor kept it".into(),
         abort_reason::REFERENCE => format!("returned {kind} where a plain value was expected"),
+        abort_reason::TOO_LONG => format!("returned a name that is longer than {NAME_LIMIT} bytes"),
         _ => "kept its continuation to answer later, and server_start or server_step was given none".into(),
     };
     let text = format!("callback {} {reason}", name.unwrap_or_default());

@@ -81,6 +81,8 @@ pub mod abort_reason {
     pub const REFERENCE: i32 = 4;
     /// The callback kept a continuation, but the caller cannot wait for it.
     pub const KEPT: i32 = 5;
+    /// The callback returned a name that is too long.
+    pub const TOO_LONG: i32 = 6;
 }
 
 /// Whether a user whose password is set must exist.
@@ -96,7 +98,7 @@ pub mod expected_user {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use authen_sasl_rust::contract::Abilities;
+    use authen_sasl_rust::contract::{Abilities, NAME_LIMIT};
     use authen_sasl_rust::crypto::hash::Hash;
 
     /// The constants of the header's enumerations, in its order. Comments are left out.
@@ -184,6 +186,8 @@ mod tests {
             ("ASR_DROPPED", abort_reason::DROPPED.into()),
             ("ASR_REFERENCE", abort_reason::REFERENCE.into()),
             ("ASR_KEPT", abort_reason::KEPT.into()),
+            ("ASR_TOO_LONG", abort_reason::TOO_LONG.into()),
+            ("ASR_NAME_LIMIT", NAME_LIMIT as i64),
             ("ASR_NEW_USER", expected_user::NEW.into()),
             ("ASR_KNOWN_USER", expected_user::KNOWN.into()),
             ("ASR_ANY_USER", expected_user::ANY.into()),
