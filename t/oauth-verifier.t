@@ -38,12 +38,17 @@ my %said = (
   'bad-time' => { active => $true, sub => 'fred', exp => 'never' },
   renee => { active => $true, sub => "ren\x{e9}e", scope => ['imap'], token_type => 'bearer' },
 );
+sub decoded { my ($text) = @_; utf8::decode($text); return $text }
+sub encoded { my ($text) = @_; utf8::encode($text); return $text }
+
 my $set;
 my $provider = Provider->start(
   introspect => sub {
     my ($request) = @_;
     return [401, { error => 'invalid_client' }] if ($request->{header}{authorization} || '') ne 'Basic ' . encode_base64('server:pencil', '');
-    return $said{ $request->{form}{token} } || { active => $false };
+    my $token = $request->{form}{token};
+    return { active => $true, sub => decoded(pack "H*", $1) } if $token =~ /\Anamed-(\w+)\z/;
+    return $said{$token} || { active => $false };
   },
   broken => sub { [500, 'text/plain', ''] },
   keys => sub {
@@ -97,6 +102,15 @@ subtest 'introspection' => sub {
     my ($token, $text) = @$case;
     refused($any, $token, $text, $token);
   }
+  for my $case (
+    ["anna\x{ad}", 'changes'], ["\x{ff46}red", 'changes'], ["fred\x{a0}", 'changes'], ["Ju\x{308}rgen", 'changes'], ["\x{e000}", 'forbids'], ["\x{ad}", 'forbids'],
+  ) {
+    my ($name, $verb) = @$case;
+    refused($any, 'named-' . unpack("H*", encoded($name)),
+      qr/its user \(sub\) is not a valid user name: SASLprep $verb it/, sprintf 'a name that SASLprep %s: %vx', $verb, $name);
+  }
+  refused($any, 'named-' . '78' x 4097, qr/its user \(sub\) is longer than 4096 bytes/, 'a name that is too long');
+  is($any->verify('named-' . '78' x 4096), 'x' x 4096, '... the longest one');
   is($any->verify('renee'), "ren\xc3\xa9e", 'a name beyond ASCII, in octets');
   refused(introspection(scope => 'imap pop3'), 'good', qr/does not have the scope pop3/, 'a scope');
   is(introspection(scope => ['imap'])->verify('renee'), "ren\xc3\xa9e", 'scopes as an array');

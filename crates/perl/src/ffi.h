@@ -45,6 +45,9 @@ enum { ASR_DIED, ASR_NOT_CALLABLE, ASR_NO_CODE, ASR_DROPPED, ASR_REFERENCE, ASR_
 /* limits::NAME_LIMIT */
 enum { ASR_NAME_LIMIT = 4096 };
 
+/* what SASLprep does to a name */
+enum { ASR_PREPARED, ASR_CHANGED, ASR_FORBIDDEN };
+
 void asr_loaded(void);
 asr_handle *asr_new(int32_t side, asr_slice service, asr_slice host, uint32_t abilities);
 void asr_free(asr_handle *);
@@ -83,6 +86,7 @@ int32_t asr_make_verifier(asr_slice mechanism, asr_slice password, asr_slice sal
 int32_t asr_salted_password(asr_slice mechanism, asr_slice password, asr_slice salt, uint32_t iterations, asr_slice *out, asr_text **owner);
 int32_t asr_verifier_of_salted(asr_slice mechanism, asr_slice salted, asr_slice salt, uint32_t iterations, asr_slice *out, asr_text **owner);
 int32_t asr_random(char *out, size_t length);
+int32_t asr_saslprep(asr_slice name);
 int32_t asr_make_otp_state(asr_slice phrase, asr_slice hash, asr_slice seed, asr_slice host, uint32_t sequence, asr_slice *out, asr_text **owner);
 int32_t asr_question_get(asr_handle *, asr_question *out);
 asr_slice asr_offered_realm(const asr_handle *, uint32_t index);

@@ -9,7 +9,7 @@
 //! | floor | files | what |
 //! |---|---|---|
 //! | 5 | `choice.rs`, `cyrus.rs`, `otp.rs` | the mechanism is chosen; accounts of a Cyrus configuration; states of OTP |
-//! | 4 | `accounts.rs`, `answers.rs`, `keys.rs`, `layer.rs`, `plugins.rs`, `properties.rs` | the other parts of the surface |
+//! | 4 | `accounts.rs`, `answers.rs`, `keys.rs`, `layer.rs`, `plugins.rs`, `properties.rs`, `saslprep.rs` | the other parts of the surface |
 //! | 3 | `handle.rs` | what one Perl object owns |
 //! | 2 | `slice.rs` | bytes and texts that cross the border |
 //! | 1 | `names.rs`, `numbers.rs`, `shielded.rs` | names for error texts; the numbers of `ffi.h`; no panic reaches C |
@@ -31,6 +31,7 @@ pub mod numbers;
 mod otp;
 mod plugins;
 mod properties;
+mod saslprep;
 mod shielded;
 mod slice;
 

@@ -85,6 +85,16 @@ pub mod abort_reason {
     pub const TOO_LONG: i32 = 6;
 }
 
+/// What SASLprep does to a name.
+pub mod preparation {
+    /// Nothing: it is prepared.
+    pub const UNCHANGED: i32 = 0;
+    /// It changes it.
+    pub const CHANGED: i32 = 1;
+    /// It forbids it.
+    pub const FORBIDDEN: i32 = 2;
+}
+
 /// Whether a user whose password is set must exist.
 pub mod expected_user {
     /// It must not.
@@ -188,6 +198,9 @@ mod tests {
             ("ASR_KEPT", abort_reason::KEPT.into()),
             ("ASR_TOO_LONG", abort_reason::TOO_LONG.into()),
             ("ASR_NAME_LIMIT", NAME_LIMIT as i64),
+            ("ASR_PREPARED", preparation::UNCHANGED.into()),
+            ("ASR_CHANGED", preparation::CHANGED.into()),
+            ("ASR_FORBIDDEN", preparation::FORBIDDEN.into()),
             ("ASR_NEW_USER", expected_user::NEW.into()),
             ("ASR_KNOWN_USER", expected_user::KNOWN.into()),
             ("ASR_ANY_USER", expected_user::ANY.into()),

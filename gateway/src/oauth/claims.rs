@@ -4,6 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use authen_sasl_account_servers::Groups;
+use authen_sasl_rust::contract::NAME_LIMIT;
 use authen_sasl_rust::wire::saslprep;
 use serde_json::{Map, Value};
 
@@ -137,6 +138,9 @@ impl Rules {
         if name.chars().any(|c| c.is_ascii_control()) {
             return Err(Refusal::new(format!("its user ({claim}) contains a control character")));
         }
+        if name.len() > NAME_LIMIT {
+            return Err(Refusal::new(format!("its user ({claim}) is longer than {NAME_LIMIT} bytes")));
+        }
         // The provider may give "anna" and "an\u{ad}na" to two people, so the second one must not become the first.
         match saslprep::query(name) {
             Ok(prepared) if prepared == name => Ok(name.into()),
@@ -265,6 +269,7 @@ mod tests {
             (json!({ "sub": ["fred"] }), "names no user (sub)"),
             (json!({ "sub": "fred\u{0}" }), "control character"),
             (json!({ "sub": "fred\nroot" }), "control character"),
+            (json!({ "sub": "x".repeat(NAME_LIMIT + 1) }), "is longer than 4096 bytes"),
             (json!({ "sub": "\u{e000}" }), "SASLprep forbids"),
             (json!({ "sub": "\u{ad}" }), "SASLprep forbids"),
             (json!({ "sub": "fr\u{ad}ed" }), "SASLprep changes"),

@@ -196,6 +196,14 @@ _random(length)
     SvPOK_only(bytes);
     XPUSHs(bytes);
 
+IV
+_saslprep(name)
+    text_t name
+  CODE:
+    RETVAL = asr_saslprep(name);
+  OUTPUT:
+    RETVAL
+
 void
 _make_otp_state(prefix, phrase, hash, seed, host, sequence)
     SV *prefix

@@ -21,6 +21,7 @@ my @ARGUMENTS = qw(
 );
 my $STEP = 'token';
 my $MAX_CACHED = 10_000;
+my $MAX_NAME = 4096;    # that of the core
 
 sub new {
   my ($class, %arg) = @_;
@@ -159,6 +160,10 @@ sub _user {
   _refuse("it names no user ($self->{user})") if !defined $user || ref $user || !length $user;
   _refuse("its user ($self->{user}) contains a control character") if $user =~ /[\x00-\x1f\x7f]/;
   utf8::encode($user) if utf8::is_utf8($user);
+  _refuse("its user ($self->{user}) is longer than $MAX_NAME bytes") if length $user > $MAX_NAME;
+  # The provider may give "anna" and "an\xADna" to two people, so the second one must not become the first.
+  my $unfit = (undef, qw(changes forbids))[Authen::SASL::Rust::_saslprep($user)];
+  _refuse("its user ($self->{user}) is not a valid user name: SASLprep $unfit it") if defined $unfit;
   return $user;
 }
 
@@ -265,7 +270,8 @@ Each word of C<scope> is in the token's C<scope> (or C<scp>).
 
 =item *
 
-The claim C<user> is the identity. If the client names another one, the callback C<authorize> decides.
+The claim C<user> is the identity. It must be prepared already: a name that SASLprep (RFC 4013) forbids or would change is refused, as it could
+stand for another user. If the client names another one, the callback C<authorize> decides.
 
 =back
 
