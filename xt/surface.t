@@ -51,6 +51,6 @@ my %fuzzed;
 for my $text (map { slurp($_) } glob 'fuzz/src/*.rs fuzz/fuzz_targets/*.rs') {
   $fuzzed{$1} = 1 while $text =~ /(?<!fn )\b(asr_\w+)\(/g;
 }
-is_deeply([grep { !$fuzzed{$_} } sort keys %declared], [], 'a fuzz target calls each of them');
+is(join(' ', grep { !$fuzzed{$_} } sort keys %declared), '', 'a fuzz target calls each of them');
 
 done_testing;
