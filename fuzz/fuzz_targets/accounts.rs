@@ -4,18 +4,17 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::ptr;
-use std::sync::LazyLock;
 
 use authen_sasl_accounts::users::stored_name;
 use authen_sasl_rust::secret::Secret;
 use authen_sasl_rust::store::check::check_password;
 use authen_sasl_rust::store::verifier::Verifier;
 use authen_sasl_rust::world::LookupMemory;
+use authen_sasl_rust_fuzz::accounts::*;
 use authen_sasl_rust_fuzz::chain::{self, Chain};
+use authen_sasl_rust_fuzz::cyrus::{self, Sasldb};
 use authen_sasl_rust_fuzz::input::Input;
 use authen_sasl_rust_fuzz::surface::*;
 
@@ -23,8 +22,6 @@ use authen_sasl_rust_fuzz::surface::*;
 const CALLS: usize = 12;
 /// More iterations in a users' file would take too long.
 const MAX_ITERATIONS: u32 = 8192;
-const NAMES: [&str; 8] = ["fred", "anna", "fr\u{ad}ed", "J\u{fc}rgen", "a b@c", "eve:x", "", "#x"];
-const PASSWORDS: [&str; 4] = ["pencil-Q7", "granite-K2", "p\u{e9}ncil-Q7", ""];
 const MECHANISMS: [Option<&str>; 6] = [
     None,
     Some("SCRAM-SHA-256"),
@@ -34,13 +31,6 @@ const MECHANISMS: [Option<&str>; 6] = [
     Some(""),
 ];
 const UPGRADES: [Option<&str>; 3] = [None, Some("SCRAM-SHA-1 4097"), Some("SCRAM-SHA-256 4096")];
-/// libsasl2's plugins; without that of sasldb there is none.
-static PLUGINS: LazyLock<Option<String>> = LazyLock::new(|| {
-    let folder =
-        authen_sasl_cyrus_host::folders(None).into_iter().find(|folder| folder.join("libsasldb.so").is_file())?;
-    folder.into_os_string().into_string().ok()
-});
-
 /// What the harness knows of a user.
 #[derive(Clone, Debug, PartialEq)]
 struct Known {
@@ -62,39 +52,7 @@ struct Program {
     stores: [Accounts; 2],
     /// What is in the file. `None`: it cannot be used.
     model: Option<Model>,
-    sasldb: Option<Accounts>,
-    /// The passwords of the users in the sasldb.
-    kept: BTreeMap<&'static str, Vec<u8>>,
-}
-
-fn lend(text: &str) -> Slice {
-    Slice::of(Some(text.as_bytes()))
-}
-
-fn path_of(path: &Path) -> Slice {
-    Slice::of(Some(path.as_os_str().as_bytes()))
-}
-
-/// Accounts that were made, or `None` with a reason that shows no secret.
-fn made(make: impl FnOnce(*mut Slice, *mut *mut std::ffi::c_void) -> Accounts) -> Option<Accounts> {
-    let (mut error, mut owner) = (NONE, ptr::null_mut());
-    let accounts = make(&mut error, &mut owner);
-    if accounts.is_null() {
-        // SAFETY: the reason belongs to `owner`, which is freed afterwards.
-        unsafe {
-            check_text(&error.text().expect("a reason"));
-            asr_text_free(owner);
-        }
-        return None;
-    }
-    Some(accounts)
-}
-
-/// One line for a log, without a password or a verifier.
-fn check_text(text: &str) {
-    assert!(!PASSWORDS[..3].iter().any(|secret| text.contains(secret)), "{text}");
-    assert!(!text.contains("$4096:") && !text.contains('\n'), "{text:?}");
-    assert!(text.ends_with(')') && text.len() < 2000, "{text}");
+    sasldb: Sasldb,
 }
 
 impl Program {
@@ -104,7 +62,7 @@ impl Program {
         let folder = place.join(format!("fuzz-accounts-{}", std::process::id()));
         fs::create_dir(&folder).expect("a new folder");
         let stores = [(); 2].map(|()| open(&folder.join("users")));
-        Program { folder, stores, model: None, sasldb: None, kept: BTreeMap::new() }
+        Program { folder, stores, model: None, sasldb: Sasldb::default() }
     }
 
     fn file(&self) -> PathBuf {
@@ -146,9 +104,9 @@ impl Program {
                 unsafe { asr_accounts_free(store) };
                 self.stores[which] = open(&self.file());
             }
-            12 => self.saslauthd(input),
-            13 => self.configuration(input),
-            14 => self.sasldb(input),
+            12 => cyrus::saslauthd(&self.folder, input),
+            13 => cyrus::configuration(&self.folder, input),
+            14 => self.sasldb.call(&self.folder, input),
             _ => self.one_time(which, input),
         }
         for store in self.stores {
@@ -247,14 +205,9 @@ impl Program {
         assert_eq!(done == 1, found, "a user is changed if there is one");
     }
 
-    /// A verdict and its reason fit.
     fn verdict(&self, store: Accounts, verdict: i32) {
-        // SAFETY: as in `listed`.
-        let error = unsafe { asr_accounts_error(store).text() };
-        assert!((-1..=1).contains(&verdict));
-        assert!(verdict != -1 || error.is_some(), "no reason");
-        assert!(verdict != 1 || error.is_none(), "{error:?}");
-        error.iter().for_each(|error| check_text(error));
+        // SAFETY: the accounts are alive.
+        unsafe { check_verdict(store, verdict) };
     }
 
     fn set(&mut self, which: usize, input: &mut Input<'_>) {
@@ -459,106 +412,11 @@ impl Program {
             self.model.as_mut().map(|model| model.remove(&named));
         }
     }
-
-    /// A daemon that does not run says nothing.
-    fn saslauthd(&self, input: &mut Input<'_>) {
-        let limit = *input.choose(&[0.01, 0.0, -1.0, f64::NAN, f64::INFINITY, 1e300]);
-        let (name, password) = (name(input), password(input));
-        let path = self.folder.join("mux");
-        // SAFETY: as in `call`; it is freed once.
-        unsafe {
-            let Some(daemon) = made(|error, owner| asr_accounts_saslauthd(path_of(&path), limit, error, owner)) else {
-                return;
-            };
-            let (name, password) = (Slice::of(name.as_deref()), Slice::of(Some(&password[..])));
-            assert_eq!(asr_accounts_set(daemon, name, password, NONE, 0, expected_user::ANY), -1);
-            assert!(asr_accounts_list(daemon).text().is_none());
-            let verdict = asr_accounts_check(daemon, name, password, lend("imap"), Slice::of(input.optional()));
-            self.verdict(daemon, verdict);
-            assert_ne!(verdict, 1, "a yes of nobody");
-            asr_accounts_free(daemon);
-        }
-    }
-
-    /// A configuration that is read can be used; without plugins nobody's password is right.
-    fn configuration(&self, input: &mut Input<'_>) {
-        let (name, password) = (name(input), password(input));
-        let content = input.long().unwrap_or_default();
-        fs::write(self.folder.join("fuzz.conf"), content).expect("a file");
-        std::env::set_var("SASL_CONF_PATH", &self.folder);
-        // SAFETY: as in `call`; texts are copied before they are freed.
-        unsafe {
-            let (mut text, mut owner) = (NONE, ptr::null_mut());
-            let found = asr_configuration(lend("fuzz"), &mut text, &mut owner);
-            let text = text.text().expect("a text");
-            asr_text_free(owner);
-            if found == -1 {
-                check_text(&text);
-                return;
-            }
-            let words: Vec<&str> = text.split_terminator('\0').collect();
-            assert!(found == 1 && words.len() % 2 == 0, "a file that is not found: {found}");
-            // It asks a daemon: this machine's is none of ours.
-            let options = text + "saslauthd_path\0/nonexistent/mux\0";
-            let accounts = made(|error, owner| asr_accounts_cyrus(lend("/nonexistent"), lend(&options), error, owner));
-            if let Some(accounts) = accounts {
-                let password = Slice::of(Some(&password[..]));
-                let verdict = asr_accounts_check(accounts, Slice::of(name.as_deref()), password, NONE, NONE);
-                self.verdict(accounts, verdict);
-                assert_ne!(verdict, 1, "a yes without accounts");
-                asr_accounts_free(accounts);
-            }
-            let mut level = 0;
-            while let Some(line) = asr_log_line(&mut level).text() {
-                assert!((1..=6).contains(&level) && !line.contains('\n'), "{level} {line:?}");
-            }
-            asr_log_forget();
-        }
-    }
-
-    /// A sasldb through libsasl2's plugin: what is set can be checked, and what is deleted not.
-    fn sasldb(&mut self, input: &mut Input<'_>) {
-        let Some(plugins) = PLUGINS.as_deref() else { return };
-        let path = self.folder.join("sasldb2");
-        let store = *self.sasldb.get_or_insert_with(|| {
-            let options = format!("pwcheck_method\0auxprop\0auxprop_plugin\0sasldb\0sasldb_path\0{}\0", path.display());
-            // SAFETY: as in `call`.
-            made(|error, owner| unsafe { asr_accounts_cyrus(lend(plugins), lend(&options), error, owner) })
-                .expect("accounts in a sasldb")
-        });
-        let (what, name) = (input.byte(), *input.choose(&["fred", "anna", "J\u{fc}rgen"]));
-        let password = password(input);
-        let (of, with) = (lend(name), Slice::of(Some(&password[..])));
-        // SAFETY: as in `call`.
-        unsafe {
-            match what % 4 {
-                0 => {
-                    let set = asr_accounts_set(store, of, with, NONE, 0, expected_user::ANY);
-                    self.verdict(store, set);
-                    if set == 1 {
-                        self.kept.insert(name, password.clone());
-                    }
-                }
-                1 => {
-                    let deleted = asr_accounts_delete(store, of);
-                    self.verdict(store, deleted);
-                    if deleted == 1 {
-                        self.kept.remove(name);
-                    }
-                }
-                _ => assert!(asr_accounts_list(store).text().is_none() && asr_accounts_disable(store, of, 1) == -1),
-            }
-            let verdict = asr_accounts_check(store, of, with, lend("imap"), NONE);
-            self.verdict(store, verdict);
-            let right = self.kept.get(name).is_some_and(|known| *known == password) && !password.is_empty();
-            assert_eq!(verdict == 1, right, "{name} {verdict}");
-        }
-    }
 }
 
 impl Drop for Program {
     fn drop(&mut self) {
-        for accounts in self.stores.into_iter().chain(self.sasldb) {
+        for accounts in self.stores {
             // SAFETY: each is freed once.
             unsafe { asr_accounts_free(accounts) };
         }
@@ -583,21 +441,6 @@ fn kept(file: &Path, name: &str) -> Option<[String; 5]> {
         line.strip_prefix(name)?.strip_prefix(':')?.trim_start_matches('!').strip_prefix("OTP ").map(str::to_owned)
     };
     chain::fields(text.lines().find_map(line)?.replace(' ', "\t").as_bytes())
-}
-
-/// One of the usual names, or any bytes.
-fn name(input: &mut Input<'_>) -> Option<Vec<u8>> {
-    match input.byte() {
-        byte if byte < 128 => Some(NAMES[usize::from(byte) % NAMES.len()].into()),
-        _ => input.optional().map(<[u8]>::to_vec),
-    }
-}
-
-fn password(input: &mut Input<'_>) -> Vec<u8> {
-    match input.byte() {
-        byte if byte < 192 => PASSWORDS[usize::from(byte) % PASSWORDS.len()].into(),
-        _ => input.string().to_vec(),
-    }
 }
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

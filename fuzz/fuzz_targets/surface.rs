@@ -50,10 +50,6 @@ struct Program {
     invented: [bool; 2],
 }
 
-fn lend(text: &str) -> Slice {
-    Slice::of(Some(text.as_bytes()))
-}
-
 /// A new handle, with limits that keep key derivations cheap. A server wants stronger verifiers.
 fn open(side: usize, abilities: u32) -> Handle {
     // SAFETY: the slices are valid for the calls, and the handle is this thread's.

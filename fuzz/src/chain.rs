@@ -43,10 +43,6 @@ fn phrase(kind: u8, digest: u64) -> String {
     }
 }
 
-fn lend(text: &str) -> Slice {
-    Slice::of(Some(text.as_bytes()))
-}
-
 /// The fields of a stored state, or `None` if it is malformed. The lock is a number, too.
 pub fn fields(state: &[u8]) -> Option<[String; 5]> {
     let text = std::str::from_utf8(state).ok()?;

@@ -11,10 +11,6 @@ const MECHANISMS: [&str; 6] =
 /// The bits of the abilities that SCRAM keys have, one for each hash.
 const KEY_BITS: u32 = 63 << 22;
 
-fn lend(text: &str) -> Slice {
-    Slice::of(Some(text.as_bytes()))
-}
-
 /// Calls one of them.
 pub fn call(input: &mut Input<'_>) {
     match input.byte() % 8 {

@@ -193,6 +193,11 @@ pub const NO_QUESTION: Question = Question {
     stored: NONE,
 };
 
+/// Borrows a text.
+pub fn lend(text: &str) -> Slice {
+    Slice::of(Some(text.as_bytes()))
+}
+
 impl Slice {
     /// Borrows bytes, or is absent.
     pub fn of(bytes: Option<&[u8]>) -> Slice {
