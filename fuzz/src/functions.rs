@@ -23,7 +23,8 @@ pub fn call(input: &mut Input<'_>) {
             let bits = unsafe { asr_key_abilities(Slice::of(input.optional())) };
             assert!(bits & !KEY_BITS == 0, "abilities of SCRAM keys: {bits:#x}");
         }
-        5 | 6 => salted(input),
+        5 => salted(input),
+        6 => prepared(input),
         _ => {
             // Nothing was loaded for all connections.
             // SAFETY: the text is copied before it is freed.
@@ -78,6 +79,17 @@ fn nearest(input: &mut Input<'_>) {
         let known = names.is_some_and(|names| names.split(|byte| *byte == b' ').any(|name| name == found));
         assert!(known, "{found:?} is none of the names");
     }
+}
+
+/// What SASLprep does to a name: nothing to printable ASCII, and what is no text is forbidden.
+fn prepared(input: &mut Input<'_>) {
+    let name = input.optional();
+    // SAFETY: the slice is valid for the call.
+    let done = unsafe { asr_saslprep(Slice::of(name)) };
+    let printable = name.is_some_and(|name| name.iter().all(|byte| (b' '..=b'~').contains(byte)));
+    assert!((preparation::UNCHANGED..=preparation::FORBIDDEN).contains(&done));
+    assert!(!printable || done == preparation::UNCHANGED, "printable ASCII is prepared");
+    assert!(name.is_some_and(|name| std::str::from_utf8(name).is_ok()) || done == preparation::FORBIDDEN, "{name:?}");
 }
 
 /// A verifier is the same whether it is made of the password or of the salted password.

@@ -4,7 +4,7 @@
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
-pub use authen_sasl_perl::numbers::{expected_user, outcome, question_kind};
+pub use authen_sasl_perl::numbers::{expected_user, outcome, preparation, question_kind};
 
 /// `asr_slice`: borrowed bytes. A null pointer means absent.
 #[repr(C)]
@@ -99,6 +99,7 @@ extern "C" {
         out: *mut Slice,
         owner: *mut *mut c_void,
     ) -> i32;
+    pub fn asr_saslprep(name: Slice) -> i32;
     pub fn asr_random(out: *mut u8, length: usize) -> i32;
     pub fn asr_make_otp_state(
         phrase: Slice,
