@@ -32,6 +32,8 @@ my $directory = Server::Directory->start(authority => $authority, entries => {
     authPassword => $verifier{'SCRAM-SHA-256'}, memberOf => "cn=workers,ou=elsewhere,ou=groups,$BASE" },
   'uid=dove,ou=people' => { %person, uid => 'dove', userPassword => ['{SSHA}AAAAAAAAAAAAAAAAAAAAAAAAAAA=', $dovecot] },
   'uid=gone,ou=people' => { %person, uid => 'gone', authPassword => $verifier{'SCRAM-SHA-256'}, description => 'Disabled' },
+  'uid=tagged,ou=people' => { %person, uid => 'tagged', authPassword => $verifier{'SCRAM-SHA-256'}, 'description;lang-en' => 'disabled' },
+  'uid=moved,ou=people' => { %person, uid => 'moved', authPassword => $verifier{'SCRAM-SHA-256'}, l => 'Nowhere', description => 'moved' },
   'uid=leaver,ou=people' => { %person, uid => 'leaver', authPassword => $verifier{'SCRAM-SHA-256'} },
   'uid=plain,ou=people' => { %person, uid => 'plain' },
   'uid=broken,ou=people' => { %person, uid => 'broken', authPassword => 'SCRAM-SHA-256$4096:x$y:z' },
@@ -156,6 +158,19 @@ trial 'groups in the rules' => sub {
   with(group_base => undef, more => "[[access]]\ngroups = ['cn=workers,ou=groups,$BASE']\n");
   is came('SCRAM-SHA-256', 'fred'), 'in', 'by the name of its entry';
 };
+
+# The directory returns description;lang-en for description, description for its OID, and l for localityName.
+for my $case (
+  ['verifiers', 'DESCRIPTION=DISABLED', 'gone', 'tagged'], ['verifiers', '2.5.4.13=disabled', 'gone', 'tagged'],
+  ['verifiers', 'localityName', 'moved'], ['bind', '2.5.4.13', 'gone', 'tagged', 'moved'], ['bind', 'localityName=nowhere', 'moved'],
+) {
+  my ($check, $disabled, @out) = @$case;
+  trial "$check: $disabled disables" => sub {
+    with(check => $check, disabled => $disabled);
+    my %is_out = map { $_ => 1 } @out;
+    is came('PLAIN', $_), $is_out{$_} ? 'UNAUTHORIZED' : 'in', $_ for qw(fred gone tagged moved);
+  };
+}
 
 my @trusting = (ca => $authority->certificate);
 my @distrusting = (ca => $gate->dir . '/cert.pem');

@@ -73,12 +73,31 @@ impl Entry {
         account
     }
 
-    /// Whether it has the attribute `mark`, or the value of `attribute=value`.
+    /// Whether it has the attribute `mark`, or the value of `attribute=value`. An attribute with options (`;lang-en`) is a subtype of
+    /// the one without (RFC 4512 §2.5.2.1): the directory's filters match it too.
     fn has(&self, mark: &str) -> bool {
-        match mark.split_once('=') {
-            None => self.values(mark).next().is_some(),
-            Some((attribute, value)) => self.texts(attribute).any(|text| text.eq_ignore_ascii_case(value)),
+        let (wanted, value) = mark.split_once('=').map_or((mark, None), |(wanted, value)| (wanted, Some(value)));
+        let mut values =
+            self.attributes.iter().filter(|(name, _)| is_subtype(name, wanted)).flat_map(|(_, values)| values);
+        match value {
+            None => values.next().is_some(),
+            Some(value) => values.filter_map(Secret::expose_str).any(|text| text.eq_ignore_ascii_case(value)),
         }
+    }
+
+    /// Whether the directory may have returned this attribute under another name: it is not there, but one is that is none of
+    /// those `requested`. A setting may be an alias or an OID, and directories answer with the name that they prefer.
+    pub fn may_rename(&self, attribute: &str, requested: &[String]) -> bool {
+        !self.attributes.iter().any(|(name, _)| is_subtype(name, attribute))
+            && self
+                .attributes
+                .iter()
+                .any(|(name, _)| !requested.iter().any(|asked| base(asked).eq_ignore_ascii_case(base(name))))
+    }
+
+    /// Adds what the directory has returned for this attribute alone, under whatever name.
+    pub fn add_as(&mut self, attribute: &str, alone: Entry) {
+        self.attributes.extend(alone.attributes.into_iter().map(|(_, values)| (attribute.to_owned(), values)));
     }
 
     fn groups(&self, settings: &Settings) -> Vec<Box<str>> {
@@ -87,6 +106,17 @@ impl Entry {
         let named = |value| base.and_then(|base| child(value, base)).unwrap_or(value);
         self.texts(attribute).map(|value| named(value).into()).collect()
     }
+}
+
+/// The name of an attribute without its options.
+fn base(attribute: &str) -> &str {
+    attribute.split(';').next().unwrap_or(attribute)
+}
+
+/// Whether `name` is the attribute that is wanted, perhaps with further options.
+fn is_subtype(name: &str, wanted: &str) -> bool {
+    let has = |option: &str| name.split(';').skip(1).any(|own| own.eq_ignore_ascii_case(option));
+    base(name).eq_ignore_ascii_case(base(wanted)) && wanted.split(';').skip(1).all(has)
 }
 
 /// The value that names an entry directly below `base`; `None` if it is elsewhere, or its name contains escapes or several values.
@@ -151,6 +181,27 @@ mod tests {
         assert!(!disabled("pwdAccountLockedTime", &[("uid", &["fred"])]));
         assert!(disabled("nsAccountLock=true", &[("nsAccountLock", &["TRUE"])]));
         assert!(!disabled("nsAccountLock=true", &[("nsAccountLock", &["FALSE"])]));
+        let tagged: &[(&str, &[&str])] = &[("Description;x-old;LANG-en", &["off"])];
+        for mark in ["description", "description=off", "description;lang-en", "DESCRIPTION;lang-EN;x-old=OFF"] {
+            assert!(disabled(mark, tagged), "{mark}");
+        }
+        for mark in ["description=on", "description;lang-de", "descriptio", "descriptions", "lang-en"] {
+            assert!(!disabled(mark, tagged), "{mark}");
+        }
+    }
+
+    #[test]
+    fn a_mark_may_have_another_name() {
+        let settings = Settings { disabled: Some("2.5.4.13=off".into()), ..Settings::default() };
+        let requested = ["uid", "2.5.4.13", "memberOf"].map(String::from);
+        let may_rename = |attributes: &[(&str, &[&str])]| entry(attributes).may_rename("2.5.4.13", &requested);
+        assert!(may_rename(&[("uid", &["fred"]), ("description", &["off"])]));
+        assert!(!may_rename(&[("UID;lang-en", &["fred"]), ("memberOf", &["x"])]));
+        assert!(!may_rename(&[("2.5.4.13", &["off"]), ("description", &["off"])]), "it is there");
+        let mut gone = entry(&[("uid", &["gone"]), ("description", &["off"])]);
+        assert!(!gone.account(&settings).disabled);
+        gone.add_as("2.5.4.13", entry(&[("description;lang-en", &["off"])]));
+        assert!(gone.account(&settings).disabled);
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Directory {
         }
         let filter = Filter::parse(&settings.filter)?;
         let mut attributes = vec![settings.name.clone()];
-        attributes.extend(settings.disabled.iter().map(|mark| mark.split('=').next().unwrap_or_default().to_owned()));
+        attributes.extend(settings.disabling_attribute().map(str::to_owned));
         attributes.extend(settings.groups.clone());
         if !settings.binds() {
             attributes.extend(settings.verifiers.iter().cloned());
@@ -110,13 +110,28 @@ impl Directory {
             .with_search_options(options)
             .search(&self.settings.base, self.settings.scope.into(), &self.filter.of(name), &self.attributes)
             .await;
-        let found = match found {
-            Ok(found) => found,
-            Err(error) if using.connection.is_closed() => return Err(Search::Lost(unavailable(error))),
-            Err(error) => return Err(Search::Failed(unavailable(error))),
+        let failed = |error, connection: &Connection| match connection.is_closed() {
+            true => Search::Lost(unavailable(error)),
+            false => Search::Failed(unavailable(error)),
         };
+        let found = found.map_err(|error| failed(error, &using.connection))?;
+        let mut entry = self.only(name, found.0, &found.1).map_err(Search::Failed);
+        if let (Ok(Some(entry)), Some(mark)) = (&mut entry, self.settings.disabling_attribute()) {
+            if entry.may_rename(mark, &self.attributes) {
+                let found = ldap.search(&entry.dn, Scope::Base, "(objectClass=*)", [mark]).await;
+                let found = found.map_err(|error| failed(error, &using.connection))?;
+                let alone = self.alone(found.0, &found.1).map_err(Search::Failed)?;
+                entry.add_as(mark, alone);
+            }
+        }
         using.keep = true;
-        self.only(name, found.0, &found.1).map_err(Search::Failed)
+        entry
+    }
+
+    /// The user's entry with the attribute alone that disables its user.
+    fn alone(&self, mut found: Vec<ldap3::ResultEntry>, result: &LdapResult) -> Result<Entry, Unavailable> {
+        let entry = found.pop().filter(|_| result.rc == SUCCESS).and_then(Entry::read);
+        entry.ok_or_else(|| Unavailable::new(format!("ldap.disabled cannot be read: {}", described(result))))
     }
 
     /// The only entry among what a search has found. Referrals to other servers are not followed.

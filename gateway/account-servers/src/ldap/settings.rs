@@ -128,6 +128,11 @@ impl Settings {
         self.start_tls || self.url.starts_with("ldaps://")
     }
 
+    /// The attribute that disables its user, by itself or with a value.
+    pub fn disabling_attribute(&self) -> Option<&str> {
+        self.disabled.as_deref().map(|mark| mark.split_once('=').map_or(mark, |(attribute, _)| attribute))
+    }
+
     /// Checks the values, without reading the files that they name.
     ///
     /// # Errors
@@ -143,7 +148,7 @@ impl Settings {
         let names = [("ldap.name", Some(&self.name)), ("ldap.groups", self.groups.as_ref())];
         let names = names.into_iter().filter_map(|(setting, name)| Some((setting, name?.as_str())));
         let verifiers = self.verifiers.iter().map(|name| ("ldap.verifiers", name.as_str()));
-        let disabled = self.disabled.iter().map(|mark| ("ldap.disabled", mark.split('=').next().unwrap_or_default()));
+        let disabled = self.disabling_attribute().map(|name| ("ldap.disabled", name));
         for (setting, name) in names.chain(verifiers).chain(disabled) {
             if !is_attribute(name) {
                 return Err(format!("{setting}: expected the name of an attribute, not '{name}'"));
