@@ -44,6 +44,7 @@ my @usual = (
   qr/\AArgument ".*" isn't numeric/s,
   qr/\AOdd number of elements in/, qr/\AReference found where even-sized list expected/,
   qr/\A\w+\(\) on (?:unopened|closed) /,    # a handle that was closed
+  qr/\AWide character in printf? at \S+\/Surface\/Calls\.pm /,    # a handle without a layer
   qr/\A(?:Redundant|Missing) argument in /, qr/\AInvalid conversion /,    # printf
   qr/\AMalformed UTF-8 character/,          # a string whose UTF-8 flag lies
   qr/\Aignored, since no security flag resembles it: /, qr/\Aproperty .* is stored and has no effect; did you mean /s,
