@@ -150,7 +150,9 @@ sub judge {
   for my $conn (grep { defined } @born) {
     my ($error, $code, $success) = map { Authen::SASL::Rust::Connection->can($_)->($conn) } qw(error code is_success);
     examine('an error', $error);
-    finding('an error and a success at once: ' . $error) if defined $error && $success;
+    # A message that encode refuses leaves the layer as it was.
+    finding('an error and a success at once: ' . $error)
+      if defined $error && $success && $error !~ /\Athe message is longer than one frame may be /;
     finding('an error without its number, or a number alone') if defined $error != ($code != 0);
     my $server = Authen::SASL::Rust::Connection::_side($conn);
     unproved($conn) if $server && !$success && !Authen::SASL::Rust::Connection::_layered($conn);    # a layer may break later
