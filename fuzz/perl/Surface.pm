@@ -7,6 +7,7 @@ package Surface;
 use strict;
 use warnings;
 use Authen::SASL qw(Rust);
+use Encode ();
 use Scalar::Util ();
 
 # A secret that only the server's application knows, and those that a client gets. A tape cannot contain them.
@@ -72,6 +73,7 @@ sub finding { my ($text) = @_; $found = $text unless defined $found; return }
 sub examine {
   my ($what, $text) = @_;
   return unless defined $text && !ref $text;
+  Encode::_utf8_off($text);    # a value whose UTF-8 flag lies may be in it, which no pattern survives
   trace("$what: $text");
   for my $secret ($UNKNOWN, $SECRET, $TOKEN) {
     finding("a secret in $what: $text") if index($text, $secret) >= 0 && !is_a_name($text);
@@ -90,6 +92,7 @@ sub is_a_name {
 
 sub warned {
   my ($text) = @_;
+  Encode::_utf8_off($text) unless ref $text;
   examine('a warning', $text);
   finding("a warning: $text") unless ref $text || grep { $text =~ $_ } @usual;
   return;
