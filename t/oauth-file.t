@@ -51,7 +51,7 @@ sub stored {
   my ($name, %token) = @_;
   return JSON::PP->new->canonical->encode({
     client => { client_id => 'x', flow => 'code', token_endpoint => $provider->url("$name/token") },
-    token => { access_token => 'old', refresh_token => 'r1', received => time - 3600, expires => time - 1, %token },
+    token => { access_token => 'old', refresh_token => 'r1', received => time - 3600, expires => time - 60, %token },
   });
 }
 

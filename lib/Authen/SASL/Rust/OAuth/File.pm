@@ -65,7 +65,8 @@ sub _open {
   my ($self, $file, $flags) = @_;
   if (!sysopen my $handle, $file, $flags | O_NOFOLLOW, 0600) {
     return undef if $! == ENOENT && !($flags & O_CREAT);
-    $self->_fail($file, -l $file ? 'it is a symbolic link' : $!);
+    my $error = $!;
+    $self->_fail($file, -l $file ? 'it is a symbolic link' : $error);
   }
   else {
     my ($mode, $owner) = (stat $handle)[2, 4];
