@@ -11,7 +11,7 @@ use JSON::PP ();
 use Time::HiRes qw(sleep);
 use parent 'Server::Daemon';
 
-sub built { return Crate::built('gateway', '--workspace', '--bins') }
+sub built { return Crate::built('gateway', qw(--package sasl-gate --package gate-load --bins)) }
 
 sub binary {
   my ($self) = @_;
