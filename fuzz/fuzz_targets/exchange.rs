@@ -14,7 +14,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let facts = ExchangeFacts::read(input.choose(ALL).name, &mut input);
     let mut network = Network::new(&facts);
     network.play(&mut input);
-    if !facts.client_knows {
+    // There is no TLS here, and without it the lock of OTP shows who is known (docs/decisions/0023-otp.md): its question to the
+    // application is asked for a known user only, and an exchange that was abandoned locks the next one out.
+    if !facts.client_knows && facts.mechanism != "OTP" {
         // An unknown user must look like a wrong password, whatever the client sends.
         let mut facts = facts;
         facts.user_known = !facts.user_known;
