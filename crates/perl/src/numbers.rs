@@ -88,7 +88,7 @@ pub mod abort_reason {
 /// What SASLprep does to a name.
 pub mod preparation {
     /// Nothing: it is prepared.
-    pub const UNCHANGED: i32 = 0;
+    pub const PREPARED: i32 = 0;
     /// It changes it.
     pub const CHANGED: i32 = 1;
     /// It forbids it.
@@ -198,7 +198,7 @@ mod tests {
             ("ASR_KEPT", abort_reason::KEPT.into()),
             ("ASR_TOO_LONG", abort_reason::TOO_LONG.into()),
             ("ASR_NAME_LIMIT", NAME_LIMIT as i64),
-            ("ASR_PREPARED", preparation::UNCHANGED.into()),
+            ("ASR_PREPARED", preparation::PREPARED.into()),
             ("ASR_CHANGED", preparation::CHANGED.into()),
             ("ASR_FORBIDDEN", preparation::FORBIDDEN.into()),
             ("ASR_NEW_USER", expected_user::NEW.into()),

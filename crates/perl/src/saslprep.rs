@@ -16,7 +16,7 @@ pub unsafe extern "C" fn asr_saslprep(name: Slice) -> i32 {
         // SAFETY: the module's rules.
         let name = unsafe { name.bytes() }.and_then(|bytes| std::str::from_utf8(bytes).ok());
         match name.map(|name| (name, saslprep::query(name))) {
-            Some((name, Ok(prepared))) if prepared == name => preparation::UNCHANGED,
+            Some((name, Ok(prepared))) if prepared == name => preparation::PREPARED,
             Some((_, Ok(_))) => preparation::CHANGED,
             _ => preparation::FORBIDDEN,
         }
