@@ -20,7 +20,7 @@ use crate::crypto::scram::{parse_mechanism_name, usual_iterations, Keys, Strengt
 use crate::error::{Application, Error, Subject};
 use crate::secret::Secret;
 use crate::wire::saslprep::{self, Unprepared};
-use crate::wire::scram::{base64, number, SALT_LIMIT};
+use crate::wire::scram::{base64, fill_from_base64, number, SALT_LIMIT};
 use crate::world::OsRandom;
 
 /// A parsed verifier.
@@ -78,12 +78,14 @@ impl Verifier {
             .ok_or_else(|| wrong("a verifier whose iteration count is not a number from 1 to 2147483647"))?;
         let salt = base64(salt).filter(|salt| salt.len() <= SALT_LIMIT);
         let salt = salt.ok_or_else(|| wrong("a verifier whose salt is not base64 of 1 to 1023 bytes"))?.into();
-        let key = |text| {
-            let key = base64(text).map(Secret::from);
-            key.filter(|key| key.expose().len() == hash.size())
-                .ok_or_else(|| wrong("a verifier whose keys are not base64 of the hash's length"))
-        };
-        let keys = Secret::from([key(stored_key)?.expose(), key(server_key)?.expose()].concat());
+        let mut keys = vec![0; 2 * hash.size()];
+        let mut places = [stored_key, server_key].into_iter().zip(keys.chunks_exact_mut(hash.size()));
+        let whole = places.all(|(text, key)| fill_from_base64(text, key));
+        // Also what was decoded of malformed keys is zeroized.
+        let keys = Secret::from(keys);
+        if !whole {
+            return Err(wrong("a verifier whose keys are not base64 of the hash's length"));
+        }
         Ok(Some(Verifier { hash, iterations, salt, keys }))
     }
 

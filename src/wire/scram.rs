@@ -220,6 +220,11 @@ pub fn base64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok().filter(|bytes| !bytes.is_empty())
 }
 
+/// Fills `out` from canonical base64. False if that is not what the text decodes to.
+pub fn fill_from_base64(text: &str, out: &mut [u8]) -> bool {
+    STANDARD.decode_slice(text, out) == Ok(out.len())
+}
+
 /// Appends base64.
 pub fn print_base64(bytes: &[u8], out: &mut Vec<u8>) {
     let start = out.len();

@@ -120,13 +120,11 @@ impl CyrusAccounts {
             return Ok(None);
         }
         let mut inquiry = self.inquiry(config, realm)?;
-        let [password, verifier] = [PASSWORD, VERIFIER].map(|name| text("property", name));
-        let (password, verifier) = (password?, verifier?);
-        inquiry.properties.request(password.clone());
+        inquiry.properties.request(PASSWORD);
         // A mechanism that only plugins have, such as NTLM, cannot use a verifier, and neither can CRAM-MD5.
         if matches!(kind, CredentialKind::Comparable | CredentialKind::Scram(_)) {
             // Some plugins look up each property separately.
-            inquiry.properties.request(verifier.clone());
+            inquiry.properties.request(VERIFIER);
         }
         if !self.auxprops.look_up(&mut inquiry, 0, authcid)? {
             return Ok(None);
@@ -136,11 +134,11 @@ impl CyrusAccounts {
             Ok(Some(verifier)) => kind == CredentialKind::Comparable || kind == CredentialKind::Scram(verifier.hash),
             Ok(None) | Err(_) => false,
         };
-        if let Some(stored) = values(&verifier).find(fits) {
+        if let Some(stored) = values(VERIFIER).find(fits) {
             return Ok(Some(stored));
         }
-        let Some(stored) = values(&password).find(|value| !value.is_empty()) else {
-            let other = values(&verifier).any(|value| !value.is_empty());
+        let Some(stored) = values(PASSWORD).find(|value| !value.is_empty()) else {
+            let other = values(VERIFIER).any(|value| !value.is_empty());
             return if other {
                 Err(unusable_secret("the user has no verifier of the mechanism's hash"))
             } else {

@@ -101,24 +101,25 @@ impl Shared {
     fn look_up(&self, authcid: &str, authzid: Option<&str>, flags: c_uint) -> c_int {
         let mut wanted = self.wanted(authzid.is_none(), flags & flag::CU_OVERRIDE != 0);
         let (mut asked, mut found) = (false, false);
-        if wanted.iter().any(|name| **name == *PASSWORD) && self.answered().contains(Abilities::CREDENTIALS) {
+        let is = |name: &str, property: &CStr| name.as_bytes() == property.to_bytes();
+        if wanted.iter().any(|name| is(name, PASSWORD)) && self.answered().contains(Abilities::CREDENTIALS) {
             asked = true;
             let question =
                 Question::Credentials { kind: self.kind, authcid: authcid.to_owned(), authzid: None, realm: None };
             match self.ask(question) {
                 Some(Answer::Credential(Some(secret))) => {
                     let verifier =
-                        wanted.iter().any(|name| **name == *VERIFIER) && secret.expose().starts_with(b"SCRAM-");
+                        wanted.iter().any(|name| is(name, VERIFIER)) && secret.expose().starts_with(b"SCRAM-");
                     let name = if verifier { VERIFIER } else { PASSWORD };
                     found = self.set(name, &secret);
                     // The application knows both kinds, and has returned the one that fits the mechanism.
-                    wanted.retain(|name| **name != *VERIFIER);
+                    wanted.retain(|name| !is(name, VERIFIER));
                 }
                 Some(Answer::Credential(None)) => {}
                 Some(_) => return self.wrong_answer(),
                 None => return code::FAIL,
             }
-            wanted.retain(|name| **name != *PASSWORD);
+            wanted.retain(|name| !is(name, PASSWORD));
         }
         if !wanted.is_empty() {
             let looked_up = self.link.with_setup(|setup| {
@@ -130,8 +131,9 @@ impl Shared {
                 Some(Ok(properties)) => {
                     asked = true;
                     for name in &wanted {
+                        let Ok(text) = CString::new(&**name) else { continue };
                         for value in properties.get(name) {
-                            found |= self.set(name, value);
+                            found |= self.set(&text, value);
                         }
                     }
                 }
@@ -165,8 +167,7 @@ impl Shared {
         names
     }
 
-    fn set(&self, name: &str, value: &Secret) -> bool {
-        let Ok(name) = CString::new(name) else { return false };
+    fn set(&self, name: &CStr, value: &Secret) -> bool {
         let bytes = value.expose();
         if bytes.is_empty() || bytes.contains(&0) {
             return false;

@@ -143,7 +143,7 @@ impl Client {
         let hooks = ClientHooks { names: Names::default(), can: cx.config.abilities };
         let connection = Owned::new(Arc::clone(&hosted.options), Some(journal::log()), Box::new(hooks));
         let facts = ConnectionFacts::of(cx.config, Side::Client)?;
-        facts.tell(&connection, hosted.name());
+        facts.tell(&connection, hosted.text);
         let mut listed: Vec<Callback> = Vec::new();
         for id in PROMPTED {
             if let CallbackReply::Interact = connection.hooks().callback(id) {

@@ -4,7 +4,6 @@
 //! lock or borrow is held while foreign code runs. A connection is used by one thread at a time.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::ffi::{c_int, c_uint, c_ulong, c_void, CStr, CString};
 use std::ptr;
 use std::sync::Arc;
@@ -23,6 +22,9 @@ const LOG_FAIL: c_int = 2;
 const LOG_WARN: c_int = 3;
 /// Maximum number of texts of `seterror` that are kept: the first ones, which come from the deepest functions, and the last.
 const ERRORS: usize = 4;
+
+/// As many properties as most connections have.
+const PROPERTIES: usize = 10;
 
 /// The functions of a connection for its plugin besides options and log. They depend on the owner of the connection.
 pub trait Hooks: Send {
@@ -77,10 +79,12 @@ pub struct Connection {
     log: Option<Log>,
     log_level: c_int,
     hooks: Box<dyn Hooks>,
-    errors: RefCell<Vec<String>>,
+    /// As the plugin has written them. Most are of no interest: sasldb reports each property that a user does not have.
+    errors: RefCell<Vec<Box<[u8]>>>,
     /// Errors that were logged, whether or not the log shows them. Some plugins report errors in no other way.
     logged: RefCell<Vec<String>>,
-    properties: RefCell<BTreeMap<c_int, Value>>,
+    /// By number.
+    properties: RefCell<Vec<(c_int, Value)>>,
 }
 
 thread_local! {
@@ -110,7 +114,8 @@ impl Connection {
     /// A connection with these functions for its plugin.
     pub fn new(utils: Utils, options: Arc<Options>, log: Option<Log>, hooks: Box<dyn Hooks>) -> Self {
         let log_level = options.get("log_level").and_then(|level| level.trim().parse().ok()).unwrap_or(LOG_LEVEL);
-        let (errors, logged, properties) = Default::default();
+        let (errors, logged) = Default::default();
+        let properties = RefCell::new(Vec::with_capacity(PROPERTIES));
         Connection { utils, options, log, log_level, hooks, errors, logged, properties }
     }
 
@@ -180,21 +185,20 @@ impl Connection {
 
     /// Keeps an error that a plugin reports.
     pub(super) fn set_error(&self, text: &[u8], logged: bool) {
-        let text = legible(text);
+        let text = text.trim_ascii_end();
         if logged {
-            self.log(LOG_FAIL, text.as_bytes());
+            self.log(LOG_FAIL, text);
         }
         let mut errors = self.errors.borrow_mut();
-        if !text.is_empty() && !errors.contains(&text) {
+        if !text.is_empty() && !errors.iter().any(|error| **error == *text) {
             errors.truncate(ERRORS - 1);
-            errors.push(text);
+            errors.push(text.into());
         }
     }
 
     /// The errors that plugins have reported since the last call, with the deepest cause at the end.
     pub fn take_error(&self) -> Option<String> {
-        let mut errors = self.errors.take();
-        errors.reverse();
+        let errors: Vec<String> = self.errors.take().iter().rev().map(|error| legible(error)).collect();
         (!errors.is_empty()).then(|| errors.join(": "))
     }
 
@@ -232,17 +236,12 @@ impl Connection {
 
     fn set(&self, number: c_int, value: Option<Value>) {
         let mut properties = self.properties.borrow_mut();
-        match value {
-            Some(value) => properties.insert(number, value),
-            None => properties.remove(&number),
-        };
-    }
-
-    /// A text property.
-    pub fn text(&self, number: c_int) -> Option<CString> {
-        match self.properties.borrow().get(&number) {
-            Some(Value::Text(text)) => Some(text.clone()),
-            _ => None,
+        let at = properties.iter().position(|(known, _)| *known == number);
+        match (at, value) {
+            (Some(at), Some(value)) => properties[at].1 = value,
+            (Some(at), None) => drop(properties.swap_remove(at)),
+            (None, Some(value)) => properties.push((number, value)),
+            (None, None) => {}
         }
     }
 
@@ -252,10 +251,12 @@ impl Connection {
             return Some(self.conn().cast_const().cast());
         }
         if number == property::PLUGERR {
-            let text = self.errors.borrow().last().cloned().unwrap_or_default();
+            let text = self.errors.borrow().last().map(|error| legible(error)).unwrap_or_default();
             self.set(number, CString::new(text).ok().map(Value::Text));
         }
-        Some(match self.properties.borrow().get(&number)? {
+        let properties = self.properties.borrow();
+        let (_, value) = properties.iter().find(|(known, _)| *known == number)?;
+        Some(match value {
             Value::Text(text) => text.as_ptr().cast(),
             Value::Number(number) => ptr::from_ref(&**number).cast(),
             Value::Security(properties) => ptr::from_ref(&**properties).cast(),

@@ -22,6 +22,8 @@ pub struct Hosted {
     pub(super) description: Description,
     /// Its name in the plugin, without `-PLUS`.
     pub(super) base: &'static str,
+    /// The name under which it is used, for the plugin.
+    pub(super) text: &'static CStr,
     /// A client needs a password or an answer to a challenge. The plugin does not say which.
     pub(super) either: bool,
     pub(super) source: &'static Source,
@@ -59,9 +61,7 @@ impl Hosted {
     /// # Errors
     /// [`Error::Outside`] if the plugin no longer has the mechanism after a fork.
     pub fn client(&self) -> Result<ClientPlug, Error> {
-        let tables = self.source.tables();
-        let plug = tables.client.iter().find(|plug| name_of(plug.mech_name) == Some(self.base));
-        plug.copied().ok_or_else(|| self.gone())
+        self.plug(&self.source.tables().client)
     }
 
     /// The same for a server.
@@ -69,14 +69,14 @@ impl Hosted {
     /// # Errors
     /// As [`Hosted::client`].
     pub fn server(&self) -> Result<ServerPlug, Error> {
-        let tables = self.source.tables();
-        let plug = tables.server.iter().find(|plug| name_of(plug.mech_name) == Some(self.base));
-        plug.copied().ok_or_else(|| self.gone())
+        self.plug(&self.source.tables().server)
     }
 
-    fn gone(&self) -> Error {
-        let path = self.source.file.path.display();
-        Error::outside(Code::Fail, format!("the plugin {path} has lost this mechanism after a fork"))
+    fn plug<Plug: Copy>(&self, plugs: &[(&str, Plug)]) -> Result<Plug, Error> {
+        plugs.iter().find(|(name, _)| *name == self.base).map(|(_, plug)| *plug).ok_or_else(|| {
+            let path = self.source.file.path.display();
+            Error::outside(Code::Fail, format!("the plugin {path} has lost this mechanism after a fork"))
+        })
     }
 }
 
@@ -95,13 +95,14 @@ pub(super) struct Source {
 // address.
 unsafe impl Sync for Source {}
 
-/// Copies of the plugin's static tables, which it may overwrite when its functions are called again.
+/// Copies of the plugin's static tables, which it may overwrite when its functions are called again. Each mechanism has its name beside
+/// it.
 #[derive(Default)]
 pub(super) struct Tables {
     /// The process in which they were made: after a fork, the plugin's functions are called again.
     process: u32,
-    pub client: Vec<ClientPlug>,
-    pub server: Vec<ServerPlug>,
+    pub client: Vec<(&'static str, ClientPlug)>,
+    pub server: Vec<(&'static str, ServerPlug)>,
     /// Parts of the file that cannot be used, and why.
     pub errors: Vec<String>,
 }
@@ -145,30 +146,41 @@ fn begin(file: &File, global: &Connection) -> Tables {
     let mut errors = Vec::new();
     if let Some(init) = file.client {
         match plugs(init, version::CLIENT, "client", global) {
-            Ok(list) => tables.client = list,
+            Ok(list) => {
+                let facts = |plug: &ClientPlug| (plug.mech_name, plug.mech_new.is_some(), plug.mech_step.is_some());
+                tables.client = sound(list, facts, &mut errors);
+            }
             Err(error) => errors.push(error),
         }
     }
     if let Some(init) = file.server {
         match plugs(init, version::SERVER, "server", global) {
-            Ok(list) => tables.server = list,
+            Ok(list) => {
+                let facts = |plug: &ServerPlug| (plug.mech_name, plug.mech_new.is_some(), plug.mech_step.is_some());
+                tables.server = sound(list, facts, &mut errors);
+            }
             Err(error) => errors.push(error),
         }
     }
-    let whole = |name: *const c_char, has_new: bool, has_step: bool| match name_of(name) {
-        None => Err("it has a mechanism without a proper name".to_owned()),
-        Some(name) if !(has_new && has_step) => Err(format!("its {name} lacks mech_new or mech_step")),
-        Some(_) => Ok(()),
-    };
-    tables.client.retain(|plug| {
-        let sound = whole(plug.mech_name, plug.mech_new.is_some(), plug.mech_step.is_some());
-        sound.map_err(|error| errors.push(error)).is_ok()
-    });
-    tables.server.retain(|plug| {
-        let sound = whole(plug.mech_name, plug.mech_new.is_some(), plug.mech_step.is_some());
-        sound.map_err(|error| errors.push(error)).is_ok()
-    });
     Tables { errors, ..tables }
+}
+
+/// The mechanisms that can be used, with their names. `facts` are the name, whether there is `mech_new`, and `mech_step`.
+fn sound<Plug>(
+    plugs: Vec<Plug>,
+    facts: impl Fn(&Plug) -> (*const c_char, bool, bool),
+    errors: &mut Vec<String>,
+) -> Vec<(&'static str, Plug)> {
+    let mut usable = Vec::new();
+    for plug in plugs {
+        let (name, has_new, has_step) = facts(&plug);
+        match name_of(name) {
+            None => errors.push("it has a mechanism without a proper name".to_owned()),
+            Some(name) if !(has_new && has_step) => errors.push(format!("its {name} lacks mech_new or mech_step")),
+            Some(name) => usable.push((name, plug)),
+        }
+    }
+    usable
 }
 
 /// The table of one side.
@@ -194,7 +206,7 @@ fn plugs<Plug>(init: MechanismInit<Plug>, ours: c_int, side: &str, global: &Conn
 }
 
 /// A mechanism's name, if it is valid (RFC 4422 §3.1).
-pub(super) fn name_of(name: *const c_char) -> Option<&'static str> {
+fn name_of(name: *const c_char) -> Option<&'static str> {
     if name.is_null() {
         return None;
     }

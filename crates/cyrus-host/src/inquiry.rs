@@ -38,7 +38,7 @@ impl Inquiry {
         let facts = ConnectionFacts::of(config, Side::Server)?;
         let realm = realm.filter(|realm| !realm.is_empty()).map(|realm| text("realm", realm)).transpose()?;
         let connection = Owned::new(Arc::clone(options), log.cloned(), Box::new(NoHooks));
-        facts.tell(&connection, "");
+        facts.tell(&connection, c"");
         let callbacks = Box::new(Callback { id: callback::LIST_END, proc: None, context: ptr::null_mut() });
         let mut properties = Context::new();
         let mut params = facts.server(&connection, &raw const *callbacks, utils::canon_user, properties.pointer());

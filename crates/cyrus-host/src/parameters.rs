@@ -124,8 +124,9 @@ impl ConnectionFacts {
         Limits { least: left(least), most: left(most), max_received: max_received as usize }
     }
 
-    /// Sets the properties of the connection that a plugin may read by `getprop`.
-    pub fn tell(&self, connection: &Connection, mechanism: &str) {
+    /// Sets the properties of the connection that a plugin may read by `getprop`. They lead to these facts, so the connection must not be
+    /// used after them.
+    pub fn tell(&self, connection: &Connection, mechanism: &'static CStr) {
         let texts = [
             (property::SERVICE, Some(&self.service)),
             (property::SERVERFQDN, Some(&self.host)),
@@ -134,9 +135,11 @@ impl ConnectionFacts {
             (property::IPREMOTEPORT, self.remote.as_ref()),
         ];
         for (number, value) in texts {
-            connection.set_text(number, value.map(CString::as_c_str));
+            if let Some(value) = value {
+                connection.set_pointer(number, value.as_ptr().cast());
+            }
         }
-        connection.set_text(property::MECHNAME, CString::new(mechanism).ok().as_deref());
+        connection.set_pointer(property::MECHNAME, mechanism.as_ptr().cast());
         connection.set_number(property::SSF_EXTERNAL, self.external_ssf);
         connection.set_security(self.props());
         if self.binding.is_some() {

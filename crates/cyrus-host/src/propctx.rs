@@ -3,7 +3,8 @@
 //! A plugin keeps pointers into a context. So the array from `prop_get` moves only if names are added, and values stay until
 //! they are cleared. Names belong to the caller, as prop.h says. Values, which include passwords, are zeroized when freed.
 
-use std::ffi::{c_char, c_int, c_uint, CStr, CString};
+use std::borrow::Cow;
+use std::ffi::{c_char, c_int, c_uint, CStr};
 use std::{ptr, slice};
 
 use zeroize::Zeroize;
@@ -11,9 +12,9 @@ use zeroize::Zeroize;
 use saslplug::{code, Propctx, Propval};
 
 /// The property of the authentication identity with its password.
-pub const PASSWORD: &str = "*userPassword";
+pub const PASSWORD: &CStr = c"*userPassword";
 /// The property with its verifiers.
-pub const VERIFIER: &str = "*authPassword";
+pub const VERIFIER: &CStr = c"*authPassword";
 
 const END: Propval = Propval { name: ptr::null(), values: ptr::null_mut(), nvalues: 0, valsize: 0 };
 
@@ -25,8 +26,8 @@ pub struct Context {
     stored: Vec<Stored>,
     /// The name that was set last.
     previous: Option<usize>,
-    /// Names that we own.
-    names: Vec<CString>,
+    /// Names that no plugin owns.
+    names: Vec<Cow<'static, CStr>>,
 }
 
 #[derive(Default)]
@@ -99,8 +100,9 @@ impl Context {
         ptr::from_mut(self).cast()
     }
 
-    /// Adds a name that we own. All values are cleared.
-    pub fn request(&mut self, name: CString) {
+    /// Adds a name, which is ours or a constant. All values are cleared.
+    pub fn request(&mut self, name: impl Into<Cow<'static, CStr>>) {
+        let name = name.into();
         // SAFETY: the context keeps the text, which a box does not move.
         unsafe { self.request_pointer(name.as_ptr()) };
         self.names.push(name);

@@ -1,6 +1,6 @@
 //! The mechanisms of the opened files, and the registry of a connection.
 
-use std::ffi::{c_uint, c_ulong};
+use std::ffi::{c_uint, c_ulong, CStr, CString};
 use std::fmt;
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,7 @@ use authen_sasl_rust::error::{Error, Rejection, Subject};
 use authen_sasl_rust::registry::Registry;
 use authen_sasl_rust::secret::Secret;
 
-use super::hosted::{name_of, Hosted, Source, Tables};
+use super::hosted::{Hosted, Source, Tables};
 use super::journal::Log;
 use super::loader::{self, File, Kind};
 use super::options::{LoadOptions, Options};
@@ -96,7 +96,8 @@ fn hosted(
         .into_iter()
         .map(|(description, base, either)| {
             let options = Arc::clone(options);
-            &*Box::leak(Box::new(Hosted { description, base, either, source, options }))
+            let text: &'static CStr = Box::leak(CString::new(description.name).unwrap_or_default().into_boxed_c_str());
+            &*Box::leak(Box::new(Hosted { description, base, text, either, source, options }))
         })
         .collect();
     of_options.push((Arc::clone(options), hosted.clone()));
@@ -106,8 +107,7 @@ fn hosted(
 /// The descriptions of a file's mechanisms, each with its name in the plugin, and whether a client needs one of two answers.
 fn descriptions(tables: &Tables, own: &Registry) -> Vec<(Description, &'static str, bool)> {
     let mut all = Vec::new();
-    for plug in &tables.client {
-        let Some(base) = name_of(plug.mech_name) else { continue };
+    for &(base, plug) in &tables.client {
         // Some plugins decide themselves which side sends first: DIGEST-MD5 sends first if it has logged in there before. A program
         // that sends its initial response as the answer to a challenge would then fail, so the standard's rule is used.
         let undecided = plug.features & (feature::SERVER_FIRST | feature::WANT_CLIENT_FIRST) == 0;
@@ -128,8 +128,7 @@ fn descriptions(tables: &Tables, own: &Registry) -> Vec<(Description, &'static s
         let described = Description { first, client_needs, ..described(Side::Client, base, features) };
         all.extend(variants(described, plug.features, own).map(|description| (description, base, either)));
     }
-    for plug in &tables.server {
-        let Some(base) = name_of(plug.mech_name) else { continue };
+    for &(base, plug) in &tables.server {
         let first = if plug.features & feature::WANT_CLIENT_FIRST == 0 { Side::Server } else { Side::Client };
         // The plugin does not say which credential it needs. It reads and writes the state of OTP itself.
         let credential = own.find(base, Side::Server).map_or(CredentialKind::None, |own| own.credential);

@@ -138,7 +138,7 @@ impl Server {
         let shared = Shared::new(hosted.computes_with());
         let connection =
             Owned::new(Arc::clone(&hosted.options), Some(journal::log()), Box::new(ServerHooks(Arc::clone(&shared))));
-        facts.tell(&connection, hosted.name());
+        facts.tell(&connection, hosted.text);
         let callbacks = Box::new(Callback { id: callback::LIST_END, proc: None, context: ptr::null_mut() });
         let params = facts.server(&connection, &raw const *callbacks, utils::canon_user, shared.propctx());
         Ok(Server {

@@ -64,19 +64,11 @@ pub unsafe extern "C" fn decode64(
     if input.first() == Some(&b'\r') {
         return code::FAIL;
     }
-    let (mut count, mut ended) = (0, false);
-    let mut groups = input.chunks_exact(4);
-    for group in &mut groups {
-        let mut three = [0; 3];
-        let decoded = match LENIENT.decode_slice(group, &mut three) {
-            Ok(decoded) if !ended => decoded,
-            _ => return code::BADPROT,
-        };
-        ended = decoded < 3;
-        let Some((place, [_, ..])) = out[count..].split_at_mut_checked(decoded) else { return code::BUFOVER };
-        place.copy_from_slice(&three[..decoded]);
-        count += decoded;
-    }
+    let (groups, rest) = input.split_at(input.len() / 4 * 4);
+    let count = match LENIENT.decode_slice(groups, out) {
+        Ok(count) if count < out.len() || count == 0 => count,
+        _ => return first_fault(groups, out.len()),
+    };
     if let Some(end) = out.get_mut(count) {
         *end = 0;
     }
@@ -84,11 +76,29 @@ pub unsafe extern "C" fn decode64(
     if let Some(written) = unsafe { written.as_mut() } {
         *written = count as c_uint;
     }
-    match groups.remainder() {
+    match rest {
         [] => code::OK,
-        _ if ended => code::BADPROT,
+        _ if groups.ends_with(b"=") => code::BADPROT,
         _ => code::CONTINUE,
     }
+}
+
+/// Why text of whole groups is not decoded into so many bytes. The first fault counts.
+fn first_fault(groups: &[u8], room: usize) -> c_int {
+    let (mut count, mut ended) = (0, false);
+    for group in groups.chunks_exact(4) {
+        let mut three = [0; 3];
+        let decoded = match LENIENT.decode_slice(group, &mut three) {
+            Ok(decoded) if !ended => decoded,
+            _ => return code::BADPROT,
+        };
+        ended = decoded < 3;
+        count += decoded;
+        if count >= room {
+            return code::BUFOVER;
+        }
+    }
+    code::BADPROT
 }
 
 /// A challenge `<random.time@host>` (RFC 2195 §2) or, without the host, `<random.time>`; its length, or 0 if it
@@ -102,9 +112,11 @@ pub unsafe extern "C" fn mkchal(conn: *mut Conn, out: *mut c_char, room: c_uint,
     let mut challenge = format!("<{}.{time}", u64::from_be_bytes(random)).into_bytes();
     if host != 0 {
         // SAFETY: as above.
-        let name = unsafe { Connection::of(conn) }.and_then(|connection| connection.text(property::SERVERFQDN));
+        let name = unsafe { Connection::of(conn) }.and_then(|connection| connection.property(property::SERVERFQDN));
         challenge.push(b'@');
-        challenge.extend_from_slice(name.as_deref().map_or(&b"localhost"[..], CStr::to_bytes));
+        // SAFETY: this property is a text.
+        let name = name.map(|name| unsafe { CStr::from_ptr(name.cast()) });
+        challenge.extend_from_slice(name.map_or(&b"localhost"[..], CStr::to_bytes));
     }
     challenge.extend_from_slice(b">\0");
     if challenge.len() > room as usize {
