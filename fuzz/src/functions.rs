@@ -118,7 +118,12 @@ fn salted(input: &mut Input<'_>) {
         made(&|out, owner| unsafe { asr_make_verifier(of, with, salt, iterations, lend("rfc5803"), out, owner) });
     // SAFETY: as above.
     let salted = made(&|out, owner| unsafe { asr_salted_password(of, with, salt, iterations, out, owner) });
-    assert_eq!(salted.is_ok(), expected.is_ok(), "{mechanism} {iterations}: {salted:?} {expected:?}");
+    // What a server stores has no unassigned code points, but a password that a client sends may have some (RFC 4013 §2.5).
+    let storable = !matches!(&expected, Err(reason) if reason.contains("unassigned code point"));
+    assert!(
+        salted.is_ok() == expected.is_ok() || salted.is_ok() && !storable,
+        "{mechanism} {iterations}: {salted:?} {expected:?}"
+    );
     let bytes = match &salted {
         Ok(hex) => {
             (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("digits")).collect()
@@ -129,5 +134,8 @@ fn salted(input: &mut Input<'_>) {
     let verifier = made(&|out, owner| unsafe {
         asr_verifier_of_salted(of, Slice::of(Some(&bytes)), salt, iterations, out, owner)
     });
-    assert!(salted.is_err() || verifier == expected, "{mechanism} {iterations}: {verifier:?} {expected:?}");
+    assert!(
+        salted.is_err() || verifier == expected || verifier.is_ok() && !storable,
+        "{mechanism} {iterations}: {verifier:?} {expected:?}"
+    );
 }
