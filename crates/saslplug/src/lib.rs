@@ -1,11 +1,11 @@
 //! The types of sasl.h, saslplug.h and prop.h, as a Cyrus plugin sees them. Field names are those of the
 //! headers; a test compares sizes and offsets with the installed ones.
 //!
-//! A function pointer that may be absent is an `Option`, and all of a plugin's may be.
+//! A function pointer that may be null is an `Option`. Those in the tables of a plugin may all be null.
 
-#![allow(missing_docs)] // the words are those of the headers
+#![allow(missing_docs)] // the headers document them
 #![allow(non_snake_case)]
-#![allow(dead_code)] // the headers as they are, whether we use all of them or not
+#![allow(dead_code)] // the headers in full, including what we do not use
 #![cfg_attr(
     not(test),
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::todo)
@@ -14,7 +14,7 @@
 use std::ffi::{c_char, c_int, c_uint, c_ulong, c_void};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-/// The result of `work`, or of a panic in it `fallback`: no panic may leave a function that C calls.
+/// The result of `work`, or `fallback` if it panics: no panic may leave a function that C calls.
 pub fn shielded<T>(fallback: T, work: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
         // The payload's own destructor may panic too.
@@ -23,7 +23,7 @@ pub fn shielded<T>(fallback: T, work: impl FnOnce() -> T) -> T {
     })
 }
 
-/// `sasl_conn_t`: only we look behind it.
+/// `sasl_conn_t`: opaque to a plugin.
 #[repr(C)]
 pub struct Conn {
     _opaque: [u8; 0],
@@ -68,7 +68,7 @@ pub type Authorize = unsafe extern "C" fn(
     *mut Propctx,
 ) -> c_int;
 
-/// The codes that stand beside those of [`authen_sasl_rust::error::Code`].
+/// The codes in addition to those of [`authen_sasl_rust::error::Code`].
 pub mod code {
     use std::ffi::c_int;
 
@@ -172,7 +172,7 @@ pub mod feature {
     pub const CHANNEL_BINDING: c_uint = 0x0800;
 }
 
-/// `SASL_CB_DISP_*`: what a client makes of channel binding.
+/// `SASL_CB_DISP_*`: how a client uses channel binding.
 pub mod disposition {
     use std::ffi::c_uint;
 
@@ -250,7 +250,7 @@ pub struct Interact {
     pub len: c_uint,
 }
 
-/// `sasl_secret_t`; the data go on behind it.
+/// `sasl_secret_t`; the data continues after it.
 #[repr(C)]
 pub struct SaslSecret {
     pub len: c_ulong,
@@ -304,7 +304,7 @@ pub struct Propval {
     pub valsize: c_uint,
 }
 
-/// `MD5_CTX`, which a plugin allocates. Since Debian 13 it is OpenSSL's, with other names and a number behind the buffer.
+/// `MD5_CTX`, which a plugin allocates. Since Debian 13 it is OpenSSL's, with other names and a number after the buffer.
 #[repr(C)]
 pub struct Md5Context {
     pub state: [u32; 4],
@@ -312,7 +312,7 @@ pub struct Md5Context {
     pub buffer: [u8; 64],
 }
 
-/// `HMAC_MD5_CTX`, likewise. With OpenSSL's contexts it is longer, and `octx`, which no plugin touches, farther back.
+/// `HMAC_MD5_CTX`, likewise. With OpenSSL's contexts it is longer, and `octx`, which no plugin touches, has a greater offset.
 #[repr(C)]
 pub struct HmacMd5Context {
     pub ictx: Md5Context,
@@ -631,8 +631,8 @@ mod tests {
         assert_eq!(shielded(1, || std::panic::panic_any(PanicsAgain)), 1);
     }
 
-    /// The C program that prints what the headers say, one line for each of our types, and those lines as our types
-    /// have it.
+    /// For each of our types: the C statement that prints its size and offsets in the headers, and the line that is expected for
+    /// our type.
     macro_rules! layouts {
         ($($rust:ident = $c:literal { $($field:ident)* })*) => {
             [$((
@@ -652,8 +652,8 @@ mod tests {
         };
     }
 
-    /// The contexts of MD5 as the header has them, in either generation, by our names: those of OpenSSL's MD5_CTX are other
-    /// ones, and it has a number behind, so it may only be longer.
+    /// The MD5 contexts of the header, in either generation, with our field names. OpenSSL's MD5_CTX has other field names and a
+    /// number after our fields, so it may be longer.
     const MD5_FIELDS: &str = "
         #if defined OPENSSL_MD5_H || defined HEADER_MD5_H
         typedef struct { unsigned state[4], count[2]; unsigned char buffer[64]; } md5_fields;
