@@ -63,7 +63,8 @@ impl CyrusAccounts {
     /// are loaded from the folders.
     ///
     /// # Errors
-    /// [`Error::Outside`] for an unknown method, and for a plugin that is named but cannot be used.
+    /// [`Error::Outside`] for an unknown method, for `auto_transition`, for a plugin that is named but cannot be used, and if a method
+    /// needs auxprop plugins and there are none.
     pub fn new(folders: &[PathBuf], options: Options, log: Option<Log>) -> Result<Self, Error> {
         let options = Arc::new(options);
         if options.get("auto_transition").is_some_and(is_on) {
@@ -170,7 +171,7 @@ impl CyrusAccounts {
     }
 
     /// Replaces a state that is still the stored one. An auxprop plugin cannot compare and set, so this is atomic within the
-    /// process only. Beyond it the lock in the state protects, as that of libsasl2's plugin does.
+    /// process only. Between processes, the lock in the state protects it, as in libsasl2's plugin.
     fn replace_otp_state(
         &self,
         account: Account<'_>,
@@ -270,7 +271,7 @@ impl Accounts for CyrusAccounts {
     }
 
     /// A name with a star before it means a property of the authentication identity. A name without a star means a property of
-    /// the authorization identity, if that differs.
+    /// the authorization identity, which is the authentication identity if no other is given.
     fn properties(&self, wanted: &[Box<str>], of: Account<'_>, config: &Config) -> Result<Properties, Error> {
         let mut found = Properties::default();
         let who = [(true, of.authcid, 0), (false, of.authzid.unwrap_or(of.authcid), flag::AUXPROP_AUTHZID)];
@@ -316,7 +317,7 @@ fn words(list: &str) -> impl Iterator<Item = &str> {
     list.split([' ', '\t', ',']).filter(|word| !word.is_empty())
 }
 
-/// The values that libsasl2 treats as true; `noplain` is another one, and stores passwords too.
+/// The values that libsasl2 treats as true. `auto_transition` may also be `noplain`, which stores secrets, too.
 fn is_on(value: &str) -> bool {
     let value = value.to_ascii_lowercase();
     value.starts_with(['1', 'y', 't']) || value.starts_with("on") || value == "noplain"

@@ -34,7 +34,7 @@ unsafe impl Send for Auxprops {}
 unsafe impl Sync for Auxprops {}
 
 impl Auxprop {
-    /// A function to call, and its texts.
+    /// The plugin to call, and the texts to pass to it.
     fn asked(&self, inquiry: &Inquiry, name: &CStr, values: Vec<Option<Secret>>) -> Result<Asked, Error> {
         match &self.guard {
             Some(guard) => guard.asked(&self.plug, name, inquiry.effective_realm(), values),

@@ -39,7 +39,7 @@ unsafe impl Sync for Shared {}
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // SAFETY: it came from `prop_new`; the plugin's context is gone, and the connection with these hooks.
+        // SAFETY: it came from `prop_new`; the plugin's context and the connection with these hooks are gone.
         unsafe { prop_dispose(&mut self.propctx) };
     }
 }
@@ -96,8 +96,8 @@ impl Shared {
         Ok(canonical)
     }
 
-    /// Looks up what the plugin has asked for by `prop_request`: with a star before their names, the properties of the authentication
-    /// identity, else those of the authorization identity.
+    /// Looks up the properties that the plugin has requested with `prop_request`: with an authzid, those of the authorization identity;
+    /// without one, those of the authentication identity, whose names begin with a star.
     fn look_up(&self, authcid: &str, authzid: Option<&str>, flags: c_uint) -> c_int {
         let mut wanted = self.wanted(authzid.is_none(), flags & flag::CU_OVERRIDE != 0);
         let (mut asked, mut found) = (false, false);
@@ -150,7 +150,7 @@ impl Shared {
         code::OK
     }
 
-    /// The names of one identity that have no value yet.
+    /// The requested properties of one identity that have no value yet, or, with `again`, all of them.
     fn wanted(&self, of_authcid: bool, again: bool) -> Vec<Box<str>> {
         let mut names = Vec::new();
         // SAFETY: the context is ours; the list ends with a null name, and names end in a NUL.
@@ -249,7 +249,7 @@ impl Hooks for ServerHooks {
         let values: Vec<(&str, Option<&Secret>)> =
             values.iter().map(|(name, value)| (name.trim_start_matches('*'), value.as_ref())).collect();
         let stored = shared.link.with_setup(|setup| {
-            // Without a realm and a host, nothing follows the plugin's @. (A name that a client sends is not cut there.)
+            // Without a realm and a host, nothing follows the @ that the plugin appends. (A client's name is not cut at an @.)
             let user = user.strip_suffix('@').unwrap_or(user);
             setup.accounts.map(|accounts| accounts.store(account(user, setup.config), &values, setup.config))
         });

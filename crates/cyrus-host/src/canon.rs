@@ -25,7 +25,7 @@ const INTERNAL: &str = "INTERNAL";
 
 /// How names are canonicalized.
 pub enum Canon {
-    /// Blanks are removed, and a name without a realm gets the server's, if there is one.
+    /// Blanks around the name are removed, and a name without a realm gets the server's, if there is one.
     Internal,
     /// By a plugin.
     Plugin(Box<str>, CanonuserPlug),
@@ -58,8 +58,8 @@ impl Canon {
     /// plugin does not know.
     ///
     /// # Errors
-    /// [`Error::Outside`] for a name that is blank or too long; [`Refused::Unusable`] if the plugin refuses or fails: ldapdb
-    /// reports unknown users in this way.
+    /// [`Error::Outside`] for a name that is blank or too long, and for a failure that does not depend on the user. Any other code
+    /// of the plugin is [`Refused::Unusable`]: ldapdb reports unknown users in this way.
     pub fn name(&self, inquiry: &mut Inquiry, name: &str, flags: c_uint) -> Result<Option<String>, Error> {
         let wrong = |reason: &str| Error::outside(Code::BadProt, format!("the user name {reason}"));
         // A plugin that skips blanks may read before the beginning of the name.

@@ -23,10 +23,10 @@ const LOG_WARN: c_int = 3;
 /// Maximum number of texts of `seterror` that are kept: the first ones, which come from the deepest functions, and the last.
 const ERRORS: usize = 4;
 
-/// As many properties as most connections have.
+/// The initial capacity for properties: enough for most connections.
 const PROPERTIES: usize = 10;
 
-/// The functions of a connection for its plugin besides options and log. They depend on the owner of the connection.
+/// The functions that a connection provides to its plugin, besides options and log. They depend on the owner of the connection.
 pub trait Hooks: Send {
     /// The function for a `SASL_CB_*` number, other than GETOPT, LOG and VERIFYFILE.
     fn callback(&self, _id: c_ulong) -> CallbackReply {
@@ -43,7 +43,7 @@ pub trait Hooks: Send {
         code::BADPARAM
     }
 
-    /// `sasl_auxprop_store`, or, with nothing to store, the question whether it can be done; a code of sasl.h.
+    /// `sasl_auxprop_store`; without a user, whether anything can be stored. Returns a code of sasl.h.
     fn store(&self, _properties: *mut Propctx, _user: Option<&CStr>) -> c_int {
         code::NOMECH
     }
@@ -81,7 +81,7 @@ pub struct Connection {
     hooks: Box<dyn Hooks>,
     /// As the plugin has written them. Most are of no interest: sasldb reports each property that a user does not have.
     errors: RefCell<Vec<Box<[u8]>>>,
-    /// Errors that were logged, whether or not the log shows them. Some plugins report errors in no other way.
+    /// Errors and warnings that were logged, whether or not the log shows them. Some plugins report errors in no other way.
     logged: RefCell<Vec<String>>,
     /// By number.
     properties: RefCell<Vec<(c_int, Value)>>,
@@ -127,7 +127,7 @@ impl Connection {
     pub unsafe fn of<'a>(conn: *mut Conn) -> Option<&'a Connection> {
         let current = CURRENT.get();
         let meant = conn.is_null() || ptr::eq(current, conn.cast_const().cast());
-        // SAFETY: what is current lives as long as the call that it is current for.
+        // SAFETY: the current connection lives as long as the call for which it was set.
         unsafe { current.as_ref() }.filter(|_| meant)
     }
 
@@ -137,7 +137,7 @@ impl Connection {
     /// The pointer is null or that of a living connection: our utils have passed it to the plugin.
     pub unsafe fn behind<'a>(context: *mut c_void) -> Option<&'a Connection> {
         let connection = if context.is_null() { CURRENT.get() } else { context.cast_const().cast() };
-        // SAFETY: the caller's promise; what is current lives as long as the call that it is current for.
+        // SAFETY: the caller's promise; the current connection lives as long as the call for which it was set.
         unsafe { connection.as_ref() }
     }
 

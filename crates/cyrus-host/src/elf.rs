@@ -14,7 +14,7 @@ const SHARED_OBJECT: u16 = 3;
 const DYNAMIC_SYMBOLS: u32 = 11;
 const WORD: usize = size_of::<usize>();
 
-/// Offsets of the fields, for the word size of this machine: a file of another one cannot be loaded.
+/// Offsets of the fields, for the word size of this machine: a file of another word size cannot be loaded.
 const FILE_SECTIONS: usize = if WORD == 8 { 0x28 } else { 0x20 };
 const FILE_SECTION_SIZE: usize = if WORD == 8 { 0x3a } else { 0x2e };
 const SECTION_OFFSET: usize = if WORD == 8 { 24 } else { 16 };

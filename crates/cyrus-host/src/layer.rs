@@ -34,8 +34,8 @@ struct Layer<T> {
 /// The layer that a mechanism has negotiated, if any.
 ///
 /// # Errors
-/// [`Policy::Strength`] if it is weaker or stronger than this side allows, even if the plugin accepts it; [`Error::Outside`]
-/// if there is a strength but no function.
+/// [`Policy::Strength`] if it is weaker or stronger than this side allows, even if the plugin accepts it, or if maxbuf forbids
+/// layers; [`Error::Outside`] if there is a strength but no function.
 pub fn agreed<T: Owner + 'static>(
     owner: T,
     out: &OutParams,

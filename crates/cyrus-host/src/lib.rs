@@ -12,7 +12,7 @@
 //! | 8 | `client.rs`, `server.rs`, `auxprop.rs`, `canon.rs` | the kinds of plugins |
 //! | 7 | `callbacks.rs`, `hosted.rs`, `inquiry.rs`, `sql/` | what each kind needs beside its plugin |
 //! | 6 | `instances.rs` | plugins of accounts, one instance for each configuration |
-//! | 5 | `owned.rs`, `coroutine.rs`, `layer.rs`, `names.rs` | a connection and what is done over it |
+//! | 5 | `owned.rs`, `coroutine.rs`, `layer.rs`, `names.rs` | a connection with functions, names and layer; a step's own stack |
 //! | 4 | `utils.rs` | the functions that a plugin calls |
 //! | 3 | `parameters.rs`, `given.rs`, `text.rs` | what passes between the host and a plugin |
 //! | 2 | `connection.rs`, `loader.rs` | a plugin's `sasl_conn_t`; its opened file |
@@ -98,7 +98,7 @@ use authen_sasl_rust::registry::Registry;
 /// The environment variable that asks for plugins: `1` for all, or names separated by blanks or commas.
 const VARIABLE: &str = "AUTHEN_SASL_RUST_PLUGINS";
 
-/// The plugins that the environment asks for. The environment of a program with more rights than its user's is ignored.
+/// The plugins that the environment asks for. The environment is ignored if the program has more rights than its user.
 pub fn from_environment(own: &Registry) -> Option<Plugins> {
     let wanted = std::env::var(VARIABLE).ok().filter(|_| !privileged())?;
     let names: Vec<String> = authen_sasl_rust::wire::names::words(&wanted).map(str::to_owned).collect();

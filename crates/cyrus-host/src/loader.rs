@@ -260,7 +260,7 @@ fn load(path: &Path, bytes: &[u8]) -> Result<Library, String> {
     // SAFETY: to load a plugin is to run its code: the caller has asked for it.
     let open = |path: &Path, flags: c_int| unsafe { Library::open(Some(path), flags) };
     if let Ok(copy) = &copied {
-        // The loader treats equal names as the same object, and numbers of files are reused.
+        // The loader treats equal names as the same object, and file descriptor numbers are reused.
         static LOADED: AtomicUsize = AtomicUsize::new(1);
         let slashes = "/".repeat(LOADED.fetch_add(1, Ordering::Relaxed));
         let name = PathBuf::from(format!("/proc/self/fd{slashes}{}", copy.as_raw_fd()));
@@ -274,7 +274,7 @@ fn load(path: &Path, bytes: &[u8]) -> Result<Library, String> {
     open(path, RTLD_NOW | RTLD_LOCAL).map_err(|error| error.to_string())
 }
 
-/// `RTLD_NOLOAD` of dlfcn.h: open the file only if it is already open.
+/// `RTLD_NOLOAD` of dlfcn.h: open the file only if it is already loaded.
 const NOLOAD: c_int = if cfg!(target_os = "linux") { 0x4 } else { 0x2000 };
 
 #[cfg(target_os = "linux")]

@@ -1,8 +1,8 @@
 //! The mutexes that plugins ask for.
 //!
-//! A plugin gets the address of a slot in our table. So other addresses can be refused without reading them: a file that
-//! libsasl2 has loaded before has libsasl2's mutexes in its statics. A slot contains the id of the process that has locked
-//! it. In the child of a fork, locks of the parent count as free.
+//! A plugin gets the address of a slot in our table. So other addresses can be refused without reading them: a file that is
+//! not a copy (`loader.rs`) has libsasl2's mutexes in its statics if libsasl2 loads it later. A slot contains the id of the
+//! process that has locked it. In the child of a fork, locks of the parent count as free.
 
 use std::ffi::{c_int, c_void};
 use std::ptr;

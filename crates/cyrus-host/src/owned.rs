@@ -13,7 +13,7 @@ use super::utils;
 pub struct Owned(NonNull<Connection>);
 
 // SAFETY: neither we nor a plugin ties a connection to a thread, and `Connection` is not `Sync`, so only one at a
-// time uses it. The pointers in it are to what its owner keeps as long.
+// time uses it. Its pointers lead to data that its owner keeps as long.
 unsafe impl Send for Owned {}
 
 impl Owned {

@@ -124,8 +124,8 @@ impl ConnectionFacts {
         Limits { least: left(least), most: left(most), max_received: max_received as usize }
     }
 
-    /// Sets the properties of the connection that a plugin may read by `getprop`. They lead to these facts, so the connection must not be
-    /// used after them.
+    /// Sets the properties of the connection that a plugin may read with `getprop`. They point into these facts, so the connection must
+    /// not be used after the facts are dropped.
     pub fn tell(&self, connection: &Connection, mechanism: &'static CStr) {
         let texts = [
             (property::SERVICE, Some(&self.service)),

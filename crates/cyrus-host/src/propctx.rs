@@ -20,13 +20,13 @@ const END: Propval = Propval { name: ptr::null(), values: ptr::null_mut(), nvalu
 
 /// The target of a `struct propctx *`.
 pub struct Context {
-    /// One for each name, and one without.
+    /// One entry for each name, and a last one without a name.
     list: Vec<Propval>,
     /// The values of each name.
     stored: Vec<Stored>,
     /// The name that was set last.
     previous: Option<usize>,
-    /// Names that no plugin owns.
+    /// The names that this context owns.
     names: Vec<Cow<'static, CStr>>,
 }
 
@@ -54,7 +54,7 @@ impl Stored {
         array
     }
 
-    /// The array, with room for one more. A plugin may still read one that is full, so it stays.
+    /// The array in use, with room for one more value. A full array is kept, since a plugin may still read it.
     fn room(&mut self) -> &mut Vec<*const c_char> {
         let grown = match self.arrays.last() {
             Some(array) if array.len() < array.capacity() => None,
@@ -109,7 +109,7 @@ impl Context {
         self.clear();
     }
 
-    /// Sets the values of a requested name.
+    /// Adds a value of a requested name.
     pub fn set(&mut self, name: &CStr, value: &[u8]) {
         if let Some(at) = self.find(name) {
             self.add(at, Some(value));
@@ -119,7 +119,7 @@ impl Context {
     /// Adds a name, if it is new.
     ///
     /// # Safety
-    /// It points to a text that stays where it is as long as the context has it.
+    /// It points to a text that stays in place as long as the context has the name.
     pub unsafe fn request_pointer(&mut self, name: *const c_char) {
         // SAFETY: the caller's promise.
         if self.find(unsafe { CStr::from_ptr(name) }).is_none() {
@@ -140,7 +140,7 @@ impl Context {
     }
 
     fn find(&self, name: &CStr) -> Option<usize> {
-        // SAFETY: whoever has asked for a name keeps it.
+        // SAFETY: the text of a name stays as long as the context has it (`request_pointer`).
         self.list[..self.stored.len()].iter().position(|entry| unsafe { CStr::from_ptr(entry.name) } == name)
     }
 
@@ -283,7 +283,7 @@ pub unsafe extern "C" fn prop_format(
         // SAFETY: as above.
         length => unsafe { slice::from_raw_parts(separator.cast(), length as usize) },
     };
-    // SAFETY: whoever has asked for a name keeps it.
+    // SAFETY: the text of a name stays as long as the context has it (`request_pointer`).
     let name = |entry: &Propval| unsafe { CStr::from_ptr(entry.name) }.to_bytes();
     let names: Vec<&[u8]> = context.list[..context.stored.len()].iter().map(name).collect();
     let mut text = names.join(separator);

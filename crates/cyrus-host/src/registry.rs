@@ -19,7 +19,7 @@ use super::search::{folders, Refused};
 use super::{client, server};
 use saslplug::{callback, feature, security};
 
-/// Its servers have a defect (CVE-2026-129483), so it is loaded only if it is named.
+/// Its server has a defect (CVE-2026-129483), so the mechanism is used only if its plugin is named.
 const SRP: &str = "SRP";
 
 impl Mechanism for Hosted {
@@ -61,7 +61,7 @@ impl Mechanism for Hosted {
     }
 }
 
-/// The mechanisms of each file for each set of options, after its functions were called.
+/// A file whose functions were called, with its mechanisms for each set of options.
 struct Known {
     source: &'static Source,
     of_options: Vec<(Arc<Options>, Vec<&'static Hosted>)>,
@@ -198,8 +198,8 @@ pub struct Plugins {
 }
 
 impl Plugins {
-    /// Opens plugins. Files that cannot be used are listed in [`Plugins::refused`]. Data about a mechanism that the plugin does
-    /// not have is taken from the program's own mechanism of the same name.
+    /// Opens plugins. Files that cannot be used are listed in [`Plugins::refused`]. What a plugin does not say about a mechanism
+    /// is taken from the program's own mechanism of the same name.
     ///
     /// # Errors
     /// [`Error::Outside`] for an option that cannot be passed to a plugin.

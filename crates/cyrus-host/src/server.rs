@@ -29,7 +29,7 @@ pub fn begin(hosted: &'static Hosted) -> Next {
     Box::new(AwaitStart(hosted))
 }
 
-/// Why the plugin does not offer its mechanism on this connection (`mech_avail` of saslplug.h), if so.
+/// Why the plugin does not offer its mechanism on this connection (`mech_avail` of saslplug.h); `None` if it does.
 pub fn unavailable_reason(hosted: &Hosted, setup: Setup<'_>) -> Option<Rejection> {
     let asked = hosted.server().and_then(|plug| match plug.mech_avail {
         None => Ok(code::OK),
@@ -53,7 +53,7 @@ pub fn keeps_secrets(hosted: &Hosted) -> bool {
 /// Sets the secret that a plugin stores for a user, as `setpass` of saslplug.h.
 ///
 /// # Errors
-/// [`Error::Outside`] if it stores none, or storing fails.
+/// [`Application::Unusable`] for a name or password with a NUL; [`Error::Outside`] if the plugin stores no secrets, or storing fails.
 pub fn set_secret(
     hosted: &'static Hosted,
     setup: Setup<'_>,
@@ -202,7 +202,7 @@ impl Server {
         }
     }
 
-    /// True for a client's first message that asks for channel binding (GS2 header, RFC 5801 §4) although there is no data. The
+    /// Refuses a client's first message that asks for channel binding (GS2 header, RFC 5801 §4) if there is no data. The
     /// plugin never gets such a message: Cyrus SASL's SCRAM before 2.1.28 reads the data anyway (CVE-2026-132138).
     fn refuse_binding(&self, message: &[u8]) -> Result<(), Error> {
         let first = !self.begun.get() && self.plug.features & feature::CHANNEL_BINDING != 0;
@@ -222,7 +222,7 @@ impl Server {
         let params = self.params.get();
         let mut context = ptr::null_mut();
         let Some(new) = self.plug.mech_new else { return code::FAIL };
-        // SAFETY: as above.
+        // SAFETY: the types are those of saslplug.h; the parameters live as long as the context.
         let result = unsafe { new(self.plug.glob_context, params, ptr::null(), 0, &mut context) };
         self.context.set(context);
         result

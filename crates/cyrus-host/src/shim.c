@@ -1,4 +1,4 @@
-/* The two functions of sasl_utils_t that take a format: stable Rust defines no variadic function. The text goes on to
+/* The two functions of sasl_utils_t that take a format: stable Rust cannot define variadic functions. The text is passed to
  * src/utils.rs. Beside printf's conversions there are %m, the words for an errno, and %z, the name of a SASL
  * code; both take an int. A z before a conversion of integers is the length modifier of C99. */
 #include <stdarg.h>
@@ -55,11 +55,11 @@ static void format(sink *to, const char *at, va_list *args) {
     while (*at && strchr("-+ #0123456789.*", *at)) {
       char number[16];
       int wide = *at == '*' ? snprintf(number, sizeof number, "%d", va_arg(*args, int)) : (number[0] = *at, 1);
-      if (*at == '*' && number[0] == '-' && spec[n - 1] == '.') { /* a negative precision is none */
+      if (*at == '*' && number[0] == '-' && spec[n - 1] == '.') { /* a negative precision counts as absent */
         n--;
         wide = 0;
       }
-      if (n + (size_t)wide >= SPEC) return; /* no plugin's format is that long; the arguments are lost */
+      if (n + (size_t)wide >= SPEC) return; /* no plugin's format is that long; the rest is dropped */
       memcpy(spec + n, number, (size_t)wide);
       n += (size_t)wide;
       at++;
@@ -102,13 +102,13 @@ static void format(sink *to, const char *at, va_list *args) {
         if (!strcmp(modifier, "L")) PRINT(va_arg(*args, long double));
         else PRINT(va_arg(*args, double));
         break;
-      default: return; /* %n, and what nobody knows: how many arguments it takes cannot be told */
+      default: return; /* %n and unknown conversions: the number of their arguments is unknown */
     }
     at++;
   }
 }
 
-enum { LOG_PASS = 7 }; /* lines that may hold passwords: they are not even written */
+enum { LOG_PASS = 7 }; /* lines that may contain passwords: they are not even formatted */
 
 void asr_plugin_log_format(void *conn, int level, const char *text, ...) {
   if (level >= LOG_PASS) return;

@@ -29,7 +29,7 @@ mod statement;
 /// The options with statements. sql_statement is the old name of sql_select.
 const STATEMENTS: [&str; 4] = ["sql_select", "sql_statement", "sql_insert", "sql_update"];
 
-/// What is needed besides such a plugin.
+/// The protection of a sql plugin.
 pub struct Guard {
     engine: Engine,
     /// The copy that takes names and values in hexadecimal.
@@ -47,7 +47,7 @@ pub struct Asked {
 }
 
 impl Guard {
-    /// `None` for another plugin.
+    /// `None` if the plugin is not sql.
     ///
     /// # Errors
     /// A reason not to use the plugin: an unknown engine, or a statement that cannot be guarded.
@@ -95,7 +95,7 @@ impl Guard {
                 "auxprop plugin sql cannot put a realm, or a host in its place, with a quote, a backslash or a line break into a statement",
             ));
         }
-        // To remove a password, the plugin would store the text NULL, which would be a password. An empty one cannot be used.
+        // To remove a password, the plugin would store the text NULL, which could be used as a password. An empty one cannot.
         let values: Vec<Secret> = values.into_iter().map(Option::unwrap_or_default).collect();
         if self.engine.fits(user) && values.iter().all(|value| self.engine.fits(value.expose())) {
             return Ok(Asked { plug: *plug, name: name.to_owned(), values: values.into_iter().map(Some).collect() });

@@ -13,13 +13,13 @@ use zeroize::Zeroize;
 use super::connection::Connection;
 use saslplug::{code, property, Conn, Rand};
 
-/// Bits beyond the last byte are not looked at, as elsewhere.
+/// Trailing bits beyond the last byte are ignored, as in libsasl2.
 const LENIENT: GeneralPurpose =
     GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
 // SAFETY of all below: a plugin passes buffers of the lengths that it names, as saslplug.h asks for.
 
-/// Encodes, with a NUL behind, for which there must be room.
+/// Encodes, and appends a NUL, for which there must be room.
 pub unsafe extern "C" fn encode64(
     input: *const c_char,
     length: c_uint,
@@ -31,7 +31,7 @@ pub unsafe extern "C" fn encode64(
         return code::BADPARAM;
     }
     let needed = u64::from(length).div_ceil(3) * 4;
-    // SAFETY: as above; a null pointer is a null pointer.
+    // SAFETY: as above; `as_mut` gives `None` for a null pointer.
     if let Some(written) = unsafe { written.as_mut() } {
         *written = needed as c_uint;
     }
@@ -47,8 +47,8 @@ pub unsafe extern "C" fn encode64(
     code::OK
 }
 
-/// Decodes, with a NUL behind, for which there must be room. What is left of less than four characters at the end is
-/// for the next call (`SASL_CONTINUE`).
+/// Decodes, and appends a NUL, for which there must be room. Fewer than four characters at the end are left for the next
+/// call (`SASL_CONTINUE`).
 pub unsafe extern "C" fn decode64(
     input: *const c_char,
     length: c_uint,
@@ -83,7 +83,7 @@ pub unsafe extern "C" fn decode64(
     }
 }
 
-/// Why text of whole groups is not decoded into so many bytes. The first fault counts.
+/// Why these groups cannot be decoded into a buffer of that size: the code of the first error.
 fn first_fault(groups: &[u8], room: usize) -> c_int {
     let (mut count, mut ended) = (0, false);
     for group in groups.chunks_exact(4) {
@@ -128,8 +128,8 @@ pub unsafe extern "C" fn mkchal(conn: *mut Conn, out: *mut c_char, room: c_uint,
     challenge.len() as c_int - 1
 }
 
-/// True UTF-8 (RFC 3629) or `SASL_BADPROT`. libsasl2 lets too long forms and surrogates pass, in which two names that
-/// look alike could hide.
+/// `SASL_OK` for valid UTF-8 (RFC 3629), else `SASL_BADPROT`. libsasl2 accepts overlong forms and surrogates, with which
+/// two different names could look alike.
 pub unsafe extern "C" fn utf8verify(text: *const c_char, length: c_uint) -> c_int {
     if text.is_null() && length > 0 {
         return code::BADPARAM;
@@ -141,8 +141,8 @@ pub unsafe extern "C" fn utf8verify(text: *const c_char, length: c_uint) -> c_in
     }
 }
 
-/// Random bytes of the operating system. There is no way to say that it has none, and a plugin goes on with
-/// what stands in the buffer, so the process ends instead.
+/// Random bytes of the operating system. If it has none, the process ends: this function cannot report an error, and the
+/// plugin would use the old contents of the buffer.
 pub unsafe extern "C" fn rand(_: *mut Rand, out: *mut c_char, length: c_uint) {
     if out.is_null() || length == 0 {
         return;
@@ -153,7 +153,7 @@ pub unsafe extern "C" fn rand(_: *mut Rand, out: *mut c_char, length: c_uint) {
     }
 }
 
-/// The operating system needs no seed of a plugin's.
+/// The operating system needs no seed from a plugin.
 pub unsafe extern "C" fn churn(_: *mut Rand, _: *const c_char, _: c_uint) {}
 
 pub unsafe extern "C" fn erasebuffer(buffer: *mut c_char, length: c_uint) {

@@ -83,7 +83,7 @@ unsafe fn string<'a>(pointer: *const c_char) -> Option<&'a CStr> {
     (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) })
 }
 
-/// Text of that length; of length 0, up to its NUL.
+/// A text of this length. If the length is 0, the text ends at its NUL.
 unsafe fn counted<'a>(pointer: *const c_char, length: c_uint) -> Option<&'a [u8]> {
     // SAFETY: as above.
     unsafe {
@@ -95,7 +95,7 @@ unsafe fn counted<'a>(pointer: *const c_char, length: c_uint) -> Option<&'a [u8]
     }
 }
 
-/// `sasl_getopt_t`. An absent option is null besides the code: the SCRAM plugin does not look at the code.
+/// `sasl_getopt_t`. For an absent option the result is set to null, too: the SCRAM plugin ignores the code.
 unsafe extern "C" fn getopt(
     context: *mut c_void,
     _plugin: *const c_char,
@@ -133,7 +133,7 @@ unsafe extern "C" fn verify_file(_: *mut c_void, _: *const c_char, _: c_int) -> 
 
 /// `sasl_getcallback_t`.
 unsafe extern "C" fn getcallback(conn: *mut Conn, id: c_ulong, proc: *mut Proc, context: *mut *mut c_void) -> c_int {
-    // SAFETY: as above; a function is called as what its number says that it is.
+    // SAFETY: as above; the plugin calls a function with the type that belongs to its id.
     unsafe {
         let (Some(proc), Some(context)) = (proc.as_mut(), context.as_mut()) else { return code::BADPARAM };
         (*proc, *context) = (None, ptr::null_mut());
@@ -162,13 +162,13 @@ unsafe extern "C" fn getcallback(conn: *mut Conn, id: c_ulong, proc: *mut Proc, 
 /// A function as `getcallback` gives it.
 ///
 /// # Safety
-/// The pointer is that of a function, which is called as what it is.
+/// The pointer is that of a function, and is called with the function's own type.
 pub unsafe fn erased(function: *const ()) -> Proc {
-    // SAFETY: the caller's promise; all pointers to functions look alike here.
+    // SAFETY: the caller's promise; all function pointers have the same representation here.
     unsafe { std::mem::transmute::<*const (), Proc>(function) }
 }
 
-/// The properties that a connection may lack for now.
+/// Properties that may not be set yet: `getprop` returns NOTDONE for them, and BADPARAM for unknown ones.
 const KNOWN: [c_int; 17] = [
     property::USERNAME,
     property::SSF,
@@ -245,7 +245,7 @@ unsafe extern "C" fn checkpass(
     }
 }
 
-/// For the parameters, where it stands beside the utils.
+/// `sasl_canon_user_t`, a field of the parameters, not of the utils.
 pub unsafe extern "C" fn canon_user(
     conn: *mut Conn,
     name: *const c_char,
@@ -274,7 +274,7 @@ unsafe extern "C" fn auxprop_store(conn: *mut Conn, properties: *mut Propctx, us
     }
 }
 
-/// What the shim made of `log`'s arguments.
+/// Logs the text that the shim has formatted from the arguments of `log`.
 #[no_mangle]
 unsafe extern "C" fn asr_plugin_log(conn: *mut Conn, level: c_int, text: *const u8, length: usize) {
     // SAFETY: as above; the text is the shim's.
@@ -284,7 +284,7 @@ unsafe extern "C" fn asr_plugin_log(conn: *mut Conn, level: c_int, text: *const 
     }
 }
 
-/// What the shim made of `seterror`'s arguments.
+/// Keeps the text that the shim has formatted from the arguments of `seterror`.
 #[no_mangle]
 unsafe extern "C" fn asr_plugin_seterror(conn: *mut Conn, flags: c_uint, text: *const u8, length: usize) {
     // SAFETY: as above; the text is the shim's.
@@ -294,7 +294,7 @@ unsafe extern "C" fn asr_plugin_seterror(conn: *mut Conn, flags: c_uint, text: *
     }
 }
 
-/// The name of a code, with a NUL, as much of it as fits.
+/// The name of a code, cut to the size of the buffer, with a NUL.
 #[no_mangle]
 unsafe extern "C" fn asr_plugin_code_name(number: c_int, out: *mut u8, size: usize) {
     // SAFETY: the shim passes a buffer of that size.

@@ -1,8 +1,8 @@
 //! The statements of the sql plugin, and their form for texts in hexadecimal.
 //!
 //! The plugin replaces `%u`, `%r` and `%v` in a statement by the name, the realm and the value. Whether a text can end the literal
-//! that it is put into depends on the engine and its mode. So a statement is accepted only if each placeholder stands in a text
-//! literal, and can be told to do so in every mode.
+//! that it is put into depends on the engine and its mode. So a statement is accepted only if each placeholder is in a text literal in
+//! every mode of the engine.
 
 use super::super::options::Options;
 
@@ -32,7 +32,7 @@ impl Engine {
         }
     }
 
-    /// True if a text can stand in a literal as it is: the plugin finds nothing to escape, and no mode finds its end.
+    /// True if a text can be put into a literal unchanged: the plugin escapes nothing in it, and it ends the literal in no mode.
     pub fn fits(self, text: &[u8]) -> bool {
         !text.iter().any(|byte| match byte {
             b'\'' | b'\\' => true,
@@ -47,7 +47,7 @@ impl Engine {
         match self {
             // With an introducer it is still a literal, so that the collation of the column is used.
             Engine::Mysql => format!("_utf8mb4 x'{placeholder}'"),
-            // There x'...' is a string of bits.
+            // In PostgreSQL, x'...' is a bit string.
             Engine::Postgres => format!("convert_from(decode('{placeholder}','hex'),'UTF8')"),
             Engine::Sqlite => format!("CAST(x'{placeholder}' AS TEXT)"),
         }
@@ -66,11 +66,11 @@ impl Engine {
 /// The characters that begin something other than plain words of a statement.
 const SPECIAL: [char; 9] = ['\'', '"', '`', '[', '%', '-', '/', '#', '$'];
 
-/// The statement for names and values in hexadecimal: each text literal with `%u` or `%v` becomes an expression of what is before
-/// it, the decoded text, and what is behind it.
+/// The statement for names and values in hexadecimal. Each text literal with `%u` or `%v` becomes an expression that joins the text
+/// before the placeholder, the decoded text, and the text after it.
 ///
 /// # Errors
-/// A reason if a placeholder stands elsewhere than in a text literal, or where it stands depends on the engine's mode.
+/// A reason if a placeholder is not in a text literal, or if that depends on the engine's mode.
 pub fn in_hexadecimal(statement: &str, engine: Engine) -> Result<String, &'static str> {
     let mut out = String::new();
     let mut rest = statement;
@@ -84,7 +84,7 @@ pub fn in_hexadecimal(statement: &str, engine: Engine) -> Result<String, &'stati
         if special == b'$' && engine == Engine::Postgres {
             return Err("it has a dollar sign, which may begin a text literal");
         }
-        // In MySQL's mode ANSI_QUOTES, and everywhere else, what stands in double quotes is the name of a column.
+        // Double quotes enclose a column name: in MySQL in the mode ANSI_QUOTES, in the other engines always.
         let text = special == b'\'';
         let end = match special {
             b'\'' | b'"' => literal(from, special)?,
@@ -113,7 +113,7 @@ pub fn in_hexadecimal(statement: &str, engine: Engine) -> Result<String, &'stati
 
 const UNCLOSED: &str = "a quotation has no end";
 
-/// The length of what is quoted at the beginning; a doubled quote is one within it.
+/// The length of the quotation at the beginning. A doubled quote is a quote within it.
 fn literal(text: &str, quote: u8) -> Result<usize, &'static str> {
     let mut end = 1;
     loop {
@@ -129,7 +129,7 @@ fn literal(text: &str, quote: u8) -> Result<usize, &'static str> {
     }
 }
 
-/// The text in the parts that the plugin sees: two characters with a percent sign first, and what is between those.
+/// Splits the text as the plugin does: into pairs of a percent sign and the next character, and the text between the pairs.
 fn tokens(mut text: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
         let end = match text.find('%') {
