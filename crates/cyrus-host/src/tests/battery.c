@@ -1,5 +1,5 @@
-/* Calls what sasl_utils_t has, and writes down what it gives. With -DHOST it is a program that does so within libsasl2,
- * as its server plugin; without, a library that the test calls with our own functions. Both must write the same. */
+/* Calls the functions of sasl_utils_t, and writes their results to a file. With -DHOST this is a program that does so within
+ * libsasl2, as its server plugin; without, a library that the test calls with our own functions. Both must write the same. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,7 @@ static void hex(const void *bytes, size_t count) {
   for (size_t i = 0; i < count; i++) fprintf(out, "%02x", ((const unsigned char *)bytes)[i]);
 }
 
-/* Of an MD5_CTX, before the buffer: its names differ, since newer headers have OpenSSL's. */
+/* The size of an MD5_CTX before its buffer. The field has no common name: newer headers have OpenSSL's context. */
 enum { STATE_AND_COUNT = 6 * 4 };
 
 static void hashes(void) {
@@ -106,7 +106,7 @@ static void base64(void) {
   fprintf(out, " %d\n", u->decode64("AAAA", 4, NULL, 8, &written));
 }
 
-/* Without the bytes of which libsasl2 lets pass what RFC 3629 forbids: too long forms, surrogates, beyond 10FFFF. */
+/* Leaves out bytes with which libsasl2 accepts what RFC 3629 forbids: overlong forms, surrogates, values beyond 10FFFF. */
 static void utf8(void) {
   static const unsigned char bytes[] = { 'a', 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc2, 0xc3, 0xc4, 0xd0, 0xdf,
     0xe1, 0xe2, 0xe5, 0xec, 0xee, 0xef, 0xf1, 0xf2, 0xf3, 0xf3, 0xe3, 0xe4, 0xe6, 0xe7, 0xfe, 0xff, 0xff, 0xc3, 0 };
@@ -154,7 +154,7 @@ static void properties(void) {
   const char *list[NAMES + 2], *texts[4];
   char buffer[128];
   unsigned written, count;
-  int set = 0; /* a value was the last thing set: elsewise libsasl2 appends to another name than it counts */
+  int set = 0; /* the last call has set a value: otherwise libsasl2 appends to one name and counts for another */
   seed = 3;
   dump(context);
   fputc('\n', out);
@@ -201,7 +201,7 @@ static void properties(void) {
         for (count = 0; count < NAMES; count++) entry(&found[count]);
         break;
       case 11: case 12: case 13:
-        memset(texts, 0, sizeof texts); /* libsasl2 looks behind the end of an empty list */
+        memset(texts, 0, sizeof texts); /* libsasl2 reads beyond the end of an empty list */
         for (count = 0; count < 3 && pick(3); count++) texts[count] = values[pick(4)];
         code = u->prop_setvals(context, set && pick(3) == 0 ? NULL : name, texts);
         set = code == SASL_OK && count > 0;

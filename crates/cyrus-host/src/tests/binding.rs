@@ -1,4 +1,4 @@
-//! Known attacks on plugins, which the host keeps from them: binding.c.
+//! Known attacks on plugins, from which the host protects them: binding.c.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use authen_sasl_rust::error::Code;
 use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::world::LocalWorld;
 
-/// A client asks for channel binding, and the server has no data: a plugin that does not expect it would read at null.
+/// A client asks for channel binding, and the server has no data: a plugin that does not expect this would read through a null pointer.
 #[test]
 fn cve_2026_132138() {
     let folder = Folder::new("binding");
@@ -36,7 +36,7 @@ fn cve_2026_132138() {
     assert_eq!(first(b"p=tls-unique,,n=fred", true).0, Code::BadBinding, "the plugin's own, with data");
 }
 
-/// A server of SRP is there if its plugin is named, and not among all that there are.
+/// The server of SRP is available only if its plugin is named, not if all plugins are loaded.
 #[test]
 fn cve_2026_129483() {
     let folder = Folder::new("srp");

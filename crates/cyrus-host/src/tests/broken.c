@@ -1,4 +1,4 @@
-/* A plugin with one defect, chosen by a macro; without one, mechanisms that misbehave each in its own way. */
+/* A plugin with one defect, chosen by a macro. Without a macro, its mechanisms misbehave, each in its own way. */
 #include <sasl/sasl.h>
 #include <sasl/saslplug.h>
 #include <string.h>
@@ -15,7 +15,7 @@ static void ends(void *context, const sasl_utils_t *utils) {
   (void)utils;
 }
 
-/* Prompts for a name for ever. */
+/* Prompts for a name again and again. */
 static int prompts(void *context, sasl_client_params_t *params, const char *in, unsigned length,
                    sasl_interact_t **need, const char **out, unsigned *count, sasl_out_params_t *results) {
   sasl_interact_t *list = *need ? *need : params->utils->malloc(2 * sizeof *list);
@@ -27,7 +27,7 @@ static int prompts(void *context, sasl_client_params_t *params, const char *in, 
   return SASL_INTERACT;
 }
 
-/* Has ended, and nobody knows who it was. */
+/* Ends without setting the names. */
 static int forgets_names(void *context, sasl_client_params_t *params, const char *in, unsigned length,
                          sasl_interact_t **need, const char **out, unsigned *count, sasl_out_params_t *results) {
   (void)context, (void)params, (void)in, (void)length, (void)need, (void)out, (void)count;
@@ -35,7 +35,7 @@ static int forgets_names(void *context, sasl_client_params_t *params, const char
   return SASL_OK;
 }
 
-/* Speaks of a layer that it does not have. */
+/* Reports an SSF, but has no functions for a layer. */
 static int boasts(void *context, sasl_client_params_t *params, const char *in, unsigned length, sasl_interact_t **need,
                   const char **out, unsigned *count, sasl_out_params_t *results) {
   int result = params->canon_user(params->utils->conn, "fred", 0, SASL_CU_AUTHID | SASL_CU_AUTHZID, results);
@@ -44,7 +44,7 @@ static int boasts(void *context, sasl_client_params_t *params, const char *in, u
   return result;
 }
 
-/* Refuses, with words for a terminal. */
+/* Fails, with escape sequences for a terminal in the error text. */
 static int complains(void *context, sasl_client_params_t *params, const char *in, unsigned length,
                      sasl_interact_t **need, const char **out, unsigned *count, sasl_out_params_t *results) {
   (void)context, (void)in, (void)length, (void)need, (void)out, (void)count, (void)results;
@@ -59,7 +59,7 @@ static int server_begins(void *global, sasl_server_params_t *params, const char 
   return SASL_OK;
 }
 
-/* Asks for verdicts until it has one, and at most a thousand times. */
+/* Checks the password until it is accepted, at most a thousand times. */
 static int insists(void *context, sasl_server_params_t *params, const char *in, unsigned length, const char **out,
                    unsigned *count, sasl_out_params_t *results) {
   int i, result = SASL_FAIL;
@@ -70,7 +70,7 @@ static int insists(void *context, sasl_server_params_t *params, const char *in, 
   return params->canon_user(params->utils->conn, " fred ", 0, SASL_CU_AUTHID | SASL_CU_AUTHZID, results);
 }
 
-/* What is not to be offered. */
+/* The mechanism must not be offered. */
 static int is_closed(void *global, sasl_server_params_t *params, void **context) {
   (void)global, (void)params, (void)context;
   return SASL_NOMECH;

@@ -1,4 +1,4 @@
-//! Plugins with defects: each is told in words, and the others work all the same.
+//! Plugins with defects: each defect is reported in words, and the other plugins still work.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -15,7 +15,7 @@ fn build(folder: &Folder, file: &str, macros: &[&str]) {
     compile("broken.c", &folder.path(file), &options);
 }
 
-/// What is said of the plugin of that name.
+/// The reasons for which the plugin of that name was refused.
 fn complaint(plugins: &Plugins, name: &str) -> String {
     let refused: Vec<&str> = plugins.refused().iter().filter(|r| &*r.name == name).map(|r| r.reason.as_str()).collect();
     refused.join(" | ")
@@ -50,7 +50,7 @@ fn a_folder_of_broken_plugins() {
     write("libopen.so", &good);
     std::fs::set_permissions(folder.path("libopen.so"), PermissionsExt::from_mode(0o666)).unwrap();
     std::fs::create_dir(folder.path("libfolder.so")).unwrap();
-    // Whoever opens these to read waits for a writer.
+    // Opening these for reading blocks until there is a writer.
     for pipe in ["libpipe.so", "libpipes.la"] {
         let made = std::process::Command::new("mkfifo").arg(folder.path(pipe)).status().unwrap();
         assert!(made.success());
@@ -166,7 +166,7 @@ fn an_exchange_that_is_dropped_ends_its_step() {
         assert_eq!(outcome, Outcome::Ask, "{verdict}");
         assert!(matches!(server.question(), Some(Question::CheckPassword { authcid, .. }) if authcid == "fred"));
     }
-    // Begun anew, and then dropped for good, in the middle of the step.
+    // Started again, and then dropped, both in the middle of a step.
     assert_eq!(server.start(None, &mut world.lend()), Outcome::Ask);
     drop(server);
 

@@ -1,5 +1,5 @@
-/* A canon_user plugin: it makes letters small, in place. The option canon_failure makes it fail in one way or another,
- * or show the flags that it was called with. */
+/* A canon_user plugin that converts names to lower case, in place. The option canon_failure makes it fail in various ways,
+ * or append the flags that it was called with. */
 #include <ctype.h>
 #include <string.h>
 #include <sasl/sasl.h>

@@ -12,7 +12,7 @@ use saslplug::flag;
 
 const BOTH: u32 = flag::CU_AUTHID | flag::CU_AUTHZID;
 
-/// Loads the plugin with an option that says how it shall fail, and gives it names.
+/// Loads the plugin with an option that says how it must fail, and passes names to it.
 fn with(folder: &Folder, failure: &str, names: &[(&str, u32)]) -> Result<Vec<Result<String, Error>>, Error> {
     let mut options = Options::default();
     options.set("canon_failure", failure)?;
@@ -45,7 +45,7 @@ fn a_plugin_makes_names_canonical() {
         assert_eq!(error.code(), Code::BadProt, "{error}");
     }
     assert_eq!(with(&folder, "unknown", &[("Fred", BOTH)]).unwrap(), [Ok("(unknown)".into())]);
-    // To the peer such a user is an unknown one, and the operator is told.
+    // The peer cannot distinguish such a user from an unknown one. The error text has the reason.
     let error = with(&folder, "refuse", &[("Fred", BOTH)]).unwrap().remove(0).unwrap_err();
     assert_eq!(error.code(), Code::BadAuth, "{error}");
     let reason = "canon_user plugin canon failed with SASL_BADPROT: Fred is nobody in realm example.org";

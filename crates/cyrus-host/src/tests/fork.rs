@@ -1,8 +1,8 @@
 //! Plugins in a process that was forked from one whose other threads use them too.
 //!
-//! Our own locks must not be left locked in the child. Those of the libraries below a plugin are theirs: Berkeley DB calls
-//! random(3), whose lock glibc 2.36 does not free in a child, so a fork in the middle of that call stops the child's next
-//! look-up for ever. Each test has a process of its own here, where no other test looks into a database.
+//! Our own locks must not be left locked in the child. We cannot control the locks of the libraries below a plugin: Berkeley DB
+//! calls random(3), whose lock glibc 2.36 does not free in a child, so after a fork in the middle of that call the child's next
+//! look-up blocks for ever. Each test has its own process here, where no other test reads a database.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -68,7 +68,7 @@ fn forked(rounds: usize, moment: Moment, work: impl Fn() -> bool + Send + Sync +
     others.into_iter().for_each(|thread| thread.join().unwrap());
 }
 
-/// Runs the test of this file called so in a process of its own.
+/// Runs the test of this name in its own process.
 fn alone(name: &str, test: impl FnOnce()) {
     const ALONE: &str = "AUTHEN_SASL_RUST_FORK_TEST";
     if std::env::var_os(ALONE).is_some() {

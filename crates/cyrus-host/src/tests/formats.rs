@@ -1,4 +1,4 @@
-//! What `log` and `seterror` make of a format: src/shim.c.
+//! The texts that `log` and `seterror` make from a format: src/shim.c.
 
 use std::ffi::{c_char, c_long, c_ulong, CStr};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-/* Mechanisms that lie about what they give, keep what is gone, and call back from where they should not. */
+/* Mechanisms that lie about their results, keep dangling pointers, and call the host from where they must not. */
 #include <pthread.h>
 #include <sasl/sasl.h>
 #include <sasl/saslplug.h>
@@ -29,14 +29,14 @@ static int is_fred(sasl_server_params_t *params, sasl_out_params_t *results) {
   return params->canon_user(params->utils->conn, "fred", 4, SASL_CU_AUTHID | SASL_CU_AUTHZID, results);
 }
 
-/* Nothing is wrong with this one. */
+/* Behaves correctly. */
 SERVER_STEP(is_good) {
   UNUSED;
   if (params->utils->checkpass(params->utils->conn, "fred", 4, "pencil", 6) != SASL_OK) return SASL_BADAUTH;
   return is_fred(params, results);
 }
 
-/* A message whose length is that of -1. */
+/* A message with the length (unsigned)-1. */
 SERVER_STEP(is_huge) {
   UNUSED;
   *out = "x";
@@ -60,7 +60,7 @@ SERVER_STEP(leaves_a_wreck) {
   return SASL_BADPROT;
 }
 
-/* A name whose length is that of -1. */
+/* A name with the length (unsigned)-1. */
 SERVER_STEP(has_a_long_name) {
   int result = is_fred(params, results);
   UNUSED;
@@ -68,7 +68,7 @@ SERVER_STEP(has_a_long_name) {
   return result;
 }
 
-/* Names that it has freed behind the host's back are its own affair; these are not there at all. */
+/* The authorization name is null. (The host cannot detect a name that the plugin has freed.) */
 SERVER_STEP(has_no_name) {
   int result = is_fred(params, results);
   UNUSED;
@@ -76,7 +76,7 @@ SERVER_STEP(has_no_name) {
   return result;
 }
 
-/* Calls back from a thread of its own, which the host must refuse: its answers come by this thread's stack. */
+/* Calls the host from another thread, which the host must refuse: a call is answered on the stack of the step. */
 static int refused;
 
 static void *elsewhere(void *with) {
@@ -104,13 +104,13 @@ SERVER_STEP(has_threads) {
   for (round = 0; round < 2; round++) {
     if (pthread_create(&thread, NULL, elsewhere, params) || pthread_join(thread, NULL)) return SASL_NOMEM;
     if (refused != 4) return SASL_BADVERS;
-    /* In between, this stack is left and entered again, perhaps by another thread. */
+    /* Here the step is suspended and resumed, perhaps by another thread. */
     if (params->utils->checkpass(params->utils->conn, "fred", 4, "pencil", 6) != SASL_OK) return SASL_BADAUTH;
   }
   return is_fred(params, results);
 }
 
-/* Remembers the connection before, which is gone, or stands where another one stood. */
+/* Keeps the previous connection, which was freed; the current one may have its address. */
 SERVER_STEP(remembers) {
   static sasl_conn_t *before;
   const void *value = NULL;
@@ -123,7 +123,7 @@ SERVER_STEP(remembers) {
   return result == SASL_OK ? is_fred(params, results) : result;
 }
 
-/* Jumps out of its own depths, before and after the stack was left. */
+/* Jumps out of nested calls with longjmp, before and after the step was suspended. */
 static jmp_buf back;
 
 static void deep(int levels) {
@@ -145,7 +145,7 @@ SERVER_STEP(jumps) {
   return is_fred(params, results);
 }
 
-/* Forks, as one does who runs a program. */
+/* Forks, as a plugin does that runs a program. */
 SERVER_STEP(forks) {
   int status = -1;
   pid_t child;
@@ -160,7 +160,7 @@ SERVER_STEP(forks) {
   return is_fred(params, results);
 }
 
-/* Layers. What encode gives stands in the mechanism's context. */
+/* Layers. The mechanism's context has the result of encode. */
 typedef struct { const char *out; unsigned count; char text[48]; } gives;
 
 static int encodes(void *context, const struct iovec *from, unsigned parts, const char **out, unsigned *count) {
@@ -171,7 +171,7 @@ static int encodes(void *context, const struct iovec *from, unsigned parts, cons
   return SASL_OK;
 }
 
-/* Gives back what it was given, where it stands. */
+/* Returns its input, in place. */
 static int decodes(void *context, const char *in, unsigned length, const char **out, unsigned *count) {
   gives *what = context;
   *out = what->out ? in : NULL;
@@ -179,7 +179,7 @@ static int decodes(void *context, const char *in, unsigned length, const char **
   return SASL_OK;
 }
 
-/* The frame is made of the text itself, around which the host has left room. */
+/* Makes the frame in the buffer of the plaintext, after which the host has left room. */
 static int encodes_in_place(void *context, const struct iovec *from, unsigned parts, const char **out, unsigned *count) {
   unsigned char *text = from->iov_base;
   unsigned length = (unsigned)from->iov_len;
@@ -215,11 +215,11 @@ SERVER_STEP(layer_null) { UNUSED; return layer(context, params, results, NULL, 5
 SERVER_STEP(layer_lies) { UNUSED; return layer(context, params, results, "\0\0\0\2x", 5); }
 SERVER_STEP(layer_short) { UNUSED; return layer(context, params, results, "\0\0", 2); }
 
-/* Says by mech_avail what it wants of a connection. */
+/* mech_avail: the mechanism is available only on a connection with a realm. */
 static int wants_a_realm(void *global, sasl_server_params_t *params, void **context) {
   (void)global;
   if (params->user_realm) return SASL_OK;
-  *context = calloc(1, 64); /* which is the host's to give back */
+  *context = calloc(1, 64); /* the host must dispose of it */
   params->utils->seterror(params->utils->conn, 0, "there is no realm");
   return SASL_NOMECH;
 }
@@ -234,7 +234,7 @@ static sasl_server_plug_t servers[] = {
   { .mech_name = "CHOOSY", .mech_new = begins, .mech_step = has_nothing, .mech_dispose = ends, .mech_avail = wants_a_realm },
 };
 
-/* A client that prompts and does not say for what, and one that ends with a freed message. */
+/* Clients: one prompts without saying for what, one succeeds with a message of length (unsigned)-1, one fails like WRECK. */
 static int client_begins(void *global, sasl_client_params_t *params, void **context) {
   (void)global, (void)params;
   *context = calloc(1, 64);

@@ -1,4 +1,4 @@
-//! A plugin that lies about what it gives, keeps what is gone, and calls back from where it should not: hostile.c.
+//! A plugin that lies about its results, keeps dangling pointers, and calls the host from where it must not: hostile.c.
 
 use std::sync::Arc;
 
@@ -28,12 +28,12 @@ fn session(plugins: &Arc<Plugins>, side: Side, mechanism: &str) -> Session {
     session
 }
 
-/// A server's exchange of one message, with every password right.
+/// A server's exchange of one message. Every password is accepted.
 pub fn served(plugins: &Arc<Plugins>, mechanism: &str) -> Session {
     served_by(session(plugins, Side::Server, mechanism))
 }
 
-/// The same without another thread: the child of a process with threads may not begin one (fork(2)).
+/// The same without another thread: the child of a process with threads may not start one (fork(2)).
 pub fn served_by_one_thread(plugins: &Arc<Plugins>, mechanism: &str) -> Session {
     let mut server = session(plugins, Side::Server, mechanism);
     let mut world = LocalWorld::default();
@@ -48,7 +48,7 @@ fn served_by(mut server: Session) -> Session {
     let mut world = LocalWorld::default();
     let mut outcome = server.start(None, &mut world.lend());
     while outcome == Outcome::Ask {
-        // Each answer by another thread: a step that was left belongs to nobody.
+        // Each answer by another thread: a suspended step belongs to no thread.
         outcome = std::thread::scope(|scope| {
             let server = &mut server;
             scope
@@ -98,7 +98,7 @@ fn calls_from_elsewhere() {
         let server = served(&plugins, mechanism);
         assert!(server.is_success(), "{mechanism}: {}", failure(&server));
         assert_eq!(server.identity().authcid.as_deref(), Some("fred"), "{mechanism}");
-        // Another one takes the place in memory of the connection that is gone.
+        // A connection that stays alive takes the memory of the dropped one.
         drop(server);
         others.push(served(&plugins, "NOTHING"));
     }

@@ -32,7 +32,7 @@ fn flags_of_a_look_up() {
     let options = Arc::new(sasldb(&folder));
     let (auxprops, refused) = Auxprops::load(&folders(None), Some(&["sasldb"]), &options, None);
     assert!(refused.is_empty() && auxprops.names().eq(["sasldb"]));
-    // The name that is asked for, a value that it has already, the flags, and what is there then.
+    // The requested property, the value that it already has, the flags, and the value after the look-up.
     for (name, before, flags, after) in [
         (c"*userPassword", None, 0, Some("pencil")),
         (c"*userPassword", None, flag::AUXPROP_AUTHZID, None),

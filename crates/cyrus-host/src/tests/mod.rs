@@ -1,4 +1,4 @@
-//! Our functions beside libsasl2's own: a C program calls both and writes down what they give.
+//! Compares our functions with libsasl2's: a C program calls both and writes their results to a file.
 
 mod binding;
 mod broken;
@@ -25,7 +25,7 @@ use authen_sasl_rust::session::{Outcome, Session};
 use authen_sasl_rust::world::LocalWorld;
 use saslplug::{property, Utils};
 
-/// A folder that goes with its owner.
+/// A folder that is removed when it is dropped.
 pub struct Folder(PathBuf);
 
 impl Folder {
@@ -60,7 +60,7 @@ fn load(folder: &Folder, names: Option<&[&str]>) -> Plugins {
     Plugins::load(&LoadOptions { path, load, ..LoadOptions::default() }, &mechanism::registry()).unwrap()
 }
 
-/// A session that may use them, and has not chosen a mechanism yet.
+/// A session that may use the plugins, and has not chosen a mechanism yet.
 fn session(plugins: &Plugins, side: Side) -> Session {
     let mut session = Session::new(side, Arc::new(plugins.registry(&mechanism::registry())));
     session.config.abilities = match side {
