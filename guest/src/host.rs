@@ -190,7 +190,7 @@ impl Host {
         found.iter().map(entry_values).collect()
     }
 
-    /// Wipes the values of a property, since nothing else needs the password.
+    /// Wipes the values of a property: passwords and verifiers that nothing else needs.
     ///
     /// # Safety
     /// As [`Host::request`].
