@@ -174,7 +174,7 @@ impl Program {
         Some(text?.split_terminator('\n').map(user).collect())
     }
 
-    /// The file has the users of the model, in each program's eyes.
+    /// Each program finds the users of the model in the file.
     fn compare(&self, store: Accounts) {
         let listed = self.listed(store).map(|users| {
             users.into_iter().map(|(name, disabled, keys)| (name, (disabled, left(&keys)))).collect::<BTreeMap<_, _>>()
@@ -186,7 +186,7 @@ impl Program {
         assert_eq!(listed, expected);
     }
 
-    /// The result of a change of one user, whom it must have found.
+    /// Checks the result of a change of one user: it succeeds if the user exists.
     fn changed(
         &mut self,
         store: Accounts,
@@ -293,7 +293,7 @@ impl Program {
         verdict
     }
 
-    /// Yes means the user's password, or what is prepared to the same; no means another one. `None`: it is not known.
+    /// The expected verdict on a password. `None` if it is not known: another string may become the same password when it is prepared.
     fn expected(&self, name: Option<&[u8]>, password: &[u8]) -> Option<bool> {
         let named = std::str::from_utf8(name.unwrap_or_default()).ok().and_then(|name| stored_name(name).ok());
         let user = named.and_then(|name| self.model.as_ref()?.get(&name));
@@ -429,12 +429,12 @@ fn open(path: &Path) -> Accounts {
     made(|error, owner| unsafe { asr_accounts_users(path_of(path), error, owner) }).expect("accounts of a file")
 }
 
-/// The logins that are left to a user, of the words of the list.
+/// The number of logins that are left in a user's chain, from the fields of the list.
 fn left(keys: &[(String, u32)]) -> Option<u32> {
     keys.iter().find(|key| key.0 == "OTP").map(|key| key.1)
 }
 
-/// The state of a user in the file.
+/// The fields of a user's OTP state in the file.
 fn kept(file: &Path, name: &str) -> Option<[String; 5]> {
     let text = fs::read_to_string(file).expect("a file of text");
     let line = |line: &str| {

@@ -64,7 +64,7 @@ fn codec<M: Message>(mut input: Input<'_>) {
     let limit = input.short() % 300;
     let mut cuts = input.cuts();
     let stream = input.rest();
-    // A line, and a token twice while its buffer grows.
+    // Room for a line, and for a token twice while its buffer grows.
     let memory_limit = 16_384 + 4 * LINE_LIMIT + 8 * stream.len();
     let whole = memory::bounded(memory_limit, || decode::<M>(stream, limit, |there| there));
     assert_eq!(decode::<M>(stream, limit, |there| cuts.next(there)), whole, "splitting changes the result");
@@ -184,7 +184,7 @@ impl Dialogue {
         assert!(self.server.hang_up().is_none(), "an exchange ends twice");
     }
 
-    /// The client of a success knows the secret, unless the mechanism has none.
+    /// A client that has succeeded knows the secret, unless the mechanism has none.
     fn check_success(&self) {
         let mechanism = self.server.session.mechanism().map_or("", |mechanism| mechanism.name);
         self.is_listed(mechanism);

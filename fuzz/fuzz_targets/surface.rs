@@ -46,7 +46,7 @@ struct Program {
     /// The last message of each side, for the other one.
     sent: [Vec<u8>; 2],
     frames: [Vec<u8>; 2],
-    /// Questions were answered with anything.
+    /// Questions were answered with arbitrary values.
     invented: [bool; 2],
 }
 
@@ -156,7 +156,7 @@ impl Program {
         self.inspect(which);
     }
 
-    /// What only few programs need.
+    /// Calls functions that few programs need.
     fn call_others(&mut self, which: usize, input: &mut Input<'_>) {
         let handle = self.handles[which];
         // SAFETY: as in `call`.
@@ -301,7 +301,7 @@ impl Program {
             asr_question_get(handle, &mut question);
             match kind % 5 {
                 _ if kind >= 248 => asr_answer_no_key(handle),
-                // It answers no other question.
+                // This function answers no other question.
                 _ if kind >= 240 && matches!(question.kind, 0 | question_kind::SET_VERIFIER) => {
                     asr_answer_not_stored(handle, Slice::of(input.optional()))
                 }

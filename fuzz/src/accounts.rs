@@ -40,7 +40,7 @@ pub fn check_text(text: &str) {
     assert!(text.ends_with(')') && text.len() < 2000, "{text}");
 }
 
-/// A verdict and its reason fit.
+/// Checks that a verdict and the error text fit each other.
 ///
 /// # Safety
 /// The accounts are alive.

@@ -97,7 +97,7 @@ pub fn answer(question: &Question, facts: &ExchangeFacts) -> (Answer, Option<(St
             stronger(verifier, stored.as_ref(), &facts.secret());
             Answer::Verdict(true)
         }
-        // They are those of the name that the client gave, or of its canonical form.
+        // The keys belong to the name that the client gave, or to its canonical form.
         Question::KeepKeys { authcid, keys } => {
             assert!(known(authcid) && !keys.salt.is_empty(), "keys of somebody else: {authcid}");
             Answer::Verdict(true)

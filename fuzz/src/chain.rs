@@ -1,4 +1,4 @@
-//! Chains of one-time passwords (RFC 2289) in a users' file: what the harness has stored, and what must come of it.
+//! Chains of one-time passwords (RFC 2289) in a users' file: what the harness has stored, and what must result from it.
 #![allow(unsafe_code)]
 
 use std::ptr;
@@ -96,8 +96,8 @@ pub fn make(input: &mut Input<'_>) -> Option<(String, Chain)> {
     Some((text, Chain { left: number - 1, secret: Some(Secret { phrase, hash, seed: its_seed }), locked: false }))
 }
 
-/// Logs in with a one-time password. Only the next one of the chain is right, once; the chain is then what is left. `None`: the user has no
-/// chain that could be used.
+/// Logs in with a one-time password. Only the next password of the chain is accepted, and only once; then `chain` is updated. `None` if
+/// the user has no usable chain.
 ///
 /// # Safety
 /// The accounts are alive.

@@ -11,14 +11,14 @@ use crate::accounts::*;
 use crate::input::Input;
 use crate::surface::*;
 
-/// libsasl2's plugins; without that of sasldb there is none.
+/// The folder of libsasl2's plugins; `None` if none has the sasldb plugin.
 static PLUGINS: LazyLock<Option<String>> = LazyLock::new(|| {
     let folder =
         authen_sasl_cyrus_host::folders(None).into_iter().find(|folder| folder.join("libsasldb.so").is_file())?;
     folder.into_os_string().into_string().ok()
 });
 
-/// A daemon that does not run says nothing.
+/// A daemon that does not run accepts nobody, and stores and lists nothing.
 pub fn saslauthd(folder: &Path, input: &mut Input<'_>) {
     let limit = *input.choose(&[0.01, 0.0, -1.0, f64::NAN, f64::INFINITY, 1e300]);
     let (name, password) = (name(input), password(input));
@@ -38,7 +38,7 @@ pub fn saslauthd(folder: &Path, input: &mut Input<'_>) {
     }
 }
 
-/// A configuration that is read can be used; without plugins nobody's password is right.
+/// A configuration that can be read gives accounts or a reason why not; without plugins no password is accepted.
 pub fn configuration(folder: &Path, input: &mut Input<'_>) {
     let (name, password) = (name(input), password(input));
     let content = input.long().unwrap_or_default();
@@ -56,7 +56,7 @@ pub fn configuration(folder: &Path, input: &mut Input<'_>) {
         }
         let words: Vec<&str> = text.split_terminator('\0').collect();
         assert!(found == 1 && words.len() % 2 == 0, "a file that is not found: {found}");
-        // It asks a daemon: this machine's is none of ours.
+        // The file may name saslauthd: this path keeps the check away from this machine's daemon.
         let options = text + "saslauthd_path\0/nonexistent/mux\0";
         let accounts = made(|error, owner| asr_accounts_cyrus(lend("/nonexistent"), lend(&options), error, owner));
         if let Some(accounts) = accounts {
@@ -82,7 +82,7 @@ pub struct Sasldb {
 }
 
 impl Sasldb {
-    /// A sasldb through libsasl2's plugin: what is set can be checked, and what is deleted not.
+    /// A sasldb through libsasl2's plugin: a password that was set is accepted, and one that was deleted is not.
     pub fn call(&mut self, folder: &Path, input: &mut Input<'_>) {
         let Some(plugins) = PLUGINS.as_deref() else { return };
         let path = folder.join("sasldb2");

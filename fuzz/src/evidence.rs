@@ -11,7 +11,7 @@ pub struct Evidence {
     pub client: Party,
     /// The server with its application.
     pub server: Party,
-    /// A message was changed, replayed, dropped or made up.
+    /// A message was changed, replaced, replayed or made up.
     pub tampered: bool,
     /// A message was signed by an attacker who knows the secret.
     pub forged: bool,

@@ -46,7 +46,7 @@ fn loaded_twice() {
     }
 }
 
-/// As many bytes as were asked for, and others each time.
+/// Random bytes, which differ each time.
 fn random(input: &mut Input<'_>) {
     let length = input.short() % 100;
     let fill = || {
@@ -71,7 +71,7 @@ fn options() {
     }
 }
 
-/// What is suggested in place of a mistyped name is one of the names.
+/// The suggestion for a mistyped name is one of the known names.
 fn nearest(input: &mut Input<'_>) {
     let (name, names, own) = (input.optional(), input.optional(), i32::from(input.byte() & 1));
     // SAFETY: slices are valid for the call; the result lies in `names` and is copied at once.
@@ -81,7 +81,7 @@ fn nearest(input: &mut Input<'_>) {
     }
 }
 
-/// What SASLprep does to a name: nothing to printable ASCII; what is empty or no text is forbidden.
+/// SASLprep leaves printable ASCII unchanged, and forbids names that are empty or not UTF-8.
 fn prepared(input: &mut Input<'_>) {
     let name = input.optional();
     let text = name.and_then(|name| std::str::from_utf8(name).ok()).filter(|name| !name.is_empty());
@@ -93,7 +93,7 @@ fn prepared(input: &mut Input<'_>) {
     assert!(text.is_some() || done == preparation::FORBIDDEN, "{name:?}");
 }
 
-/// A verifier is the same whether it is made of the password or of the salted password.
+/// A verifier is the same whether it is made from the password or from the salted password.
 fn salted(input: &mut Input<'_>) {
     let mechanism = *input.choose(&MECHANISMS);
     let iterations = *input.choose(&[1, 4, 4096, 1 << 31, u32::MAX]);

@@ -42,7 +42,7 @@ pub fn offer(evidence: &Evidence) {
     }
 }
 
-/// No message is on its way any more: whatever a client has sent was received and answered.
+/// No message is on its way any more: every message of the client was received and answered.
 pub fn end(evidence: &Evidence) {
     let (server, client) = (&evidence.server, &evidence.client);
     let disturbed = evidence.tampered || evidence.forged || evidence.lost || server.dishonest || client.dishonest;
@@ -133,7 +133,7 @@ fn otp(server: &Party, facts: &ExchangeFacts) {
     assert_eq!(replayed.count(), 0, "a one-time password was accepted twice");
 }
 
-/// HT: a message that was believed ends with the proof of the secret over this channel.
+/// HT: an accepted message ends with the proof of the secret over this channel.
 fn ht(evidence: &Evidence, facts: &ExchangeFacts, message: &[u8], role: &[u8]) {
     let mechanism = mechanism::find(facts.mechanism).expect("a mechanism of the registry");
     let hash = mechanism.require_hash().expect("a hash");

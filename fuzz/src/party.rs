@@ -1,4 +1,4 @@
-//! One side of an exchange with its application, and what holds of a session after every call.
+//! One side of an exchange with its application, and what must hold for a session after every call.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -44,7 +44,8 @@ pub fn world(side: Side, facts: &ExchangeFacts, nonces: Arc<Mutex<Vec<String>>>)
     LocalWorld::with_random(Box::new(random)).with_salt_key(Secret::new(b"a salt key for each run")).with_clock(clock)
 }
 
-/// Some steps later a lock of OTP ends. Only differences matter, so no run depends on an earlier one.
+/// Each reading advances the time, so that a lock of OTP ends after some steps. Only differences matter, so no run depends on an
+/// earlier one.
 fn clock() -> u64 {
     static TIME: AtomicU64 = AtomicU64::new(1_800_000_000);
     TIME.fetch_add(50, Ordering::Relaxed)
@@ -92,7 +93,7 @@ pub struct Party {
 }
 
 impl Party {
-    /// A side as the facts tell.
+    /// A side that is configured according to the facts.
     pub fn new(side: Side, facts: &ExchangeFacts) -> Self {
         let nonces = Arc::new(Mutex::new(Vec::new()));
         let mut session = Session::new(side, authen_sasl_rust::mechanism::registry());
@@ -191,7 +192,7 @@ impl Party {
         self.session.answer(answer, &mut self.world.lend())
     }
 
-    /// A verifier is handed over after the proof, and whatever happens to it, the login is as before. No text shows it.
+    /// A verifier is handed over after the proof. Whatever happens to it, the login stays successful, and no text shows it.
     fn check_upgrade(&self) {
         let session = &self.session;
         let failure = session.upgrade_failure().map(ToString::to_string).unwrap_or_default();
