@@ -103,7 +103,7 @@ static int ask_values(pTHX_ conn_t *conn, U32 wanted) {
   if (found[ASR_TOKEN]) conn->gave_token = TRUE;
   if (calls) {
     BEGIN_CALLING(conn);
-    /* These are copies, because a callback may change or delete the others. */
+    /* copies: a callback may change or delete the originals */
     for (p = 0; p < ASR_PROPERTIES; p++) if (found[p]) found[p] = sv_mortalcopy(found[p]);
     if (canon) canon = sv_mortalcopy(canon);
     for (p = 0; p < ASR_PROPERTIES && outcome == ASR_ASK; p++) {
@@ -363,7 +363,7 @@ static int ask_one(pTHX_ conn_t *conn, const asr_question *q) {
   return outcome;
 }
 
-/* Passes on the lines that plugins have logged meanwhile. */
+/* Passes the lines that plugins have logged to the callback `log`. */
 static void tell_log(pTHX_ conn_t *conn) {
   SV *callback = CALLBACK(conn, log);
   U8 before = conn->asking, called = conn->called;
@@ -413,7 +413,7 @@ static void call_continuation(pTHX_ SV *continuation, SV *message) {
   LEAVE;
 }
 
-/* Where the server has refused a token, tells the object that supplied it, which may then supply another one the next time. */
+/* If the server has refused a token, tells the object that supplied it, which may supply another one the next time. */
 static void tell_refused(pTHX_ conn_t *conn) {
   SV *source = CALLBACK(conn, token);
   dSP;

@@ -1,7 +1,7 @@
 /* The callbacks of a connection: a copy of those of the Authen::SASL object.
  *
- * The names that are used here have numbers, and the values stand in an array in that order, since a hash would be a third of a
- * connection's memory. A hash takes the place of the array when the program asks for it, or has callbacks with other names. */
+ * The names that are used here have numbers, and the values are in an array in that order, since a hash would be a third of a
+ * connection's memory. A hash replaces the array when the program asks for it, or has callbacks with other names. */
 
 #define CALLBACK_NAMES(name) \
   name(auth) name(authcid) name(authname) name(authorize) name(authzid) name(canonuser) name(challenge) name(channel_binding) \
@@ -11,7 +11,7 @@
 
 #define AS_NUMBER(name) CB_##name,
 #define AS_TEXT(name) { #name, sizeof(#name) - 1 },
-enum { CALLBACK_NAMES(AS_NUMBER) CB_COUNT };         /* at most 32, the bits of conn->known */
+enum { CALLBACK_NAMES(AS_NUMBER) CB_COUNT };         /* at most 31: place_of shifts a 32-bit number by CB_COUNT */
 static const struct { const char *text; U8 len; } callback_names[] = { CALLBACK_NAMES(AS_TEXT) { "", 0 } };
 
 static int callback_number(pTHX_ const char *name, STRLEN len) {
@@ -42,7 +42,7 @@ static HV *callbacks_hash(pTHX_ conn_t *conn) {
   return conn->callbacks;
 }
 
-/* Copies the callbacks. The array has room for so many. newHVhv would leak a partial copy if reading a tied value dies. */
+/* Copies the callbacks. The array has room for `room` values. newHVhv would leak a partial copy if reading a tied value dies. */
 static void copy_callbacks(pTHX_ conn_t *conn, HV *from, STRLEN room) {
   HE *entry;
   hv_iterinit(from);

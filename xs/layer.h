@@ -1,4 +1,4 @@
-/* The security layer: of a connection, for one message; of a handle on a socket, for a stream. */
+/* The security layer: one message at a time for a connection, a stream for a handle on a socket. */
 
 static int layer_free(pTHX_ SV *sv, MAGIC *mg) {
   PERL_UNUSED_VAR(sv);

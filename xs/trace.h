@@ -1,7 +1,7 @@
-/* The output of the option `debug`: the choice with its reasons, the messages by their names, with their fields as far as these are no
- * secrets, failures, and times. The core decides what may be shown of a message. */
+/* The output of the option `debug`: the choice of the mechanism with its reasons, the messages with those fields that are not secret,
+ * failures, and times. The core decides what may be shown of a message. */
 
-/* Some milliseconds, which only differences give a meaning. */
+/* A time in milliseconds. Only differences have a meaning. */
 static double trace_clock(pTHX) {
   struct timespec now;
   if (clock_gettime(CLOCK_MONOTONIC, &now)) return 0;
@@ -42,7 +42,7 @@ static void trace_text(pTHX_ SV *line, asr_slice text, size_t limit) {
   if (text.len > limit) sv_catpvs(line, "...");
 }
 
-/* The time since the last call has ended, or this one has begun. Whole numbers, since the decimal point depends on the locale. */
+/* The time since the last call ended, or since this one began. Whole numbers, since the decimal point depends on the locale. */
 static void trace_time(pTHX_ conn_t *conn, SV *line, const char *word) {
   double now = trace_clock(aTHX), passed = (now - conn->trace->since) * 10;
   UV tenths = passed > 0 ? (UV)passed : 0;
@@ -68,7 +68,7 @@ static void trace_end(pTHX_ conn_t *conn, SV *line) {
   }
 }
 
-/* Which mechanism of the list is taken, and what speaks against each of the others. */
+/* Shows the mechanism that is chosen from the list, and the reasons against the others. */
 static void trace_choice(pTHX_ conn_t *conn, asr_slice list) {
   const char *name = asr_mechanism(conn->rust).ptr;
   SV *line;
@@ -85,7 +85,7 @@ static void trace_choice(pTHX_ conn_t *conn, asr_slice list) {
   trace_end(aTHX_ conn, line);
 }
 
-/* Why there is no mechanism. */
+/* Shows why no mechanism is chosen. */
 static void trace_refusal(pTHX_ conn_t *conn, asr_slice reason) {
   SV *line;
   if (!conn->trace) return;
@@ -94,7 +94,7 @@ static void trace_refusal(pTHX_ conn_t *conn, asr_slice reason) {
   trace_end(aTHX_ conn, line);
 }
 
-/* The fields of a message of that side. */
+/* Shows the fields of a message of that side. */
 static void trace_fields(pTHX_ conn_t *conn, SV *line, int from, asr_slice bytes) {
   asr_slice shown = asr_outline(conn->rust, from, conn->trace->sent[from]++, bytes);
   if (!shown.len) return;
@@ -120,7 +120,7 @@ static void trace_received(pTHX_ conn_t *conn, bool starts, asr_slice bytes) {
   trace_end(aTHX_ conn, line);
 }
 
-/* A copy of the list's name: a client chooses again when it starts, if an option has changed. */
+/* Shows the second choice of a client: it chooses again when it starts, if an option has changed. */
 static void trace_second_choice(pTHX_ conn_t *conn) {
   SV *line;
   const char *name = asr_mechanism(conn->rust).ptr;

@@ -1,5 +1,5 @@
-/* The Perl side of the border. Rust never runs Perl code: it asks, the loop here calls the callback
- * while no Rust frame is alive, and answers (docs/decisions/0001). */
+/* The Perl side of the interface. Rust never runs Perl code: it returns a question, and the loop in xs/ask.h calls the
+ * callback while no Rust frame is alive, and passes the answer to Rust (docs/decisions/0001). */
 #define PERL_NO_GET_CONTEXT
 #include "EXTERN.h"
 #include "perl.h"
@@ -7,26 +7,27 @@
 #include "crates/perl/src/ffi.h"
 #include <time.h>
 
-/* The data that a connection's magic points to. `reply` outlives it while a callback keeps its continuation. */
 typedef struct reply_s reply_t;
-/* What a connection that is traced needs for it. */
+
+/* The trace of a connection (option debug). */
 typedef struct {
   SV *to;             /* code or a handle; NULL is standard error */
-  double since;       /* the end of the last call, in milliseconds */
+  double since;       /* the end of the last call or the start of this one, in milliseconds */
   U32 sent[2];        /* messages of the client and of the server in this exchange */
   const char *chosen; /* the mechanism of the last line about the choice */
 } trace_t;
 
+/* The data that a connection's magic points to. `reply` outlives it while a callback keeps its continuation. */
 typedef struct {
   asr_handle *rust;
   HV *self;           /* not counted: the magic belongs to it */
   reply_t *reply;
   SV *continuation;   /* the program's, for the current step */
   trace_t *trace;     /* NULL unless the option debug is set */
-  HV *callbacks;      /* NULL while those in values are all (xs/callbacks.h) */
+  HV *callbacks;      /* NULL while values holds all callbacks (xs/callbacks.h) */
   U32 known;          /* bit n: values has the callback with the number n */
   U8 called;          /* the number of the callback that was called last */
-  U8 asking;          /* a callback runs, or its answer is pending */
+  U8 asking;          /* QUIET, CALLING or OWED (xs/ask.h) */
   U8 flags;
   bool gave_token;    /* in this exchange, the callback `token` was asked */
   SV *values[];
@@ -48,7 +49,7 @@ struct reply_s {
   SV *answer;         /* set while the callback still ran */
 };
 
-/* What each new connection needs of the symbol table. */
+/* What each new connection needs from the symbol table. */
 #define MY_CXT_KEY "Authen::SASL::Rust::_globals"
 typedef struct {
   HV *connections;    /* the class */
@@ -379,7 +380,7 @@ _is_unavailable(conn)
   OUTPUT:
     RETVAL
 
-# True if the accounts of a server are unavailable; that is its error then.
+# True if the accounts of a server are unavailable now. The connection has then failed with that error.
 bool
 _lacks_accounts(conn)
     conn_t *conn
