@@ -227,6 +227,10 @@ Checks OAuth tokens on a server.
 
 Account stores: a file, saslauthd, Cyrus SASL.
 
+=item L<Authen::SASL::Rust::UpgradeTask>
+
+XMPP: stronger SCRAM verifiers from clients that have logged in.
+
 =item L<Authen::SASL::Rust::Error>
 
 Error codes, and the exception.
@@ -282,7 +286,7 @@ All of them work on both sides.
     ANONYMOUS          0  client  RFC 4505 p         none          none
 
 The forms with channel binding have a rank that is 20 higher: C<-PLUS> of the SCRAM mechanisms; C<-EXPR>, C<-UNIQ> and C<-ENDP> in place of
-C<-NONE> of the HT mechanisms, which then satisfy C<p> and C<a> too.
+C<-NONE> of the HT mechanisms, which then satisfy C<p> and C<a> too. C<GS2-KRB5-PLUS> has the rank 84.
 
 "First" is the side that sends first. The last two columns are the callbacks that each side needs. A server with PLAIN or LOGIN may have
 C<getsecret> instead of C<checkpass>. C<keytab> and C<external_id> are not callbacks but properties
@@ -432,11 +436,12 @@ Any SCRAM mechanism of the table; default SCRAM-SHA-256.
 
 =item salt
 
-A string of bytes, not empty; default 16 random bytes.
+A string of 1 to 1023 bytes; default 16 random bytes.
 
 =item spelling
 
-The format: C<rfc5803> (the default), which PostgreSQL stores and libsasl2 reads, or C<dovecot>.
+The format: C<rfc5803> (the default), which PostgreSQL stores and libsasl2 reads, or C<dovecot>. C<postgresql> and C<openldap> are other
+names of the first, C<gsasl> of the second.
 
 =back
 

@@ -226,8 +226,9 @@ Authen::SASL::Rust::ChannelBinding - bind a login to the TLS connection that it 
 TLS protects a login as long as the client accepts only the right certificate. Channel binding protects it even if an
 attacker has a certificate that the client trusts: both sides mix data of their TLS connection into the proof of the
 password, and with a man in the middle, who has two connections, these data differ. The names of mechanisms with channel
-binding end in C<-PLUS>: all of the SCRAM family, as client and as server. The HT mechanisms bind to the one type that the name tells:
-C<-EXPR> to tls-exporter, C<-UNIQ> to tls-unique, C<-ENDP> to tls-server-end-point.
+binding end in C<-PLUS>: all of the SCRAM family, as client and as server, and GS2-KRB5-PLUS. The HT mechanisms bind to the one type that the
+name tells: C<-EXPR> to tls-exporter, C<-UNIQ> to tls-unique, C<-ENDP> to tls-server-end-point. GSSAPI and GSS-SPNEGO bind to
+tls-server-end-point if they have its data, under the same name.
 
 A side that has channel binding data and finds a C<-PLUS> mechanism in its list chooses that mechanism. The data come
 from the first of these sources that is given:
