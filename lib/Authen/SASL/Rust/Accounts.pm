@@ -191,7 +191,8 @@ An account store blocks: while it reads a file or waits for a daemon, the progra
 The file is UTF-8 text. Each line has a name and a SCRAM verifier (L<Authen::SASL::Rust::Callbacks/VERIFIERS>); C<#> begins a comment. A
 verifier cannot be used to log in, but whoever reads the file can guess passwords and can pose as the server. A user has one line per hash.
 A line with C<OTP> is the state of a chain of one-time passwords: the hash, the sequence number, the seed, the password that was used
-last, and the time until which a login has locked the user. A user may have it with verifiers or without. An exclamation mark before the verifier disables the user. Names are prepared with SASLprep (RFC 4013), and the property C<user> is the
+last, and the time until which a login has locked the user. A user may have it with verifiers or without. An exclamation mark after the colon
+disables a line; a user is disabled if all lines of the user are. Names are prepared with SASLprep (RFC 4013), and the property C<user> is the
 prepared name. Names contain no colon and have at most 1024 bytes.
 
 With this file a server can offer PLAIN, LOGIN, SCRAM with the hashes for which some user has a verifier, and OTP if some user has a
@@ -233,7 +234,8 @@ users' file. Do not edit the file by hand while programs change it.
 =item *
 
 An unknown or disabled user costs the same work and gets the same answers as a wrong password. Its mock credential has the parameters of the
-users' verifiers; if these differ, each as often among unknown users as among known ones. Mock credentials are derived from the line C<#salt-key:>, or from the option C<salt_key>.
+users' verifiers; if these differ, each as often among unknown users as among known ones. Mock credentials are derived from the option
+C<salt_key>, or else from the line C<#salt-key:>, or else from the first verifier in the file.
 
 =back
 
