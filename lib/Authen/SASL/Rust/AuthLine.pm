@@ -570,8 +570,8 @@ the bytes.
 
     $handle = $auth->login($handle, timeout => 30)
 
-Client: logs in on a connected handle (a socket, or an L<IO::Socket::SSL> handle), blocking or not. C<timeout> is in seconds; undef means no
-limit. A layer C<:utf8> on the handle is removed during the login. Returns the handle, or an empty list with C<error> set: then the handle
+Client: logs in on a connected handle (a socket, or an L<IO::Socket::SSL> handle), blocking or not. C<timeout> is in seconds, by default 30;
+undef means no limit. A layer C<:utf8> on the handle is removed during the login. Returns the handle, or an empty list with C<error> set: then the handle
 must not be used any more.
 
 =head2 begin

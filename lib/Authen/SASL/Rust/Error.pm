@@ -84,8 +84,8 @@ C<client_new> or C<server_new> dies, the text has the same form.
     SASL_BADBINDING   -32  channel binding is required and missing, or does not
                            match: see Authen::SASL::Rust::ChannelBinding
 
-Account stores and plugins that a server uses may also return these codes; the text says which of them failed,
-and at what:
+These codes come from account stores and plugins, from Kerberos (SASL_EXPIRED, SASL_DISABLED, SASL_UNAVAIL), and from OTP (SASL_TRYAGAIN);
+the text says what failed, and at what:
 
     SASL_NOMEM               -2  out of memory
     SASL_BUFOVER             -3  a buffer is too small

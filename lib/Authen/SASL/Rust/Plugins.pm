@@ -199,8 +199,8 @@ secret and stores it in the account store. An undefined password removes it. The
 reason. $flags are those of Cyrus SASL: 1 creates a user.
 
 B<Both.> At the end of a step, C<log> is called for each line that plugins have logged in it, with the connection, a level from 1
-(errors) to 6, and the line. The option C<log_level> is the highest level that is logged; default 1. Without the callback nothing is
-logged.
+(errors) to 6, and the line. The plugin option C<log_level> (argument C<options>) is the highest level that is logged; default 1. Without
+the callback nothing is logged.
 
 =head1 THE CHOICE
 

@@ -107,7 +107,7 @@ The text.
 =head2 step
 
 One of C<discovery>, C<device authorization>, C<device token>, C<authorization>, C<authorization code>, C<client credentials>, C<refresh>,
-C<token file>, C<introspection>, C<key set>.
+C<token file>, C<introspection>, C<key set>, C<token>.
 
 =head2 code
 
