@@ -332,6 +332,7 @@ Authen::SASL::Rust::OAuth - OAuth tokens for mail programs: log in once, renew, 
 
 Once, for instance by the command L<sasl-rust-token>:
 
+    mkdir -m 700 ~/.mail
     sasl-rust-token --provider google --client-id ID --secret get ~/.mail/fred
 
 Then in each program:
@@ -404,7 +405,7 @@ on waiting.
 
 A token is renewed C<renew_before> seconds before it expires, or in the second half of its life if that is shorter. The renewal uses the
 refresh token; a provider that gives a new refresh token with each renewal ("rotation") is supported. In the flow C<client_credentials> the
-program asks for another token. If the renewal fails and the token has not expired yet, the token is used.
+program asks for another token. If the renewal fails, the token is used, unless it has expired or was refused.
 
 =item *
 
@@ -527,7 +528,7 @@ The certificate authorities for https; default: the system's.
 
 =item provider
 
-C<google> or C<microsoft>: sets the endpoints, the scope for mail, and the flow.
+C<google> or C<microsoft>: sets the endpoints, the scope for mail, the flow, and what else the provider needs. Other arguments override that.
 
 =item tenant
 
@@ -535,7 +536,7 @@ Microsoft: the directory. The default is C<common>.
 
 =item file
 
-The token file.
+The token file. Its directory must exist.
 
 =item prompt
 

@@ -253,7 +253,8 @@ It blocks: while the provider is asked, the program waits, at most C<timeout> se
 
 The signature, by an algorithm of C<algorithms> and a key of the key set that fits this algorithm: its type, curve, C<use>, C<alg> and
 C<key_ops>; RSA keys have at least 2048 bits. C<none> and HMAC are never accepted. Keys that the token itself contains or points to (C<jwk>,
-C<jku>, C<x5u>) are ignored, and a header with C<crit> is refused. With introspection: C<active> is true.
+C<jku>, C<x5u>) are ignored, and a header with C<crit> is refused. With introspection: C<active> is true, and C<token_type>,
+if it is there, is C<Bearer>.
 
 =item *
 
