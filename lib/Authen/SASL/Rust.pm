@@ -293,8 +293,8 @@ C<getsecret> instead of C<checkpass>. C<keytab> and C<external_id> are not callb
 (L<Authen::SASL::Rust::Connection/keytab>, L<Authen::SASL::Rust::Connection/external_id>).
 
 The flags are the security flags that a mechanism satisfies: C<p> noplaintext, C<a> noactive, C<d> nodictionary, C<m>
-mutual_auth, C<n> noanonymous, C<c> pass_credentials, C<f> forward_secrecy (only as far as libsasl2 means it: what is read of a login with OTP is
-of no use for the next one).
+mutual_auth, C<n> noanonymous, C<c> pass_credentials, C<f> forward_secrecy (in the sense of libsasl2: what an attacker has read of a login
+by OTP cannot be used for the next one).
 
 OTP has the lowest rank of those with a password because its pass phrase comes from C<pass> too and each login uses up a one-time
 password: name it alone, or give the callback C<challenge> and no C<pass>. See L<Authen::SASL::Rust::Callbacks/ONE-TIME PASSWORDS>.
@@ -665,7 +665,7 @@ from a mock credential. Forked processes and threads use the same mock salts if 
 C<salt_key> to keep the mock salts across restarts, and to have the same ones on several hosts or in processes that each
 load the module. Give all verifiers of a mechanism the same iteration count, and salts of 16 bytes: otherwise these two values distinguish a
 mock credential from a real one. A mock credential has the count of the option C<iterations>, or if that is not set, of the first
-verifier that the process has seen.
+verifier of its hash that the process has seen, or else the default count.
 
 =item *
 
@@ -690,7 +690,7 @@ them right. So the second connection of the same user needs no key derivation. T
 
 =item *
 
-Nonces and salts come from the operating system. Secrets are wiped in the Rust part when they are no longer
+Nonces and the salts of new verifiers are random bytes of the operating system. Secrets are wiped in the Rust part when they are no longer
 needed; Perl's own copies are not.
 
 =item *

@@ -173,8 +173,8 @@ the account store is not asked for passwords. C<authorize> and C<canonuser> can 
 A user whom the account store knows as disabled is refused, whatever proves the identity: also a token (C<checktoken>, C<ht_tokens>), a
 certificate or another identity from outside SASL (EXTERNAL), a Kerberos ticket, or the secret of a callback. The client gets what it gets for a
 wrong credential; C<error> has the reason. If the store cannot be asked, nobody gets in, and the error is SASL_UNAVAIL. Only
-L</A FILE OF USERS> knows who is disabled; saslauthd and the plugins of Cyrus SASL cannot tell. A user who is proved without the store, and
-whom it does not know, is let in: machines often have tokens or certificates, and only people an account. So disable a user who still
+L</A FILE OF USERS> knows who is disabled; saslauthd and the plugins of Cyrus SASL cannot tell. A user who is not in the store, but has
+proved the identity without it, is let in: often only people have accounts, and machines have tokens or certificates. So disable a user who still
 has a token or certificate; do not only delete the account. To let nobody in without an account, return undef from C<canonuser> for such a
 name.
 
@@ -234,7 +234,7 @@ users' file. Do not edit the file by hand while programs change it.
 =item *
 
 An unknown or disabled user costs the same work and gets the same answers as a wrong password. Its mock credential has the parameters of the
-users' verifiers; if these differ, each as often among unknown users as among known ones. Mock credentials are derived from the option
+users' verifiers; if these differ, each set of parameters is as frequent among unknown users as among known ones. Mock credentials are derived from the option
 C<salt_key>, or else from the line C<#salt-key:>, or else from the first verifier in the file.
 
 =back
