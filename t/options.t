@@ -183,6 +183,20 @@ subtest 'property' => sub {
   }
 };
 
+# Programs use these names for values of their own, too.
+subtest 'a stored value does not replace what a login has proved' => sub {
+  for my $case (['fred', 'pencil', user => 'fred'], ['fred', 'x', user => 'own'], ['fred', 'pencil', authzid => undef],
+    ['fred', 'pencil', mechanism => 'PLAIN'], ['fred', 'pencil', realm => 'own']) {
+    my ($user, $password, $name, $expected) = @$case;
+    my $sasl = Authen::SASL->new(mechanism => 'PLAIN', callback => { checkpass => sub { $_[1]{pass} eq 'pencil' } });
+    my $conn = $sasl->server_new('imap', 'h');
+    $conn->property($name => 'own');
+    is($conn->property($name), 'own', "$name before the login");
+    $conn->server_start("\0$user\0$password");
+    is($conn->property($name), $expected, '... and after it');
+  }
+};
+
 subtest 'ranges' => sub {
   my %default = (
     minssf => 0, externalssf => 0, maxbuf => 65536, min_iterations => 4096, max_iterations => 2_000_000, iterations => 4096,
