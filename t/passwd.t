@@ -62,6 +62,9 @@ subtest 'commands' => sub {
     1, qr/^sasl-rust-passwd: wrong password, or an unknown or disabled user\n\z/, "crayon\n", 'verify', $file,
     'fred'
   );
+  good("pencil\n", qw(--iterations 2000001 add), $file, 'slow');
+  bad(1, qr/more iterations than are allowed \(property max_iterations\)/, "pencil\n", 'verify', $file, 'slow');
+  good('', 'delete', $file, 'slow');
   good("crayon\n", 'change', $file, "j\xc3\xbcrgen");
   good("crayon\n", 'verify', $file, "j\xc3\xbcrgen");
   good('', 'disable', $file, 'fred');
