@@ -35,15 +35,19 @@ sub verifier {
 my %odd = (q{o'connor} => 'pen', q{"; DROP TABLE sasl_users; --} => 'cil', q{back\\slash $1} => 'sto', "j\x{fc}rgen \x{20ac}" => "gr\x{fc}n");
 my $users = join '', "# people\n", "#salt-key:" . 'A' x 24 . "\n", map { encode_utf8($_->[0]) . ":$_->[1]\n" }
   ['fred', verifier('pencil')], ['fred', verifier('pencil', 'SCRAM-SHA-512')], ['gone', '!' . verifier('pencil')],
-  ['only-one', verifier('stone', 'SCRAM-SHA-1')], map { [$_, verifier($odd{$_})] } sort keys %odd;
+  ['only-one', verifier('stone', 'SCRAM-SHA-1')], ['only-otp', 'OTP md5 0499 ke1234 9e876134d90499dd'],
+  ['half', verifier('comb')], ['half', '!' . verifier('comb', 'SCRAM-SHA-512')], ['half', 'OTP md5 0499 ke1234 9e876134d90499dd'],
+  ['otherwise-gone', '!' . verifier('comb')], ['otherwise-gone', 'OTP md5 0499 ke1234 9e876134d90499dd'], map { [$_, verifier($odd{$_})] } sort keys %odd;
 my $file = $database->write_file('users', $users);
 
 subtest 'the schema, and a move from a users\' file' => sub {
   psql('docs/postgres.sql', '/dev/null');
-  like psql('docs/postgres-import.sql', $file), qr/^7\|8$/m, 'seven users are moved';
+  like psql('docs/postgres-import.sql', $file), qr/^9\|10$/m, 'nine users are moved';
   my $before = $database->sql('SELECT * FROM sasl_accounts ORDER BY 1, 2');
-  is scalar(() = $before =~ /SCRAM-SHA/g), 8, 'with their verifiers';
-  like $before, qr/^gone\|SCRAM-SHA-256.*\|t\|\{\}$/m, '... and who is disabled';
+  is scalar(() = $before =~ /SCRAM-SHA/g), 10, 'with their verifiers';
+  like $before, qr/^$_\|SCRAM-SHA-256.*\|t\|\{\}$/m, "... and who is disabled: $_" for 'gone', 'otherwise-gone';
+  like $before, qr/^half\|SCRAM-SHA-256.*\|f\|\{\}$/m, 'a disabled line of an enabled user is left out';
+  unlike $before, qr/half\|SCRAM-SHA-512|only-otp|OTP/, '... and so is OTP';
   psql('docs/postgres-import.sql', $file);
   is $database->sql('SELECT * FROM sasl_accounts ORDER BY 1, 2'), $before, 'another time changes nothing';
   my ($iterations, $salt, $keys) = verifier('comb') =~ /\$(\d+):([^\$]+)\$(.*)\z/;
