@@ -60,6 +60,17 @@ my @messages = (
 );
 
 # The object in a slot. A missing connection is made: a client or a server, depending on the number.
+# Calls code with these values themselves, at most three. map would copy them, and perl frees a copy twice if reading a tied value leaves it
+# by goto.
+sub with_values {
+  my ($code, @numbers) = @_;
+  my @values = map { value($_) } @numbers;
+  return $code->() if !@values;
+  return $code->(${ $values[0] }) if @values == 1;
+  return $code->(${ $values[0] }, ${ $values[1] }) if @values == 2;
+  return $code->(${ $values[0] }, ${ $values[1] }, ${ $values[2] });
+}
+
 sub slot {
   my ($kind, $number) = @_;
   my $slot = $number % 4;
@@ -145,7 +156,7 @@ sub make {
     : $third < 136 ? $flags[$third % @flags]
     : $third < 144 ? ('1.2.3.4;5', '5.6.7.8;9')
     : (${ value($third) }, $third % 3 ? () : ${ value($form) });
-  my ($service, $host) = $third % 16 == 15 ? map { ${ value($_) } } $form, $few : ('ldap', 'h');
+  my ($service, $host) = $third % 16 == 15 ? (${ value($form) }, ${ value($few) }) : ('ldap', 'h');
   my $new = $server ? 'server_new' : 'client_new';
   my $conn = $parent->$new($service, $host, @third);
   Surface::born($conn, $parent->mechanism);
@@ -286,7 +297,8 @@ my @calls = (
     'any property',
     sub {
       my ($r) = @_;
-      slot(conn => $r->[0])->property(map { ${ value($_) } } @$r[1 .. 1 + $r->[4] % 3]);
+      my $conn = slot(conn => $r->[0]);
+      with_values(sub { $conn->property(@_) }, @$r[1 .. 1 + $r->[4] % 3]);
     }
   ],
   [
@@ -294,7 +306,8 @@ my @calls = (
     sub {
       my ($r) = @_;
       my $method = $plain_methods[$r->[1] % @plain_methods];
-      slot(conn => $r->[0])->$method(map { ${ value($_) } } @$r[2 .. 1 + $r->[4] % 3]);
+      my $conn = slot(conn => $r->[0]);
+      with_values(sub { $conn->$method(@_) }, @$r[2 .. 1 + $r->[4] % 3]);
     }
   ],
   ['mechanism', sub { my ($r) = @_; slot(conn => $r->[0])->mechanism($lists[$r->[1] % @lists]) }],
@@ -333,8 +346,8 @@ my @calls = (
       $Surface::meddled = 1;
       my $self = $r->[0] < 128 ? slot(conn => $r->[0]) : $r->[0] < 160 ? $Surface::world{line}[$r->[0] % 2] : undef;
       $self = tied *{ $Surface::world{layer}[$r->[0] % 2] } if $r->[0] >= 160 && $r->[0] < 200;
-      my @values = map { value($_) } @$r[2 .. 4];
-      &{ $subs[$r->[1] % @subs] }(defined $self ? $self : (), map { $$_ } @values[0 .. $r->[4] % 4 - 1]);
+      my $sub = $subs[$r->[1] % @subs];
+      with_values(sub { $sub->(defined $self ? $self : (), @_) }, @$r[2 .. 1 + $r->[4] % 4]);
     }
   ],
   ['copy', sub { my ($r) = @_; $Surface::world{conn}[$r->[1] % 4] = slot(conn => $r->[0]) }],
