@@ -254,6 +254,8 @@ subtest 'properties of users' => sub {
   ok(login($server, 'fred', 'pencil')->is_success, 'a file has none');
   is_deeply([$server->property('auxprop:mail')], [], 'no value');
   is(scalar $server->property('auxprop:mail'), undef, 'undef as a scalar');
+  $server->property('auxprop:mail' => 'own');
+  is_deeply([$server->property('auxprop:mail')], [], 'nor has it one that the program has stored');
 };
 
 subtest 'accounts outlive their object, but not their thread' => sub {

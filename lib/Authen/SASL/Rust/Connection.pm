@@ -86,8 +86,8 @@ sub property {
     my $name = $arg[0];
     return undef unless defined $name;
     if ($self->{property} && exists $self->{property}{$name}) {
-      # A program may store a value of its own under these names. After a login they name what it has proved.
-      return $self->{property}{$name} unless $name =~ /\A(?:user|authzid|mechanism)\z/ && $self->is_success;
+      # A program may store a value of its own under these names. After a login they are what it has proved and found.
+      return $self->{property}{$name} unless $name =~ /\A(?:user|authzid|mechanism|auxprop:.+)\z/s && $self->is_success;
     }
     return $self->_get($name) unless $name =~ /\Aauxprop:(.+)/s;
     my @values = $self->_auxprop($1);
@@ -604,8 +604,8 @@ detected. Set it on a server only if the protocol defines it, as XMPP does.
 
 =head2 Results of the exchange, read-only
 
-A server's C<user>, C<authuser>, C<authcid> and C<authzid> are undef until C<is_success>. A program may store a value of its own as C<user>
-or C<authzid>; a login replaces it.
+A server's C<user>, C<authuser>, C<authcid> and C<authzid> are undef until C<is_success>. A program may store a value of its own as C<user>,
+C<authzid> or C<auxprop:NAME>; a login replaces it.
 
 =over
 
